@@ -1,0 +1,137 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// A module imports only what its line lists; `swift build --explicit-target-dependency-import-check error` keeps it so.
+// The layers, from the base up, are drawn in README.md under "Architecture".
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .unsafeFlags(["-warnings-as-errors"]),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], fixtures: Bool = false) -> Target {
+    .testTarget(
+        name: name + "Tests",
+        dependencies: [.target(name: name)] + dependencies,
+        resources: fixtures ? [.copy("Fixtures")] : [],
+        swiftSettings: settings)
+}
+
+func systemLibrary(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+let package = Package(
+    name: "homelab",
+    products: [.executable(name: "homelab", targets: ["homelab"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    ],
+    targets: [
+        // C libraries: one wrapper module each.
+        systemLibrary("CLibyaml", "yaml-0.1", "libyaml-dev"),
+        systemLibrary("CLibssh2", "libssh2", "libssh2-1-dev"),
+        systemLibrary("CLibgit2", "libgit2", "libgit2-dev"),
+        systemLibrary("CLibcrypto", "libcrypto", "libssl-dev"),
+        .target(name: "CGitSupport", dependencies: ["CLibgit2"]),
+
+        // Base.
+        module("Diagnostics"),
+        module("BlockingExecutor"),
+        module("FileSystem"),
+        module("HTTP"),
+        module("Cryptography", ["CLibcrypto"]),
+        .target(
+            name: "BootstrapAssets", path: "bootstrap", exclude: ["demo", "test", "build"],
+            resources: [.embedInCode("assets")], swiftSettings: settings),
+        module("YAML", ["CLibyaml"]),
+
+        // Pure: values and rules.
+        module("NodeInventory", ["Diagnostics", "YAML"]),
+        module("KubernetesModel", ["Diagnostics", "YAML"]),
+        module("NodePlanning", ["NodeInventory", "Diagnostics", "YAML", "Cryptography", "BootstrapAssets"]),
+        module("SyncPlanning", ["KubernetesModel", "Diagnostics", "YAML"]),
+        module("Kustomize", ["KubernetesModel", "Diagnostics", "YAML", "Cryptography", "FileSystem"]),
+
+        // Effects: the only code that touches a node, a cluster or a remote.
+        module("SSH", ["CLibssh2", "BlockingExecutor", "Cryptography", "FileSystem"]),
+        module("Git", ["CLibgit2", "CGitSupport", "BlockingExecutor"]),
+        module("KubernetesClient", ["KubernetesModel", "HTTP", "YAML", "Diagnostics", "FileSystem", "Cryptography"]),
+        module(
+            "HTTPNetworking",
+            [
+                "HTTP",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOFoundationCompat", package: "swift-nio"),
+            ]),
+        module(
+            "Provisioning",
+            [
+                "NodePlanning", "NodeInventory", "KubernetesModel", "SSH", "BootstrapAssets", "Diagnostics", "FileSystem",
+                "Cryptography", "YAML", "HTTP",
+            ]),
+
+        // Loops: the agent.
+        module(
+            "Reconciliation",
+            [
+                "Git", "SSH", "Provisioning", "KubernetesClient", "NodePlanning", "NodeInventory", "SyncPlanning", "Kustomize",
+                "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML", "BlockingExecutor",
+            ]),
+
+        // Commands and the composition root.
+        module(
+            "HomelabCLI",
+            [
+                "Reconciliation", "Provisioning", "KubernetesClient", "HTTPNetworking", "Git", "SSH", "NodePlanning", "NodeInventory",
+                "SyncPlanning", "Kustomize", "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML",
+                "BootstrapAssets",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(name: "homelab", dependencies: ["HomelabCLI"], swiftSettings: settings),
+
+        // Tests: each module its own; LiveTests run on the test bed (Tests/TestBed).
+        .target(
+            name: "HomelabTestSupport", dependencies: ["KubernetesModel", "YAML"], path: "Tests/HomelabTestSupport",
+            swiftSettings: settings),
+        tests("Diagnostics"),
+        tests("YAML", fixtures: true),
+        tests("FileSystem"),
+        tests("Cryptography"),
+        tests("NodeInventory", ["YAML", "Diagnostics"], fixtures: true),
+        tests("KubernetesModel", ["YAML", "Diagnostics"], fixtures: true),
+        tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics"], fixtures: true),
+        tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
+        tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
+        tests("SSH", ["Cryptography"]),
+        tests("Git", ["FileSystem"]),
+        tests("KubernetesClient", ["KubernetesModel", "HTTP", "YAML", "Diagnostics"], fixtures: true),
+        tests("HTTPNetworking", ["HTTP"]),
+        tests(
+            "Provisioning",
+            ["NodePlanning", "NodeInventory", "KubernetesModel", "YAML", "Diagnostics", "HomelabTestSupport", "SSH"]),
+        tests(
+            "Reconciliation",
+            [
+                "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
+                "FileSystem",
+            ]),
+        tests("HomelabCLI", ["NodeInventory", "NodePlanning", "Diagnostics", "YAML"], fixtures: true),
+        .testTarget(name: "LiveTests", swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,59 @@
+/// A YAML or JSON value as Kubernetes understands it: typed scalars, and objects that keep the order of their keys.
+package enum Value: Hashable, Sendable {
+    case null
+    case bool(Bool)
+    case int(Int64)
+    /// Also integers beyond 64 bits, as Kubernetes' readers take them.
+    case double(Double)
+    case string(String)
+    case array([Value])
+    case object(Object)
+}
+
+extension Value {
+    package var string: String? { if case .string(let text) = self { text } else { nil } }
+    package var bool: Bool? { if case .bool(let flag) = self { flag } else { nil } }
+    package var int: Int64? { if case .int(let number) = self { number } else { nil } }
+    package var array: [Value]? { if case .array(let items) = self { items } else { nil } }
+    package var object: Object? { if case .object(let object) = self { object } else { nil } }
+    package var isNull: Bool { self == .null }
+
+    package var double: Double? {
+        switch self {
+        case .int(let number): Double(number)
+        case .double(let number): number
+        default: nil
+        }
+    }
+
+    /// The member `key` of an object; nil when this is no object or has no such member. Setting makes an object of a null.
+    package subscript(key: String) -> Value? {
+        get { object?[key] }
+        set {
+            var object = self.object ?? Object()
+            object[key] = newValue
+            self = .object(object)
+        }
+    }
+
+    /// The value at a path of object keys, `value[path: "metadata", "name"]`.
+    package subscript(path path: String...) -> Value? {
+        var here: Value? = self
+        for key in path { here = here?[key] }
+        return here
+    }
+}
+
+extension Value: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
+    ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral, ExpressibleByFloatLiteral
+{
+    package init(stringLiteral text: String) { self = .string(text) }
+    package init(integerLiteral number: Int64) { self = .int(number) }
+    package init(floatLiteral number: Double) { self = .double(number) }
+    package init(booleanLiteral flag: Bool) { self = .bool(flag) }
+    package init(arrayLiteral items: Value...) { self = .array(items) }
+    package init(nilLiteral: ()) { self = .null }
+    package init(dictionaryLiteral members: (String, Value)...) {
+        self = .object(Object(members.map { Object.Member(key: $0.0, value: $0.1) }))
+    }
+}
