@@ -52,7 +52,7 @@ let package = Package(
         module("HTTP"),
         module("Cryptography", ["CLibcrypto"]),
         .target(
-            name: "BootstrapAssets", path: "bootstrap", exclude: ["demo", "test", "build"],
+            name: "BootstrapAssets", path: "bootstrap", exclude: ["demo", "test", "build", "static"],
             resources: [.embedInCode("assets")], swiftSettings: settings),
         module("YAML", ["CLibyaml"]),
 
@@ -82,7 +82,7 @@ let package = Package(
             "Provisioning",
             [
                 "NodePlanning", "NodeInventory", "KubernetesModel", "SSH", "BootstrapAssets", "Diagnostics", "FileSystem",
-                "Cryptography", "YAML", "HTTP",
+                "Cryptography", "YAML", "HTTP", "BlockingExecutor",
             ]),
 
         // Loops: the agent.
@@ -123,7 +123,10 @@ let package = Package(
         tests("HTTPNetworking", ["HTTP"]),
         tests(
             "Provisioning",
-            ["NodePlanning", "NodeInventory", "KubernetesModel", "YAML", "Diagnostics", "HomelabTestSupport", "SSH"]),
+            [
+                "NodePlanning", "NodeInventory", "KubernetesModel", "YAML", "Diagnostics", "HomelabTestSupport", "SSH", "FileSystem",
+                "Cryptography", "HTTP",
+            ], fixtures: true),
         tests(
             "Reconciliation",
             [

@@ -1,0 +1,64 @@
+package import ArgumentParser
+import Diagnostics
+import Glibc
+
+/// The root of the command line. One file per command in Commands/.
+package struct HomelabCommand: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "homelab",
+        abstract: "Takes bare machines to a running k3s cluster, and keeps nodes and apps as git says.",
+        version: HomelabVersion.current,
+        groupedSubcommands: [
+            CommandGroup(name: "From machines to a cluster", subcommands: [Init.self, Validate.self, Plan.self, Bootstrap.self]),
+            CommandGroup(name: "Daily use", subcommands: [Status.self, Build.self, Key.self, Schema.self]),
+            CommandGroup(
+                name: "Run by homelab itself on the nodes",
+                subcommands: [AgentCommand.self, AgentHealth.self, GitInit.self, GitReceivePack.self, GitUploadPack.self]),
+        ])
+
+    package init() {}
+
+    /// Parses the arguments and runs what they name. Under the names git-receive-pack and git-upload-pack the binary is
+    /// git's server side, so that a machine without git can hold the repository.
+    package static func run() async {
+        var arguments = CommandLine.arguments
+        let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
+        if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
+        do {
+            var command = try parseAsRoot(arguments)
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            finish(error)
+        }
+    }
+
+    /// Our own errors are printed as they are, with exit status 1; the parser's (help, usage) as the parser does.
+    private static func finish(_ error: any Error) -> Never {
+        switch error {
+        case let many as Diagnostics:
+            Console.standard.problem(many.description)
+            Glibc.exit(1)
+        case let one as Diagnostic:
+            Console.standard.problem(one.description)
+            Glibc.exit(1)
+        case is CancellationError:
+            Console.standard.problem("Stopped. Running the same command again goes on from here.")
+            Glibc.exit(130)
+        case is ExitCode, is CleanExit, is ValidationError:
+            exit(withError: error)
+        default:
+            if exitCode(for: error) == .validationFailure || "\(type(of: error))" == "CommandError" { exit(withError: error) }
+            Console.standard.problem("error: \(error)")
+            Glibc.exit(1)
+        }
+    }
+}
+
+/// The version this binary was built as.
+package enum HomelabVersion {
+    package static let current = "0.1.0"
+}
