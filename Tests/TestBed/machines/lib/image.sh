@@ -1,0 +1,134 @@
+# shellcheck shell=bash
+# The root file system of a fresh plain Debian machine: built once with mmdebstrap, then shared read-only by all machines.
+# Two steps, each cached under its own hash: the packages (slow, needs a Debian mirror) and the finished tree (seconds).
+
+IMAGE_SUITES="bookworm trixie"
+PACKAGE_RECIPE=1 # raise when the way packages are installed changes
+FINISH_RECIPE=1  # raise when finish_image changes
+
+# A Debian server as an installer leaves it, plus the login shells that tests of remote commands need. No git, no container runtime.
+packages_of() { # SUITE
+    local packages=systemd-sysv,dbus,libpam-systemd,openssh-server,sudo,iproute2,iptables,nftables,procps,kmod,util-linux,netbase
+    packages+=,ca-certificates,curl,iputils-ping,logrotate,tzdata,less,zsh,tcsh,fish
+    case $1 in
+    bookworm) ;;
+    *) packages+=,linux-sysctl-defaults ;; # ping for everybody without capabilities came to its own package after bookworm
+    esac
+    echo "$packages"
+}
+
+short_hash() { sha256sum | cut -c1-12; }
+packages_tar() { echo "$CACHE/packages-$1-$(echo "$PACKAGE_RECIPE $(packages_of "$1")" | short_hash).tar.zst"; }
+
+# Where the machines of a suite find their shared tree; its name changes with everything that makes its content.
+image_root() { # SUITE
+    local content
+    content=$(echo "$FINISH_RECIPE $PACKAGE_RECIPE $(packages_of "$1")"; cat "$MACHINES/image/"*)
+    echo "$CACHE/image-$1-$(echo "$content" | short_hash)"
+}
+
+# The mirrors that apt on this host uses, so that nothing is assumed about where Debian packages come from.
+debian_mirror() { # LABEL, "Debian" or "Debian-Security"
+    local uri
+    # shellcheck disable=SC2016 # apt's own variable
+    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Label: $1" 2>/dev/null | head -n 1)
+    echo "${uri%/}"
+}
+
+# Builds whatever of the image is missing; two labs that start at once wait for each other instead of building twice.
+ensure_image() { # SUITE
+    local suite=$1 root
+    case " $IMAGE_SUITES " in *" $suite "*) ;; *) die "no image for suite '$suite': use one of: $IMAGE_SUITES" ;; esac
+    root=$(image_root "$suite")
+    [ -d "$root" ] && return
+    mkdir -p "$CACHE"
+    (
+        flock 8
+        if [ ! -d "$root" ]; then
+            install_packages "$suite"
+            finish_image "$suite" "$root"
+        fi
+    ) 8>"$CACHE/lock"
+}
+
+install_packages() { # SUITE
+    local suite=$1 tar started=$EPOCHREALTIME main security
+    tar=$(packages_tar "$suite")
+    [ -f "$tar" ] && return
+    command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: run Tests/TestBed/prerequisites"
+    main=${HOMELAB_LAB_MIRROR:-$(debian_mirror Debian)}
+    security=${HOMELAB_LAB_SECURITY_MIRROR:-$(debian_mirror Debian-Security)}
+    [ -n "$main" ] || die "apt on this host has no Debian mirror: run 'apt-get update', or name one in HOMELAB_LAB_MIRROR"
+    say "installing the packages of a plain Debian ($suite): one to three minutes, once"
+    local sources=("deb $main $suite main" "deb $main $suite-updates main")
+    [ -z "$security" ] || sources+=("deb $security $suite-security main")
+    local options=(--quiet --variant=apt --format=tar --include="$(packages_of "$suite")" --aptopt='Apt::Install-Recommends "false"')
+    local folder
+    for folder in doc man locale info; do options+=(--dpkgopt="path-exclude=/usr/share/$folder/*"); done
+    if ! mmdebstrap "${options[@]}" "$suite" - "${sources[@]}" 2>"$CACHE/mmdebstrap.log" | zstd -q -3 -T0 -f -o "$tar.part"; then
+        rm -f "$tar.part"
+        die "mmdebstrap failed for $suite: $(tail -n 3 "$CACHE/mmdebstrap.log" | tr '\n' ' ')(all of it: $CACHE/mmdebstrap.log)"
+    fi
+    mv "$tar.part" "$tar"
+    say "packages of $suite installed in $(seconds_since "$started") s"
+}
+
+# Takes away what the packages' installation made for one machine alone, adds the user, and makes the boot quiet and quick.
+finish_image() { # SUITE ROOT
+    local suite=$1 root=$2 tree=$2.part started=$EPOCHREALTIME unit
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    # xattrs carry file capabilities: ping has one
+    zstd -q -dc "$(packages_tar "$suite")" | tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C "$tree"
+    rm -f "$tree"/etc/ssh/ssh_host_* "$tree"/var/lib/dbus/machine-id "$tree"/etc/apt/sources.list.d/*
+    : >"$tree/etc/machine-id"
+    : >"$tree/etc/resolv.conf"
+    : >"$tree/etc/apt/sources.list"
+    chroot "$tree" useradd --create-home --shell /bin/bash "$LAB_USER"
+    printf '%s:%s\n' root "$ROOT_PASSWORD" "$LAB_USER" "$USER_PASSWORD" | chroot "$tree" chpasswd
+    for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+        console-getty.service getty@.service systemd-networkd-wait-online.service; do
+        ln -sf /dev/null "$tree/etc/systemd/system/$unit"
+    done
+    install -D -m 644 "$MACHINES/image/manager.conf" "$tree/etc/systemd/system.conf.d/90-lab.conf"
+    install -D -m 644 "$MACHINES/image/journald.conf" "$tree/etc/systemd/journald.conf.d/90-lab.conf"
+    install -D -m 644 "$MACHINES/image/lab-kernel-view.service" "$tree/etc/systemd/system/lab-kernel-view.service"
+    install -D -m 755 "$MACHINES/image/kernel-view" "$tree/usr/lib/lab/kernel-view"
+    mkdir -p "$tree/etc/systemd/system/sysinit.target.wants"
+    ln -sf ../lab-kernel-view.service "$tree/etc/systemd/system/sysinit.target.wants/"
+    mv "$tree" "$root"
+    say "image $suite ready in $(seconds_since "$started") s, $(du -sm "$root" | cut -f 1) MiB in $root"
+}
+
+# What modprobe inside a machine answers. A kernel with modules: the host's folder, so that a loaded module is found.
+# A kernel without: a folder that names the built-in features as Debian's kernel package would, read from the kernel's own configuration.
+kernel_modules() {
+    local release host made
+    release=$(uname -r)
+    host=/lib/modules/$release
+    made=$CACHE/modules-$release
+    if [ -d "$host" ]; then
+        local module
+        for module in overlay br_netfilter vxlan nf_conntrack; do modprobe -q "$module" || true; done
+        echo "$host"
+        return
+    fi
+    [ -r /proc/config.gz ] || return 0
+    if [ ! -d "$made" ]; then
+        local part=$made.$$
+        mkdir -p "$part/lib/modules/$release"
+        : >"$part/lib/modules/$release/modules.order"
+        builtin_modules >"$part/lib/modules/$release/modules.builtin"
+        depmod -b "$part" "$release" 2>/dev/null || true
+        mv -T "$part" "$made" 2>/dev/null || rm -rf "$part"
+    fi
+    echo "$made/lib/modules/$release"
+}
+
+builtin_modules() {
+    local option path
+    while read -r option path; do
+        zcat /proc/config.gz | grep -q "^CONFIG_$option=y" && echo "kernel/$path.ko"
+    done <"$MACHINES/builtin-modules"
+    return 0
+}

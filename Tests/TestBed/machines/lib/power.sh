@@ -1,0 +1,143 @@
+# shellcheck shell=bash
+# Power on, off and reboot. A machine runs below its "supply", a process that starts a boot after each reboot and ends when the machine is off.
+
+BOOT_LIMIT=90 # seconds until a machine that does not open SSH counts as failed
+OFF_LIMIT=60  # seconds until a machine that does not power itself off counts as hung
+
+start_ticks() { # PID; when it started: a number used again by another process does not fool anybody
+    local stat fields
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    read -r -a fields <<<"${stat##*) }" # a program's name may hold blanks: count after it
+    echo "${fields[19]}"
+}
+
+# The supply's process while the machine is powered, otherwise nothing.
+supply_pid() { # NAME
+    local pid ticks
+    read -r pid ticks 2>/dev/null <"$LAB/machines/$1/supply" || return 0
+    [ "$(start_ticks "$pid")" != "$ticks" ] || echo "$pid"
+}
+
+# The machine's PID 1 as the host sees it, otherwise nothing.
+init_pid() { # NAME
+    local supply boot child
+    supply=$(supply_pid "$1")
+    [ -n "$supply" ] || return 0
+    for boot in $(children "$supply"); do
+        for child in $(children "$boot"); do
+            [[ $(grep ^NSpid "/proc/$child/status" 2>/dev/null) != *[[:space:]]1 ]] || { echo "$child"; return; }
+        done
+    done
+}
+
+children() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+boots() { cat "$LAB/machines/$1/boots" 2>/dev/null || echo 0; }
+
+# Runs a command inside a machine that is on, as its root, without SSH.
+inside() { # NAME CMD...
+    local init
+    init=$(init_pid "$1")
+    [ -n "$init" ] || die "$1 is off"
+    shift
+    nsenter --target "$init" --mount --uts --ipc --net --pid --root --wd=/ -- "$@"
+}
+
+# Starts the supply; the machine boots on its own from here.
+power_on() { # NAME
+    local name=$1 folder pid scope=()
+    folder=$(machine_folder "$name")
+    # under systemd a scope of its own keeps the machine when the caller's session ends, and may divide its cgroup
+    [ ! -d /run/systemd/system ] || scope=(systemd-run --quiet --scope --collect --unit="homelab-lab-$PREFIX-$name" --property=Delegate=yes --)
+    : >"$folder/console.log"
+    setsid "${scope[@]}" "$MACHINES/supply" "$name" </dev/null >"$folder/supply.log" 2>&1 9>&- &
+    pid=$!
+    disown
+    echo "$pid $(start_ticks "$pid" || echo gone)" >"$folder/supply"
+}
+
+# Waits until SSH accepts ordinary users in boot number AFTER + 1 or a later one.
+wait_ready() { # NAME AFTER
+    local name=$1 after=$2 port started=$EPOCHREALTIME
+    port=$(option "$name" port 22)
+    until is_ready "$name" "$after" "$port"; do
+        [ -n "$(supply_pid "$name")" ] || { is_ready "$name" "$after" "$port" && return; boot_failed "$name" "went off while booting"; }
+        [ "$((${EPOCHREALTIME%.*} - ${started%.*}))" -lt $BOOT_LIMIT ] || boot_failed "$name" "did not open SSH within $BOOT_LIMIT s"
+        sleep 0.03
+    done
+}
+
+# Listening is asked inside: a probing connection would stand in the machine's log, and a machine may be cut off.
+is_ready() { # NAME AFTER PORT
+    local init
+    [ "$(boots "$1")" -gt "$2" ] || return 1
+    init=$(init_pid "$1")
+    [ -n "$init" ] && [ -d "/proc/$init/root/run/systemd/units" ] && [ ! -e "/proc/$init/root/run/nologin" ] || return 1
+    nsenter --net="/proc/$init/ns/net" ss -Hltn "sport = :$3" 2>/dev/null | grep -q .
+}
+
+boot_failed() { # NAME WHAT
+    local folder
+    folder=$(machine_folder "$1")
+    die "$1 $2: $(tail -q -n 3 "$folder/supply.log" "$folder/console.log" | tr -s '\n' ' ')(more in $folder/console.log; 'lab down $1' removes it)"
+}
+
+wait_off() { # NAME SECONDS; false when it is still on
+    local started=$EPOCHREALTIME
+    while [ -n "$(supply_pid "$1")" ]; do
+        [ "$((${EPOCHREALTIME%.*} - ${started%.*}))" -lt "$2" ] || return 1
+        sleep 0.02
+    done
+}
+
+# Pulls the plug: nothing inside is told or flushed.
+pull_plug() { # NAME
+    local init
+    init=$(init_pid "$1")
+    # first the line: otherwise the host's kernel would close the dead machine's connections politely
+    block_port "$1" 2>/dev/null || true
+    if [ -n "$init" ]; then kill -9 "$init"; else kill -9 -- "-$(supply_pid "$1")" 2>/dev/null || true; fi
+}
+
+lab_on() { # NAME
+    require_machine "${1:-}"
+    local started=$EPOCHREALTIME before
+    [ -z "$(supply_pid "$1")" ] || { say "$1 is on already"; return; }
+    before=$(boots "$1")
+    power_on "$1"
+    wait_ready "$1" "$before"
+    say "$1 is on, SSH after $(seconds_since "$started") s"
+}
+
+lab_off() { # NAME [hard]
+    require_machine "${1:-}"
+    local name=$1 init started=$EPOCHREALTIME
+    init=$(init_pid "$name")
+    [ -n "$(supply_pid "$name")" ] || { say "$name is off already"; return; }
+    if [ "${2:-}" = hard ]; then
+        pull_plug "$name"
+    else
+        [ -n "$init" ] || die "$name is between two boots: try again, or 'lab off $name hard'"
+        kill -s RTMIN+4 "$init" # systemd's own signal for poweroff.target
+    fi
+    wait_off "$name" "$OFF_LIMIT" || die "$name did not power off within $OFF_LIMIT s: 'lab off $name hard' pulls the plug"
+    say "$name is off after $(seconds_since "$started") s"
+}
+
+lab_reboot() { # NAME [hard]
+    require_machine "${1:-}"
+    local name=$1 init before started=$EPOCHREALTIME
+    init=$(init_pid "$name")
+    [ -n "$init" ] || die "$name is off: 'lab on $name' starts it"
+    before=$(boots "$name")
+    if [ "${2:-}" = hard ]; then
+        pull_plug "$name"
+        wait_off "$name" "$OFF_LIMIT" || die "$name did not go off within $OFF_LIMIT s"
+        power_on "$name"
+    else
+        kill -s RTMIN+5 "$init" # reboot.target
+    fi
+    while [ -d "/proc/$init" ]; do sleep 0.02; done
+    say "$name is down after $(seconds_since "$started") s"
+    wait_ready "$name" "$before"
+    say "$name is back, SSH after $(seconds_since "$started") s"
+}
