@@ -1,0 +1,81 @@
+package import Diagnostics
+
+/// How commands on a node get root's rights; found out once per connection.
+package enum Elevation: Hashable, Sendable {
+    /// The login user is root.
+    case root
+    /// `sudo` without a password.
+    case sudo
+    /// `sudo` with this password on stdin.
+    case sudoPassword(Secret)
+
+    /// The POSIX shell script that runs `script` with root's rights. With a password, its line comes first on stdin
+    /// (`stdinPrefix`); `-k` makes sudo ask for it every time, so it can never end up in the command's own input.
+    package func script(running script: String) -> String {
+        switch self {
+        case .root: script
+        case .sudo: "LC_ALL=C exec sudo -n -- sh -c \(ShellLine.quoted(script))"
+        case .sudoPassword: "LC_ALL=C exec sudo -k -S -p '' -- sh -c \(ShellLine.quoted(script))"
+        }
+    }
+
+    package var stdinPrefix: [UInt8] {
+        if case .sudoPassword(let password) = self { Array(password.revealed.utf8) + [UInt8(ascii: "\n")] } else { [] }
+    }
+}
+
+/// Why sudo refused, by its own words in the C locale.
+package enum SudoRefusal: Hashable, Sendable {
+    case passwordNeeded, wrongPassword, notASudoer, terminalNeeded, notInstalled
+    case other(String)
+
+    /// nil when the output of the failed probe is not sudo's.
+    package init(exitStatus: Int32, standardError text: String) {
+        let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+        func says(_ words: String) -> Bool { text.contains(words) }
+        if says("must have a tty") {
+            self = .terminalNeeded
+        } else if says("not in the sudoers file") || says("may not run sudo") || says("is not allowed to") {
+            self = .notASudoer
+        } else if says("incorrect password") || says("Sorry, try again") || says("Authentication failed") {
+            self = .wrongPassword
+        } else if says("a password is required") || says("no password was provided") || says("terminal is required to read the password") {
+            self = .passwordNeeded
+        } else if exitStatus == 127 || says("sudo: not found") || says("command not found") {
+            self = .notInstalled
+        } else {
+            self = .other(lines.last ?? "exit status \(exitStatus)")
+        }
+    }
+
+    package func diagnostic(node: String, user: String) -> Diagnostic {
+        let subject = "node \"\(node)\""
+        switch self {
+        case .passwordNeeded:
+            return Diagnostic(
+                .error, "sudo asks \(user) for a password", subject: subject,
+                remedy: "Name the password's source in the inventory (`sudo: {passwordFile: …}`, `{passwordEnv: …}` or `{prompt: true}`), "
+                    + "or allow it without one: `\(user) ALL=(ALL) NOPASSWD: ALL` in /etc/sudoers.d/\(user).")
+        case .wrongPassword:
+            return Diagnostic(
+                .error, "sudo does not accept the password of \(user)", subject: subject,
+                remedy: "Correct the password in the source that the inventory names for this node.")
+        case .notASudoer:
+            return Diagnostic(
+                .error, "\(user) may not use sudo", subject: subject,
+                remedy: "Add the user to sudoers (`usermod -aG sudo \(user)` as root), or name another `user` in the inventory.")
+        case .terminalNeeded:
+            return Diagnostic(
+                .error, "sudo wants a terminal (requiretty)", subject: subject,
+                remedy: "Put `Defaults:\(user) !requiretty` into /etc/sudoers.d/\(user), or connect as root.")
+        case .notInstalled:
+            return Diagnostic(
+                .error, "there is no sudo and \(user) is not root", subject: subject,
+                remedy: "Install sudo and allow it to \(user), or connect as root.")
+        case .other(let words):
+            return Diagnostic(
+                .error, "sudo failed for \(user)", subject: subject, cause: words,
+                remedy: "Try `ssh \(user)@… sudo true` and put right what it says.")
+        }
+    }
+}

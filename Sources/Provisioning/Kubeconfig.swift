@@ -1,0 +1,67 @@
+package import YAML
+
+/// A kubeconfig as a value: what k3s writes on a server made usable elsewhere, and merged into a file the operator already has.
+package struct Kubeconfig: Hashable, Sendable {
+    package private(set) var value: Value
+
+    package init(_ value: Value) { self.value = value }
+
+    /// k3s names cluster, user and context all `default` and points them at 127.0.0.1; this names them after the cluster and points them
+    /// at `server` (`https://host:6443`). Works on the parsed file, never on its text, so a certificate that happens to hold the word
+    /// `default` stays what it is.
+    package func renamed(to name: String, server: String) -> Kubeconfig {
+        var result = value
+        result["clusters"] = mapEntries("clusters") { entry in
+            entry["name"] = .string(name)
+            var cluster = entry["cluster"] ?? .object(Object())
+            cluster["server"] = .string(server)
+            entry["cluster"] = cluster
+        }
+        result["users"] = mapEntries("users") { $0["name"] = .string(name) }
+        result["contexts"] = mapEntries("contexts") { entry in
+            entry["name"] = .string(name)
+            var context = entry["context"] ?? .object(Object())
+            context["cluster"] = .string(name)
+            context["user"] = .string(name)
+            entry["context"] = context
+        }
+        result["current-context"] = .string(name)
+        return Kubeconfig(result)
+    }
+
+    /// This file with the entries of `other` put in: entries of the same name are replaced, all others and the chosen context stay.
+    package func merging(_ other: Kubeconfig) -> Kubeconfig {
+        var result = value.object == nil ? Value.object(Object()) : value
+        if result["apiVersion"] == nil { result["apiVersion"] = "v1" }
+        if result["kind"] == nil { result["kind"] = "Config" }
+        for list in ["clusters", "users", "contexts"] {
+            var entries = result[list]?.array ?? []
+            for entry in other.value[list]?.array ?? [] {
+                if let at = entries.firstIndex(where: { $0["name"] == entry["name"] }) {
+                    entries[at] = entry
+                } else {
+                    entries.append(entry)
+                }
+            }
+            result[list] = .array(entries)
+        }
+        if (result["current-context"]?.string ?? "").isEmpty { result["current-context"] = other.value["current-context"] }
+        return Kubeconfig(result)
+    }
+
+    /// The address of the current context's API server; nil in a file without one.
+    package var server: String? {
+        let context = value["contexts"]?.array?.first { $0["name"] == value["current-context"] } ?? value["contexts"]?.array?.first
+        let cluster = context?[path: "context", "cluster"]
+        return value["clusters"]?.array?.first { $0["name"] == cluster }?[path: "cluster", "server"]?.string
+    }
+
+    private func mapEntries(_ list: String, _ change: (inout Value) -> Void) -> Value {
+        .array(
+            (value[list]?.array ?? []).map { entry in
+                var changed = entry
+                change(&changed)
+                return changed
+            })
+    }
+}

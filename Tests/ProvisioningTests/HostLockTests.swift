@@ -1,0 +1,57 @@
+import Diagnostics
+import Foundation
+import Testing
+
+@testable import Provisioning
+
+/// Runs the lock's own scripts against a lock file in a folder of their own.
+@Suite struct HostLockTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(path: "homelab-lock-\(UUID().uuidString)")
+    private var file: URL { folder.appending(path: "lock") }
+
+    init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
+
+    private func sh(_ script: String) throws -> (status: Int32, output: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", script.replacingOccurrences(of: HostLock.path, with: file.path)]
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    }
+
+    @Test func secondRunIsToldWhoHoldsIt() throws {
+        #expect(try sh(HostLock.acquire(run: "r1", owner: "alice@laptop, homelab bootstrap")).status == 0)
+        let refused = try sh(HostLock.acquire(run: "r2", owner: "bob@desk"))
+        #expect(refused.status == HostLock.heldStatus)
+        let owner = try #require(HostLock.owner(in: refused.output))
+        #expect(owner.owner == "alice@laptop, homelab bootstrap")
+        #expect(HostLock.held(node: "m1", by: owner).description.contains("alice@laptop, homelab bootstrap, since 20"))
+        try FileManager.default.removeItem(at: folder)
+    }
+
+    @Test func sameRunTakesItAgainAndReleasesIt() throws {
+        #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
+        #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
+        #expect(try sh(HostLock.renew(run: "r1")).status == 0)
+        #expect(try sh(HostLock.renew(run: "r2")).status != 0)
+        #expect(try sh(HostLock.release(run: "r2")).status == 0)
+        #expect(FileManager.default.fileExists(atPath: file.path))
+        #expect(try sh(HostLock.release(run: "r1")).status == 0)
+        #expect(!FileManager.default.fileExists(atPath: file.path))
+        try FileManager.default.removeItem(at: folder)
+    }
+
+    @Test func deadRunsLockIsTakenOver() throws {
+        #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
+        let old = Date(timeIntervalSinceNow: -Double(HostLock.staleAfter) - 5)
+        try FileManager.default.setAttributes([.modificationDate: old], ofItemAtPath: file.path)
+        #expect(try sh(HostLock.acquire(run: "r2", owner: "b")).status == 0)
+        #expect(try sh(HostLock.renew(run: "r2")).status == 0)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["lock"])
+        try FileManager.default.removeItem(at: folder)
+    }
+}

@@ -1,0 +1,36 @@
+import Diagnostics
+import Foundation
+import Testing
+
+@testable import Provisioning
+
+@Suite struct JoinDiagnosisTests {
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/journals")
+    static let cases = (try? FileManager.default.contentsOfDirectory(atPath: folder.path))?.sorted() ?? []
+
+    static func lines(_ name: String) throws -> [String] {
+        try String(contentsOf: folder.appending(path: name + "/journal"), encoding: .utf8).split(separator: "\n").map(String.init)
+    }
+
+    @Test(arguments: cases) func journalTellsTheCause(name: String) throws {
+        let expected = try String(contentsOf: Self.folder.appending(path: name + "/cause"), encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        #expect(JoinDiagnosis(journal: try Self.lines(name))?.cause.rawValue ?? "none" == expected)
+    }
+
+    @Test func everyCaseIsThere() { #expect(Self.cases.count >= 20) }
+
+    @Test func diagnosticNamesNodeEvidenceAndRemedy() throws {
+        let diagnosis = try #require(JoinDiagnosis(journal: try Self.lines("node-password-rejected")))
+        let text = diagnosis.diagnostic(node: "m2").description
+        #expect(text.contains("node \"m2\""))
+        #expect(text.contains("Node password rejected, duplicate hostname"))
+        #expect(text.contains("kubectl delete node m2"))
+        #expect(!text.contains("level=info"))
+    }
+
+    @Test func messageKeepsEscapedQuotes() {
+        #expect(JoinDiagnosis.message(in: #"x k3s[1]: time="t" level=info msg="say \"hi\" now" error="no""#) == #"say "hi" now"#)
+        #expect(JoinDiagnosis.message(in: "Nov 24 m1 systemd[1]: Started it") == "Started it")
+    }
+}
