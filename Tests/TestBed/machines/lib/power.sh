@@ -55,24 +55,26 @@ power_on() { # NAME
     echo "$pid $(start_ticks "$pid" || echo gone)" >"$folder/supply"
 }
 
-# Waits until SSH accepts ordinary users in boot number AFTER + 1 or a later one.
+# Waits until SSH accepts ordinary users in boot number AFTER + 1 or a later one. Asks the kernel about the machine instead of connecting:
+# a probe would stand in the machine's log, and a machine may be cut off. Starts no process in the loop: many machines may boot at once.
 wait_ready() { # NAME AFTER
-    local name=$1 after=$2 port started=$EPOCHREALTIME
-    port=$(option "$name" port 22)
-    until is_ready "$name" "$after" "$port"; do
-        [ -n "$(supply_pid "$name")" ] || { is_ready "$name" "$after" "$port" && return; boot_failed "$name" "went off while booting"; }
+    local name=$1 after=$2 started=$EPOCHREALTIME init='' port_hex
+    printf -v port_hex '%04X' "$(option "$name" port 22)"
+    until [ -n "$init" ] && is_ready "$init" "$port_hex"; do
+        sleep 0.04
         [ "$((${EPOCHREALTIME%.*} - ${started%.*}))" -lt $BOOT_LIMIT ] || boot_failed "$name" "did not open SSH within $BOOT_LIMIT s"
-        sleep 0.03
+        [ -z "$init" ] || [ ! -d "/proc/$init" ] || continue
+        [ -n "$(supply_pid "$name")" ] || boot_failed "$name" "went off while booting"
+        [ "$(boots "$name")" -le "$after" ] || init=$(init_pid "$name")
     done
 }
 
-# Listening is asked inside: a probing connection would stand in the machine's log, and a machine may be cut off.
-is_ready() { # NAME AFTER PORT
-    local init
-    [ "$(boots "$1")" -gt "$2" ] || return 1
-    init=$(init_pid "$1")
-    [ -n "$init" ] && [ -d "/proc/$init/root/run/systemd/units" ] && [ ! -e "/proc/$init/root/run/nologin" ] || return 1
-    nsenter --net="/proc/$init/ns/net" ss -Hltn "sport = :$3" 2>/dev/null | grep -q .
+# While /run/nologin is there, systemd still lets only root in.
+is_ready() { # INIT PORT_IN_HEX
+    local sockets sockets6
+    [ -d "/proc/$1/root/run/systemd/units" ] && [ ! -e "/proc/$1/root/run/nologin" ] || return 1
+    { mapfile -t sockets <"/proc/$1/net/tcp" && mapfile -t sockets6 <"/proc/$1/net/tcp6"; } 2>/dev/null || return 1
+    [[ "${sockets[*]} ${sockets6[*]}" =~ :$2\ 0+:0000\ 0A ]] # 0A: listening
 }
 
 boot_failed() { # NAME WHAT
