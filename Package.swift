@@ -99,7 +99,7 @@ let package = Package(
             [
                 "Reconciliation", "Provisioning", "KubernetesClient", "HTTPNetworking", "Git", "SSH", "NodePlanning", "NodeInventory",
                 "SyncPlanning", "Kustomize", "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML",
-                "BootstrapAssets",
+                "BootstrapAssets", "BlockingExecutor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(name: "homelab", dependencies: ["HomelabCLI"], swiftSettings: settings),

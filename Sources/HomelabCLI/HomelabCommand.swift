@@ -24,13 +24,18 @@ package struct HomelabCommand: AsyncParsableCommand {
         var arguments = CommandLine.arguments
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
-        do {
+        Signals.hold()
+        let work = Task { [arguments] in
             var command = try parseAsRoot(arguments)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
                 try command.run()
             }
+        }
+        Signals.onStop { work.cancel() }
+        do {
+            try await work.value
         } catch {
             finish(error)
         }

@@ -1,0 +1,94 @@
+import Foundation
+import Testing
+
+/// What can be wrong with machines, keys and networks: one clear message each, and a re-run that finishes the work.
+@Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
+struct BadInputLive {
+    static let lab: Result<Lab, any Error> = Result {
+        let lab = try Lab("livebad")
+        try lab.lab("up", "m1", "m2", "m3:sudo=pass", "m4")
+        return lab
+    }
+
+    let lab: Lab
+
+    init() throws { lab = try Self.lab.get() }
+
+    @Test func t01_everyProblemOfEveryHostAtOnce() throws {
+        try lab.lab("clock", "m2", "600")
+        try lab.lab("off", "m4")
+        try lab.writeInventory([
+            try lab.node("m1", role: "server"), try lab.node("m2", role: "agent"), try lab.node("m3", role: "agent"),
+            try lab.node("m4", role: "agent"),
+        ])
+        let result = try lab.bootstrap()
+        #expect(result.status == 1)
+        let text = result.text
+        #expect(text.contains("m2") && text.contains("clock"), "\(text)")
+        #expect(text.contains("m3") && text.contains("sudo"), "\(text)")
+        #expect(text.contains("m4") && (text.contains("10.77.0") || text.contains("reach")), "\(text)")
+        #expect(try lab.on("m1", "ls /usr/local/bin/k3s").status != 0, "nothing is changed before the checks pass")
+        try lab.lab("clock", "m2", "0")
+    }
+
+    @Test func t02_aWrongKeyIsExplained() throws {
+        try lab.writeInventory([try lab.node("m1", role: "server")])
+        let text = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+            .replacingOccurrences(of: lab.identity, with: lab.folder + "/stranger")
+        try Shell.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", lab.folder + "/stranger"])
+        try lab.write(text, to: "inventory/home.yaml")
+        let result = try lab.bootstrap()
+        #expect(result.status == 1)
+        #expect(result.text.contains("m1") && result.text.contains("debian"), "\(result.text)")
+    }
+
+    @Test func t03_aChangedHostKeyStopsEverythingForThatNode() throws {
+        try lab.writeInventory([try lab.node("m1", role: "server")])
+        try lab.lab("reinstall", "m1")
+        let result = try lab.bootstrap()
+        #expect(result.status == 1)
+        #expect(result.text.contains("m1") && result.text.contains("host key"), "\(result.text)")
+        #expect(result.text.components(separatedBy: "SHA256:").count >= 3, "both fingerprints are named:\n\(result.text)")
+    }
+
+    @Test func t04_aNetworkCutInTheUploadIsSeenAndFinishedLater() throws {
+        try lab.writeInventory([try lab.node("m1", role: "server")])
+        try lab.lab("cut", "m1", "slow", "40000")
+        let cut = Thread {
+            let deadline = Date().addingTimeInterval(60)
+            while Date() < deadline {
+                if let seen = try? lab.on("m1", "ls /tmp /usr/local/bin /var/tmp"), seen.output.contains("upload") || seen.output.contains("k3s") {
+                    break
+                }
+                usleep(200_000)
+            }
+            usleep(500_000)
+            _ = try? lab.lab("cut", "m1", "drop")
+        }
+        cut.start()
+        let started = Date()
+        let result = try lab.bootstrap(limit: 200)
+        #expect(result.status == 1, "\(result.text)")
+        #expect(result.text.contains("m1"))
+        print("gave up \(Date().timeIntervalSince(started)) s after the start")
+        try lab.lab("mend", "m1")
+        let again = try lab.bootstrap()
+        #expect(again.succeeded, "\(again.text)")
+        #expect(try lab.readyNodes() == 1)
+    }
+
+    @Test func t05_aWrongTokenIsNamedAsTheCause() throws {
+        try lab.lab("on", "m4")
+        try lab.on("m4", "mkdir -p /etc/rancher/k3s && printf 'K10%064d::node:wrong\\n' 0 > /etc/rancher/k3s/homelab-token && chmod 600 /etc/rancher/k3s/homelab-token")
+        try lab.writeInventory([try lab.node("m1", role: "server"), try lab.node("m4", role: "agent")])
+        let result = try lab.bootstrap()
+        // A token file that is there is not trusted: bootstrap either replaces it or says what is wrong with it.
+        #expect(result.succeeded || result.text.contains("token"), "\(result.text)")
+        if !result.succeeded {
+            #expect(try lab.bootstrap().succeeded)
+        }
+        #expect(try lab.readyNodes() == 2)
+    }
+
+    @Test func t06_tearDown() throws { try lab.tearDown() }
+}

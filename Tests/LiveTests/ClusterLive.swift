@@ -1,0 +1,132 @@
+import Foundation
+import Testing
+
+/// One cluster, made once and then used by the tests in order, as a person would over a week.
+@Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
+struct ClusterLive {
+    /// Three fresh machines and what `homelab bootstrap` made of them.
+    static let lab: Result<Lab, any Error> = Result {
+        let lab = try Lab("livecluster")
+        try lab.lab("up", "3")
+        try lab.writeInventory([
+            try lab.node("m1", role: "server"), try lab.node("m2", role: "agent", more: "    labels: {disk: ssd}"),
+            try lab.node("m3", role: "agent"),
+        ])
+        try lab.trustHosts(["m1", "m2", "m3"])
+        let result = try lab.bootstrap()
+        guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
+        try lab.addRemote()
+        return lab
+    }
+
+    let lab: Lab
+
+    init() throws { lab = try Self.lab.get() }
+
+    @Test func t01_allNodesAreReadyAndLabelled() throws {
+        #expect(try lab.readyNodes() == 3)
+        let disk = try lab.kubectl("get", "node", "m2", "-o", "jsonpath={.metadata.labels.disk}")
+        #expect(disk.output == "ssd")
+        #expect(try lab.on("m1", "systemctl is-active homelab-agent").output.contains("active"))
+        #expect(try lab.on("m1", "stat -c %a /etc/rancher/k3s/config.yaml /etc/homelab/id_ed25519").output == "600\n600\n")
+    }
+
+    @Test func t02_aSecondBootstrapChangesNothing() throws {
+        let before = try lab.on("m1", "systemctl show k3s homelab-agent -p ActiveEnterTimestampMonotonic; find /etc/rancher /etc/homelab /etc/systemd/system -newermt @$(date +%s) -type f").output
+        let again = try lab.bootstrap()
+        #expect(again.succeeded, "\(again.text)")
+        for node in ["m1", "m2", "m3"] {
+            #expect(again.output.split(separator: "\n").filter { $0.contains(node) }.count == 1, "one line for \(node) in:\n\(again.output)")
+        }
+        let after = try lab.on("m1", "systemctl show k3s homelab-agent -p ActiveEnterTimestampMonotonic; find /etc/rancher /etc/homelab /etc/systemd/system -newermt @$(date +%s) -type f").output
+        #expect(before == after)
+        #expect(try lab.homelab("plan").status == 0)
+    }
+
+    @Test func t03_aPushIsAppliedAndHealthy() throws {
+        try lab.write(Apps.hello(page: "one"), to: "clusters/home/hello/hello.yaml")
+        try lab.write(Apps.kustomization, to: "clusters/home/hello/kustomization.yaml")
+        let pushed = try lab.push("An app")
+        let applied = try lab.wait("Deployment hello", since: pushed) { try lab.kubectl("-n", "hello", "get", "deployment", "hello").succeeded }
+        print("applied \(applied) s after the push")
+        let healthy = try lab.wait("healthy app", limit: 120) { try lab.homelab("status", "--kubeconfig", lab.kubeconfig, "--healthy").succeeded }
+        print("healthy \(healthy) s later")
+        let pods = try lab.kubectl("-n", "hello", "get", "pods", "-o", "jsonpath={.items[*].status.phase}")
+        #expect(pods.output == "Running")
+    }
+
+    @Test func t04_whatAHandChangesIsRepaired() throws {
+        try lab.kubectl("-n", "hello", "delete", "service", "hello")
+        let back = try lab.wait("Service hello", limit: 20) { try lab.kubectl("-n", "hello", "get", "service", "hello").succeeded }
+        try lab.kubectl("-n", "hello", "patch", "deployment", "hello", "--type", "merge", "-p", #"{"spec":{"replicas":3}}"#)
+        let undone = try lab.wait("one replica", limit: 20) {
+            try lab.kubectl("-n", "hello", "get", "deployment", "hello", "-o", "jsonpath={.spec.replicas}").output == "1"
+        }
+        print("deleted Service back after \(back) s, edit undone after \(undone) s")
+    }
+
+    @Test func t05_aBrokenCommitLeavesTheLastGoodOneEnforced() throws {
+        try lab.write("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: broken\n data: {a: b}\n", to: "clusters/home/broken.yaml")
+        _ = try lab.push("A broken commit")
+        try lab.wait("the error in homelab status", limit: 30) {
+            try lab.homelab("status", "--kubeconfig", lab.kubeconfig).text.contains("clusters/home/broken.yaml:5")
+        }
+        try lab.kubectl("-n", "hello", "delete", "service", "hello")
+        try lab.wait("Service hello", limit: 20) { try lab.kubectl("-n", "hello", "get", "service", "hello").succeeded }
+        try lab.git("rm", "--quiet", "clusters/home/broken.yaml")
+        _ = try lab.push("Repaired")
+        try lab.wait("health", limit: 60) { try lab.homelab("status", "--kubeconfig", lab.kubeconfig, "--healthy").succeeded }
+    }
+
+    @Test func t06_killingTheAgentInMidApplyForgetsNothing() throws {
+        for number in 1...150 {
+            try lab.write(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: many-\(number)\n  namespace: default\ndata: {number: \"\(number)\"}\n",
+                to: "clusters/home/many/\(number).yaml")
+        }
+        _ = try lab.push("Many objects")
+        try lab.wait("the first of them", limit: 30) { try count() > 0 }
+        try lab.on("m1", "systemctl kill --signal KILL homelab-agent")
+        try lab.wait("all 150", limit: 60) { try count() == 150 }
+        try lab.git("rm", "--quiet", "-r", "clusters/home/many")
+        _ = try lab.push("None of them")
+        try lab.wait("none of them", limit: 60) { try count() == 0 }
+    }
+
+    private func count() throws -> Int {
+        try lab.kubectl("-n", "default", "get", "configmaps", "--no-headers").output.split(separator: "\n").filter { $0.hasPrefix("many-") }.count
+    }
+
+    @Test func t07_aMachineAddedByGitJoins() throws {
+        let keys = try lab.homelab("key", "--kubeconfig", lab.kubeconfig)
+        #expect(keys.output.contains("ssh-ed25519 "))
+        try lab.lab("add", "m4")
+        try keys.output.write(toFile: lab.folder + "/agents.pub", atomically: true, encoding: .utf8)
+        try lab.lab("authorize", "m4", lab.folder + "/agents.pub")
+        let inventory = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+        try lab.write(inventory + (try lab.node("m4", role: "agent")), to: "inventory/home.yaml")
+        let pushed = try lab.push("m4 joins")
+        let ready = try lab.wait("m4 Ready", limit: 180, since: pushed) {
+            try lab.kubectl("get", "node", "m4", "--no-headers").output.contains(" Ready")
+        }
+        print("m4 Ready \(ready) s after the push")
+    }
+
+    @Test func t08_anAppThatLeavesGitIsPruned() throws {
+        try lab.git("rm", "--quiet", "-r", "clusters/home/hello")
+        try lab.write("# nothing runs here\n", to: "clusters/home/README.md")
+        _ = try lab.push("No app")
+        try lab.wait("pruned Deployment", limit: 60) {
+            let result = try lab.kubectl("-n", "hello", "get", "deployment,service,configmap", "-o", "name")
+            return result.succeeded && !result.output.contains("deployment") && !result.output.contains("service")
+        }
+    }
+
+    @Test func t09_theServerIsRebooted() throws {
+        try lab.lab("reboot", "m1", limit: 300)
+        try lab.wait("four Ready nodes", limit: 240) { try lab.readyNodes() == 4 }
+        try lab.wait("a healthy agent", limit: 60) { try lab.homelab("status", "--kubeconfig", lab.kubeconfig, "--healthy").succeeded }
+    }
+
+    @Test func t10_tearDown() throws { try lab.tearDown() }
+}

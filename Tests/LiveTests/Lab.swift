@@ -1,0 +1,121 @@
+import Foundation
+import Testing
+
+/// Machines of the test bed (Tests/TestBed/machines/lab) under a prefix of their own, and a repository and kubeconfig to work with.
+final class Lab: Sendable {
+    let prefix: String
+    let folder: String
+    var repository: String { folder + "/repository" }
+    var kubeconfig: String { folder + "/kubeconfig" }
+    var inventory: String { repository + "/inventory/home.yaml" }
+
+    /// Says why the live tests are skipped where they are.
+    static var isAvailable: Bool { ProcessInfo.processInfo.environment["HOMELAB_LIVE"] == "1" }
+    static let reason: Comment = "live tests need root and the test bed: bootstrap/test runs them (HOMELAB_LIVE=1)"
+
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+    /// The static homelab binary that the machines get.
+    static var binary: String { ProcessInfo.processInfo.environment["HOMELAB_TEST_BINARY"] ?? "" }
+    /// The folder that holds k3s, in the shape of its release page.
+    static var k3s: String { ProcessInfo.processInfo.environment["HOMELAB_TEST_K3S"] ?? "" }
+    static let k3sVersion = "v1.20.2+k3s1"
+
+    init(_ prefix: String) throws {
+        self.prefix = prefix
+        folder = NSTemporaryDirectory() + "homelab-live-" + prefix
+        try lab("down")
+        try? FileManager.default.removeItem(atPath: folder)
+        try FileManager.default.createDirectory(atPath: repository, withIntermediateDirectories: true)
+    }
+
+    /// Removes the machines; the folder stays when something went wrong, for a look.
+    func tearDown() throws {
+        try lab("down")
+        try FileManager.default.removeItem(atPath: folder)
+    }
+
+    private var environment: [String: String] {
+        [
+            "HOMELAB_LAB_PREFIX": prefix, "HOMELAB_LAB": folder + "/lab",
+            "GIT_SSH_COMMAND": "ssh -i \(identity) -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
+                + "-o UserKnownHostsFile=\(folder)/known_hosts -o LogLevel=ERROR -o ConnectTimeout=10",
+            "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org", "GIT_COMMITTER_NAME": "test",
+            "GIT_COMMITTER_EMAIL": "test@example.org", "HOME": folder,
+        ]
+    }
+
+    var identity: String { folder + "/lab/keys/id_ed25519" }
+
+    @discardableResult
+    func lab(_ arguments: String..., limit: Double = 120) throws -> String {
+        try Shell.must([Self.root + "/Tests/TestBed/machines/lab"] + arguments, environment: environment, limit: limit)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// Runs a command where the operator sits: in the machines' network, in the repository's folder.
+    func run(_ command: [String], environment more: [String: String] = [:], limit: Double = 600) throws -> Shell.Result {
+        try Shell.run(
+            [Self.root + "/Tests/TestBed/machines/lab", "exec"] + command, in: repository,
+            environment: environment.merging(more) { $1 }, limit: limit)
+    }
+
+    func homelab(_ arguments: String..., environment: [String: String] = [:], limit: Double = 600) throws -> Shell.Result {
+        try run([Self.binary] + arguments, environment: environment, limit: limit)
+    }
+
+    /// `homelab bootstrap` without questions.
+    func bootstrap(_ more: String..., limit: Double = 600) throws -> Shell.Result {
+        try run(
+            [Self.binary, "bootstrap", "--yes", "--agent-binary", "amd64=" + Self.binary, "--kubeconfig", kubeconfig] + more, limit: limit)
+    }
+
+    /// A command on a machine, as root.
+    @discardableResult
+    func on(_ machine: String, _ command: String, limit: Double = 120) throws -> Shell.Result {
+        try Shell.run(
+            [Self.root + "/Tests/TestBed/machines/lab", "ssh", machine, "root", "--", command], environment: environment, limit: limit)
+    }
+
+    func kubectl(_ arguments: String..., limit: Double = 60) throws -> Shell.Result {
+        try run([Self.k3s + "/k3s", "kubectl", "--kubeconfig", kubeconfig] + arguments, limit: limit)
+    }
+
+    @discardableResult
+    func git(_ arguments: String...) throws -> String {
+        let result = try run(["git"] + arguments, limit: 60)
+        guard result.succeeded else { throw Shell.Failure(command: ["git"] + arguments, result: result) }
+        return result.output
+    }
+
+    func write(_ text: String, to path: String) throws {
+        let file = repository + "/" + path
+        try FileManager.default.createDirectory(
+            atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+    }
+
+    /// Commits everything and pushes it; the time it returns is when the push was done.
+    func push(_ message: String, force: Bool = false) throws -> Date {
+        try git("add", "--all")
+        try git("commit", "--quiet", "--allow-empty", "--message", message)
+        try git(force ? "push" : "push", "--quiet", force ? "--force" : "--no-force", "cluster", "main")
+        return Date()
+    }
+
+    /// Looks again and again until the condition holds; the seconds it took since `start`.
+    @discardableResult
+    func wait(_ what: String, limit: Double = 60, since start: Date = Date(), until condition: () throws -> Bool) throws -> Double {
+        let deadline = Date().addingTimeInterval(limit)
+        while Date() < deadline {
+            if (try? condition()) == true { return Date().timeIntervalSince(start) }
+            usleep(50_000)
+        }
+        throw Timeout(what: what, seconds: limit)
+    }
+
+    struct Timeout: Error, CustomStringConvertible {
+        let what: String
+        let seconds: Double
+        var description: String { "still no \(what) after \(Int(seconds)) s" }
+    }
+}
