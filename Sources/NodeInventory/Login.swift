@@ -1,0 +1,65 @@
+package import Diagnostics
+
+/// How SSH proves who the user is: the ways that are given are tried in the order agent, identity files, password.
+package struct Login: Hashable, Sendable {
+    /// Private key files on the operator's machine; `~` is the operator's home. Empty and nothing else given: OpenSSH's defaults.
+    package var identityFiles: [String] = []
+    /// The passphrase of the identity files.
+    package var passphrase: SecretReference?
+    /// Ask the operator's SSH agent.
+    package var agent: Bool = true
+    package var password: SecretReference?
+
+    package init() {}
+}
+
+/// A host on the way to a node.
+package struct JumpHost: Hashable, Sendable {
+    package var host: String
+    package var port: Int
+    package var user: String
+    package var login: Login
+    package var hostKeys: [HostKey]
+    package var location: SourceLocation
+
+    package init(host: String, port: Int = 22, user: String = "root", location: SourceLocation) {
+        self.host = host
+        self.port = port
+        self.user = user
+        login = Login()
+        hostKeys = []
+        self.location = location
+    }
+}
+
+/// A pinned host key as in known_hosts: `ssh-ed25519 AAAA…`, or only its fingerprint `SHA256:…`.
+package enum HostKey: Hashable, Sendable, CustomStringConvertible {
+    /// `blob` is the base64 text of the key.
+    case key(type: String, blob: String)
+    /// The base64 text behind `SHA256:`.
+    case fingerprint(String)
+
+    package var description: String {
+        switch self {
+        case .key(let type, let blob): type + " " + blob
+        case .fingerprint(let text): "SHA256:" + text
+        }
+    }
+}
+
+/// Where a secret is; the inventory never holds one itself.
+package enum SecretReference: Hashable, Sendable, CustomStringConvertible {
+    /// A file on the machine that runs homelab; its last line break is not part of the secret.
+    case file(String)
+    case environment(String)
+    /// The operator is asked.
+    case prompt
+
+    package var description: String {
+        switch self {
+        case .file(let path): "file \(path)"
+        case .environment(let name): "environment variable \(name)"
+        case .prompt: "prompt"
+        }
+    }
+}

@@ -1,0 +1,220 @@
+package import NodeInventory
+
+/// What one run of `facts.sh` saw on a node. Read by `NodeFacts.parse`; nothing of it is ever written back into a ClusterSpec.
+package struct NodeFacts: Hashable, Sendable {
+    package var system = SystemFacts()
+    package var clock = ClockFacts()
+    package var resources = ResourceFacts()
+    package var kernel = KernelFacts()
+    package var network = NetworkFacts()
+    package var access = AccessFacts()
+    package var k3s = K3sFacts()
+    package var agent = AgentFacts()
+    /// Every file homelab cares for, by path; a path that is not in here was not looked at.
+    package var files: [String: FileFact] = [:]
+    package var units: [String: UnitFact] = [:]
+    /// Commands found on the PATH of root: git, kubectl, crictl, ctr, ssh-keygen, …
+    package var commands: [String: String] = [:]
+    /// Things of an earlier or other Kubernetes on the machine: `docker`, `cni0`, `/var/lib/rancher/rke2`, …
+    package var leftovers: [String] = []
+
+    package init() {}
+}
+
+/// Operating system and hardware.
+package struct SystemFacts: Hashable, Sendable {
+    /// `ID` and `ID_LIKE` of os-release: debian, ubuntu, raspbian, fedora, alpine, …
+    package var id = ""
+    package var like: [String] = []
+    package var version = ""
+    package var name = ""
+    /// `uname -m`; `architecture` is nil when k3s has no binary for it.
+    package var machine = ""
+    package var architecture: Architecture? { Architecture(machine: machine) }
+    package var kernel = ""
+    package var hostname = ""
+    package var machineID = ""
+    package var bootID = ""
+    /// `systemd`, `openrc` or what PID 1 is called.
+    package var initSystem = ""
+    /// `Raspberry Pi 4 Model B …`, from the device tree.
+    package var model: String?
+    package var libc: String?
+
+    package init() {}
+}
+
+package struct ClockFacts: Hashable, Sendable {
+    /// Seconds since 1970 on the node, with a fraction if its `date` can give one.
+    package var now: Double = 0
+    /// nil: the node does not say.
+    package var synchronized: Bool?
+
+    package init() {}
+}
+
+package struct ResourceFacts: Hashable, Sendable {
+    package var cpus = 0
+    /// Bytes.
+    package var memory: Int64 = 0
+    package var swap: Int64 = 0
+    /// Bytes free for root, by the path that was asked for (`/var/lib/rancher`, `/usr/local/bin`, `/tmp`, …).
+    package var free: [String: Int64] = [:]
+
+    package init() {}
+}
+
+package struct KernelFacts: Hashable, Sendable {
+    /// The controllers the machine offers (cgroup v2's `cgroup.controllers`, or v1's `/proc/cgroups`), with `memory` among them or not.
+    package var cgroupControllers: Set<String> = []
+    /// 1, 2, or 0 when neither is mounted.
+    package var cgroupVersion = 0
+    /// What is there, as a module or built in: `overlay`, `br_netfilter`, `vxlan`, …
+    package var features: Set<String> = []
+    package var sysctls: [String: String] = [:]
+    /// The file that holds the boot command line as one line (Raspberry Pi); nil elsewhere.
+    package var commandLine: CommandLine?
+    /// `enforcing`, `permissive`, `disabled` or `absent`.
+    package var selinux: String = "absent"
+
+    package struct CommandLine: Hashable, Sendable {
+        package var path: String
+        package var text: String
+
+        package init(path: String, text: String) {
+            self.path = path
+            self.text = text
+        }
+    }
+
+    package init() {}
+}
+
+package struct NetworkFacts: Hashable, Sendable {
+    package struct Address: Hashable, Sendable {
+        package var interface: String
+        package var cidr: CIDR
+        /// From DHCP or router advertisement, so that it may change.
+        package var dynamic: Bool
+
+        package init(interface: String, cidr: CIDR, dynamic: Bool) {
+            self.interface = interface
+            self.cidr = cidr
+            self.dynamic = dynamic
+        }
+    }
+
+    /// Who listens on a port that k3s needs.
+    package struct Listener: Hashable, Sendable {
+        package var port: Int
+        /// The program's name; empty when the node does not tell.
+        package var program: String
+
+        package init(port: Int, program: String) {
+            self.port = port
+            self.program = program
+        }
+    }
+
+    package var addresses: [Address] = []
+    /// The interface of the default route; nil: there is none.
+    package var defaultInterface: String?
+    package var routes: [CIDR] = []
+    package var listeners: [Listener] = []
+    /// `ufw`, `firewalld` or nil when none is active.
+    package var firewall: String?
+
+    package init() {}
+}
+
+/// Who ran the script and what that user may do.
+package struct AccessFacts: Hashable, Sendable {
+    package var isRoot = false
+    /// The user SSH logged in as, and its home.
+    package var user = ""
+    package var home = ""
+    package var group = ""
+    /// Public keys in that user's authorized_keys that homelab put there: comment -> the whole line.
+    package var authorizedKeys: [String: String] = [:]
+    /// The node's own host keys, as `type blob`.
+    package var hostKeys: [HostKey] = []
+    /// Directories among those homelab writes to that are on a read-only file system.
+    package var readOnly: [String] = []
+    /// The holder line of homelab's lock file, when a run holds it.
+    package var lock: String?
+
+    package init() {}
+}
+
+package struct K3sFacts: Hashable, Sendable {
+    package var binary: BinaryFact?
+    package var role: NodeRole?
+    /// The data store of a server that was started before.
+    package var datastore: Datastore?
+    /// config.yaml with the values of token keys masked; nil when there is none.
+    package var config: String?
+    package var hasServerToken = false
+    package var hasNodePassword = false
+    /// The id of the bootstrap token in homelab's token file (the part before the dot, which is no secret).
+    package var joinTokenID: String?
+
+    package init() {}
+}
+
+package struct AgentFacts: Hashable, Sendable {
+    package var binary: BinaryFact?
+    /// Public halves of the keys on the node, `ssh-ed25519 AAAA…`.
+    package var publicKey: String?
+    package var deployKey: String?
+    /// The bare repository on this node: nil, or its owner.
+    package var repositoryOwner: String?
+
+    package init() {}
+}
+
+package struct BinaryFact: Hashable, Sendable {
+    package var sha256: String
+    /// As `--version` prints it; nil when it does not start.
+    package var version: String?
+
+    package init(sha256: String, version: String?) {
+        self.sha256 = sha256
+        self.version = version
+    }
+}
+
+/// A file, a symbolic link or the absence of either.
+package enum FileFact: Hashable, Sendable {
+    case absent
+    /// `mode` in octal digits, `0600`.
+    case file(sha256: String, mode: String, owner: String)
+    case link(target: String)
+    case directory(mode: String, owner: String)
+    case other
+}
+
+package struct UnitFact: Hashable, Sendable {
+    /// `active`, `inactive`, `activating`, `failed`, …; `absent` when there is no such unit.
+    package var active: String
+    package var enabled: Bool
+    /// Seconds since 1970 at which the running process started; nil when none runs. Older than a config file means "not yet in effect".
+    package var started: Double?
+    /// systemd saw a newer unit file than the one it has loaded.
+    package var needsReload: Bool
+
+    package init(active: String, enabled: Bool, started: Double? = nil, needsReload: Bool = false) {
+        self.active = active
+        self.enabled = enabled
+        self.started = started
+        self.needsReload = needsReload
+    }
+}
+
+/// What is known of a node at planning time.
+package enum NodeObservation: Hashable, Sendable {
+    case facts(NodeFacts)
+    /// Not seen: unreachable, host key not pinned or changed, login refused; the reason is shown to the operator.
+    case unreachable(reason: String)
+
+    package var facts: NodeFacts? { if case .facts(let facts) = self { facts } else { nil } }
+}

@@ -1,0 +1,33 @@
+/// Where things are on a node. k3s' own places are fixed by k3s (docs.k3s.io); the others are homelab's.
+package enum NodeLayout {
+    package static let k3s = "/usr/local/bin/k3s"
+    package static let k3sConfig = "/etc/rancher/k3s/config.yaml"
+    /// Labels and taints a node registers itself with; k3s reads it after config.yaml.
+    package static let k3sRegistration = "/etc/rancher/k3s/config.yaml.d/homelab-registration.yaml"
+    package static let registries = "/etc/rancher/k3s/registries.yaml"
+    package static let token = "/etc/rancher/k3s/homelab-token"
+    package static let kubeconfig = "/etc/rancher/k3s/k3s.yaml"
+    package static let serverToken = "/var/lib/rancher/k3s/server/token"
+    package static let dataDirectory = "/var/lib/rancher/k3s"
+    package static let homelab = "/usr/local/bin/homelab"
+    package static let configuration = "/etc/homelab"
+    package static let agentConfiguration = "/etc/homelab/agent.yaml"
+    package static let agentKey = "/etc/homelab/id_ed25519"
+    package static let deployKey = "/etc/homelab/deploy_key"
+    package static let knownHosts = "/etc/homelab/known_hosts"
+    package static let repositoryToken = "/etc/homelab/repository-token"
+    package static let state = "/var/lib/homelab"
+    package static let repository = "/var/lib/homelab/repository.git"
+    package static let agentUnit = "homelab-agent.service"
+    package static let modules = "/etc/modules-load.d/homelab-k3s.conf"
+    package static let sysctls = "/etc/sysctl.d/90-homelab-k3s.conf"
+    /// Held by a run while it changes this node; see `facts.sh`.
+    package static let lock = "/run/homelab.lock"
+
+    /// Where the SSH user uploads a binary to before it is verified and moved into place.
+    package static func upload(_ artifact: Artifact) -> String {
+        "/tmp/homelab-upload-\(artifact.name.rawValue)-\(artifact.sha256.prefix(16))"
+    }
+
+    package static func unitFile(_ unit: String) -> String { "/etc/systemd/system/" + unit }
+}

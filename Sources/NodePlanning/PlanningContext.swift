@@ -1,0 +1,38 @@
+package import Diagnostics
+package import NodeInventory
+
+/// What the planner must know that neither the inventory nor the nodes say.
+package struct PlanningContext: Hashable, Sendable {
+    /// sha256 of the k3s binary of the wanted version, for each architecture that could be had.
+    package var k3s: [Architecture: String]
+    /// sha256 of this program's binary, for each architecture that could be had.
+    package var homelab: [Architecture: String]
+    /// What the secrets are that files hold (registries.yaml): needed to compare hashes; they never enter the plan.
+    package var secrets: [SecretReference: Secret]
+    /// The local kubeconfig for this cluster exists and points at it.
+    package var hasKubeconfig: Bool
+    /// Whether this run brings a kubeconfig home at all (the CLI does, the agent does not).
+    package var wantsKubeconfig: Bool
+
+    package init(k3s: [Architecture: String], homelab: [Architecture: String]) {
+        self.k3s = k3s
+        self.homelab = homelab
+        secrets = [:]
+        hasKubeconfig = false
+        wantsKubeconfig = true
+    }
+}
+
+/// What a step needs at the moment it is carried out and that a plan must not hold.
+package struct StepInputs: Sendable {
+    package var token: Secret?
+    package var secrets: [SecretReference: Secret]
+    /// Public keys by the node they belong to, `ssh-ed25519 AAAA…`.
+    package var publicKeys: [String: String]
+
+    package init(token: Secret? = nil, secrets: [SecretReference: Secret] = [:], publicKeys: [String: String] = [:]) {
+        self.token = token
+        self.secrets = secrets
+        self.publicKeys = publicKeys
+    }
+}

@@ -1,0 +1,12 @@
+/// The files that bootstrap puts on machines, embedded into the program; they live in `bootstrap/assets`.
+package enum BootstrapAssets {
+    /// Gathers everything about a node in one run of a POSIX shell; its output is read by `NodeFacts.parse`.
+    package static var factsScript: String { text(PackageResources.facts_sh) }
+    package static var serverUnit: String { text(PackageResources.k3s_service) }
+    package static var agentUnit: String { text(PackageResources.k3s_agent_service) }
+    package static var homelabAgentUnit: String { text(PackageResources.homelab_agent_service) }
+    package static var sysctls: String { text(PackageResources.homelab_k3s_sysctl_conf) }
+    package static var modules: String { text(PackageResources.homelab_k3s_modules_conf) }
+
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}
