@@ -1,0 +1,220 @@
+/// What the composer builds: plain values, or nodes that keep their places.
+protocol ComposedTree: Sendable {
+    associatedtype Entry: Sendable
+
+    static func scalar(_ value: Value, from stream: EventStream) -> Self
+    static func sequence(_ items: [Self], mark: Mark) -> Self
+    static func mapping(_ entries: [Entry], mark: Mark) -> Self
+    static func entry(_ keyText: String, key: Self, value: Self) -> Entry
+    static func keyText(of entry: Entry) -> String
+
+    var scalarValue: Value? { get }
+    var entries: [Entry]? { get }
+    var items: [Self]? { get }
+}
+
+/// Builds trees from events: anchors, merge keys, duplicate keys, typed scalars and the limits, in one place for both kinds of tree.
+struct Composer<Tree: ComposedTree> {
+    private let stream: EventStream
+    private let limits: YAMLLimits
+    private let schema: YAMLSchema
+    private let duplicates: DuplicateKeys
+    private var anchors: [String: Anchor] = [:]
+    private var nodes = 0
+    private var scalarBytes = 0
+
+    private struct Anchor {
+        var tree: Tree
+        var nodes: Int
+        var scalarBytes: Int
+    }
+
+    /// Where in a resource a value is: annotation values are read as text.
+    private enum Place { case root, metadata, annotations, items, elsewhere }
+
+    init(_ stream: EventStream, limits: YAMLLimits, schema: YAMLSchema, duplicates: DuplicateKeys) {
+        self.stream = stream
+        self.limits = limits
+        self.schema = schema
+        self.duplicates = duplicates
+    }
+
+    /// The next document that is not empty, nil at the end of the stream.
+    mutating func document() throws(YAMLError) -> (tree: Tree, mark: Mark)? {
+        while try stream.next() == .documentStart {
+            anchors.removeAll(keepingCapacity: true)
+            let kind = try stream.next()
+            let mark = stream.mark
+            let tree = try compose(kind, depth: 0, place: schema == .resource ? .root : .elsewhere)
+            _ = try stream.next()
+            if tree.scalarValue != .null { return (tree, mark) }
+        }
+        return nil
+    }
+
+    private mutating func compose(_ kind: EventStream.Kind, depth: Int, place: Place) throws(YAMLError) -> Tree {
+        guard depth <= limits.depth else { throw stream.error("nested deeper than \(limits.depth) levels") }
+        try count(nodes: 1, scalarBytes: 0)
+        let name = stream.anchor
+        let (nodesBefore, bytesBefore) = (nodes, scalarBytes)
+        let tree: Tree
+        switch kind {
+        case .alias: return try alias(name ?? "")
+        case .scalar: tree = try scalar(place: place)
+        case .sequenceStart: tree = try sequence(depth: depth, place: place)
+        case .mappingStart: tree = try mapping(depth: depth, place: place)
+        default: throw stream.error("a value is missing here")
+        }
+        if let name {
+            anchors[name] = Anchor(tree: tree, nodes: nodes - nodesBefore, scalarBytes: scalarBytes - bytesBefore)
+        }
+        return tree
+    }
+
+    private mutating func count(nodes more: Int, scalarBytes bytes: Int) throws(YAMLError) {
+        nodes += more
+        scalarBytes += bytes
+        guard nodes <= limits.nodes else {
+            throw stream.error("more than \(limits.nodes) values", context: "aliases count as all that they stand for")
+        }
+        guard scalarBytes <= limits.scalarBytes else {
+            throw stream.error("more than \(limits.scalarBytes) bytes of text", context: "aliases count as all that they stand for")
+        }
+    }
+
+    private mutating func alias(_ name: String) throws(YAMLError) -> Tree {
+        guard let anchor = anchors[name] else {
+            throw stream.error("alias \"*\(name)\" has no anchor before it", context: "an anchor cannot contain itself")
+        }
+        try count(nodes: anchor.nodes, scalarBytes: anchor.scalarBytes)
+        return anchor.tree
+    }
+
+    private mutating func scalar(place: Place) throws(YAMLError) -> Tree {
+        let bytes = stream.bytes
+        try count(nodes: 0, scalarBytes: bytes.count)
+        if let tag = stream.tag, tag != "!" { return Tree.scalar(try tagged(bytes, tag: tag), from: stream) }
+        guard stream.isPlain, stream.tag == nil else { return Tree.scalar(Self.string(bytes), from: stream) }
+        switch ScalarResolver.resolve(bytes, schema: schema) {
+        case .string: return Tree.scalar(Self.string(bytes), from: stream)
+        case .value(let value):
+            return Tree.scalar(place == .annotations && !value.isNull ? Self.string(bytes) : value, from: stream)
+        case .notFinite:
+            if place == .annotations { return Tree.scalar(Self.string(bytes), from: stream) }
+            throw stream.error("\(String(decoding: bytes, as: UTF8.self)) is a number without a JSON form; quote it if text is meant")
+        }
+    }
+
+    private func tagged(_ bytes: ScalarResolver.Bytes, tag: String) throws(YAMLError) -> Value {
+        let prefix = "tag:yaml.org,2002:"
+        guard tag.hasPrefix(prefix) else { return Self.string(bytes) }
+        let kind = tag.dropFirst(prefix.count)
+        switch kind {
+        case "null", "bool", "int", "float": break
+        case "binary":
+            guard let decoded = Base64.decoded(bytes) else { throw stream.error("!!binary value is not base64") }
+            return .string(String(decoding: decoded, as: UTF8.self))
+        default: return Self.string(bytes)
+        }
+        guard case .value(let value) = ScalarResolver.resolve(bytes, schema: .kubernetes) else {
+            throw stream.error("\"\(String(decoding: bytes, as: UTF8.self))\" is no !!\(kind)")
+        }
+        switch (kind, value) {
+        case ("null", .null), ("bool", .bool), ("int", .int), ("float", .int), ("float", .double), ("int", .double): return value
+        default: throw stream.error("\"\(String(decoding: bytes, as: UTF8.self))\" is no !!\(kind)")
+        }
+    }
+
+    private static func string(_ bytes: ScalarResolver.Bytes) -> Value { .string(String(decoding: bytes, as: UTF8.self)) }
+
+    private mutating func sequence(depth: Int, place: Place) throws(YAMLError) -> Tree {
+        let mark = stream.mark
+        var items: [Tree] = []
+        while true {
+            let kind = try stream.next()
+            if kind == .sequenceEnd { return Tree.sequence(items, mark: mark) }
+            items.append(try compose(kind, depth: depth + 1, place: place == .items ? .root : .elsewhere))
+        }
+    }
+
+    private mutating func mapping(depth: Int, place: Place) throws(YAMLError) -> Tree {
+        let mark = stream.mark
+        var entries: [Tree.Entry] = []
+        var merged: [Tree] = []
+        var seen = KeyIndex()
+        while true {
+            let kind = try stream.next()
+            if kind == .mappingEnd { break }
+            let keyMark = stream.mark
+            if kind == .scalar, stream.isPlain, stream.tag == nil, isMergeKey(stream.bytes) {
+                merged.append(contentsOf: try mergeSources(depth: depth))
+                continue
+            }
+            let (key, text) = try mappingKey(kind, depth: depth)
+            let value = try compose(try stream.next(), depth: depth + 1, place: inner(place, key: text))
+            if let earlier = seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) {
+                guard duplicates == .lastWins else { throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark) }
+                entries[earlier] = Tree.entry(text, key: key, value: value)
+            } else {
+                entries.append(Tree.entry(text, key: key, value: value))
+            }
+        }
+        for source in merged {
+            for entry in source.entries ?? [] {
+                let text = Tree.keyText(of: entry)
+                if seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) == nil { entries.append(entry) }
+            }
+        }
+        return Tree.mapping(entries, mark: mark)
+    }
+
+    private func isMergeKey(_ bytes: ScalarResolver.Bytes) -> Bool {
+        bytes.count == 2 && bytes[0] == UInt8(ascii: "<") && bytes[1] == UInt8(ascii: "<")
+    }
+
+    private mutating func mappingKey(_ kind: EventStream.Kind, depth: Int) throws(YAMLError) -> (Tree, String) {
+        let mark = stream.mark
+        let key = try compose(kind, depth: depth + 1, place: .elsewhere)
+        guard let value = key.scalarValue else { throw stream.error("a list or mapping cannot be a key", at: mark) }
+        if case .string(let text) = value { return (key, text) }
+        return (key, value.keyText(written: ""))
+    }
+
+    /// The mappings behind a merge key, the strongest first: `<<: *a` or `<<: [*a, *b]`.
+    private mutating func mergeSources(depth: Int) throws(YAMLError) -> [Tree] {
+        let kind = try stream.next()
+        let mark = stream.mark
+        let source = try compose(kind, depth: depth + 1, place: .elsewhere)
+        let sources = source.items ?? [source]
+        for source in sources {
+            guard let entries = source.entries else { throw stream.error("a merge key takes a mapping or a list of mappings", at: mark) }
+            try count(nodes: entries.count, scalarBytes: 0)
+        }
+        return sources
+    }
+
+    private func inner(_ place: Place, key: String) -> Place {
+        switch place {
+        case .root: key == "metadata" ? .metadata : key == "items" ? .items : .elsewhere
+        case .metadata: key == "annotations" ? .annotations : .elsewhere
+        case .annotations: .annotations
+        case .items, .elsewhere: .elsewhere
+        }
+    }
+}
+
+/// Finds a mapping's earlier entry of the same key: a linear search while there are few, a table from 24 on.
+private struct KeyIndex {
+    private var positions: [String: Int] = [:]
+
+    /// Notes that `key` will be entry `position`; or returns the entry that already has it.
+    mutating func insert<Entry>(_ key: String, at position: Int, in entries: [Entry], keyText: (Entry) -> String) -> Int? {
+        if position < 24 { return entries.firstIndex { keyText($0) == key } }
+        if positions.isEmpty {
+            for (index, entry) in entries.enumerated() { positions[keyText(entry)] = index }
+        }
+        if let earlier = positions[key] { return earlier }
+        positions[key] = position
+        return nil
+    }
+}

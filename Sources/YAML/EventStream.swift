@@ -1,0 +1,106 @@
+import CLibyaml
+
+/// libyaml's event parser over bytes that the caller keeps alive: the only code that touches its parser.
+final class EventStream {
+    enum Kind {
+        case streamEnd, documentStart, documentEnd, alias, scalar, sequenceStart, sequenceEnd, mappingStart, mappingEnd
+    }
+
+    private let file: String
+    private let parser: UnsafeMutablePointer<yaml_parser_t>
+    private let event: UnsafeMutablePointer<yaml_event_t>
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>, file: String) {
+        self.file = file
+        parser = .allocate(capacity: 1)
+        event = .allocate(capacity: 1)
+        parser.initialize(to: yaml_parser_t())
+        event.initialize(to: yaml_event_t())
+        yaml_parser_initialize(parser)
+        yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
+    }
+
+    deinit {
+        yaml_event_delete(event)
+        yaml_parser_delete(parser)
+        event.deallocate()
+        parser.deallocate()
+    }
+
+    /// Moves to the next event; what the accessors below tell is true until the next call.
+    func next() throws(YAMLError) -> Kind {
+        yaml_event_delete(event)
+        while true {
+            guard yaml_parser_parse(parser, event) == 1 else { throw failure() }
+            switch event.pointee.type {
+            case YAML_STREAM_START_EVENT: yaml_event_delete(event)
+            case YAML_DOCUMENT_START_EVENT: return .documentStart
+            case YAML_DOCUMENT_END_EVENT: return .documentEnd
+            case YAML_ALIAS_EVENT: return .alias
+            case YAML_SCALAR_EVENT: return .scalar
+            case YAML_SEQUENCE_START_EVENT: return .sequenceStart
+            case YAML_SEQUENCE_END_EVENT: return .sequenceEnd
+            case YAML_MAPPING_START_EVENT: return .mappingStart
+            case YAML_MAPPING_END_EVENT: return .mappingEnd
+            default: return .streamEnd
+            }
+        }
+    }
+
+    var mark: Mark { Mark(line: Int(event.pointee.start_mark.line) + 1, column: Int(event.pointee.start_mark.column) + 1) }
+
+    var anchor: String? {
+        switch event.pointee.type {
+        case YAML_ALIAS_EVENT: Self.text(event.pointee.data.alias.anchor)
+        case YAML_SCALAR_EVENT: Self.text(event.pointee.data.scalar.anchor)
+        case YAML_SEQUENCE_START_EVENT: Self.text(event.pointee.data.sequence_start.anchor)
+        case YAML_MAPPING_START_EVENT: Self.text(event.pointee.data.mapping_start.anchor)
+        default: nil
+        }
+    }
+
+    /// Of a scalar event.
+    var bytes: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: event.pointee.data.scalar.value, count: event.pointee.data.scalar.length)
+    }
+
+    /// Of a scalar event.
+    var tag: String? { Self.text(event.pointee.data.scalar.tag) }
+
+    /// Of a scalar event.
+    var isPlain: Bool { event.pointee.data.scalar.style == YAML_PLAIN_SCALAR_STYLE }
+
+    /// Of a scalar event.
+    var style: Node.Scalar.Style {
+        switch event.pointee.data.scalar.style {
+        case YAML_SINGLE_QUOTED_SCALAR_STYLE: .singleQuoted
+        case YAML_DOUBLE_QUOTED_SCALAR_STYLE: .doubleQuoted
+        case YAML_LITERAL_SCALAR_STYLE: .literal
+        case YAML_FOLDED_SCALAR_STYLE: .folded
+        default: .plain
+        }
+    }
+
+    func error(_ problem: String, context: String = "", at mark: Mark? = nil) -> YAMLError {
+        let mark = mark ?? self.mark
+        return YAMLError(file: file, line: mark.line, column: mark.column, problem: problem, context: context)
+    }
+
+    private func failure() -> YAMLError {
+        let state = parser.pointee
+        let problem = state.problem.map { String(cString: $0) } ?? "the text cannot be read"
+        if state.error == YAML_READER_ERROR {
+            return YAMLError(
+                file: file, line: Int(state.mark.line) + 1, column: Int(state.mark.column) + 1,
+                problem: problem, context: "byte \(state.problem_offset)")
+        }
+        let context = state.context.map { "\(String(cString: $0)) from line \(state.context_mark.line + 1)" } ?? ""
+        return YAMLError(
+            file: file, line: Int(state.problem_mark.line) + 1, column: Int(state.problem_mark.column) + 1,
+            problem: problem, context: context)
+    }
+
+    private static func text(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? {
+        pointer.map { String(cString: $0) }
+    }
+}

@@ -1,0 +1,67 @@
+/// Numbers as text: the shortest digits that read back as the same number, in the notations YAML and JSON writers of
+/// Kubernetes use.
+enum FloatText {
+    /// Whole numbers of up to 64 bits in full; else exponent notation below 1e-4 and from 1e6 on.
+    static func yaml(_ number: Double) -> String {
+        if let whole = whole(number) { return whole }
+        guard let parts = Parts(number) else { return number.isNaN ? ".nan" : number < 0 ? "-.inf" : ".inf" }
+        return parts.exponent < -4 || parts.exponent >= 6 ? parts.scientific(exponentDigits: 2) : parts.positional
+    }
+
+    /// JSON's number: exponent notation below 1e-6 and from 1e21 on; numbers JSON cannot hold become null.
+    static func json(_ number: Double) -> String {
+        guard let parts = Parts(number) else { return "null" }
+        return parts.exponent < -6 || parts.exponent >= 21 ? parts.scientific(exponentDigits: 1) : parts.positional
+    }
+
+    /// Whole numbers that fit 64 bits print all their digits.
+    private static func whole(_ number: Double) -> String? {
+        guard number.rounded(.towardZero) == number, number > -9.3e18, number < 1.8446744073709552e19 else { return nil }
+        return number < 0 ? Int64(exactly: number).map(String.init) : UInt64(exactly: number).map(String.init)
+    }
+
+    /// The shortest decimal digits of a finite number and the exponent of the first one.
+    private struct Parts {
+        var negative: Bool
+        var digits: [UInt8]
+        var exponent: Int
+
+        init?(_ number: Double) {
+            guard number.isFinite else { return nil }
+            negative = number.sign == .minus
+            digits = []
+            var point: Int?
+            var power = 0
+            var text = number.magnitude.description[...]
+            if let e = text.firstIndex(of: "e") {
+                power = Int(text[text.index(after: e)...].drop { $0 == "+" }) ?? 0
+                text = text[..<e]
+            }
+            for byte in text.utf8 {
+                if byte == UInt8(ascii: ".") { point = digits.count } else { digits.append(byte) }
+            }
+            exponent = (point ?? digits.count) - 1 + power
+            while digits.count > 1, digits.first == UInt8(ascii: "0") {
+                digits.removeFirst()
+                exponent -= 1
+            }
+            while digits.count > 1, digits.last == UInt8(ascii: "0") { digits.removeLast() }
+            if digits == [UInt8(ascii: "0")] { exponent = 0 }
+        }
+
+        func scientific(exponentDigits: Int) -> String {
+            var text = (negative ? "-" : "") + String(decoding: digits.prefix(1), as: UTF8.self)
+            if digits.count > 1 { text += "." + String(decoding: digits.dropFirst(), as: UTF8.self) }
+            let power = String(exponent.magnitude)
+            return text + "e" + (exponent < 0 ? "-" : "+") + String(repeating: "0", count: max(0, exponentDigits - power.count)) + power
+        }
+
+        var positional: String {
+            let text = String(decoding: digits, as: UTF8.self)
+            let sign = negative ? "-" : ""
+            if exponent < 0 { return sign + "0." + String(repeating: "0", count: -exponent - 1) + text }
+            if digits.count <= exponent + 1 { return sign + text + String(repeating: "0", count: exponent + 1 - digits.count) }
+            return sign + text.prefix(exponent + 1) + "." + text.dropFirst(exponent + 1)
+        }
+    }
+}

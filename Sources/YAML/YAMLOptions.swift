@@ -1,0 +1,39 @@
+/// Bounds on what one text may cost, so that a hostile file (alias bombs, endless nesting) ends in a clear error.
+package struct YAMLLimits: Hashable, Sendable {
+    /// Bytes of the text.
+    package var bytes: Int
+    /// Collections within collections.
+    package var depth: Int
+    /// Scalars and collections over all documents, each alias counted as everything it stands for.
+    package var nodes: Int
+    /// Bytes of all scalars, those behind aliases counted at every use.
+    package var scalarBytes: Int
+    package var documents: Int
+
+    package init(
+        bytes: Int = 64 << 20, depth: Int = 100, nodes: Int = 4_000_000, scalarBytes: Int = 256 << 20, documents: Int = 100_000
+    ) {
+        self.bytes = bytes
+        self.depth = depth
+        self.nodes = nodes
+        self.scalarBytes = scalarBytes
+        self.documents = documents
+    }
+
+    package static let `default` = YAMLLimits()
+}
+
+/// How plain scalars get their types.
+package enum YAMLSchema: Hashable, Sendable {
+    /// As Kubernetes' API machinery reads YAML: `yes`, `on` and `y` are booleans, dates stay text.
+    case kubernetes
+    /// As kustomize reads resources: only `true` and `false` are booleans, dates become RFC 3339 text, and the values of
+    /// `metadata.annotations` are text as written.
+    case resource
+}
+
+/// What a key that a mapping holds twice means.
+package enum DuplicateKeys: Hashable, Sendable {
+    case error
+    case lastWins
+}

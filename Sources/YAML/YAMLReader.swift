@@ -1,0 +1,71 @@
+/// Reads YAML (and so JSON) text into values or nodes. Documents that hold nothing are left out.
+package enum YAMLReader {
+    /// Every document of a text with the places of all its values.
+    package static func documents(
+        _ text: String, file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
+        duplicateKeys: DuplicateKeys = .error
+    ) throws(YAMLError) -> [Node] {
+        try documents(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys)
+    }
+
+    package static func documents(
+        bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
+        duplicateKeys: DuplicateKeys = .error
+    ) throws(YAMLError) -> [Node] {
+        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Node, _) in tree })
+    }
+
+    /// Every document of a text as a plain value: the fast way when places do not matter.
+    package static func values(
+        _ text: String, file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
+        duplicateKeys: DuplicateKeys = .error
+    ) throws(YAMLError) -> [Value] {
+        try values(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys)
+    }
+
+    package static func values(
+        bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
+        duplicateKeys: DuplicateKeys = .error
+    ) throws(YAMLError) -> [Value] {
+        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Value, _) in tree })
+    }
+
+    /// A document as a plain value, and where it starts.
+    package struct MarkedValue: Sendable {
+        package var value: Value
+        package var mark: Mark
+    }
+
+    package static func markedValues(
+        bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
+        duplicateKeys: DuplicateKeys = .error
+    ) throws(YAMLError) -> [MarkedValue] {
+        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Value, mark) in MarkedValue(value: tree, mark: mark) })
+    }
+
+    private static func read<Tree: ComposedTree, Kept>(
+        _ bytes: [UInt8], _ file: String, _ limits: YAMLLimits, _ schema: YAMLSchema, _ duplicateKeys: DuplicateKeys,
+        keeping: (Tree, Mark) -> Kept
+    ) throws(YAMLError) -> [Kept] {
+        guard bytes.count <= limits.bytes else {
+            throw YAMLError(file: file, line: 1, column: 1, problem: "the text is larger than \(limits.bytes) bytes")
+        }
+        let result = bytes.withUnsafeBufferPointer { buffer -> Result<[Kept], YAMLError> in
+            let stream = EventStream(buffer, file: file)
+            var composer = Composer<Tree>(stream, limits: limits, schema: schema, duplicates: duplicateKeys)
+            var kept: [Kept] = []
+            do throws(YAMLError) {
+                while let document = try composer.document() {
+                    guard kept.count < limits.documents else {
+                        throw stream.error("more than \(limits.documents) documents")
+                    }
+                    kept.append(keeping(document.tree, document.mark))
+                }
+            } catch {
+                return .failure(error)
+            }
+            return .success(kept)
+        }
+        return try result.get()
+    }
+}
