@@ -4,7 +4,7 @@
 
 IMAGE_SUITES="bookworm trixie"
 PACKAGE_RECIPE=1 # raise when the way packages are installed changes
-FINISH_RECIPE=1  # raise when finish_image changes
+FINISH_RECIPE=2  # raise when finish_image changes
 
 # A Debian server as an installer leaves it, plus the login shells that tests of remote commands need. No git, no container runtime.
 packages_of() { # SUITE
@@ -84,6 +84,7 @@ finish_image() { # SUITE ROOT
     : >"$tree/etc/machine-id"
     : >"$tree/etc/resolv.conf"
     : >"$tree/etc/apt/sources.list"
+    echo LANG=C.UTF-8 >"$tree/etc/default/locale"
     chroot "$tree" useradd --create-home --shell /bin/bash "$LAB_USER"
     printf '%s:%s\n' root "$ROOT_PASSWORD" "$LAB_USER" "$USER_PASSWORD" | chroot "$tree" chpasswd
     for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \

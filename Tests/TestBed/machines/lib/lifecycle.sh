@@ -47,8 +47,8 @@ create_machines() { # SPEC...
         jobs+=($!)
     done
     for job in "${jobs[@]}"; do wait "$job" || failed=$((failed + 1)); done
-    [ $failed = 0 ] || die "$failed of ${#names[@]} machines did not come up"
-    say "lab $PREFIX: ${#names[@]} machines in $(seconds_since "$started") s; user $LAB_USER, key $(lab_keys)/id_ed25519, network: lab exec CMD"
+    [ $failed = 0 ] || die "$failed of ${#names[@]} did not come up"
+    say "lab $PREFIX: ${#names[@]} up in $(seconds_since "$started") s; user $LAB_USER, key $(lab_keys)/id_ed25519, network: lab exec CMD"
 }
 
 bring_up() { # NAME

@@ -4,11 +4,13 @@
 BOOT_LIMIT=90 # seconds until a machine that does not open SSH counts as failed
 OFF_LIMIT=60  # seconds until a machine that does not power itself off counts as hung
 
-start_ticks() { # PID; when it started: a number used again by another process does not fool anybody
+# When a process started, so that a number used again by another one does not fool anybody. A zombie counts as gone: not every host's PID 1
+# collects orphans at once.
+start_ticks() { # PID
     local stat fields
     { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
     read -r -a fields <<<"${stat##*) }" # a program's name may hold blanks: count after it
-    echo "${fields[19]}"
+    [ "${fields[0]}" != Z ] && echo "${fields[19]}"
 }
 
 # The supply's process while the machine is powered, otherwise nothing.
@@ -39,7 +41,18 @@ inside() { # NAME CMD...
     init=$(init_pid "$1")
     [ -n "$init" ] || die "$1 is off"
     shift
-    nsenter --target "$init" --mount --uts --ipc --net --pid --root --wd=/ -- "$@"
+    nsenter --target "$init" --mount --uts --ipc --net --pid --root --wd -- "$@"
+}
+
+# Writes a file of a machine from standard input, on or off. In place and never shorter: running programs may have it mapped.
+write_file() { # NAME PATH
+    # shellcheck disable=SC2016 # for the shell inside
+    local write='mkdir -p "${1%/*}" && dd of="$1" bs=64k conv=notrunc status=none'
+    if [ -n "$(init_pid "$1")" ]; then
+        inside "$1" sh -c "$write" sh "$2"
+    else
+        sh -c "$write" sh "$(machine_folder "$1")/upper$2"
+    fi
 }
 
 # Starts the supply; the machine boots on its own from here.

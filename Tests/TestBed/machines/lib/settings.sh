@@ -13,11 +13,12 @@ USER_PASSWORD=homelab-debian
 ROOT_PASSWORD=homelab-root
 export HOMELAB_LAB=$LAB HOMELAB_LAB_PREFIX=$PREFIX
 
+DIED=64                  # exit status of a failure that was explained
+
 say() { echo "$*"; }
 die() {
-    trap - ERR
     echo "lab: $*" >&2
-    exit 1
+    exit $DIED
 }
 
 require_root() { [ "$(id -u)" = 0 ] || die "'$1' makes network namespaces and mounts: run it as root"; }
