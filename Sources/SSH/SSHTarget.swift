@@ -1,0 +1,73 @@
+package import Cryptography
+
+/// Where to connect, as whom, proved how, and which host keys are believed.
+package struct SSHTarget: Sendable {
+    /// A name or an address (IPv6 without brackets).
+    package var host: String
+    package var port: Int
+    package var user: String
+    /// Tried in this order until the server is satisfied; methods the server does not offer are passed over.
+    package var authentication: [SSHAuthentication]
+    package var hostKeys: HostKeyPolicy
+    /// Machines to go through, the nearest first; each is a connection of its own inside the one before.
+    package var jump: [SSHTarget]
+
+    package init(
+        host: String, port: Int = 22, user: String, authentication: [SSHAuthentication], hostKeys: HostKeyPolicy, jump: [SSHTarget] = []
+    ) {
+        self.host = host
+        self.port = port
+        self.user = user
+        self.authentication = authentication
+        self.hostKeys = hostKeys
+        self.jump = jump
+    }
+
+    /// `user@host`, with `:port` when it is not 22: how messages name the machine.
+    package var label: String {
+        let host = host.contains(":") ? "[\(host)]" : host
+        return port == 22 ? "\(user)@\(host)" : "\(user)@\(host):\(port)"
+    }
+}
+
+/// One way to prove who is connecting.
+///
+/// Providers are called on the session's own thread, which may block in them (a prompt on a terminal); nil gives the method up.
+package enum SSHAuthentication: Sendable {
+    /// Answers a prompt ("Passphrase for /root/.ssh/id_ed25519", "Password for root@node1", or the server's own words).
+    package typealias SecretProvider = @Sendable (_ prompt: String) -> String?
+
+    /// A private key file in OpenSSH or PEM format; the provider is asked only when the key is encrypted.
+    case keyFile(String, passphrase: SecretProvider? = nil)
+    /// The text of a private key; `name` says where it came from, for messages.
+    case key(text: String, name: String, passphrase: SecretProvider? = nil)
+    /// The keys of the ssh-agent at `$SSH_AUTH_SOCK` (or at `socket`).
+    case agent(socket: String? = nil)
+    case password(SecretProvider)
+    /// The server asks what it likes (PAM); every prompt goes to the provider.
+    case keyboardInteractive(SecretProvider)
+}
+
+/// Which host keys are believed. Pins come first: where there are any, nothing else counts.
+package struct HostKeyPolicy: Sendable {
+    /// Decides about a key nobody vouches for; only an operator at a terminal can.
+    package typealias Confirmation = @Sendable (_ label: String, _ offered: OpenSSHPublicKey) -> Bool
+
+    package var pinned: [OpenSSHPublicKey]
+    package var knownHosts: KnownHosts?
+    package var confirm: Confirmation?
+
+    package init(pinned: [OpenSSHPublicKey] = [], knownHosts: KnownHosts? = nil, confirm: Confirmation? = nil) {
+        self.pinned = pinned
+        self.knownHosts = knownHosts
+        self.confirm = confirm
+    }
+
+    /// Exactly these keys, as the inventory pins them.
+    package static func pinned(_ keys: [OpenSSHPublicKey]) -> HostKeyPolicy { HostKeyPolicy(pinned: keys) }
+
+    /// What known_hosts files say, and for a host they do not name the operator's word, if there is one to ask.
+    package static func knownHosts(_ knownHosts: KnownHosts, confirm: Confirmation? = nil) -> HostKeyPolicy {
+        HostKeyPolicy(knownHosts: knownHosts, confirm: confirm)
+    }
+}
