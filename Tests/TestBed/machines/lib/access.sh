@@ -33,7 +33,7 @@ lab_authorize() { # NAME FILE|- [USER]
 
 lab_ssh() { # NAME [USER] [-- CMD...]
     require_machine "${1:-}"
-    local name=$1 user=$LAB_USER folder options
+    local name=$1 user=$LAB_USER folder options jump
     shift
     if [ $# -gt 0 ] && [ "$1" != -- ]; then user=$1 && shift; fi
     [ "${1:-}" != -- ] || shift
@@ -42,7 +42,8 @@ lab_ssh() { # NAME [USER] [-- CMD...]
     options=(-i "$(lab_keys)/id_ed25519" -p "$(option "$name" port 22)" -o HostKeyAlias="$name" -o UserKnownHostsFile="$folder/known_hosts"
         -o BatchMode=yes -o IdentitiesOnly=yes -o LogLevel=ERROR -o ConnectTimeout=5)
     if [ "$(option "$name" net lan)" = behind ]; then
-        options+=(-o ProxyCommand="ssh -i '$(lab_keys)/id_ed25519' -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -W %h:%p $LAB_USER@$LAN.11")
+        jump="ssh -F none -i '$(lab_keys)/id_ed25519' -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        options+=(-o ProxyCommand="$jump -o LogLevel=ERROR -W %h:%p $LAB_USER@$LAN.11")
     fi
     exec nsenter --net="/run/netns/$LAB_NETNS" -- ssh -F none "${options[@]}" "$user@$(fact "$name" ip)" "$@"
 }

@@ -52,13 +52,15 @@ checked_options() { # NAME WORD...
 # Gives a new machine its folder, number and address. One at a time: two calls must not take the same number.
 register_machine() { # NAME OPT=VAL...
     local name=$1 folder index options lan=$LAN
-    [[ $name =~ ^[a-z][a-z0-9-]{0,30}$ && $name != lab ]] || die "'$name' is no machine name: lower-case letters, digits and '-', beginning with a letter"
+    [[ $name =~ ^[a-z][a-z0-9-]{0,30}$ && $name != lab ]] ||
+        die "'$name' is no machine name: lower-case letters, digits and '-', beginning with a letter"
     options=$(checked_options "$@")
     folder=$(machine_folder "$name")
     mkdir -p "$LAB/machines"
     (
         flock 9
         index=$(free_index "$name")
+        [[ $index != 1 || $options != *net=behind* ]] || die "$name: net=behind needs a first machine to stand behind"
         mkdir "$folder"
         [[ $options != *net=behind* ]] || lan=$LAN_BEHIND
         echo "$index" >"$folder/index"
@@ -84,7 +86,8 @@ make_disk() { # NAME
     local name=$1 folder upper image
     folder=$(machine_folder "$name") upper=$folder/upper
     image=$(image_root "$(option "$name" suite bookworm)")
-    rm -rf --one-file-system "$upper" "$folder/work" "$folder/disk"
+    rm -rf --one-file-system "$folder/installed" "$upper" "$folder/work" "$folder/disk"
+    echo "$image" >"$folder/image" # a disk stays on its image, also when the recipe changes under a running lab
     mkdir -p "$folder/root" "$folder/work" "$upper" "$folder/disk"
     cp -a "$image/var/lib" "$folder/disk/"
     mkdir -p "$upper/etc/ssh/sshd_config.d" "$upper/etc/sudoers.d" "$upper/home/$LAB_USER/.ssh" "$upper/root/.ssh"
@@ -109,6 +112,7 @@ make_disk() { # NAME
     make_host_keys "$name"
     sshd_settings "$name" >"$upper/etc/ssh/sshd_config.d/00-lab.conf"
     [ -z "$(option "$name" banner)" ] || option "$name" banner >"$upper/etc/issue.net"
+    touch "$folder/installed"
 }
 
 sudoers() { # KIND

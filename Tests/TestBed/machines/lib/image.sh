@@ -97,8 +97,21 @@ finish_image() { # SUITE ROOT
     install -D -m 755 "$MACHINES/image/kernel-view" "$tree/usr/lib/lab/kernel-view"
     mkdir -p "$tree/etc/systemd/system/sysinit.target.wants"
     ln -sf ../lab-kernel-view.service "$tree/etc/systemd/system/sysinit.target.wants/"
+    touch "$tree" # its age, for remove_old_images
     mv "$tree" "$root"
+    remove_old_images
     say "image $suite ready in $(seconds_since "$started") s, $(du -sm "$root" | cut -f 1) MiB in $root"
+}
+
+# Images of earlier recipes go after a day, unless a machine of a lab that is up lies on one.
+remove_old_images() {
+    local folder image
+    find "$CACHE" -mindepth 1 -maxdepth 1 -type d -name 'image-*' -mmin +1440 | while read -r image; do
+        for folder in $(cat "$RUN"/* 2>/dev/null); do
+            ! grep -qsxF "$image" "$folder"/machines/*/image || continue 2
+        done
+        rm -rf --one-file-system "$image"
+    done
 }
 
 # What modprobe inside a machine answers. A kernel with modules: the host's folder, so that a loaded module is found.

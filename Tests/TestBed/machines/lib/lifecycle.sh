@@ -53,7 +53,7 @@ create_machines() { # SPEC...
 
 bring_up() { # NAME
     local name=$1 before started=$EPOCHREALTIME
-    [ -d "$(machine_folder "$name")/upper" ] || make_disk "$name"
+    [ -f "$(machine_folder "$name")/installed" ] || make_disk "$name"
     [ -z "$(supply_pid "$name")" ] || { say "$name $(fact "$name" ip) is on already"; return; }
     [ "$(option "$name" power on)" = on ] || { say "$name $(fact "$name" ip) is made, and off"; return; }
     before=$(boots "$name")
