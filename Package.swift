@@ -65,7 +65,7 @@ let package = Package(
 
         // Effects: the only code that touches a node, a cluster or a remote.
         module("SSH", ["CLibssh2", "BlockingExecutor", "Cryptography", "FileSystem"]),
-        module("Git", ["CLibgit2", "CGitSupport", "BlockingExecutor"]),
+        module("Git", ["CLibgit2", "CGitSupport", "BlockingExecutor", "Cryptography"]),
         module("KubernetesClient", ["KubernetesModel", "HTTP", "YAML", "Diagnostics", "FileSystem", "Cryptography"]),
         module(
             "HTTPNetworking",

@@ -1,0 +1,6 @@
+#include "CGitSupport.h"
+
+int homelab_git_trust_owners(void)
+{
+    return git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+}

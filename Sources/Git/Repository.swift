@@ -1,0 +1,81 @@
+internal import BlockingExecutor
+internal import CLibgit2
+
+/// A bare repository on disk. Its calls run in order on a thread of its own, because libgit2 blocks.
+package actor Repository {
+    package nonisolated let path: String
+    private nonisolated let executor: BlockingExecutor
+    let handle: RepositoryHandle
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// Opens a repository (bare or not).
+    /// - Throws: `GitError` of kind `notFound` when there is none.
+    package init(path: String) async throws(GitError) {
+        let executor = BlockingExecutor(name: "git")
+        handle = try await executor.run { () throws(GitError) in try RepositoryHandle(opening: path) }
+        self.executor = executor
+        self.path = path
+    }
+
+    /// Opens the bare repository at a path, and makes an empty one first when there is none. `branch` is what HEAD names in a new one.
+    package init(openingOrMaking path: String, branch: String) async throws(GitError) {
+        let executor = BlockingExecutor(name: "git")
+        handle = try await executor.run { () throws(GitError) in try RepositoryHandle(openingOrMaking: path, branch: branch) }
+        self.executor = executor
+        self.path = path
+    }
+
+    /// The commit a branch, tag, full reference name or commit id stands for; nil when there is none (yet).
+    package func commit(named name: String) throws(GitError) -> ObjectID? {
+        for candidate in ["refs/heads/\(name)", "refs/tags/\(name)", name] {
+            var object: OpaquePointer?
+            let code = git_revparse_single(&object, handle.pointer, candidate + "^{commit}")
+            defer { git_object_free(object) }
+            if code == 0, let object, let id = git_object_id(object) { return ObjectID(git: id.pointee) }
+            if code < 0, git_error_code(code) != GIT_ENOTFOUND, git_error_code(code) != GIT_EINVALIDSPEC {
+                throw GitError.last("find \(name)", code: code)
+            }
+        }
+        return nil
+    }
+
+    package func info(of id: ObjectID) throws(GitError) -> CommitInfo {
+        let commit = try handle.commit(id)
+        defer { git_commit_free(commit) }
+        let parents = (0..<git_commit_parentcount(commit)).compactMap { git_commit_parent_id(commit, $0).map { ObjectID(git: $0.pointee) } }
+        let author = git_commit_author(commit)?.pointee
+        return CommitInfo(
+            id: id, parents: parents, tree: git_commit_tree_id(commit).map { ObjectID(git: $0.pointee) } ?? .zero,
+            authorName: author?.name.map { String(cString: $0) } ?? "", authorEmail: author?.email.map { String(cString: $0) } ?? "",
+            time: git_commit_time(commit), message: git_commit_message(commit).map { String(cString: $0) } ?? "")
+    }
+
+    /// Whether `ancestor` is in the history of `commit` (or is it): a push from one to the other is no rewrite.
+    package func isAncestor(_ ancestor: ObjectID, of commit: ObjectID) throws(GitError) -> Bool {
+        if ancestor == commit { return true }
+        var (descendant, base) = (commit.git, ancestor.git)
+        let code = git_graph_descendant_of(handle.pointer, &descendant, &base)
+        if code < 0 { throw GitError.last("compare \(ancestor) and \(commit)", code: code) }
+        return code == 1
+    }
+
+    /// The files of a commit below the given directories (all with none given). Content that `old` holds already is not read again.
+    /// - Parameter limit: the bytes that all files together may have; beyond it the call throws, so that a huge repository
+    ///   cannot exhaust the agent.
+    package func tree(
+        at id: ObjectID, under directories: [String] = [], reusing old: GitTree? = nil, limit: Int = 64 << 20
+    ) throws(GitError) -> GitTree {
+        var reader = TreeReader(repository: handle, directories: directories, known: old, limit: limit)
+        return GitTree(commit: id, entries: try reader.entries(of: id))
+    }
+
+    /// Points a branch at a commit, as a push does.
+    package func update(branch: String, to id: ObjectID) throws(GitError) {
+        var reference: OpaquePointer?
+        var oid = id.git
+        let code = git_reference_create(&reference, handle.pointer, "refs/heads/\(branch)", &oid, 1, "homelab")
+        git_reference_free(reference)
+        if code < 0 { throw GitError.last("update \(branch)", code: code) }
+    }
+}
