@@ -4,10 +4,8 @@ package import YAML
 package struct K3sSpec: Hashable, Sendable {
     package var version: K3sVersion
     package var source: K3sSource
-    /// The pinned sha256 of the binary for each architecture.
+    /// The pinned sha256 of the binary for each architecture, from the inventory or its lock file (see `LockFile`).
     package var sha256: [Architecture: String]
-    /// A lock file beside the inventory that holds the pins instead (`homelab lock` writes it).
-    package var lockFile: String?
     package var datastore: Datastore?
     /// config.yaml of every node, of the servers, of the agents; the narrower one wins.
     package var config: Object
@@ -50,6 +48,14 @@ package struct K3sVersion: Hashable, Sendable, Comparable, CustomStringConvertib
     package let preRelease: String
     /// The number behind `+k3s`.
     package let build: Int
+
+    package init(major: Int, minor: Int, patch: Int = 0, build: Int = 1) {
+        self.major = major
+        self.minor = minor
+        self.patch = patch
+        self.build = build
+        preRelease = ""
+    }
 
     /// nil unless the text has the exact form `vX.Y.Z+k3sN` (or `vX.Y.Z-rcM+k3sN`).
     package init?(_ text: String) {

@@ -1,5 +1,3 @@
-package import Diagnostics
-
 /// Everything a run would do to the machines, in order, as data: the very value that is printed, hashed, approved and executed.
 package struct NodePlan: Hashable, Sendable {
     package var cluster: String

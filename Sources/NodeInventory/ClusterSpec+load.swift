@@ -1,0 +1,85 @@
+package import Diagnostics
+import YAML
+
+extension ClusterSpec {
+    /// Reads an inventory: the file at `path`, the files of single nodes in `nodeDirectory(of: path)` and the lock file, each where
+    /// `files` (path -> text) has it. Throws every problem at once, each with its place.
+    package static func load(_ path: String, files: [String: String]) throws(Diagnostics) -> ClusterSpec {
+        try loadWithWarnings(path, files: files).spec
+    }
+
+    /// As `load`, and the findings that do not stop anything.
+    package static func loadWithWarnings(
+        _ path: String, files: [String: String]
+    ) throws(Diagnostics) -> (spec: ClusterSpec, warnings: Diagnostics) {
+        var found = Diagnostics()
+        guard let text = files[path] else {
+            throw Diagnostics([
+                Diagnostic(.error, "there is no inventory \(path)", remedy: "`homelab init` writes one; -i names another")
+            ])
+        }
+        let cluster = document(text, file: path, schema: .cluster, into: &found)
+        let directory = nodeDirectory(of: path)
+        let nodes = files.keys.sorted().filter { isNodeFile($0, in: directory) }.compactMap {
+            document(files[$0] ?? "", file: $0, schema: .node, into: &found)
+        }
+        let lock = files[lockFile(of: path)].flatMap { document($0, file: lockFile(of: path), schema: .lock, into: &found) }
+        guard let cluster else { throw found }
+        var decoder = InventoryDecoder(root: cluster, nodeFiles: nodes, lock: lock)
+        let spec = decoder.clusterSpec()
+        found.append(contentsOf: decoder.diagnostics)
+        found.append(contentsOf: InventoryRules.check(spec, root: cluster, sources: decoder.sources))
+        try found.throwIfErrors()
+        return (spec, found)
+    }
+
+    /// `inventory/home.yaml` -> `inventory/home/nodes`.
+    package static func nodeDirectory(of path: String) -> String { withoutExtension(path) + "/nodes" }
+
+    /// `inventory/home.yaml` -> `inventory/home.lock.yaml`.
+    package static func lockFile(of path: String) -> String { withoutExtension(path) + ".lock.yaml" }
+
+    private static func withoutExtension(_ path: String) -> String {
+        for ending in [".yaml", ".yml"] where path.hasSuffix(ending) { return String(path.dropLast(ending.count)) }
+        return path
+    }
+
+    private static func isNodeFile(_ path: String, in directory: String) -> Bool {
+        path.hasPrefix(directory + "/") && (path.hasSuffix(".yaml") || path.hasSuffix(".yml"))
+    }
+
+    /// The one document of a file, checked against its schema; nil when it cannot be used at all.
+    private static func document(_ text: String, file: String, schema: ObjectSchema, into found: inout Diagnostics) -> Located? {
+        let documents: [Node]
+        do {
+            documents = try YAMLReader.documents(text, file: file)
+        } catch {
+            found.append(error.diagnostic)
+            return nil
+        }
+        guard let first = documents.first else {
+            found.append(
+                Diagnostic(.error, "the file holds nothing", at: SourceLocation(file: file, line: 1), remedy: "write kind: \(schema.name)"))
+            return nil
+        }
+        if documents.count > 1 {
+            found.append(
+                Diagnostic(
+                    .error, "the file holds \(documents.count) documents",
+                    at: SourceLocation(file: file, line: documents[1].mark.line, column: documents[1].mark.column),
+                    remedy: "keep one; further nodes go under nodes: or into files of their own"))
+        }
+        let located = Located(node: first, file: file)
+        var check = SchemaCheck()
+        check.check(located, schema)
+        found.append(contentsOf: check.diagnostics)
+        return first.mapping == nil ? nil : located
+    }
+}
+
+extension YAMLError {
+    /// The same finding in the form in which all findings are shown.
+    package var diagnostic: Diagnostic {
+        Diagnostic(.error, problem, at: SourceLocation(file: file, line: line, column: column), cause: context.isEmpty ? nil : context)
+    }
+}

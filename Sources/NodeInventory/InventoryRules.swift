@@ -1,0 +1,248 @@
+import Diagnostics
+import YAML
+
+/// What must be true of an inventory as a whole, beyond the shape of its fields. Pure: no network, no disk.
+struct InventoryRules {
+    let spec: ClusterSpec
+    let root: Located
+    let sources: InventoryDecoder.Sources
+    private var found = Diagnostics()
+
+    static func check(_ spec: ClusterSpec, root: Located, sources: InventoryDecoder.Sources) -> Diagnostics {
+        var rules = InventoryRules(spec: spec, root: root, sources: sources)
+        rules.uniqueness()
+        rules.servers()
+        rules.network()
+        rules.addresses()
+        rules.labels()
+        rules.configuration()
+        rules.repository()
+        return rules.found
+    }
+
+    private init(spec: ClusterSpec, root: Located, sources: InventoryDecoder.Sources) {
+        self.spec = spec
+        self.root = root
+        self.sources = sources
+    }
+
+    private mutating func error(_ summary: String, _ location: SourceLocation?, _ remedy: String?, node: String? = nil) {
+        found.append(Diagnostic(.error, summary, subject: node.map { "node \($0)" }, at: location, remedy: remedy))
+    }
+
+    private mutating func warning(_ summary: String, _ location: SourceLocation?, _ remedy: String?, node: String? = nil) {
+        found.append(Diagnostic(.warning, summary, subject: node.map { "node \($0)" }, at: location, remedy: remedy))
+    }
+
+    // MARK: Names, addresses and hardware addresses are there once
+
+    private mutating func uniqueness() {
+        unique("name") { $0.name }
+        unique("host", "two nodes cannot be one machine") { $0.port == 22 ? $0.host : "\($0.host):\($0.port)" }
+        unique("nodeIP") { $0.nodeIP?.description }
+        unique("mac") { $0.mac }
+        let reserved: Set = ["localhost", "all", "none"]
+        for (index, node) in spec.nodes.enumerated() where reserved.contains(node.name) {
+            error("\"\(node.name)\" cannot be a node's name", place(index, "name"), "choose another name")
+        }
+    }
+
+    private mutating func unique(_ field: String, _ remedy: String? = nil, _ value: (NodeSpec) -> String?) {
+        var seen: [String: Int] = [:]
+        for (index, node) in spec.nodes.enumerated() {
+            guard let text = value(node) else { continue }
+            if let first = seen[text] {
+                let other = place(first, field).map { "\($0.file):\($0.line)" } ?? spec.nodes[first].name
+                error(
+                    "\(field) \"\(text)\" is already used by node \(spec.nodes[first].name) (\(other))", place(index, field),
+                    remedy ?? "give each node a \(field) of its own", node: node.name)
+            } else {
+                seen[text] = index
+            }
+        }
+    }
+
+    private func place(_ index: Int, _ field: String) -> SourceLocation? {
+        guard sources.nodes.indices.contains(index) else { return nil }
+        let entry = sources.nodes[index].node
+        return entry[field]?.location ?? entry.location
+    }
+
+    // MARK: Servers
+
+    private mutating func servers() {
+        // An entry that could not be read may be the missing server.
+        if sources.unreadable > 0 { return }
+        if spec.nodes.isEmpty {
+            return error("the inventory has no nodes", (root["nodes"] ?? root).location, "add a node with role: server under nodes:")
+        }
+        let servers = spec.servers
+        let location = servers.last?.location ?? root.location
+        if servers.isEmpty {
+            error("no node has role: server", location, "a cluster needs one server, or three, five or seven")
+        } else if servers.count == 2 {
+            error(
+                "two servers are worse than one: etcd stops when either of them does", location,
+                "add a third server, or make one of them an agent")
+        } else if servers.count % 2 == 0 {
+            error(
+                "\(servers.count) servers survive no more failures than \(servers.count - 1)", location,
+                "use an odd number of servers; make one of them an agent")
+        } else if servers.count > 7 {
+            error("\(servers.count) servers slow etcd down", location, "use at most seven servers")
+        }
+        if servers.count > 1, spec.k3s.datastore == .sqlite {
+            error(
+                "sqlite cannot be shared by \(servers.count) servers", root["k3s"]?["datastore"]?.location, "write datastore: etcd")
+        }
+        if spec.k3s.sha256.isEmpty, case .mirror(let url) = spec.k3s.source, url.hasPrefix("http://") {
+            error(
+                "a mirror without TLS and without pinned checksums proves nothing", root["k3s"]?["source"]?.location,
+                "use https://, or pin k3s.sha256")
+        }
+    }
+
+    // MARK: Networks
+
+    private mutating func network() {
+        let root = root
+        let place = { (key: String) in root["network"]?[key]?.location ?? root["network"]?.location ?? root.location }
+        let named = [("pods", spec.network.pods), ("services", spec.network.services), ("nodes", spec.network.nodes)]
+        for (index, first) in named.enumerated() {
+            for second in named[(index + 1)...] {
+                for a in first.1 {
+                    for b in second.1 where a.overlaps(b) {
+                        error("\(first.0) \(a) and \(second.0) \(b) overlap", place(second.0), "choose ranges that share no address")
+                    }
+                }
+            }
+        }
+        for (key, ranges) in named.dropLast() {
+            if ranges.isEmpty { error("network.\(key) is empty", place(key), "leave it out to use k3s' own range") }
+            let families = Set(ranges.map(\.address.isV4))
+            if ranges.count > 2 || ranges.count != families.count {
+                error("network.\(key) has two ranges of one family", place(key), "give one IPv4 and at most one IPv6 range")
+            }
+        }
+        if Set(spec.network.pods.map(\.address.isV4)) != Set(spec.network.services.map(\.address.isV4)) {
+            error("pods and services are of different address families", place("services"), "give both the same families")
+        }
+        if let dns = spec.network.dns, !spec.network.services.contains(where: { $0.contains(dns) }) {
+            error("network.dns \(dns) is outside of the service range", place("dns"), "choose an address inside network.services")
+        }
+    }
+
+    private mutating func addresses() {
+        let clusterRanges = spec.network.pods + spec.network.services
+        for (index, node) in spec.nodes.enumerated() {
+            guard let address = node.nodeIP ?? IPAddress(node.host) else { continue }
+            let location = place(index, node.nodeIP == nil ? "host" : "nodeIP")
+            if let range = clusterRanges.first(where: { $0.contains(address) }) {
+                error(
+                    "\(address) is inside of the cluster's own range \(range)", location,
+                    "choose other ranges under network:", node: node.name)
+            }
+            // A host behind a jump host may be in another network than the node's own address.
+            if node.nodeIP != nil || node.jumps.isEmpty, !spec.network.nodes.isEmpty,
+                !spec.network.nodes.contains(where: { $0.contains(address) })
+            {
+                let ranges = spec.network.nodes.map(\.description).joined(separator: ", ")
+                error("\(address) is outside of network.nodes (\(ranges))", location, "correct the address or the range", node: node.name)
+            }
+            if let endpoint = spec.endpoint.flatMap({ IPAddress($0.host) }), endpoint == address,
+                spec.servers.count > 1 || node.role == .agent
+            {
+                error(
+                    "the endpoint \(endpoint) is the address of one node", root["endpoint"]?.location,
+                    "use a virtual address or a name that leads to every server, or leave endpoint out", node: node.name)
+            }
+        }
+        for (index, node) in spec.nodes.enumerated() where node.hostKeys.isEmpty && node.state != .absent {
+            warning(
+                "no host key is pinned", place(index, "name"),
+                "add hostKeys:; the agent on the servers connects only to pinned machines", node: node.name)
+        }
+    }
+
+    // MARK: Labels
+
+    private mutating func labels() {
+        for (name, entry) in sources.nodes {
+            for (key, at, value) in entry["labels"]?.entries ?? [] {
+                if !NameRule.isQualifiedName(key) {
+                    error("\"\(key)\" is no label key", at, "write name or prefix.example/name (letters, digits, - _ .)", node: name)
+                }
+                if let text = value.text, !NameRule.isName(text, orEmpty: true) {
+                    error(
+                        "\"\(text)\" is no label value", value.location,
+                        "use at most 63 letters, digits, - _ . that begin and end with a letter or digit", node: name)
+                }
+            }
+        }
+    }
+
+    private mutating func repository() {
+        guard let repository = root["repository"] else { return }
+        if spec.repository.url == nil {
+            for key in ["token", "username", "hostKeys"] {
+                guard let value = repository[key] else { continue }
+                error(
+                    "repository.\(key) without repository.url", value.location, "give the url, or leave it out: the first server keeps it")
+            }
+        }
+        if let url = spec.repository.url, url.hasPrefix("ssh://"), spec.repository.hostKeys.isEmpty {
+            error(
+                "the host key of the repository is not pinned", repository["url"]?.location,
+                "add repository.hostKeys with a line of `ssh-keyscan HOST` that you have checked")
+        }
+        for key in ["path"] {
+            guard let text = repository.text(key) else { continue }
+            if text.hasPrefix("/") || text.split(separator: "/").contains("..") {
+                error("repository.\(key) leaves the tree", repository[key]?.location, "give a path inside the repository")
+            }
+        }
+    }
+
+    // MARK: k3s configuration
+
+    private mutating func configuration() {
+        if let k3s = root["k3s"] {
+            config(k3s["config"], "k3s.config", servers: true, agents: true, ofOneNode: nil)
+            config(k3s["serverConfig"], "k3s.serverConfig", servers: true, agents: false, ofOneNode: nil)
+            config(k3s["agentConfig"], "k3s.agentConfig", servers: false, agents: true, ofOneNode: nil)
+        }
+        for (index, node) in spec.nodes.enumerated() where sources.nodes.indices.contains(index) {
+            config(
+                sources.nodes[index].node["config"], "config", servers: node.role == .server, agents: node.role == .agent,
+                ofOneNode: node.name)
+        }
+    }
+
+    private mutating func config(_ value: Located?, _ path: String, servers: Bool, agents: Bool, ofOneNode node: String?) {
+        for (written, at, member) in value?.entries ?? [] {
+            // `key+` appends to what another file says (docs.k3s.io/installation/configuration).
+            let key = written.hasSuffix("+") ? String(written.dropLast()) : written
+            guard let flag = K3sFlags.all[key] else {
+                let nearest = Suggestion.nearest(to: key, in: K3sFlags.all.keys.sorted())
+                error(
+                    "\"\(path).\(written)\" is no flag of k3s", at,
+                    nearest.map { "did you mean \"\($0)\"?" } ?? "k3s would ignore it; see docs.k3s.io/cli/server", node: node)
+                continue
+            }
+            if let instead = K3sFlags.secrets[key] {
+                error("\"\(path).\(written)\" would hold a secret in clear text", at, instead, node: node)
+            } else if let instead = K3sFlags.managed[key] {
+                error("\"\(path).\(written)\" is set by homelab", at, instead, node: node)
+            } else if node != nil, K3sFlags.critical.contains(key) {
+                error("\"\(path).\(written)\" must be equal on all servers", at, "move it to k3s.serverConfig", node: node)
+            } else if (servers && !flag.onServers) || (agents && !flag.onAgents) {
+                let only = flag.onServers ? "servers" : "agents"
+                error(
+                    "\"\(path).\(written)\" is a flag of \(only) only", at, "move it to k3s.\(flag.onServers ? "server" : "agent")Config",
+                    node: node)
+            } else if let problem = K3sFlags.problem(with: member.node.value, for: flag.shape) {
+                error("\"\(path).\(written)\" is \(member.node.kindName): \(problem)", member.location, nil, node: node)
+            }
+        }
+    }
+}
