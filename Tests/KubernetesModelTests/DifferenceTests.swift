@@ -1,0 +1,62 @@
+import Foundation
+import KubernetesModel
+import Testing
+import YAML
+
+/// Each file of Fixtures/Difference holds two documents, what is wanted and what is there, and in its first lines the expected
+/// differences: `# differs: PATH`, none when there are none.
+struct DifferenceTests {
+    static let cases = fixtures("Difference")
+
+    @Test(arguments: cases) func `as the fixture says`(file: String) throws {
+        let text = try fixture("Difference/" + file)
+        let values = try YAMLReader.values(text, file: file)
+        try #require(values.count == 2)
+        let expected = text.split(separator: "\n").filter { $0.hasPrefix("# differs: ") }.map { String($0.dropFirst(11)) }
+        let found = difference(desired: Manifest(values[0]), live: Manifest(values[1]))
+        #expect(found.map(\.path) == expected)
+    }
+
+    @Test func `there are fixtures`() { #expect(Self.cases.count >= 10) }
+
+    @Test func `ignored pointers are left out, with what is below`() throws {
+        let desired = Manifest(["kind": "ConfigMap", "apiVersion": "v1", "data": ["a": "1", "b": "2"]])
+        let live = Manifest(["kind": "ConfigMap", "apiVersion": "v1", "data": ["a": "x", "b": "y"]])
+        #expect(difference(desired: desired, live: live, ignoring: ["/data/a"]).map(\.pointer) == ["/data/b"])
+        #expect(difference(desired: desired, live: live, ignoring: ["/data"]).isEmpty)
+    }
+
+    @Test func `a secret's content is never told`() {
+        let desired = Manifest(["kind": "Secret", "apiVersion": "v1", "stringData": ["password": "hunter2"]])
+        let live = Manifest(["kind": "Secret", "apiVersion": "v1", "data": ["password": "b3RoZXI="]])
+        #expect(
+            difference(desired: desired, live: live).map(\.description) == ["data.password: \"<another secret>\" instead of \"<secret>\""])
+    }
+
+    @Test func `a definition's schema says which lists are maps`() {
+        let definition = Manifest([
+            "spec": [
+                "versions": [
+                    [
+                        "name": "v1",
+                        "schema": [
+                            "openAPIV3Schema": [
+                                "properties": [
+                                    "spec": [
+                                        "properties": [
+                                            "rules": ["x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]]
+                                        ]
+                                    ]
+                                ]
+                            ]
+                        ],
+                    ]
+                ]
+            ]
+        ])
+        let desired = Manifest(["apiVersion": "example.org/v1", "kind": "W", "spec": ["rules": [["id": "b", "x": 1]]]])
+        let live = Manifest(["apiVersion": "example.org/v1", "kind": "W", "spec": ["rules": [["id": "a", "x": 9], ["id": "b", "x": 1]]]])
+        #expect(difference(desired: desired, live: live, listKeys: ListKeys(definition: definition, version: "v1")).isEmpty)
+        #expect(difference(desired: desired, live: live).map(\.path) == ["spec.rules"])
+    }
+}
