@@ -1,0 +1,165 @@
+internal import AsyncHTTPClient
+package import HTTP
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import NIOSSL
+
+/// The project's HTTP client, on async-http-client: a bounded pool of kept connections per host, TLS with a private CA and client certificates.
+package final class AsyncHTTPTransport: HTTPTransport {
+    private let client: HTTPClient
+    /// The largest body that is read whole; more is an error, so that no peer can exhaust the memory.
+    private let bodyLimit: Int
+
+    /// - Parameters:
+    ///   - connectionsPerHost: how many requests may be under way to one host at a time; watches need one each.
+    /// - Throws: `HTTPError` of kind `untrusted` when the certificates or the key cannot be read.
+    package init(tls: TLSOptions = TLSOptions(), connectionsPerHost: Int = 64, bodyLimit: Int = 256 << 20) throws(HTTPError) {
+        var configuration = HTTPClient.Configuration(tlsConfiguration: try Self.configuration(tls))
+        configuration.timeout.connect = .seconds(10)
+        configuration.redirectConfiguration = .follow(max: 5, allowCycles: false)
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connectionsPerHost
+        configuration.connectionPool.idleTimeout = .seconds(60)
+        // Several HTTP/1.1 connections carry many small requests to an API server faster than one HTTP/2 connection does.
+        configuration.httpVersion = .http1Only
+        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        self.bodyLimit = bodyLimit
+    }
+
+    /// Ends idle connections and waits for those in use; the transport answers nothing after it.
+    package func shutdown() async {
+        try? await client.shutdown()
+    }
+
+    package func send(_ request: HTTPRequest, timeout: Duration) async throws -> HTTPResponse {
+        do {
+            let answer = try await client.execute(try Self.clientRequest(request), deadline: .now() + TimeAmount(timeout))
+            var body = try await answer.body.collect(upTo: bodyLimit)
+            return HTTPResponse(
+                status: Int(answer.status.code), headers: answer.headers.map { ($0.name, $0.value) },
+                body: body.readBytes(length: body.readableBytes) ?? [])
+        } catch {
+            throw Self.translated(error, request.url)
+        }
+    }
+
+    package func stream(_ request: HTTPRequest, timeout: Duration, idleTimeout: Duration?) async throws -> HTTPStreamingResponse {
+        let answer = try await head(of: request, within: timeout)
+        let url = request.url
+        let (stream, continuation) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
+        let activity = Activity()
+        let reading = Task {
+            do {
+                for try await var chunk in answer.body {
+                    await activity.note()
+                    continuation.yield(chunk.readBytes(length: chunk.readableBytes) ?? [])
+                }
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: await activity.isIdle ? HTTPError(.timedOut, url: url, detail: "nothing arrived for too long")
+                    : Self.translated(error, url))
+            }
+        }
+        let watching = idleTimeout.map { limit in Task { await activity.wait(limit: limit) { reading.cancel() } } }
+        continuation.onTermination = { _ in
+            reading.cancel()
+            watching?.cancel()
+        }
+        return HTTPStreamingResponse(
+            status: Int(answer.status.code), headers: answer.headers.map { ($0.name, $0.value) }, body: stream)
+    }
+
+    /// The answer's head within the timeout; its body may take longer than any deadline.
+    private func head(of request: HTTPRequest, within timeout: Duration) async throws -> HTTPClientResponse {
+        let client = client
+        let clientRequest = try Self.clientRequest(request)
+        do {
+            return try await withThrowingTaskGroup(of: HTTPClientResponse?.self) { group in
+                group.addTask { try await client.execute(clientRequest, deadline: .distantFuture) }
+                group.addTask {
+                    try await Task.sleep(for: timeout)
+                    return nil
+                }
+                defer { group.cancelAll() }
+                guard let answer = try await group.next() ?? nil else {
+                    throw HTTPError(.timedOut, url: request.url, detail: "no answer within \(timeout)")
+                }
+                return answer
+            }
+        } catch {
+            throw Self.translated(error, request.url)
+        }
+    }
+
+    private static func clientRequest(_ request: HTTPRequest) throws -> HTTPClientRequest {
+        var result = HTTPClientRequest(url: request.url)
+        result.method = HTTPMethod(rawValue: request.method)
+        for header in request.headers { result.headers.add(name: header.name, value: header.value) }
+        if !request.body.isEmpty { result.body = .bytes(ByteBuffer(bytes: request.body)) }
+        return result
+    }
+
+    private static func configuration(_ options: TLSOptions) throws(HTTPError) -> TLSConfiguration {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        do {
+            if let roots = options.trustRoots {
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(roots.utf8)))
+            }
+            if let certificate = options.clientCertificate {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8)).map { .certificate($0) }
+            }
+            if let key = options.clientKey { tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: Array(key.utf8), format: .pem)) }
+        } catch {
+            throw HTTPError(.untrusted, url: "", detail: "the TLS certificates or key given cannot be read (PEM is expected): \(error)")
+        }
+        if options.insecureSkipVerify { tls.certificateVerification = .none }
+        return tls
+    }
+
+    private static func translated(_ error: any Error, _ url: String) -> any Error {
+        switch error {
+        case is HTTPError, is CancellationError: return error
+        case let error as HTTPClientError:
+            switch error {
+            case .deadlineExceeded, .readTimeout, .connectTimeout, .getConnectionFromPoolTimeout, .writeTimeout:
+                return HTTPError(.timedOut, url: url, detail: "no answer in time")
+            case .cancelled: return CancellationError()
+            case .invalidURL, .emptyHost, .emptyScheme: return HTTPError(.invalidRequest, url: url, detail: "this is no http or https URL")
+            case .remoteConnectionClosed: return HTTPError(.connectionLost, url: url, detail: "the server closed the connection")
+            default: return HTTPError(.connectionLost, url: url, detail: error.shortDescription)
+            }
+        case let error as NIOConnectionError:
+            let refused = error.connectionErrors.map { "\($0.error)" }
+            return HTTPError(.unreachable, url: url, detail: refused.first ?? "the name \(error.host) is not known")
+        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
+            return HTTPError(.untrusted, url: url, detail: "the TLS connection could not be made: \(error)")
+        default: return HTTPError(.connectionLost, url: url, detail: "\(error)")
+        }
+    }
+}
+
+/// When something last arrived on a stream, and the wait that ends when nothing does.
+private actor Activity {
+    private var last = ContinuousClock.now
+    private(set) var isIdle = false
+
+    func note() { last = .now }
+
+    /// Calls `giveUp` once nothing has been noted for `limit`.
+    func wait(limit: Duration, _ giveUp: @Sendable () -> Void) async {
+        while !Task.isCancelled {
+            let left = limit - (ContinuousClock.now - last)
+            if left <= .zero {
+                isIdle = true
+                return giveUp()
+            }
+            try? await Task.sleep(for: left)
+        }
+    }
+}
+
+extension TimeAmount {
+    fileprivate init(_ duration: Duration) {
+        self = .nanoseconds(duration.components.seconds * 1_000_000_000 + duration.components.attoseconds / 1_000_000_000)
+    }
+}
