@@ -1,0 +1,74 @@
+package import Diagnostics
+package import KubernetesModel
+import YAML
+
+/// An object as a unit wants it in the cluster: the rendered manifest with the unit's labels and the digest of what was rendered.
+package struct DesiredObject: Hashable, Sendable {
+    /// Which manifest an object was last applied from; lets a restarted agent see that nothing has to be sent.
+    package static let digestAnnotation = "homelab.dev/digest"
+
+    package let key: ObjectKey
+    package let manifest: Manifest
+    package let digest: String
+    package let marks: ObjectMarks
+
+    package init(_ rendered: Manifest, owner: Ownership) {
+        let digest = ContentDigest.of(rendered)
+        var manifest = owner.labelled(rendered)
+        manifest.value["status"] = nil
+        var metadata = manifest.value["metadata"] ?? .null
+        metadata["creationTimestamp"] = nil
+        var annotations = metadata["annotations"] ?? .null
+        annotations[Self.digestAnnotation] = .string(digest)
+        metadata["annotations"] = annotations
+        manifest.value["metadata"] = metadata
+        self.manifest = manifest
+        self.digest = digest
+        key = manifest.key
+        marks = ObjectMarks(of: rendered)
+    }
+
+    package var kind: GroupVersionKind { manifest.groupVersionKind }
+    package var origin: SourceLocation? { manifest.origin }
+}
+
+/// All that a unit wants, checked as far as it can be without asking the cluster about any object.
+package struct DesiredTree: Hashable, Sendable {
+    package let objects: [DesiredObject]
+
+    /// - Parameter scopes: whether a kind is namespaced, for the kinds that the cluster knows.
+    /// - Throws: every object wanted twice, and every namespaced object that says no namespace.
+    package init(_ manifests: [Manifest], owner: Ownership, scopes: [GroupKind: Bool]) throws(Diagnostics) {
+        var problems = Diagnostics()
+        let placed = manifests.map { manifest in
+            guard scopes[manifest.key.groupKind] == false, !manifest.namespace.isEmpty else { return manifest }
+            var clusterWide = manifest
+            clusterWide.value["metadata"]?["namespace"] = nil
+            return clusterWide
+        }
+        for manifest in placed where manifest.namespace.isEmpty && scopes[manifest.key.groupKind] == true {
+            problems.append(
+                Diagnostic(
+                    .error, "a \(manifest.kind) lives in a namespace, and none is given", subject: manifest.key.description,
+                    at: manifest.origin, remedy: "add metadata.namespace, or a kustomization.yaml with `namespace:` beside it"))
+        }
+        problems.append(contentsOf: Diagnostics(Self.duplicates(in: placed)))
+        try problems.throwIfErrors()
+        objects = ApplyOrder.sorted(placed).map { DesiredObject($0, owner: owner) }
+    }
+
+    package var inventory: ResourceInventory { ResourceInventory(of: objects.map(\.manifest)) }
+
+    /// One finding for each object that is wanted more than once, at the later place and naming the earlier one.
+    package static func duplicates(in manifests: [Manifest]) -> [Diagnostic] {
+        var first: [ObjectKey: Manifest] = [:]
+        return manifests.compactMap { manifest in
+            guard let earlier = first.updateValue(manifest, forKey: manifest.key) else { return nil }
+            first[manifest.key] = earlier
+            let place = earlier.origin.map(\.description) ?? "another manifest"
+            return Diagnostic(
+                .error, "is wanted twice", subject: manifest.key.description, at: manifest.origin,
+                cause: "it is already defined at \(place)", remedy: "remove one of the two; for a variation, use a kustomize patch")
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import Diagnostics
+import KubernetesModel
+
+/// Decides what to do about a unit's objects from what is wanted, recorded and observed. It asks nobody and changes nothing.
+package enum SyncPlanner {
+    package static func plan(_ request: SyncRequest) -> SyncPlan {
+        var plan = SyncPlan(
+            unit: request.unit, revision: request.revision, record: request.applied.merged(with: request.desired.inventory))
+        planApplies(request, into: &plan)
+        planPrunes(request, into: &plan)
+        return plan
+    }
+
+    private static func planApplies(_ request: SyncRequest, into plan: inout SyncPlan) {
+        var applies: [ObjectKey: PlannedApply] = [:]
+        for object in request.desired.objects {
+            switch decision(on: object, request) {
+            case .apply(let reason): applies[object.key] = PlannedApply(object: object, reason: reason)
+            case .nothing: plan.unchanged.append(object.key)
+            case .skip(let cause): plan.skipped.append(PlannedException(object.key, cause, origin: object.origin))
+            case .wait(let cause): plan.waiting.append(PlannedException(object.key, cause, origin: object.origin))
+            }
+        }
+        plan.stages = ApplyOrder.stages(of: applies.values.map(\.object.manifest)).map { stage, manifests in
+            PlannedStage(stage: stage, waves: ApplyOrder.waves(of: manifests).map { $0.compactMap { applies[$0.key] } })
+        }
+    }
+
+    private enum Decision {
+        case apply(PlannedApply.Reason)
+        case nothing
+        case skip(PlannedException.Cause)
+        case wait(PlannedException.Cause)
+    }
+
+    private static func decision(on object: DesiredObject, _ request: SyncRequest) -> Decision {
+        if object.marks.contains(.reconcileDisabled) { return .skip(.reconcileDisabled) }
+        if object.marks.contains(.ignored) { return .skip(.ignored) }
+        let observation = request.live[object.key] ?? .absent
+        let namespace = ObjectKey(group: "", kind: "Namespace", name: object.key.namespace)
+        if !object.key.namespace.isEmpty, request.live[namespace]?.present?.isBeingDeleted == true { return .wait(.namespaceBeingDeleted) }
+        switch observation {
+        case .kindUnknown: return .wait(.kindUnknown)
+        case .absent: return .apply(.absent)
+        case .present(let live):
+            if live.marks.contains(.reconcileDisabled) { return .skip(.reconcileDisabled) }
+            if live.isBeingDeleted { return .wait(.beingDeleted) }
+            if object.marks.contains(.onlyIfAbsent) { return .skip(.presentAlready) }
+            if live.digest != object.digest || live.owner != request.unit { return .apply(.newContent(live.differences)) }
+            return live.differences.isEmpty ? .nothing : .apply(.drift(live.differences))
+        }
+    }
+
+    // MARK: What left the repository
+
+    private static func planPrunes(_ request: SyncRequest, into plan: inout SyncPlan) {
+        let leaving = request.applied.subtracting(request.desired.inventory)
+        var candidates: [PlannedPrune] = []
+        for key in leaving.keys {
+            // What nobody has looked at stays recorded.
+            guard let observation = request.live[key] else { continue }
+            guard let live = observation.present else {
+                // Of a kind that the server does not know there is no object: it went with its definition.
+                plan.forgotten.append(key)
+                continue
+            }
+            switch fate(of: key, live, request) {
+            case .prune(let kind): candidates.append(PlannedPrune(key: key, kind: kind, uid: live.uid))
+            case .keep(let cause): plan.kept.append(PlannedException(key, cause))
+            case .release(let cause):
+                plan.kept.append(PlannedException(key, cause))
+                plan.forgotten.append(key)
+            case .going: break
+            }
+        }
+        plan.refusals = refusals(of: candidates.count, request)
+        guard plan.refusals.isEmpty else {
+            plan.kept += candidates.map { PlannedException($0.key, .refused) }
+            return
+        }
+        let ready = candidates.filter { candidate in
+            guard let obstacle = request.gate.obstacle(for: candidate.key) else { return true }
+            plan.kept.append(PlannedException(candidate.key, .unhealthy(obstacle.key, obstacle.reason)))
+            return false
+        }
+        plan.prunes = waves(of: ready)
+    }
+
+    private enum Fate {
+        case prune(GroupVersionKind)
+        case keep(PlannedException.Cause)
+        case release(PlannedException.Cause)
+        /// Deleted already; it is forgotten when it is gone.
+        case going
+    }
+
+    private static func fate(of key: ObjectKey, _ live: PresentObject, _ request: SyncRequest) -> Fate {
+        if let other = request.claimed[key] { return .release(.anotherOwner(other)) }
+        if live.owner != request.unit { return .release(.anotherOwner(live.owner)) }
+        if live.isBeingDeleted { return .going }
+        if live.marks.contains(.reconcileDisabled) { return .keep(.reconcileDisabled) }
+        if live.marks.contains(.pruneDisabled) { return .keep(.pruneDisabled) }
+        guard request.prune.isEnabled, let kind = request.applied.groupVersionKind(of: key) else { return .keep(.pruneOff) }
+        if PrunePolicy.kindsToConfirm.contains(key.groupKind), !live.marks.contains(.pruneConfirmed) { return .keep(.needsConfirmation) }
+        return .prune(kind)
+    }
+
+    private static func refusals(of count: Int, _ request: SyncRequest) -> [Diagnostic] {
+        let policy = request.prune
+        guard count > 0, !policy.confirms(request.revision) else { return [] }
+        let remedy = "if this is meant, confirm it with `kubectl annotate configmap -n homelab-system homelab-inventory-\(request.unit.name)"
+            + " --overwrite homelab.dev/confirm-prune=\(request.revision.prefix(12))`"
+        if request.desired.objects.isEmpty {
+            return [
+                Diagnostic(
+                    .error, "the tree is empty now: nothing is deleted", subject: request.unit.name,
+                    cause: "\(count) applied objects would go", remedy: remedy)
+            ]
+        }
+        let total = request.applied.count
+        guard count > policy.maximumCount, count * 100 > policy.maximumPercent * total else { return [] }
+        return [
+            Diagnostic(
+                .error, "this commit drops more than it may: nothing is deleted", subject: request.unit.name,
+                cause: "\(count) of \(total) applied objects would go; the budget is \(policy.maximumCount) objects or "
+                    + "\(policy.maximumPercent) %, whichever is more", remedy: remedy)
+        ]
+    }
+
+    /// In the reverse order of applying; equal ranks side by side.
+    private static func waves(of prunes: [PlannedPrune]) -> [[PlannedPrune]] {
+        let byRank = Dictionary(grouping: prunes) { ApplyOrder.rank(of: $0.key.groupKind) }
+        return byRank.keys.sorted(by: >).map { rank in (byRank[rank] ?? []).sorted { $0.key < $1.key } }
+    }
+}

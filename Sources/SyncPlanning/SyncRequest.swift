@@ -1,0 +1,77 @@
+package import KubernetesModel
+
+/// Everything a plan follows from.
+package struct SyncRequest: Sendable {
+    package var unit: Ownership
+    package var revision: String
+    package var desired: DesiredTree
+    package var applied: ResourceInventory
+    /// For every desired and every applied object. A desired one that is missing counts as absent; a recorded one as not looked at.
+    package var live: [ObjectKey: Observation]
+    package var prune: PrunePolicy
+    /// Objects that other units want: they pass to them and are not deleted.
+    package var claimed: [ObjectKey: Ownership]
+    package var gate: HealthGate
+
+    package init(
+        unit: Ownership, revision: String, desired: DesiredTree, applied: ResourceInventory, live: [ObjectKey: Observation],
+        prune: PrunePolicy = PrunePolicy(), claimed: [ObjectKey: Ownership] = [:], gate: HealthGate = HealthGate()
+    ) {
+        self.unit = unit
+        self.revision = revision
+        self.desired = desired
+        self.applied = applied
+        self.live = live
+        self.prune = prune
+        self.claimed = claimed
+        self.gate = gate
+    }
+}
+
+/// When objects that left the repository may be deleted.
+package struct PrunePolicy: Hashable, Sendable {
+    package var isEnabled: Bool
+    /// A commit that drops more objects than `maximumCount` and also more than `maximumPercent` of what is applied deletes nothing
+    /// until it is confirmed: a moved folder or a broken template looks just like that.
+    package var maximumCount: Int
+    package var maximumPercent: Int
+    /// The revision for which a person has confirmed that this much may go; any unambiguous prefix of it.
+    package var confirmedRevision: String?
+
+    package init(isEnabled: Bool = true, maximumCount: Int = 20, maximumPercent: Int = 50, confirmedRevision: String? = nil) {
+        self.isEnabled = isEnabled
+        self.maximumCount = maximumCount
+        self.maximumPercent = maximumPercent
+        self.confirmedRevision = confirmedRevision
+    }
+
+    package func confirms(_ revision: String) -> Bool {
+        guard let confirmedRevision, confirmedRevision.count >= 7 else { return false }
+        return revision.hasPrefix(confirmedRevision)
+    }
+
+    /// Deleting one of these takes data or foreign objects along, so a person says yes to each.
+    package static let kindsToConfirm: Set<GroupKind> = [
+        GroupKind(group: "", kind: "Namespace"), GroupKind(group: "", kind: "PersistentVolumeClaim"),
+        GroupKind(group: "", kind: "PersistentVolume"), GroupKind(group: "apiextensions.k8s.io", kind: "CustomResourceDefinition"),
+    ]
+}
+
+/// What stands between the applied objects and the pruning: nothing old goes while the new is not well.
+package struct HealthGate: Hashable, Sendable {
+    /// The changed objects that are not current, with the reason.
+    package var unhealthy: [ObjectKey: String]
+    /// Whether they had their time. Then only their own namespaces, and what has none, wait on.
+    package var isExpired: Bool
+
+    package init(unhealthy: [ObjectKey: String] = [:], isExpired: Bool = false) {
+        self.unhealthy = unhealthy
+        self.isExpired = isExpired
+    }
+
+    /// Why `key` may not go yet.
+    package func obstacle(for key: ObjectKey) -> (key: ObjectKey, reason: String)? {
+        let relevant = unhealthy.filter { !isExpired || key.namespace.isEmpty || $0.key.namespace == key.namespace }
+        return relevant.min { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+}
