@@ -10,7 +10,7 @@ package struct HomelabCommand: AsyncParsableCommand {
         version: HomelabVersion.current,
         groupedSubcommands: [
             CommandGroup(name: "From machines to a cluster", subcommands: [Init.self, Validate.self, Plan.self, Bootstrap.self]),
-            CommandGroup(name: "Daily use", subcommands: [Status.self, Build.self, Key.self, Schema.self]),
+            CommandGroup(name: "Daily use", subcommands: [Status.self, Build.self, Key.self, RepositoryCommand.self, Schema.self]),
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [AgentCommand.self, AgentHealth.self, GitInit.self, GitReceivePack.self, GitUploadPack.self]),

@@ -1,5 +1,3 @@
-import BootstrapAssets
-
 /// The files `homelab init` writes for a cluster.
 struct StarterRepository {
     struct File {
@@ -11,13 +9,48 @@ struct StarterRepository {
 
     var files: [File] {
         [
-            File(path: "inventory/\(cluster).yaml", text: BootstrapAssets.starterInventory(cluster: cluster)),
+            File(path: "inventory/\(cluster).yaml", text: inventory),
             File(path: "bootstrap/README.md", text: Self.bootstrapReadme),
             File(path: "clusters/\(cluster)/hello/kustomization.yaml", text: Self.kustomization),
             File(path: "clusters/\(cluster)/hello/hello.yaml", text: Self.hello),
             File(path: "clusters/\(cluster)/hello/index.html", text: "Hello from \(cluster)\n"),
             File(path: ".gitignore", text: Self.gitignore),
         ]
+    }
+
+    private var inventory: String {
+        """
+        # The machines of the cluster "\(cluster)". `homelab validate` checks this file; `homelab schema` makes editors complete it.
+        apiVersion: homelab.dev/v1alpha1
+        kind: Cluster
+        name: \(cluster)
+
+        k3s:
+          version: v1.36.4+k3s1
+          # The sha256 of the release's binaries; without them the release's own list is believed.
+          sha256:
+            amd64: 835873f37245fc615f547a2fe2af9402a347875f13fa64a1f136de644955ea3f
+            arm64: c920706346d5ad4e5cd3c7bf1bb09ce71ebe07fec829e513e40f1caf98aed8bb
+
+        # How machines are reached that do not say so themselves. A user other than root needs sudo.
+        defaults:
+          user: root
+          identityFile: ~/.ssh/id_ed25519
+
+        # One server, or three (never two); any number of agents. A host key is what `ssh-keyscan -t ed25519 ADDRESS` prints behind
+        # the address: compare it with the machine's own /etc/ssh/ssh_host_ed25519_key.pub, then nobody can step in between.
+        nodes:
+          - name: first
+            role: server
+            host: 192.0.2.11
+        #    hostKeys: ssh-ed25519 AAAA...
+        #    labels:
+        #      disk: ssd
+        #  - name: second
+        #    role: agent
+        #    host: 192.0.2.12
+
+        """
     }
 
     private static let bootstrapReadme = """

@@ -23,11 +23,10 @@ extension Lab {
             name: home
             k3s:
               version: \(Self.k3sVersion)
-              source:
-                folder: \(Self.k3s)
+              source: \(Self.k3s)
               sha256:
                 amd64: \(sum)
-            ssh:
+            defaults:
               user: debian
               identityFile: \(identity)
             nodes:

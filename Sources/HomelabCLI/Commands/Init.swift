@@ -1,5 +1,4 @@
 package import ArgumentParser
-import BootstrapAssets
 import Diagnostics
 import FileSystem
 

@@ -1,0 +1,83 @@
+import ArgumentParser
+import Diagnostics
+import FileSystem
+import Glibc
+import HTTPNetworking
+import NodeInventory
+import NodePlanning
+import Provisioning
+
+/// What `homelab plan` and `homelab bootstrap` share: the options, the connections, and the person in front of them.
+struct BootstrapArguments: ParsableArguments {
+    @OptionGroup var inventory: InventoryOption
+
+    @Option(
+        name: .customLong("agent-binary"),
+        help: "The homelab binary for servers of an architecture, ARCH=FILE; for this machine's own the running program is taken.")
+    var agentBinaries: [String] = []
+
+    @Option(help: "Where the kubeconfig is kept.")
+    var kubeconfig = "~/.kube/config"
+
+    @Option(parsing: .upToNextOption, help: "Work only on these nodes.")
+    var only: [String] = []
+
+    /// The files for the servers' architectures: those given, and the running program for its own.
+    func binaries() throws -> [Architecture: String] {
+        var files: [Architecture: String] = [:]
+        if let own = BinaryArchitecture.own.flatMap({ Architecture(rawValue: $0.rawValue) }), let path = try? Files.realPath("/proc/self/exe") {
+            files[own] = path
+        }
+        for given in agentBinaries {
+            let parts = given.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let architecture = Architecture(rawValue: parts[0]) else {
+                throw Diagnostic(
+                    .error, "--agent-binary \(given) is not ARCH=FILE", remedy: "for instance --agent-binary arm64=./homelab-arm64")
+            }
+            files[architecture] = parts[1]
+        }
+        return files
+    }
+
+    func options(path: String, spec: ClusterSpec) throws -> BootstrapOptions {
+        let cache = Files.environment("XDG_CACHE_HOME") ?? Files.homeDirectory + "/.cache"
+        let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
+        var options = BootstrapOptions(
+            inventoryDirectory: Files.directoryName(path), cacheDirectory: cache + "/homelab", owner: Self.whoAmI)
+        options.homelabBinaries = try binaries()
+        options.logDirectory = state + "/homelab/logs"
+        options.kubeconfig = kubeconfig
+        options.mergesKubeconfig = true
+        options.only = Set(only)
+        let unknown = options.only.filter { spec.node(named: $0) == nil }.sorted()
+        guard unknown.isEmpty else {
+            throw Diagnostic(.error, "the inventory has no node \(unknown.joined(separator: ", "))", remedy: "--only takes the names in \(path)")
+        }
+        return options
+    }
+
+    private static var whoAmI: String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count)
+        let host = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return "\(Files.environment("USER") ?? "root")@\(host), homelab bootstrap"
+    }
+}
+
+/// The person at the terminal, as the provisioning asks for one.
+struct Operator {
+    let console: Console
+
+    var prompt: SecretSource.Prompt? {
+        guard isatty(0) == 1 else { return nil }
+        return { [console] question in console.password("\(question): ") }
+    }
+
+    var confirmHostKey: SSHConnector.HostKeyConfirmation? {
+        guard isatty(0) == 1 else { return nil }
+        return { [console] node, line, fingerprint in
+            console.line("\(node) shows a host key that is not known yet:\n  \(fingerprint)\n  \(line)")
+            return console.confirms("Is it the machine's own (compare /etc/ssh/ssh_host_*_key.pub on it)?")
+        }
+    }
+}

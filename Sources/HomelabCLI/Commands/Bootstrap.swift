@@ -1,0 +1,93 @@
+package import ArgumentParser
+import Diagnostics
+import HTTPNetworking
+import NodeInventory
+import NodePlanning
+import Provisioning
+
+/// `homelab bootstrap`: from the inventory to a running cluster, and what is missing of it on every further run.
+package struct Bootstrap: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Make the machines of the inventory a cluster: show the plan, ask, do it.",
+        discussion: """
+            Looks at all machines first and tells every problem at once. Can be stopped at any time: running it again goes on from there. \
+            With nothing to do it changes nothing.
+            """)
+
+    @OptionGroup var arguments: BootstrapArguments
+
+    @Flag(help: "Carry the plan out without asking.")
+    var yes = false
+
+    @Option(name: .customLong("plan"), help: "Carry out only the plan with this hash, as homelab plan printed it.")
+    var planHash: String?
+
+    package init() {}
+
+    package func run() async throws {
+        let (path, spec) = try arguments.inventory.load()
+        let console = Console.standard
+        let user = Operator(console: console)
+        let view = ProgressView(console: console)
+        let (events, feed) = AsyncStream<ProvisioningEvent>.makeStream()
+        let drawing = Task { for await event in events { await view.show(event) } }
+        let transport = try AsyncHTTPTransport()
+        console.line("Looking at \(spec.nodes.count) machine(s) of \(path)")
+        let bootstrapper = try Bootstrapper(
+            spec: spec, options: arguments.options(path: path, spec: spec),
+            interaction: BootstrapInteraction(
+                events: { feed.yield($0) }, prompt: user.prompt, confirmHostKey: user.confirmHostKey,
+                confirmPlan: { plan, findings in confirms(plan, findings, console) }),
+            transport: transport)
+        let outcome: Result<BootstrapReport, any Error>
+        do { outcome = .success(try await bootstrapper.run()) } catch { outcome = .failure(error) }
+        feed.finish()
+        await drawing.value
+        await view.finish()
+        await transport.shutdown()
+        try tell(try outcome.get(), spec, console)
+    }
+
+    /// Shows the plan; yes when it is empty, was approved by hash or by flag, or the operator says so.
+    private func confirms(_ plan: NodePlan, _ findings: Diagnostics, _ console: Console) -> Bool {
+        for finding in findings.sorted { console.problem(finding.description) }
+        console.line(plan.text)
+        if plan.isEmpty { return true }
+        if let planHash {
+            if plan.hash.hasPrefix(planHash) && planHash.count >= 8 { return true }
+            console.problem("error: the plan is now \(plan.hash), not \(planHash)\n    look at it above; homelab plan shows it again")
+            return false
+        }
+        return yes || console.confirms("Carry this out?")
+    }
+
+    private func tell(_ report: BootstrapReport, _ spec: ClusterSpec, _ console: Console) throws {
+        for failure in report.execution?.failures ?? [] { console.problem(failure.description) }
+        for note in report.execution?.skipped ?? [] { console.problem("skipped: \(note.node.map { $0 + ": " } ?? "")\(note.text)") }
+        if report.execution != nil {
+            for finding in report.findings.sorted where finding.severity == .error { console.problem(finding.description) }
+        }
+        for (node, key) in (report.execution?.deployKeys ?? [:]).sorted(by: { $0.key < $1.key }) {
+            console.line("Deploy key of \(node), to be registered (read only) with the git host:\n  \(key)")
+        }
+        if report.execution?.wasStopped == true {
+            console.problem("Stopped. Running the same command again goes on from here.")
+            throw ExitCode(130)
+        }
+        guard report.succeeded else {
+            if report.wasDeclined { console.problem("Nothing was changed.") }
+            if let logs = report.logs, report.execution != nil { console.problem("What was done on each node is in \(logs)") }
+            throw ExitCode(1)
+        }
+        if let kubeconfig = report.kubeconfig { console.line("kubeconfig: \(kubeconfig)") }
+        guard report.execution != nil else { return }
+        if spec.repository.url == nil, let url = spec.repositoryURL {
+            console.line(
+                """
+                The first server holds the repository. Push to it, and what is pushed runs:
+                  git remote add cluster \(url)
+                  git push cluster \(spec.repository.branch)
+                """)
+        }
+    }
+}

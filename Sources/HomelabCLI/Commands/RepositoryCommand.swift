@@ -1,0 +1,32 @@
+package import ArgumentParser
+import Diagnostics
+import NodeInventory
+import NodePlanning
+
+/// `homelab repository`: the URL that `git remote add` wants.
+package struct RepositoryCommand: ParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "repository", abstract: "Print the URL of the repository the agent follows, as git push wants it.")
+
+    @OptionGroup var inventory: InventoryOption
+
+    package init() {}
+
+    package func run() throws {
+        let (path, spec) = try inventory.load()
+        guard let url = spec.repositoryURL else {
+            throw Diagnostic(.error, "\(path) lists no server, so there is no place for the repository", remedy: "add a node with role: server")
+        }
+        Console.standard.line(url)
+    }
+}
+
+extension ClusterSpec {
+    /// The URL the inventory names, or that of the bare repository on the first server; nil without a server.
+    var repositoryURL: String? {
+        if let url = repository.url { return url }
+        guard let server = servers.first else { return nil }
+        let host = server.host.contains(":") ? "[\(server.host)]" : server.host
+        return "ssh://\(server.user)@\(host)\(server.port == 22 ? "" : ":\(server.port)")\(NodeLayout.repository)"
+    }
+}
