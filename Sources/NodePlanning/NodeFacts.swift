@@ -71,6 +71,8 @@ package struct KernelFacts: Hashable, Sendable {
     package var cgroupVersion = 0
     /// What is there, as a module or built in: `overlay`, `br_netfilter`, `vxlan`, …
     package var features: Set<String> = []
+    /// What is not there yet but can be loaded.
+    package var loadable: Set<String> = []
     package var sysctls: [String: String] = [:]
     /// The file that holds the boot command line as one line (Raspberry Pi); nil elsewhere.
     package var commandLine: CommandLine?
@@ -116,10 +118,22 @@ package struct NetworkFacts: Hashable, Sendable {
         }
     }
 
+    package struct Route: Hashable, Sendable {
+        package var destination: CIDR
+        package var interface: String
+
+        package init(destination: CIDR, interface: String) {
+            self.destination = destination
+            self.interface = interface
+        }
+    }
+
     package var addresses: [Address] = []
     /// The interface of the default route; nil: there is none.
     package var defaultInterface: String?
-    package var routes: [CIDR] = []
+    /// Destinations with the interface they lead to, without the default route.
+    package var routes: [Route] = []
+    package var interfaces: [String] = []
     package var listeners: [Listener] = []
     /// `ufw`, `firewalld` or nil when none is active.
     package var firewall: String?
@@ -148,7 +162,6 @@ package struct AccessFacts: Hashable, Sendable {
 
 package struct K3sFacts: Hashable, Sendable {
     package var binary: BinaryFact?
-    package var role: NodeRole?
     /// The data store of a server that was started before.
     package var datastore: Datastore?
     /// config.yaml with the values of token keys masked; nil when there is none.
@@ -186,8 +199,8 @@ package struct BinaryFact: Hashable, Sendable {
 /// A file, a symbolic link or the absence of either.
 package enum FileFact: Hashable, Sendable {
     case absent
-    /// `mode` in octal digits, `0600`.
-    case file(sha256: String, mode: String, owner: String)
+    /// `sha256` is nil for a file with a secret; `mode` in octal digits, `0600`; `modified` in seconds since 1970.
+    case file(sha256: String?, mode: String, owner: String, modified: Double)
     case link(target: String)
     case directory(mode: String, owner: String)
     case other

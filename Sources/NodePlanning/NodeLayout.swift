@@ -1,5 +1,6 @@
 /// Where things are on a node. k3s' own places are fixed by k3s (docs.k3s.io); the others are homelab's.
 package enum NodeLayout {
+    package static let binaries = "/usr/local/bin/"
     package static let k3s = "/usr/local/bin/k3s"
     package static let k3sConfig = "/etc/rancher/k3s/config.yaml"
     /// Labels and taints a node registers itself with; k3s reads it after config.yaml.

@@ -1,1 +1,200 @@
-#!/bin/sh
+# Prints everything homelab has to know about this machine, one `key=value` a line, between "homelab-facts 1" and "end".
+# Runs as root under dash, bash and busybox ash; reads only. The lists $files, $private, $units, $directories, $sysctls and
+# $modules are set in front of it (paths without blanks; a private file's hash is not printed).
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+umask 077
+
+say() { printf '%s=%s\n' "$1" "$2"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+first() { head -n 1 "$1" 2>/dev/null; }
+sum() { sha256sum "$1" 2>/dev/null | cut -d ' ' -f 1; }
+# The nearest directory above a path that exists.
+existing() { p=$1; while [ ! -e "$p" ] && [ "$p" != / ]; do p=${p%/*}; [ -n "$p" ] || p=/; done; printf '%s' "$p"; }
+limited() { if has timeout; then timeout 20 "$@"; else "$@"; fi; }
+
+system() {
+    (
+        ID= ID_LIKE= VERSION_ID= PRETTY_NAME=
+        if [ -r /etc/os-release ]; then . /etc/os-release; elif [ -r /usr/lib/os-release ]; then . /usr/lib/os-release; fi
+        say os.id "$ID"
+        say os.like "$ID_LIKE"
+        say os.version "$VERSION_ID"
+        say os.name "$PRETTY_NAME"
+    )
+    say machine "$(uname -m)"
+    say kernel "$(uname -r)"
+    say hostname "$(uname -n)"
+    say machine-id "$(first /etc/machine-id)"
+    say boot-id "$(first /proc/sys/kernel/random/boot_id)"
+    if [ -d /run/systemd/system ]; then init=systemd; elif [ -x /sbin/openrc-run ]; then init=openrc; else init=$(first /proc/1/comm); fi
+    say init "$init"
+    if [ -r /proc/device-tree/model ]; then say model "$(tr -d '\0' </proc/device-tree/model)"; fi
+    up=$(cut -d ' ' -f 1 /proc/uptime)
+    now=$(date +%s.%N)
+    case $now in *[!0-9.]* | *.) now=$(date +%s) ;; esac
+    say time "$now"
+    if has timedatectl; then say time.synchronized "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"; fi
+    cpus=$(nproc 2>/dev/null) || cpus=$(grep -c '^processor' /proc/cpuinfo)
+    say cpus "$cpus"
+    awk '/^MemTotal:/ { print "memory.kib=" $2 } /^SwapTotal:/ { print "swap.kib=" $2 }' /proc/meminfo
+    for d in $directories; do
+        e=$(existing "$d")
+        say free "$d $(df -Pk "$e" 2>/dev/null | awk 'NR == 2 { print $4 }')"
+        [ -w "$e" ] || say read-only "$d"
+    done
+}
+
+kernel() {
+    if [ -r /sys/fs/cgroup/cgroup.controllers ]; then
+        say cgroup "2 $(cat /sys/fs/cgroup/cgroup.controllers)"
+    elif [ -r /proc/cgroups ]; then
+        say cgroup "1 $(awk '!/^#/ && $4 == 1 { printf "%s ", $1 }' /proc/cgroups)"
+    fi
+    for m in $modules; do
+        state=missing
+        case $m in
+        overlay) grep -qw overlay /proc/filesystems && state=present ;;
+        br_netfilter) [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] && state=present ;;
+        esac
+        [ -d "/sys/module/$m" ] && state=present
+        if [ $state = missing ] && grep -q "/$m\.ko" "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null; then state=present; fi
+        if [ $state = missing ] && modprobe -n -q "$m" 2>/dev/null; then state=loadable; fi
+        say module "$m $state"
+    done
+    for s in $sysctls; do
+        f=/proc/sys/$(printf '%s' "$s" | tr . /)
+        [ -r "$f" ] && say sysctl "$s $(cat "$f")"
+    done
+    for f in /boot/firmware/cmdline.txt /boot/cmdline.txt; do
+        [ -f "$f" ] && [ ! -L "$f" ] && say command-line "$f $(first "$f")" && break
+    done
+    if [ -r /sys/fs/selinux/enforce ]; then
+        if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then say selinux enforcing; else say selinux permissive; fi
+    fi
+}
+
+network() {
+    if has ip; then
+        ip -o addr show scope global 2>/dev/null | awk '$3 == "inet" || $3 == "inet6" {
+            kind = "static"
+            for (i = 5; i <= NF; i++) if ($i == "dynamic") kind = "dynamic"
+            print "address=" $2 " " $4 " " kind
+        }'
+        ip -o route show default 2>/dev/null | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print "default-route=" $(i + 1); exit } }'
+        ip -o route show 2>/dev/null | awk '$1 != "default" { d = ""; for (i = 1; i < NF; i++) if ($i == "dev") d = $(i + 1); print "route=" $1 " " d }'
+        ip -o link show 2>/dev/null | awk -F ': ' '{ sub(/@.*/, "", $2); print "link=" $2 }'
+    fi
+    if has ss; then
+        ss -Hltnp 2>/dev/null | awk '{
+            n = split($4, a, ":"); name = ""
+            if (match($0, /\(\("[^"]*"/)) name = substr($0, RSTART + 3, RLENGTH - 4)
+            print "listen=" a[n] " " name
+        }' | sort -u
+    elif has netstat; then
+        netstat -ltnp 2>/dev/null | awk '$1 ~ /^tcp/ { n = split($4, a, ":"); name = $7; sub(/^[0-9]*\//, "", name); print "listen=" a[n] " " name }' | sort -u
+    fi
+    grep -q '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null && say firewall ufw
+    if has firewall-cmd && [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then say firewall firewalld; fi
+}
+
+access() {
+    say uid "$(id -u)"
+    user=${SUDO_USER:-${DOAS_USER:-$(id -un)}}
+    say user "$user"
+    say group "$(id -gn "$user" 2>/dev/null)"
+    home=$(awk -F : -v u="$user" '$1 == u { print $6 }' /etc/passwd)
+    [ -n "$home" ] || home=$(getent passwd "$user" 2>/dev/null | cut -d : -f 6)
+    say home "$home"
+    grep ' homelab-[a-z]*@[^ ]*$' "$home/.ssh/authorized_keys" 2>/dev/null | sed 's/^/authorized-key=/'
+    for f in /etc/ssh/ssh_host_*_key.pub; do
+        [ -r "$f" ] && say host-key "$(cut -d ' ' -f 1,2 "$f")"
+    done
+    [ -s /run/homelab.lock ] && say lock "$(tr '\n' ' ' </run/homelab.lock)"
+}
+
+describe() {
+    if [ -L "$1" ]; then
+        say file "$1 link $(readlink "$1")"
+    elif [ -f "$1" ]; then
+        hash=-
+        case " $private " in *" $1 "*) ;; *) hash=$(sum "$1") ;; esac
+        say file "$1 file $hash $(stat -c '%a %U %Y' "$1")"
+    elif [ -d "$1" ]; then
+        say file "$1 directory $(stat -c '%a %U' "$1")"
+    elif [ -e "$1" ]; then
+        say file "$1 other"
+    else
+        say file "$1 absent"
+    fi
+}
+
+# A unit's state, and when its process started, in seconds since 1970.
+unit() {
+    [ "$init" = systemd ] || return 0
+    systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p MainPID \
+        -p ExecMainStartTimestampMonotonic "$1" 2>/dev/null |
+        awk -F = -v unit="$1" -v now="$now" -v up="$up" '
+            { v[$1] = $2 }
+            END {
+                if (v["LoadState"] == "not-found" || v["LoadState"] == "") { print "unit=" unit " absent"; exit }
+                started = "-"
+                if (v["MainPID"] > 0) started = sprintf("%.2f", now - up + v["ExecMainStartTimestampMonotonic"] / 1000000)
+                print "unit=" unit " " v["ActiveState"] " " (v["UnitFileState"] == "enabled" ? "enabled" : "disabled") \
+                    " " started " " (v["NeedDaemonReload"] == "yes" ? "reload" : "loaded")
+            }'
+}
+
+binary() {
+    [ -f "$2" ] && [ -x "$2" ] || return 0
+    say "$1.sha256" "$(sum "$2")"
+    say "$1.version" "$(limited "$2" --version 2>/dev/null </dev/null | head -n 1)"
+}
+
+k3s() {
+    data=/var/lib/rancher/k3s
+    binary k3s /usr/local/bin/k3s
+    if [ -d $data/server/db/etcd ]; then say k3s.datastore etcd; elif [ -e $data/server/db/state.db ]; then say k3s.datastore sqlite; fi
+    [ -s $data/server/token ] && say k3s.server-token yes
+    [ -s /etc/rancher/node/password ] && say k3s.node-password yes
+    id=$(sed -n 's/^\(.*::\)\{0,1\}\([a-z0-9]\{6\}\)\.[a-z0-9]\{16\}$/\2/p' /etc/rancher/k3s/homelab-token 2>/dev/null)
+    [ -n "$id" ] && say k3s.join-token "$id"
+    if [ -f /etc/rancher/k3s/config.yaml ]; then
+        sed -e '/-file:/b' -e 's/^\( *[a-z0-9-]*\(token\|secret\|access-key\|password\|vpn-auth\|endpoint\)[a-z0-9-]*:\).*/\1 "***"/' \
+            /etc/rancher/k3s/config.yaml | sed 's/^/k3s.config=/'
+    fi
+}
+
+homelab() {
+    binary homelab /usr/local/bin/homelab
+    [ -r /etc/homelab/id_ed25519.pub ] && say homelab.public-key "$(first /etc/homelab/id_ed25519.pub)"
+    [ -r /etc/homelab/deploy_key.pub ] && say homelab.deploy-key "$(first /etc/homelab/deploy_key.pub)"
+    [ -f /var/lib/homelab/repository.git/HEAD ] && say homelab.repository "$(stat -c %U /var/lib/homelab/repository.git)"
+    return 0
+}
+
+leftovers() {
+    for d in /var/lib/rancher/rke2 /etc/kubernetes /var/lib/k0s /var/snap/microk8s; do [ -e $d ] && say leftover $d; done
+    if [ ! -e /usr/local/bin/k3s ]; then
+        for d in /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent; do [ -e $d ] && say leftover $d; done
+    fi
+    [ -e /usr/bin/k3s ] && say leftover /usr/bin/k3s
+    has dockerd && say leftover docker
+    return 0
+}
+
+echo 'homelab-facts 1'
+system
+kernel
+network
+access
+for f in $files; do describe "$f"; done
+for u in $units; do unit "$u"; done
+for c in git git-receive-pack git-upload-pack kubectl crictl ctr ssh-keygen iptables nft restorecon; do
+    has $c && say command "$c $(command -v $c)"
+done
+k3s
+homelab
+leftovers
+echo end

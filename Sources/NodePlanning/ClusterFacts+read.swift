@@ -1,0 +1,46 @@
+internal import NodeInventory
+package import YAML
+
+extension ClusterFacts {
+    /// From the API's own lists: `kubectl get nodes -o json`, and the Secrets of type `bootstrap.kubernetes.io/token` in kube-system
+    /// (nil when they were not asked for).
+    package init(nodes: Value, tokens: Value?) {
+        self.init()
+        self.nodes = (nodes["items"]?.array ?? []).compactMap(ClusterNode.init)
+        for secret in tokens?["items"]?.array ?? [] {
+            guard secret["type"]?.string == "bootstrap.kubernetes.io/token", let name = secret[path: "metadata", "name"]?.string,
+                name.hasPrefix("bootstrap-token-")
+            else { continue }
+            bootstrapTokens.insert(String(name.dropFirst("bootstrap-token-".count)))
+        }
+    }
+}
+
+extension ClusterNode {
+    /// nil for a value that is no Node.
+    package init?(_ value: Value) {
+        guard let name = value[path: "metadata", "name"]?.string else { return nil }
+        self.init(name: name)
+        uid = value[path: "metadata", "uid"]?.string ?? ""
+        labels = Self.texts(value[path: "metadata", "labels"])
+        annotations = Self.texts(value[path: "metadata", "annotations"])
+        unschedulable = value[path: "spec", "unschedulable"]?.bool ?? false
+        kubeletVersion = value[path: "status", "nodeInfo", "kubeletVersion"]?.string ?? ""
+        for taint in value[path: "spec", "taints"]?.array ?? [] {
+            guard let key = taint["key"]?.string, let effect = taint["effect"]?.string.flatMap(Taint.Effect.init) else { continue }
+            taints.append(Taint(key: key, value: taint["value"]?.string ?? "", effect: effect))
+        }
+        for address in value[path: "status", "addresses"]?.array ?? [] where address["type"] == "InternalIP" {
+            if let text = address["address"]?.string { internalIPs.append(text) }
+        }
+        let condition = value[path: "status", "conditions"]?.array?.first { $0["type"] == "Ready" }
+        ready = condition?["status"] == "True"
+        if !ready { reason = condition?["message"]?.string ?? "it has not reported yet" }
+    }
+
+    private static func texts(_ value: Value?) -> [String: String] {
+        var result: [String: String] = [:]
+        for member in value?.object ?? .init() { result[member.key] = member.value.string ?? "" }
+        return result
+    }
+}

@@ -1,0 +1,259 @@
+internal import BootstrapAssets
+internal import Cryptography
+internal import Diagnostics
+internal import NodeInventory
+
+extension NodePlanner {
+    // MARK: Labels and taints
+
+    /// homelab's record on the Node object of the labels and taints that are its own: one that leaves the inventory is taken away,
+    /// one that somebody else set is left.
+    static let labelsAnnotation = "homelab.dev/labels"
+    static let taintsAnnotation = "homelab.dev/taints"
+
+    mutating func metadata() -> Phase {
+        guard let leader else { return Phase(.metadata, []) }
+        var steps: [PlannedStep] = []
+        for (node, facts) in planned(desired.nodes) {
+            let member = cluster.node(named: node.name)
+            if member == nil, cluster.unavailable != nil, facts.isActive(node.role.unit) { continue }
+            if let change = Self.change(node, member) {
+                steps.append(PlannedStep(.updateNode(change.value, via: leader.name), change.reason))
+            }
+            if node.role == .agent {
+                if let id = facts.k3s.joinTokenID, cluster.bootstrapTokens.contains(id), member?.ready == true {
+                    steps.append(PlannedStep(.revokeToken(id: id, node: node.name, via: leader.name), "has been used"))
+                } else if !facts.isActive(node.role.unit) {
+                    steps.append(
+                        PlannedStep(.revokeToken(id: facts.k3s.joinTokenID, node: node.name, via: leader.name), "has been used then"))
+                }
+            }
+        }
+        return Phase(.metadata, [(leader.name, steps)])
+    }
+
+    /// All labels a node is to have: the inventory's, and for agents the role that `kubectl get nodes` shows.
+    static func labels(_ node: NodeSpec) -> [String: String] {
+        var labels = node.labels
+        if node.role == .agent, labels["node-role.kubernetes.io/worker"] == nil { labels["node-role.kubernetes.io/worker"] = "true" }
+        return labels
+    }
+
+    static func change(_ node: NodeSpec, _ member: ClusterNode?) -> (value: NodeMetadataChange, reason: String)? {
+        var change = NodeMetadataChange(node: node.name)
+        let labels = labels(node)
+        change.setLabels = labels.filter { member?.labels[$0.key] != $0.value }
+        let ownLabels = list(member?.annotations[labelsAnnotation])
+        change.removeLabels = ownLabels.filter { labels[$0] == nil && member?.labels[$0] != nil }
+        change.setTaints = node.taints.filter { member?.taints.contains($0) != true }
+        let ownTaints = list(member?.annotations[taintsAnnotation]).compactMap { Taint($0) }
+        change.removeTaints = ownTaints.filter { own in
+            !node.taints.contains { $0.key == own.key && $0.effect == own.effect } && member?.taints.contains(own) == true
+        }
+        let record = [
+            (labelsAnnotation, labels.keys.sorted().joined(separator: ",")),
+            (taintsAnnotation, node.taints.map(\.description).sorted().joined(separator: ",")),
+        ]
+        for (key, text) in record where (member?.annotations[key] ?? "") != text { change.annotations[key] = text }
+        let words =
+            change.setLabels.sorted { $0.key < $1.key }.map { "label \($0.key)=\($0.value)" }
+            + change.removeLabels.map { "no label \($0)" } + change.setTaints.map { "taint \($0)" }
+            + change.removeTaints.map { "no taint \($0)" }
+        if words.isEmpty, change.annotations.isEmpty { return nil }
+        return (change, words.isEmpty ? "homelab's record of its labels" : words.joined(separator: ", "))
+    }
+
+    private static func list(_ text: String?) -> [String] { (text ?? "").split(separator: ",").map(String.init) }
+
+    // MARK: Kubeconfig
+
+    mutating func kubeconfig() -> Phase {
+        guard let leader, context.wantsKubeconfig, !context.hasKubeconfig else { return Phase(.kubeconfig, []) }
+        let server = desired.endpoint.map { K3sConfiguration.url(of: $0.host, port: $0.port) } ?? K3sConfiguration.url(of: leader.host)
+        return Phase(.kubeconfig, [(leader.name, [PlannedStep(.fetchKubeconfig(server: server), "is not here")])])
+    }
+
+    // MARK: Repository
+
+    /// The server that keeps the bare repository: where one is already, else the first of the inventory.
+    var repositoryServer: NodeSpec? {
+        guard desired.repository.url == nil else { return nil }
+        return desired.servers.first { facts($0)?.agent.repositoryOwner != nil } ?? desired.servers.first
+    }
+
+    func needsDeployKey(_ node: NodeSpec) -> Bool {
+        if let url = desired.repository.url { return url.hasPrefix("ssh://") }
+        return node.name != repositoryServer?.name
+    }
+
+    mutating func gitRepository() -> Phase {
+        guard let server = repositoryServer, let facts = facts(server) else { return Phase(.repository, []) }
+        var steps: [PlannedStep] = []
+        if let owner = facts.agent.repositoryOwner {
+            if owner != server.user {
+                wait(
+                    server.name, "its repository belongs to \(owner), and \(server.user) cannot push to it", "chown -R it, or correct user:"
+                )
+            }
+        } else {
+            steps.append(
+                PlannedStep(
+                    .createRepository(path: NodeLayout.repository, owner: server.user, branch: desired.repository.branch), "is missing"))
+        }
+        let names = ["git-receive-pack", "git-upload-pack"].filter { facts.commands[$0] == nil }
+        if !names.isEmpty { steps.append(PlannedStep(.link(names: names, target: "homelab"), "git is not installed")) }
+        let others = desired.servers.filter { $0.name != server.name && self.facts($0) != nil }
+        let keys = others.map { other in
+            AuthorizedKey(
+                node: other.name, purpose: .fetch(repository: NodeLayout.repository), from: source(other, to: server),
+                comment: keyComment("fetch", other))
+        }
+        steps += authorization(keys, on: server, facts) { $0.agent.deployKey }
+        return Phase(.repository, [(server.name, steps)])
+    }
+
+    /// The addresses a server's connections come from; none when it goes through other hosts or has no address of its own.
+    private func source(_ server: NodeSpec, to node: NodeSpec) -> [String] {
+        guard node.jumps.isEmpty else { return [] }
+        let address = server.nodeIP ?? IPAddress(server.host) ?? facts(server)?.primaryAddress
+        return address.map { [$0.description] } ?? []
+    }
+
+    /// The step that lets keys in which are not there yet, or with other limits.
+    private func authorization(
+        _ keys: [AuthorizedKey], on node: NodeSpec, _ facts: NodeFacts, _ publicKey: (NodeFacts) -> String?
+    ) -> [PlannedStep] {
+        let missing = keys.filter { key in
+            guard let owner = desired.node(named: key.node).flatMap({ self.facts($0) }), let line = publicKey(owner).flatMap(key.line)
+            else {
+                return true
+            }
+            return facts.access.authorizedKeys[key.comment] != line
+        }
+        if missing.isEmpty { return [] }
+        let names = missing.map(\.node).joined(separator: ", ")
+        let use = missing.contains { $0.purpose == .manage } ? "not authorised" : "cannot fetch yet"
+        return [PlannedStep(.authorizeKeys(missing, user: node.user, home: facts.access.home), "\(names): \(use)")]
+    }
+
+    // MARK: The homelab agent
+
+    mutating func homelabAgents() -> Phase {
+        var tasks: [(node: String, steps: [PlannedStep])] = []
+        for (node, facts) in planned(desired.nodes) {
+            let servers = desired.servers.filter { $0.name != node.name && self.facts($0) != nil }
+            let keys = servers.map { server in
+                AuthorizedKey(
+                    node: server.name, purpose: .manage, from: source(server, to: node), comment: keyComment("agent", server))
+            }
+            var steps = authorization(keys, on: node, facts) { $0.agent.publicKey }
+            if node.role == .server { steps += agentService(node, facts) }
+            tasks.append((node.name, steps))
+        }
+        return Phase(.homelabAgent, concurrency: desired.policy.concurrency, tasks)
+    }
+
+    private func agentService(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
+        let wanted = facts.system.architecture.flatMap { context.homelab[$0] }
+        guard wanted != nil || facts.agent.binary != nil, let configuration = agentConfiguration(node) else { return [] }
+        var steps: [PlannedStep] = []
+        var reasons: [String] = []
+        let files = [
+            PlannedFile(path: NodeLayout.agentConfiguration, mode: "0600", text: configuration.encoded),
+            PlannedFile(path: NodeLayout.knownHosts, mode: "0644", text: knownHosts),
+            PlannedFile(path: NodeLayout.unitFile(NodeLayout.agentUnit), mode: "0644", text: BootstrapAssets.homelabAgentUnit),
+        ]
+        for file in files {
+            let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
+            if let reason = reasonToWrite(file, facts) {
+                steps.append(PlannedStep(.writeFile(file), reason))
+                reasons.append("\(name) \(reason)")
+            } else if isNewer(file.path, than: NodeLayout.agentUnit, facts) {
+                reasons.append("\(name) is newer than the running process")
+            }
+        }
+        if let token = desired.repository.token, let reason = reasonToWrite(token, facts) {
+            steps.append(PlannedStep(.writeSecretFile(path: NodeLayout.repositoryToken, source: token), reason))
+            reasons.append("the repository's token \(reason)")
+        }
+        if let wanted, let binary = facts.agent.binary, binary.sha256 != wanted { reasons.append("the binary is replaced") }
+        let unit = NodeLayout.agentUnit
+        let state = facts.units[unit]
+        if state?.enabled != true || steps.contains(where: { $0.step.path == NodeLayout.unitFile(unit) }) || state?.needsReload == true {
+            steps.append(PlannedStep(.enableUnit(unit), state?.enabled == true ? "its unit file changes" : "is not enabled"))
+        }
+        if state?.active == "active" {
+            if !reasons.isEmpty { steps.append(PlannedStep(.restartUnit(unit), reasons.joined(separator: "; "))) }
+        } else {
+            steps.append(
+                PlannedStep(
+                    .startUnit(unit), state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed"))
+        }
+        if !steps.isEmpty { steps.append(PlannedStep(.awaitAgent(listen: desired.agent.listen), "must be healthy")) }
+        return steps
+    }
+
+    private func reasonToWrite(_ token: SecretReference, _ facts: NodeFacts) -> String? {
+        guard case .file(let sha256, let mode, _, _)? = facts.files[NodeLayout.repositoryToken] else { return "is missing" }
+        if mode != "0600" { return "has mode \(mode), not 0600" }
+        guard let secret = context.secrets[token], let sha256 else { return nil }
+        return sha256 == SHA256.hex(of: secret.revealed + "\n") ? nil : "differs"
+    }
+
+    private func agentConfiguration(_ node: NodeSpec) -> AgentConfiguration? {
+        let wanted = desired.repository
+        var repository: AgentConfiguration.Repository
+        if let url = wanted.url {
+            repository = .init(url: url, branch: wanted.branch)
+            repository.username = wanted.username
+            if wanted.token != nil { repository.tokenFile = NodeLayout.repositoryToken }
+        } else {
+            guard let server = repositoryServer else { return nil }
+            let host = server.address.contains(":") ? "[\(server.address)]" : server.address
+            let port = server.port == 22 ? "" : ":\(server.port)"
+            let remote = "ssh://\(server.user)@\(host)\(port)\(NodeLayout.repository)"
+            repository = .init(url: server.name == node.name ? NodeLayout.repository : remote, branch: wanted.branch)
+        }
+        if repository.url.hasPrefix("ssh://") {
+            repository.identityFile = NodeLayout.deployKey
+            repository.knownHostsFile = NodeLayout.knownHosts
+        }
+        var configuration = AgentConfiguration(cluster: desired.name, node: node.name, repository: repository)
+        if let path = wanted.path { configuration.path = path }
+        configuration.listen = desired.agent.listen
+        configuration.pollInterval = desired.agent.pollInterval
+        return configuration
+    }
+
+    /// The host keys the agents accept: the pins of the inventory, and those of the repository. The repository's server is known
+    /// through the connection of this very run, so its keys are taken from there when they are not pinned.
+    private var knownHosts: String {
+        var lines: [String] = []
+        for node in desired.nodes where node.state != .absent {
+            var keys = node.hostKeys.filter(\.isWhole)
+            if keys.isEmpty, node.name == repositoryServer?.name { keys = facts(node)?.access.hostKeys ?? [] }
+            var names = [node.host]
+            if node.address != node.host { names.append(node.address) }
+            let hosts = names.map { node.port == 22 ? $0 : "[\($0)]:\(node.port)" }.joined(separator: ",")
+            lines += keys.map { "\(hosts) \($0)" }.sorted()
+        }
+        if let url = desired.repository.url, let host = Self.host(ofSSH: url) {
+            lines += desired.repository.hostKeys.filter(\.isWhole).map { "\(host) \($0)" }.sorted()
+        }
+        return "# Written by homelab from the inventory's pins.\n" + lines.map { $0 + "\n" }.joined()
+    }
+
+    /// As known_hosts names it: `host`, or `[host]:port` for another port than 22.
+    private static func host(ofSSH url: String) -> String? {
+        guard url.hasPrefix("ssh://") else { return nil }
+        let authority = url.dropFirst("ssh://".count).prefix { $0 != "/" }
+        let target = authority.split(separator: "@").last.map(String.init) ?? ""
+        guard let endpoint = Endpoint(target, defaultPort: 22) else { return nil }
+        return endpoint.port == 22 ? endpoint.host : "[\(endpoint.host)]:\(endpoint.port)"
+    }
+}
+
+extension HostKey {
+    /// A fingerprint cannot stand in a known_hosts file.
+    var isWhole: Bool { if case .key = self { true } else { false } }
+}

@@ -1,0 +1,132 @@
+internal import Cryptography
+internal import NodeInventory
+
+extension NodePlanner {
+    // MARK: Host preparation
+
+    mutating func hostPreparation() -> Phase {
+        let tasks = planned(desired.nodes).map { node, facts in
+            (node: node.name, steps: preparation(facts) + (node.role == .server ? keys(node, facts) : []))
+        }
+        return Phase(.hostPreparation, concurrency: desired.policy.concurrency, tasks)
+    }
+
+    private func preparation(_ facts: NodeFacts) -> [PlannedStep] {
+        var steps = difference(HostPreparation.modulesFile, facts) + difference(HostPreparation.sysctlsFile, facts)
+        let missing = HostPreparation.modules.filter { !facts.kernel.features.contains($0) && facts.kernel.loadable.contains($0) }
+        if !missing.isEmpty { steps.append(PlannedStep(.loadModules(missing), "not loaded")) }
+        let different = HostPreparation.sysctls.filter { pair in
+            guard let value = facts.kernel.sysctls[pair.key] else {
+                // The bridge's settings appear with its module.
+                return pair.key.hasPrefix("net.bridge.") && missing.contains("br_netfilter")
+            }
+            return value != pair.value
+        }
+        if !different.isEmpty {
+            let now = different.map { "\($0.key) is \(facts.kernel.sysctls[$0.key] ?? "not there")" }
+            steps.append(PlannedStep(.setSysctls(different), now.joined(separator: ", ")))
+        }
+        if !facts.kernel.cgroupControllers.contains("memory"), let line = facts.kernel.commandLine {
+            let present = line.text.split(separator: " ").map(String.init)
+            let words = HostPreparation.commandLineWords.filter { !present.contains($0) }
+            if !words.isEmpty {
+                steps.append(PlannedStep(.extendKernelCommandLine(path: line.path, words: words), "the memory cgroup is off"))
+                steps.append(PlannedStep(.reboot, "the kernel's command line changes"))
+            }
+        }
+        return steps
+    }
+
+    /// The keys with which a server's agent logs in to the other nodes and fetches from the repository.
+    private func keys(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
+        var wanted = [(NodeLayout.agentKey, facts.agent.publicKey, keyComment("agent", node))]
+        if needsDeployKey(node) { wanted.append((NodeLayout.deployKey, facts.agent.deployKey, keyComment("fetch", node))) }
+        return wanted.compactMap { path, publicKey, comment in
+            let isThere = publicKey != nil && facts.files[path].map { $0 != .absent } ?? false
+            return isThere ? nil : PlannedStep(.generateKey(path: path, comment: comment), "is missing")
+        }
+    }
+
+    func keyComment(_ use: String, _ node: NodeSpec) -> String { "homelab-\(use)@\(desired.name)/\(node.name)" }
+
+    // MARK: Binaries
+
+    mutating func binaries() -> Phase {
+        var tasks: [(node: String, steps: [PlannedStep])] = []
+        for (node, facts) in planned(desired.nodes) {
+            var steps = k3sBinary(node, facts)
+            if node.role == .server { steps += homelabBinary(node, facts) }
+            tasks.append((node.name, steps))
+        }
+        return Phase(.binaries, concurrency: desired.policy.concurrency, tasks)
+    }
+
+    private mutating func k3sBinary(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
+        guard let architecture = facts.system.architecture else { return [] }
+        var steps: [PlannedStep] = []
+        if let sha256 = context.k3s[architecture] {
+            if let reason = replacement(facts.k3s.binary, by: sha256, version: desired.k3s.version.description) {
+                if let found = upgrade(node, facts) {
+                    wait(node.name, found, "set k3s.version back; this plan does not change the version of a running node")
+                    return []
+                }
+                let artifact = Artifact(name: .k3s, architecture: architecture, sha256: sha256, path: NodeLayout.k3s)
+                steps.append(PlannedStep(.installBinary(artifact), reason))
+            }
+        } else if facts.k3s.binary?.version != desired.k3s.version.description {
+            wait(node.name, "needs k3s \(desired.k3s.version) for \(architecture.rawValue), which is not at hand", "see k3s.source")
+            return []
+        }
+        let links = ["kubectl", "crictl", "ctr"].filter { facts.commands[$0] == nil }
+        if !links.isEmpty { steps.append(PlannedStep(.link(names: links, target: "k3s"), "no such command")) }
+        return steps
+    }
+
+    private func replacement(_ binary: BinaryFact?, by sha256: String, version: String?) -> String? {
+        guard let binary else { return "is missing" }
+        if binary.sha256 == sha256 { return nil }
+        if let found = binary.version, found != version { return "is \(found)" }
+        return "is another build (sha256 \(binary.sha256.prefix(12)))"
+    }
+
+    /// The words for another version on a node that is in service; nil when the binary may simply be put there.
+    private func upgrade(_ node: NodeSpec, _ facts: NodeFacts) -> String? {
+        guard facts.holdsCluster || facts.isActive(node.role.unit), let version = facts.k3s.binary?.version,
+            version != desired.k3s.version.description
+        else { return nil }
+        let isNewer = K3sVersion(version).map { $0 < desired.k3s.version } ?? true
+        return "runs k3s \(version) and is to be \(isNewer ? "upgraded" : "taken back") to \(desired.k3s.version)"
+    }
+
+    private mutating func homelabBinary(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
+        guard let architecture = facts.system.architecture else { return [] }
+        guard let sha256 = context.homelab[architecture] else {
+            if facts.agent.binary == nil {
+                wait(
+                    node.name, "gets no homelab agent: there is no homelab binary for \(architecture.rawValue)",
+                    "build it on such a machine and give --agent-binary \(architecture.rawValue)=FILE")
+            }
+            return []
+        }
+        guard let reason = replacement(facts.agent.binary, by: sha256, version: desired.agent.version) else { return [] }
+        let artifact = Artifact(name: .homelab, architecture: architecture, sha256: sha256, path: NodeLayout.homelab)
+        return [PlannedStep(.installBinary(artifact), reason)]
+    }
+
+    // MARK: Comparing a file
+
+    /// The step that writes `file`, when what is on the node differs from it.
+    func difference(_ file: PlannedFile, _ facts: NodeFacts) -> [PlannedStep] {
+        reasonToWrite(file, facts).map { [PlannedStep(.writeFile(file), $0)] } ?? []
+    }
+
+    /// Why `file` has to be written; nil when the node has it, with its mode and owner.
+    func reasonToWrite(_ file: PlannedFile, _ facts: NodeFacts) -> String? {
+        guard let fact = facts.files[file.path], fact != .absent else { return "is missing" }
+        guard case .file(let sha256, let mode, let owner, _) = fact else { return "is not a file" }
+        if mode != file.mode { return "has mode \(mode), not \(file.mode)" }
+        if owner != "root" { return "belongs to \(owner)" }
+        guard let text = file.resolved(context.secrets), let sha256 else { return nil }
+        return sha256 == SHA256.hex(of: text) ? nil : "differs"
+    }
+}

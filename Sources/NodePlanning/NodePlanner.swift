@@ -1,0 +1,113 @@
+package import NodeInventory
+
+/// Compares what the inventory wants with what was seen, and says what to do: a pure function, so that a plan can be shown, compared,
+/// approved and tested without a machine.
+package struct NodePlanner: Sendable {
+    let desired: ClusterSpec
+    let observed: [String: NodeObservation]
+    let cluster: ClusterFacts
+    let context: PlanningContext
+    var pending: [NodeNote] = []
+    /// The server that the others join by and that commands for the whole cluster run on; nil: nothing can be started or joined.
+    var leader: NodeSpec?
+    /// Why no server may be started or joined at all.
+    var blocked: String?
+
+    /// - Parameters:
+    ///   - observed: by node name; a node that is missing in it was not looked at and is left alone.
+    ///   - cluster: `ClusterFacts.none` when no server is installed yet.
+    package static func plan(
+        desired: ClusterSpec, observed: [String: NodeObservation], cluster: ClusterFacts, context: PlanningContext
+    ) -> NodePlan {
+        var planner = NodePlanner(desired: desired, observed: observed, cluster: cluster, context: context)
+        planner.chooseLeader()
+        planner.noteWhatIsLeftAlone()
+        let phases = [
+            planner.hostPreparation(), planner.binaries(), planner.firstServer(), planner.furtherServers(), planner.agents(),
+            planner.restartedServers(), planner.restartedAgents(), planner.metadata(), planner.kubeconfig(), planner.gitRepository(),
+            planner.homelabAgents(),
+        ]
+        return planner.finished(phases)
+    }
+
+    private init(desired: ClusterSpec, observed: [String: NodeObservation], cluster: ClusterFacts, context: PlanningContext) {
+        self.desired = desired
+        self.observed = observed
+        self.cluster = cluster
+        self.context = context
+    }
+
+    // MARK: Who is planned for
+
+    func facts(_ node: NodeSpec) -> NodeFacts? { observed[node.name]?.facts }
+
+    /// The nodes that were seen, are to be there, and whose role is the one they have.
+    func planned(_ nodes: [NodeSpec]) -> [(node: NodeSpec, facts: NodeFacts)] {
+        nodes.compactMap { node in
+            guard node.state != .absent, let facts = facts(node), facts.installedRole ?? node.role == node.role else { return nil }
+            return (node, facts)
+        }
+    }
+
+    mutating func wait(_ node: String?, _ text: String, _ remedy: String? = nil) {
+        let note = NodeNote(node: node, text, remedy: remedy)
+        if !pending.contains(note) { pending.append(note) }
+    }
+
+    // MARK: The leader
+
+    /// A running server leads; else one that has been started before; else the first of the inventory, but only when every server was
+    /// seen: one that cannot be seen may hold the cluster, and a second one beside it must never be made.
+    private mutating func chooseLeader() {
+        let servers = planned(desired.servers)
+        if let running = servers.first(where: { $0.facts.isActive(NodeRole.server.unit) && $0.facts.holdsCluster }) {
+            leader = running.node
+        } else if let stopped = servers.first(where: { $0.facts.holdsCluster }) {
+            leader = stopped.node
+        } else if let unseen = desired.servers.first(where: { facts($0) == nil }) {
+            blocked = "\(unseen.name) cannot be seen and may hold the cluster already"
+        } else if let first = desired.servers.first, facts(first)?.installedRole ?? .server == .server {
+            leader = first
+        } else {
+            blocked = "no server of the inventory can be used"
+        }
+    }
+
+    // MARK: Putting the plan together
+
+    /// Moves the tasks of paused nodes to what is pending, leaves out empty phases, and says of each remaining node why nothing is done.
+    private consuming func finished(_ phases: [Phase?]) -> NodePlan {
+        let paused = Set(desired.nodes.filter { desired.paused || $0.state == .paused }.map(\.name))
+        var plan = NodePlan(cluster: desired.name)
+        var waiting: [String: [String]] = [:]
+        for phase in phases.compactMap({ $0 }) {
+            var kept = phase
+            kept.tasks = phase.tasks.filter { !$0.steps.isEmpty && !paused.contains($0.node) }
+            if !kept.tasks.isEmpty { plan.phases.append(kept) }
+            for task in phase.tasks where paused.contains(task.node) { waiting[task.node, default: []] += task.steps.map(\.step.summary) }
+        }
+        for node in desired.nodes {
+            guard let steps = waiting[node.name], !steps.isEmpty else { continue }
+            wait(node.name, "is paused; left undone: " + steps.joined(separator: ", "), "take `paused` out of the inventory")
+        }
+        plan.pending = pending
+        let busy = Set(plan.phases.flatMap(\.tasks).map(\.node)).union(pending.compactMap(\.node))
+        for node in desired.nodes where !busy.contains(node.name) {
+            if node.state == .absent {
+                plan.unchanged.append(NodeNote(node: node.name, "is not part of the cluster, as the inventory says"))
+            } else if paused.contains(node.name) {
+                plan.unchanged.append(NodeNote(node: node.name, "is paused"))
+            } else if observed[node.name] != nil {
+                plan.unchanged.append(NodeNote(node: node.name, "is as the inventory says"))
+            }
+        }
+        return plan
+    }
+}
+
+extension Phase {
+    init(_ kind: Kind, concurrency: Int = 1, _ tasks: [(node: String, steps: [PlannedStep])]) {
+        self.init(
+            kind, concurrency: concurrency, tasks: tasks.filter { !$0.steps.isEmpty }.map { NodeTask(node: $0.node, steps: $0.steps) })
+    }
+}

@@ -1,0 +1,273 @@
+package import Diagnostics
+package import NodeInventory
+internal import YAML
+
+/// What must be true of the machines before anything is changed on them: all findings of all nodes at once, errors and warnings.
+/// Nodes that could not be looked at are passed over; why is known to whoever tried.
+package struct Preflight {
+    let spec: ClusterSpec
+    let context: PlanningContext
+    let seen: [(node: NodeSpec, facts: NodeFacts)]
+    private var found = Diagnostics()
+
+    package static func check(
+        _ spec: ClusterSpec, observed: [String: NodeObservation], context: PlanningContext
+    ) -> Diagnostics {
+        let seen = spec.nodes.filter { $0.state == .present && !spec.paused }.compactMap { node in
+            observed[node.name]?.facts.map { (node, $0) }
+        }
+        var preflight = Preflight(spec: spec, context: context, seen: seen)
+        for (node, facts) in seen {
+            preflight.system(node, facts)
+            preflight.kernel(node, facts)
+            preflight.space(node, facts)
+            preflight.network(node, facts)
+            preflight.ports(node, facts)
+            preflight.leftovers(node, facts)
+        }
+        preflight.clocks()
+        preflight.identities()
+        return preflight.found
+    }
+
+    private init(spec: ClusterSpec, context: PlanningContext, seen: [(node: NodeSpec, facts: NodeFacts)]) {
+        self.spec = spec
+        self.context = context
+        self.seen = seen
+    }
+
+    private mutating func error(_ node: NodeSpec, _ summary: String, cause: String? = nil, _ remedy: String) {
+        found.append(Diagnostic(.error, summary, subject: "node \"\(node.name)\"", cause: cause, remedy: remedy))
+    }
+
+    private mutating func warning(_ node: NodeSpec, _ summary: String, _ remedy: String) {
+        found.append(Diagnostic(.warning, summary, subject: "node \"\(node.name)\"", remedy: remedy))
+    }
+
+    // MARK: Operating system
+
+    /// Distributions on which this has been thought through; others are let in with a warning.
+    private static let known: Set<String> = [
+        "debian", "ubuntu", "raspbian", "fedora", "rhel", "centos", "rocky", "almalinux", "opensuse", "opensuse-leap",
+        "opensuse-tumbleweed",
+        "sles", "suse",
+    ]
+
+    /// The first release with glibc 2.34, which the homelab binary needs.
+    private static let oldest = [
+        "debian": 12.0, "raspbian": 12.0, "ubuntu": 22.04, "fedora": 35.0, "rhel": 9.0, "rocky": 9.0, "almalinux": 9.0,
+    ]
+
+    private mutating func system(_ node: NodeSpec, _ facts: NodeFacts) {
+        let system = facts.system
+        if !facts.access.isRoot { error(node, "its facts were not gathered as root", "let \(node.user) use sudo, or log in as root") }
+        if system.architecture == nil {
+            error(node, "k3s has no binary for \(system.machine)", "use a machine with x86-64, arm64 or 32-bit arm (armv7)")
+        }
+        if system.initSystem != "systemd" {
+            error(
+                node, "it is not started by systemd but by \(system.initSystem.isEmpty ? "something unknown" : system.initSystem)",
+                "homelab runs k3s as a systemd unit: use a distribution with systemd")
+        }
+        let name = system.name.isEmpty ? system.id : system.name
+        if !Self.known.contains(system.id), Self.known.isDisjoint(with: system.like) {
+            warning(node, "\(name.isEmpty ? "its operating system" : name) has not been tried", "go on if you know that k3s runs on it")
+        }
+        if node.role == .server, let oldest = Self.oldest[system.id], let version = Double(system.version), version < oldest {
+            let wanted = system.id == "ubuntu" ? "22.04" : String(Int(oldest))
+            error(node, "\(name) is too old for the homelab agent", "upgrade it to \(system.id) \(wanted) or later, or make it an agent")
+        }
+        if node.role == .server, facts.commands["ssh-keygen"] == nil {
+            error(node, "there is no ssh-keygen", "install the OpenSSH client (`apt-get install openssh-client`)")
+        }
+        if facts.kernel.selinux == "enforcing", facts.installedRole == nil {
+            warning(
+                node, "SELinux is enforcing", "install the k3s-selinux package before k3s starts, or containers will be refused their files"
+            )
+        }
+        for directory in facts.access.readOnly {
+            error(node, "\(directory) is on a read-only file system", "mount it writable; systems with a read-only root are not supported")
+        }
+    }
+
+    private mutating func kernel(_ node: NodeSpec, _ facts: NodeFacts) {
+        let controllers = facts.kernel.cgroupControllers
+        if !controllers.contains("memory") {
+            let words = facts.kernel.commandLine?.text.split(separator: " ").map(String.init)
+            if let words, !HostPreparation.commandLineWords.allSatisfy(words.contains) {
+                // The plan adds the words and reboots.
+            } else if words != nil {
+                error(
+                    node, "the memory cgroup is off although the command line asks for it",
+                    "update the firmware and kernel (`apt-get full-upgrade`), reboot, and look at /sys/fs/cgroup/cgroup.controllers")
+            } else {
+                error(node, "the kernel has no memory cgroup", "boot it with cgroup_enable=memory, or use a kernel with CONFIG_MEMCG")
+            }
+        }
+        if !controllers.isEmpty, !controllers.contains("pids") {
+            error(node, "the kernel has no pids cgroup", "use a kernel with CONFIG_CGROUP_PIDS: k3s does not start without it")
+        }
+        for module in HostPreparation.modules where !facts.kernel.features.contains(module) && !facts.kernel.loadable.contains(module) {
+            error(
+                node, "the kernel has no \(module)", "install the kernel's full set of modules (Ubuntu on a Pi: linux-modules-extra-raspi)")
+        }
+        let backend = spec.k3s.serverConfig["flannel-backend"]?.string ?? "vxlan"
+        let module = ["vxlan": "vxlan", "wireguard-native": "wireguard"][backend]
+        if let module, !facts.kernel.features.contains(module), !facts.kernel.loadable.contains(module) {
+            warning(
+                node, "the kernel has no \(module), which flannel's backend \(backend) needs",
+                "install the kernel's full set of modules, or choose another flannel-backend")
+        }
+    }
+
+    // MARK: Resources
+
+    private static let mebibyte: Int64 = 1 << 20
+
+    private mutating func space(_ node: NodeSpec, _ facts: NodeFacts) {
+        let isNew = facts.k3s.binary == nil
+        let needs: [(path: String, error: Int64, warning: Int64)] = [
+            ("/var/lib/rancher", isNew ? 1024 : 100, 4096), ("/usr/local/bin", isNew ? 250 : 20, 0), ("/tmp", isNew ? 150 : 20, 0),
+            ("/etc", 5, 0),
+        ]
+        for need in needs {
+            guard let free = facts.resources.free[need.path] else { continue }
+            let text = "only \(Self.size(free)) are free at \(need.path)"
+            if free < need.error * Self.mebibyte {
+                error(node, text, "free at least \(Self.size(need.error * Self.mebibyte)) (`df -h \(need.path)`)")
+            } else if free < need.warning * Self.mebibyte {
+                warning(node, text, "images and volumes will need more")
+            }
+        }
+        let (cpus, memory) = node.role == .server ? (2, Int64(1900)) : (1, Int64(480))
+        if facts.resources.cpus < cpus { warning(node, "it has one processor core", "k3s asks for two on a server") }
+        if facts.resources.memory < memory * Self.mebibyte {
+            warning(
+                node, "it has \(Self.size(facts.resources.memory)) of memory",
+                "k3s asks for \(node.role == .server ? "2 GiB on a server" : "512 MiB on an agent")")
+        }
+    }
+
+    static func size(_ bytes: Int64) -> String {
+        let mebibytes = bytes / mebibyte
+        return mebibytes >= 10240 ? "\(mebibytes / 1024) GiB" : "\(mebibytes) MiB"
+    }
+
+    // MARK: Network
+
+    /// Interfaces that k3s makes itself.
+    private static func isOfCluster(_ interface: String) -> Bool {
+        ["cni", "flannel", "kube-", "veth", "docker", "br-"].contains { interface.hasPrefix($0) }
+    }
+
+    private mutating func network(_ node: NodeSpec, _ facts: NodeFacts) {
+        let network = facts.network
+        if network.defaultInterface == nil {
+            error(node, "it has no default route", "k3s does not start without one; add one, even to a dummy interface")
+        }
+        if let wanted = node.nodeIP, !network.addresses.contains(where: { $0.cidr.address == wanted }) {
+            let own = network.addresses.filter { !Self.isOfCluster($0.interface) }.map { "\($0.cidr.address)" }
+            error(
+                node, "nodeIP \(wanted) is not one of its addresses", cause: own.joined(separator: ", "), "correct nodeIP in the inventory")
+        }
+        let ranges = spec.network.pods + spec.network.services
+        var told: Set<CIDR> = []
+        for route in network.routes where !Self.isOfCluster(route.interface) {
+            guard let range = ranges.first(where: { $0.overlaps(route.destination) }), told.insert(route.destination).inserted else {
+                continue
+            }
+            error(
+                node, "its route \(route.destination) (\(route.interface)) overlaps the cluster's range \(range)",
+                "choose other ranges under network: in the inventory")
+        }
+        let address = node.nodeIP ?? facts.primaryAddress
+        if let address, network.addresses.contains(where: { $0.cidr.address == address && $0.dynamic }), facts.installedRole == nil {
+            warning(node, "its address \(address) comes from DHCP", "reserve it on the router: a node whose address changes is lost")
+        }
+        if let firewall = network.firewall, facts.installedRole == nil {
+            warning(
+                node, "\(firewall) is active",
+                "let TCP 6443, 10250 and UDP 8472 in from the other nodes\(node.role == .server ? ", TCP 2379-2380 from servers" : ""), "
+                    + "and everything from \(ranges.map(\.description).joined(separator: " and "))")
+        }
+    }
+
+    private mutating func ports(_ node: NodeSpec, _ facts: NodeFacts) {
+        let state = facts.units[node.role.unit]?.active ?? "absent"
+        if ["active", "activating", "reloading", "deactivating"].contains(state) { return }
+        var needed = [6444: "k3s", 10250: "the kubelet"]
+        if node.role == .server {
+            needed[6443] = "the API"
+            if spec.datastore == .etcd { needed.merge([2379: "etcd", 2380: "etcd"]) { first, _ in first } }
+        }
+        for listener in facts.network.listeners {
+            guard let use = needed.removeValue(forKey: listener.port) else { continue }
+            let holder = listener.program.isEmpty ? "another program" : listener.program
+            error(
+                node, "port \(listener.port), which \(use) needs, is held by \(holder)", "stop it (`ss -ltnp 'sport = :\(listener.port)'`)")
+        }
+        let disabled = spec.k3s.serverConfig["disable"]?.array?.compactMap(\.string) ?? []
+        if disabled.contains("traefik") || disabled.contains("servicelb") { return }
+        for listener in facts.network.listeners where [80, 443].contains(listener.port) {
+            warning(
+                node, "port \(listener.port) is held by \(listener.program.isEmpty ? "another program" : listener.program)",
+                "k3s' ingress cannot be reached there; stop it, or disable traefik or servicelb")
+        }
+    }
+
+    private mutating func leftovers(_ node: NodeSpec, _ facts: NodeFacts) {
+        for leftover in facts.leftovers {
+            switch leftover {
+            case "docker": warning(node, "Docker is installed", "k3s brings its own containerd; Docker's firewall rules may get in its way")
+            case "/var/lib/rancher/k3s/server":
+                error(node, "it holds the data of a k3s server that is gone", "keep it by installing k3s again, or remove \(leftover)")
+            case "/var/lib/rancher/k3s/agent":
+                warning(node, "it holds the data of a k3s that is gone", "remove \(leftover) if it was of another cluster")
+            case "/usr/bin/k3s":
+                error(node, "the distribution's own k3s is installed", "remove that package: homelab puts k3s into /usr/local/bin")
+            default:
+                error(node, "another Kubernetes is or was installed (\(leftover))", "uninstall it and remove \(leftover)")
+            }
+        }
+        if facts.installedRole == nil, facts.network.interfaces.contains("cni0") {
+            warning(node, "the interface cni0 of another cluster is there", "reboot the machine, or `ip link delete cni0`")
+        }
+    }
+
+    // MARK: Comparing nodes
+
+    private static let allowedSkew = 30.0
+
+    private mutating func clocks() {
+        let times = seen.map(\.facts.clock.now).filter { $0 > 0 }.sorted()
+        if times.count > 1 {
+            let median = (times[(times.count - 1) / 2] + times[times.count / 2]) / 2
+            // Of two clocks nobody can say which is wrong: the later one is more likely right, a clock without battery is behind.
+            let reference = times.count == 2 ? times[1] : median
+            for (node, facts) in seen where facts.clock.now > 0 && abs(facts.clock.now - reference) > Self.allowedSkew {
+                let seconds = Int((facts.clock.now - reference).rounded())
+                error(
+                    node, "its clock is \(Swift.abs(seconds)) s \(seconds < 0 ? "behind" : "ahead of") the other nodes'",
+                    "set it and keep it in time (`timedatectl set-ntp true`): certificates made with a wrong clock are not accepted")
+            }
+        }
+        for (node, facts) in seen where facts.clock.synchronized == false && facts.installedRole == nil {
+            warning(node, "its clock is not synchronised", "install systemd-timesyncd or chrony (`timedatectl set-ntp true`)")
+        }
+    }
+
+    private mutating func identities() {
+        var owners: [String: String] = [:]
+        for (node, facts) in seen {
+            let machine = facts.system.machineID
+            if machine.isEmpty { continue }
+            if let other = owners[machine] {
+                error(
+                    node, "it has the same machine id as \(other)",
+                    "they are one machine, or copies of one image: `rm /etc/machine-id && systemd-machine-id-setup`, then reboot")
+            } else {
+                owners[machine] = node.name
+            }
+        }
+    }
+}

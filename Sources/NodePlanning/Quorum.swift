@@ -1,0 +1,27 @@
+/// The votes of etcd's members, and whether a change leaves a majority of them (etcd FAQ: a cluster of n needs n/2+1).
+package struct Quorum: Hashable, Sendable {
+    /// All members, learners among them: counting only the healthy ones would allow what cannot be undone.
+    package var members: Int
+    package var healthy: Int
+
+    package init(members: Int, healthy: Int) {
+        self.members = members
+        self.healthy = healthy
+    }
+
+    package static func majority(of members: Int) -> Int { members / 2 + 1 }
+
+    package var isThere: Bool { healthy >= Self.majority(of: members) }
+
+    /// Whether one member may be taken out: there must be a majority now and afterwards.
+    package func survivesRemoval(ofHealthy isHealthy: Bool) -> Bool {
+        let left = Quorum(members: members - 1, healthy: healthy - (isHealthy ? 1 : 0))
+        return isThere && left.members > 0 && left.isThere
+    }
+
+    /// Whether one member may be stopped for a while.
+    package var survivesRestart: Bool { members == 1 || Quorum(members: members, healthy: healthy - 1).isThere }
+
+    /// Whether a member may be added: etcd itself refuses while another one is down.
+    package var mayGrow: Bool { isThere && healthy == members }
+}

@@ -1,0 +1,96 @@
+internal import Cryptography
+internal import NodeInventory
+package import YAML
+
+extension Step {
+    /// What it does, in a few words.
+    package var summary: String {
+        switch self {
+        case .loadModules(let names): "load kernel modules \(names.joined(separator: ", "))"
+        case .writeFile(let file): "write \(file.path)"
+        case .setSysctls(let pairs): "set \(pairs.map { "\($0.key)=\($0.value)" }.joined(separator: ", "))"
+        case .extendKernelCommandLine(let path, let words): "add \(words.joined(separator: " ")) to \(path)"
+        case .reboot: "reboot"
+        case .installBinary(let artifact): "install \(artifact.path)"
+        case .link(let names, let target): "link \(names.joined(separator: ", ")) to \(target)"
+        case .writeToken(.generated): "write a new cluster token"
+        case .writeToken(.serverToken(let server)): "write the cluster token of \(server)"
+        case .writeToken(.bootstrapToken(let via, let minutes)): "write a join token made by \(via), valid \(minutes) minutes"
+        case .enableUnit(let unit): "enable \(unit)"
+        case .startUnit(let unit): "start \(unit)"
+        case .restartUnit(let unit): "restart \(unit)"
+        case .awaitK3s(let role): "wait until k3s is \(role == .server ? "ready" : "running")"
+        case .awaitNode(let name, _, let votes): "wait until node \(name) is Ready" + (votes ? " and votes in etcd" : "")
+        case .revokeToken(_, let node, _): "delete the join token of \(node)"
+        case .updateNode(let change, _): "update node \(change.node)"
+        case .fetchKubeconfig(let server): "fetch the kubeconfig for \(server)"
+        case .createRepository(let path, let owner, _): "make the git repository \(path) for \(owner)"
+        case .generateKey(let path, _): "make the key \(path)"
+        case .authorizeKeys(let keys, let user, _): "let \(Self.names(keys)) log in as \(user)"
+        case .writeSecretFile(let path, let source): "write \(path) from \(source)"
+        case .awaitAgent(let listen): "wait until the homelab agent at \(listen) is ready"
+        case .makeDirectory(let path, _, _): "make the directory \(path)"
+        }
+    }
+
+    private static func names(_ keys: [AuthorizedKey]) -> String { "the agents of " + keys.map(\.node).joined(separator: ", ") }
+
+    /// The file the step writes or the binary it installs.
+    package var path: String? {
+        switch self {
+        case .writeFile(let file): file.path
+        case .installBinary(let artifact): artifact.path
+        case .writeToken: NodeLayout.token
+        case .writeSecretFile(let path, _), .generateKey(let path, _), .createRepository(let path, _, _), .makeDirectory(let path, _, _),
+            .extendKernelCommandLine(let path, _):
+            path
+        default: nil
+        }
+    }
+
+    /// All of the step as data: what the plan's hash is over.
+    package var json: Value {
+        let texts = { (list: [String]) in Value.array(list.map { .string($0) }) }
+        switch self {
+        case .loadModules(let names): return ["step": "loadModules", "modules": texts(names)]
+        case .writeFile(let file):
+            return [
+                "step": "writeFile", "path": .string(file.path), "mode": .string(file.mode), "text": .string(file.text),
+                "secrets": texts(file.secrets.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }),
+            ]
+        case .setSysctls(let pairs): return ["step": "setSysctls", "sysctls": texts(pairs.map { "\($0.key)=\($0.value)" })]
+        case .extendKernelCommandLine(let path, let words):
+            return ["step": "extendKernelCommandLine", "path": .string(path), "words": texts(words)]
+        case .reboot: return ["step": "reboot"]
+        case .installBinary(let artifact):
+            return [
+                "step": "installBinary", "name": .string(artifact.name.rawValue), "path": .string(artifact.path),
+                "architecture": .string(artifact.architecture.rawValue), "sha256": .string(artifact.sha256),
+            ]
+        case .link(let names, let target): return ["step": "link", "names": texts(names), "target": .string(target)]
+        case .writeToken(let source): return ["step": "writeToken", "source": .string("\(source)")]
+        case .enableUnit(let unit): return ["step": "enableUnit", "unit": .string(unit)]
+        case .startUnit(let unit): return ["step": "startUnit", "unit": .string(unit)]
+        case .restartUnit(let unit): return ["step": "restartUnit", "unit": .string(unit)]
+        case .awaitK3s(let role): return ["step": "awaitK3s", "role": .string(role.rawValue)]
+        case .awaitNode(let name, let via, let votes):
+            return ["step": "awaitNode", "name": .string(name), "via": .string(via), "votingMember": .bool(votes)]
+        case .revokeToken(let id, let node, let via):
+            return ["step": "revokeToken", "id": id.map { .string($0) } ?? .null, "node": .string(node), "via": .string(via)]
+        case .updateNode(let change, let via):
+            return ["step": "updateNode", "via": .string(via), "commands": .array(change.commands.map { texts($0.argv) })]
+        case .fetchKubeconfig(let server): return ["step": "fetchKubeconfig", "server": .string(server)]
+        case .createRepository(let path, let owner, let branch):
+            return ["step": "createRepository", "path": .string(path), "owner": .string(owner), "branch": .string(branch)]
+        case .generateKey(let path, let comment): return ["step": "generateKey", "path": .string(path), "comment": .string(comment)]
+        case .authorizeKeys(let keys, let user, let home):
+            let lines = keys.map { $0.line("TYPE KEY-OF-\($0.node)") ?? "" }
+            return ["step": "authorizeKeys", "user": .string(user), "home": .string(home), "lines": texts(lines)]
+        case .writeSecretFile(let path, let source):
+            return ["step": "writeSecretFile", "path": .string(path), "source": .string(source.description)]
+        case .awaitAgent(let listen): return ["step": "awaitAgent", "listen": .string(listen)]
+        case .makeDirectory(let path, let mode, let owner):
+            return ["step": "makeDirectory", "path": .string(path), "mode": .string(mode), "owner": .string(owner)]
+        }
+    }
+}
