@@ -22,6 +22,8 @@ struct Composer<Tree: ComposedTree> {
     private var anchors: [String: Anchor] = [:]
     private var nodes = 0
     private var scalarBytes = 0
+    /// How nulls were written in the document read last.
+    private(set) var nulls = NullForms()
 
     private struct Anchor {
         var tree: Tree
@@ -43,6 +45,7 @@ struct Composer<Tree: ComposedTree> {
     mutating func document() throws(YAMLError) -> (tree: Tree, mark: Mark)? {
         while try stream.next() == .documentStart {
             anchors.removeAll(keepingCapacity: true)
+            nulls = NullForms()
             let kind = try stream.next()
             let mark = stream.mark
             let tree = try compose(kind, depth: 0, place: schema == .resource ? .root : .elsewhere)
@@ -98,6 +101,7 @@ struct Composer<Tree: ComposedTree> {
         switch ScalarResolver.resolve(bytes, schema: schema) {
         case .string: return Tree.scalar(Self.string(bytes), from: stream)
         case .value(let value):
+            if value.isNull { nulls.insert(bytes.isEmpty ? .blank : .written) }
             return Tree.scalar(place == .annotations && !value.isNull ? Self.string(bytes) : value, from: stream)
         case .notFinite:
             if place == .annotations { return Tree.scalar(Self.string(bytes), from: stream) }
@@ -112,7 +116,7 @@ struct Composer<Tree: ComposedTree> {
         switch kind {
         case "null", "bool", "int", "float": break
         case "binary":
-            guard let decoded = Base64.decoded(bytes) else { throw stream.error("!!binary value is not base64") }
+            guard let decoded = BinaryText.decoded(bytes) else { throw stream.error("!!binary value is not base64") }
             return .string(String(decoding: decoded, as: UTF8.self))
         default: return Self.string(bytes)
         }

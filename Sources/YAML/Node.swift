@@ -34,6 +34,19 @@ package struct Node: Sendable {
 }
 
 extension Node {
+    /// A value that was not written as YAML, all of it at one place.
+    package init(_ value: Value, mark: Mark) {
+        switch value {
+        case .array(let items): self.init(.sequence(items.map { Node($0, mark: mark) }), mark: mark)
+        case .object(let object):
+            let entries = object.map { Entry(key: Node(.string($0.key), mark: mark), value: Node($0.value, mark: mark)) }
+            self.init(.mapping(entries), mark: mark)
+        default:
+            let scalar = Scalar(text: value.scalarText ?? "", style: .plain, tag: nil, value: value)
+            self.init(.scalar(scalar), mark: mark)
+        }
+    }
+
     /// The typed value without places.
     package var value: Value {
         switch content {

@@ -37,6 +37,43 @@ package struct Object: Sendable, RandomAccessCollection {
     }
 }
 
+extension Object {
+    /// Changes the value of a member where it is, without copying what it holds.
+    package mutating func change<R, E: Error>(at index: Int, _ body: (inout Value) throws(E) -> R) throws(E) -> R {
+        try body(&members[index].value)
+    }
+
+    /// Changes all values, in order.
+    package mutating func changeValues<E: Error>(_ body: (String, inout Value) throws(E) -> Void) throws(E) {
+        for index in members.indices { try body(members[index].key, &members[index].value) }
+    }
+
+    /// Adds a member whose key is known to be new.
+    package mutating func append(_ key: String, _ value: Value) { members.append(Member(key: key, value: value)) }
+
+    package mutating func removeAll(where unwanted: (Member) -> Bool) { members.removeAll(where: unwanted) }
+}
+
+extension Value {
+    /// Changes an object where it is, without copying what it holds; nil when this is no object.
+    @discardableResult
+    package mutating func changeObject<R, E: Error>(_ body: (inout Object) throws(E) -> R) throws(E) -> R? {
+        guard case .object(var object) = self else { return nil }
+        self = .null
+        defer { self = .object(object) }
+        return try body(&object)
+    }
+
+    /// Changes a list where it is, without copying what it holds; nil when this is no list.
+    @discardableResult
+    package mutating func changeArray<R, E: Error>(_ body: (inout [Value]) throws(E) -> R) throws(E) -> R? {
+        guard case .array(var items) = self else { return nil }
+        self = .null
+        defer { self = .array(items) }
+        return try body(&items)
+    }
+}
+
 extension Object: Hashable {
     package static func == (a: Object, b: Object) -> Bool {
         a.members.count == b.members.count

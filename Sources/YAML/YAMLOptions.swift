@@ -37,3 +37,13 @@ package enum DuplicateKeys: Hashable, Sendable {
     case error
     case lastWins
 }
+
+/// How a document writes its nulls: `key:` with nothing behind it, or `null` and `~`. kustomize drops the former when it patches.
+package struct NullForms: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    package static let blank = NullForms(rawValue: 1)
+    package static let written = NullForms(rawValue: 2)
+}

@@ -12,7 +12,7 @@ package enum YAMLReader {
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
         duplicateKeys: DuplicateKeys = .error
     ) throws(YAMLError) -> [Node] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Node, _) in tree })
+        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Node, _, _) in tree })
     }
 
     /// Every document of a text as a plain value: the fast way when places do not matter.
@@ -27,25 +27,26 @@ package enum YAMLReader {
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
         duplicateKeys: DuplicateKeys = .error
     ) throws(YAMLError) -> [Value] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Value, _) in tree })
+        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Value, _, _) in tree })
     }
 
     /// A document as a plain value, and where it starts.
     package struct MarkedValue: Sendable {
         package var value: Value
         package var mark: Mark
+        package var nulls: NullForms
     }
 
     package static func markedValues(
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
         duplicateKeys: DuplicateKeys = .error
     ) throws(YAMLError) -> [MarkedValue] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Value, mark) in MarkedValue(value: tree, mark: mark) })
+        try read(bytes, file, limits, schema, duplicateKeys, keeping: { MarkedValue(value: $0, mark: $1, nulls: $2) })
     }
 
     private static func read<Tree: ComposedTree, Kept>(
         _ bytes: [UInt8], _ file: String, _ limits: YAMLLimits, _ schema: YAMLSchema, _ duplicateKeys: DuplicateKeys,
-        keeping: (Tree, Mark) -> Kept
+        keeping: (Tree, Mark, NullForms) -> Kept
     ) throws(YAMLError) -> [Kept] {
         guard bytes.count <= limits.bytes else {
             throw YAMLError(file: file, line: 1, column: 1, problem: "the text is larger than \(limits.bytes) bytes")
@@ -59,7 +60,7 @@ package enum YAMLReader {
                     guard kept.count < limits.documents else {
                         throw stream.error("more than \(limits.documents) documents")
                     }
-                    kept.append(keeping(document.tree, document.mark))
+                    kept.append(keeping(document.tree, document.mark, composer.nulls))
                 }
             } catch {
                 return .failure(error)

@@ -1,0 +1,194 @@
+import Diagnostics
+import KubernetesModel
+import YAML
+
+/// One run of a build: what is shared by all kustomizations it visits.
+final class BuildRun {
+    let options: BuildOptions
+    let kinds = KindTable()
+    private let root: any FileTree
+    var warnings = Diagnostics()
+    var inputs: Set<String> = []
+    private var kustomizationCount = 0
+    private var fileCount = 0
+    private var byteCount = 0
+    private var resourceCount = 0
+    private var hasSchema = false
+
+    init(files: any FileTree, options: BuildOptions) {
+        root = files
+        self.options = options
+    }
+
+    func result(_ directory: String) throws(Diagnostics) -> BuildResult {
+        guard let path = Path.join("", directory) else { throw Diagnostics([Diagnostic(.error, "\"\(directory)\" lies outside the tree")]) }
+        let place = try place(path)
+        let file = try KustomizationFile.load(place, self, isTop: true)
+        let origin = file.kustomization.buildMetadata.isEmpty ? nil : BuildOrigin()
+        let layer = Layer(place: place, file: file, run: self, parents: [], origin: origin)
+        let accumulator = Accumulator()
+        try layer.accumulate(into: accumulator)
+        try finish(accumulator, layer)
+        return output(accumulator.set, file.kustomization)
+    }
+
+    private func place(_ path: String) throws(Diagnostics) -> Place {
+        let entry: TreeEntry?
+        do throws(FileTreeError) { entry = try root.resolve(path) } catch {
+            throw Diagnostics([Diagnostic(.error, "cannot open directory \"\(path)\"", cause: error.reason)])
+        }
+        guard let entry, entry.isDirectory else {
+            throw Diagnostics([Diagnostic(.error, entry == nil ? "there is no directory \"\(path)\"" : "\"\(path)\" is not a directory")])
+        }
+        return Place(tree: root, directory: entry.path, isRemote: false)
+    }
+
+    // MARK: The last steps
+
+    /// What is done once, at the top: hashes, references, variables, dropping local configuration, order.
+    private func finish(_ accumulator: Accumulator, _ layer: Layer) throws(Diagnostics) {
+        let set = accumulator.set
+        let top = SourceLocation(file: layer.file.display, line: 1)
+        HashTransformer().transform(set, Report(step: "hash", location: top))
+        let references = Report(step: "name references", location: top)
+        var names = NameReferences(set, rules: accumulator.nameReferences)
+        names.update(references)
+        try references.diagnostics.throwIfErrors()
+        if !accumulator.variables.isEmpty {
+            let report = Report(step: "vars", location: top)
+            let variables = Variables(accumulator.variables, in: set, report)
+            variables.expand(in: set, specs: BuiltInFields.variableReferences + accumulator.config.variableReferences, report)
+            try report.diagnostics.throwIfErrors()
+        }
+        set.removeAll { resource in
+            resource.annotations["config.kubernetes.io/local-config"].map { $0.scalarText != "false" } ?? false
+        }
+        try sort(set, layer)
+    }
+
+    private func sort(_ set: ResourceSet, _ layer: Layer) throws(Diagnostics) {
+        if let sorting = layer.file.kustomization.sortOptions {
+            let report = Report(step: "sortOptions", location: layer.file.location(sorting.mark))
+            SortTransformer(options: sorting).transform(set, report)
+            try report.diagnostics.throwIfErrors()
+        } else if options.order == .legacy {
+            set.reorder(SortOrder.legacy(set.all))
+        }
+    }
+
+    private func output(_ set: ResourceSet, _ kustomization: Kustomization) -> BuildResult {
+        var result = BuildResult(manifests: [], provenance: [], warnings: warnings, inputs: inputs)
+        result.manifests.reserveCapacity(set.count)
+        result.provenance.reserveCapacity(set.count)
+        let metadata = Set(kustomization.buildMetadata)
+        var extraLabels = options.overlay?.commonLabels ?? []
+        if metadata.contains("managedByLabel") { extraLabels.insert(("app.kubernetes.io/managed-by", "homelab"), at: 0) }
+        let extraAnnotations = options.overlay?.commonAnnotations ?? []
+        for resource in set.all {
+            resource.setPairs("labels", extraLabels)
+            resource.setPairs("annotations", extraAnnotations)
+            resource.cleanAnnotations(
+                origin: metadata.contains("originAnnotations"), transformations: metadata.contains("transformerAnnotations"))
+            result.manifests.append(Manifest(.object(resource.object), origin: resource.origin))
+            result.provenance.append(Provenance(origin: resource.origin, touches: resource.touches))
+        }
+        return result
+    }
+
+    // MARK: Limits
+
+    func countKustomization(at depth: Int) throws(Diagnostics) {
+        kustomizationCount += 1
+        if depth > options.limits.depth {
+            throw Diagnostics([Diagnostic(.error, "kustomizations are nested deeper than \(options.limits.depth) levels")])
+        }
+        if kustomizationCount > options.limits.kustomizations {
+            throw Diagnostics([Diagnostic(.error, "the build visits more than \(options.limits.kustomizations) kustomizations")])
+        }
+    }
+
+    func countFile(_ bytes: Int) throws(FileTreeError) {
+        fileCount += 1
+        byteCount += bytes
+        if fileCount > options.limits.files { throw FileTreeError("the build reads more than \(options.limits.files) files") }
+        if byteCount > options.limits.totalBytes {
+            throw FileTreeError("the build reads more than \(options.limits.totalBytes) bytes in all")
+        }
+    }
+
+    func countResources(_ more: Int) throws(Diagnostics) {
+        resourceCount += more
+        if resourceCount > options.limits.resources {
+            throw Diagnostics([Diagnostic(.error, "the build makes more than \(options.limits.resources) resources")])
+        }
+    }
+
+    /// Uses the first `openapi` field met, the outermost first.
+    func useSchema(of file: KustomizationFile, _ place: Place) throws(Diagnostics) {
+        let kustomization = file.kustomization
+        guard !hasSchema, kustomization.openAPIPath != nil || kustomization.openAPIVersion != nil else { return }
+        hasSchema = true
+        let findings = FileFindings(file: file.display)
+        if let version = kustomization.openAPIVersion {
+            if kustomization.openAPIPath != nil {
+                findings.error("openapi takes a path or a version, not both", at: version.mark)
+            } else if !["", "v1.21.2"].contains(version.value) {
+                findings.error("openapi version \"\(version.value)\" is not built in; v1.21.2 is", at: version.mark)
+            }
+        } else if let path = kustomization.openAPIPath, let bytes = place.read(path, self, findings) {
+            do throws(YAMLError) {
+                let values = try YAMLReader.values(bytes: bytes, file: path.value, duplicateKeys: .lastWins)
+                if let value = values.first { kinds.use(OpenAPIDocument(value)) }
+            } catch {
+                findings.error("openapi: \(path.value) cannot be read", at: path.mark, cause: error.description)
+            }
+        }
+        try findings.diagnostics.throwIfErrors()
+    }
+
+    func display(_ path: String, in place: Place) -> String {
+        if place.isRemote { return path }
+        guard let base = options.displayBase else { return path.isEmpty ? "." : path }
+        return Path.relative(path, from: base)
+    }
+}
+
+extension Resource {
+    private static let internalAnnotations: Set<String> = [
+        "config.kubernetes.io/index", "config.kubernetes.io/path", "config.k8s.io/id", "internal.config.kubernetes.io/index",
+        "internal.config.kubernetes.io/path", "internal.config.kubernetes.io/seqindent", "internal.config.kubernetes.io/id",
+        "internal.config.kubernetes.io/annotations-migration-resource-id", "config.kubernetes.io/origin",
+        "alpha.config.kubernetes.io/transformations",
+    ]
+
+    /// Sets labels or annotations on the object itself.
+    func setPairs(_ field: String, _ pairs: [(key: String, value: String)]) {
+        guard !pairs.isEmpty else { return }
+        var object = object["metadata"]?[field]?.object ?? Object()
+        for pair in pairs { object[pair.key] = .string(pair.value) }
+        setMetadata(field, .object(object))
+    }
+
+    /// Takes kustomize's working annotations off, adds those of `buildMetadata`, and makes every value text; no annotations are no field.
+    func cleanAnnotations(origin: Bool, transformations: Bool) {
+        var added: [Object.Member] = []
+        if transformations, !buildTransformations.isEmpty {
+            let text = buildTransformations.map { "- " + $0.text(indent: "  ") }.joined()
+            added.append(Object.Member(key: "alpha.config.kubernetes.io/transformations", value: .string(text)))
+        }
+        if origin, let buildOrigin { added.append(Object.Member(key: "config.kubernetes.io/origin", value: .string(buildOrigin.text()))) }
+        guard let old = object["metadata"]?["annotations"] else {
+            if !added.isEmpty { setMetadata("annotations", .object(Object(added))) }
+            return
+        }
+        let isClean = old.object.map { old in
+            !old.isEmpty && old.allSatisfy { $0.value.string != nil && !Self.internalAnnotations.contains($0.key) }
+        }
+        if isClean == true, added.isEmpty { return }
+        var members = (old.object ?? Object()).filter { !Self.internalAnnotations.contains($0.key) }.map {
+            Object.Member(key: $0.key, value: .string($0.value.isNull ? "" : $0.value.scalarText ?? ""))
+        }
+        members += added
+        setMetadata("annotations", members.isEmpty ? nil : .object(Object(members)))
+    }
+}

@@ -1,0 +1,221 @@
+import YAML
+
+/// A path as replacements and variables write it: `spec.containers.[name=app].image`, `metadata.annotations.a\.b`, `list.0`, `*`.
+struct FieldPath {
+    enum Part {
+        case field(String)
+        case index(Int)
+        case last
+        case every
+        /// The elements whose field (the element itself when empty) matches an expression.
+        case matching(field: String, expression: String)
+    }
+
+    let text: String
+    let parts: [Part]
+
+    /// What to make of a missing last part.
+    enum Creation { case never, scalar, collection(Value) }
+
+    init(_ text: String) {
+        self.text = text
+        parts = Self.split(text).map { Self.part($0) }
+    }
+
+    /// For variables: `spec.ports[0].port` as well.
+    init(variable text: String) {
+        self.text = text
+        parts = Self.split(text).flatMap { part -> [Part] in
+            guard part.hasSuffix("]"), let open = part.lastIndex(of: "["), let index = Int(part[part.index(after: open)...].dropLast()) else {
+                return [Self.part(part)]
+            }
+            let name = String(part[..<open])
+            return name.isEmpty ? [.index(index)] : [.field(name), .index(index)]
+        }
+    }
+
+    private static func part(_ text: String) -> Part {
+        if let index = Int(text) { return .index(index) }
+        if text == "-" { return .last }
+        if text == "*" { return .every }
+        if text.hasPrefix("["), text.hasSuffix("]") {
+            let inner = text.dropFirst().dropLast()
+            guard let equals = inner.firstIndex(of: "=") else { return .matching(field: "", expression: String(inner)) }
+            return .matching(field: String(inner[..<equals]), expression: String(inner[inner.index(after: equals)...]))
+        }
+        return .field(text)
+    }
+
+    /// Split at dots, `\.` being a dot within a key, and brackets holding together what they enclose.
+    private static func split(_ text: String) -> [String] {
+        var pieces: [String] = []
+        var raw = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)[...]
+        if raw.count > 1, raw.first == "" { raw = raw.dropFirst() }
+        for piece in raw {
+            if let last = pieces.last, last.hasSuffix("\\") { pieces[pieces.count - 1] = last.dropLast() + "." + piece } else { pieces.append(piece) }
+        }
+        var parts: [String] = []
+        var bracketed: String?
+        for piece in pieces {
+            if let open = bracketed {
+                bracketed = open + "." + piece
+            } else if piece.hasPrefix("["), !piece.hasSuffix("]") {
+                bracketed = piece
+                continue
+            } else {
+                parts.append(piece)
+                continue
+            }
+            if let closed = bracketed, piece.hasSuffix("]") {
+                parts.append(unbracketed(closed))
+                bracketed = nil
+            }
+        }
+        if let bracketed { parts.append(unbracketed(bracketed)) }
+        return parts
+    }
+
+    private static func unbracketed(_ text: String) -> String {
+        text.contains("=") ? text : String(text.drop { $0 == "[" || $0 == "]" }.reversed().drop { $0 == "[" || $0 == "]" }.reversed())
+    }
+
+    /// The value at the path, nil when there is none.
+    func value(in root: Value) throws(MergeFailure) -> Value? {
+        var here = root
+        for part in parts {
+            switch part {
+            case .field(let name):
+                guard here.object != nil || here.isNull else { throw MergeFailure(problem: "\(text): \(here.kindName) has no field \"\(name)\"") }
+                guard let inner = here[name] else { return nil }
+                here = inner
+            case .index(let index):
+                guard let items = here.array else { throw MergeFailure(problem: "\(text): \(here.kindName) has no elements") }
+                guard index >= 0, index < items.count else { return nil }
+                here = items[index]
+            case .last:
+                guard let item = here.array?.last else { return nil }
+                here = item
+            case .every: throw MergeFailure(problem: "\(text): `*` is not for sources")
+            case .matching(let field, let expression):
+                guard let items = here.array else { throw MergeFailure(problem: "\(text): \(here.kindName) has no elements") }
+                let item = items.first { ((field.isEmpty ? $0 : $0[field]) ?? .null).scalarText == expression }
+                guard let item else { return nil }
+                here = item
+            }
+        }
+        return here
+    }
+
+    /// Changes every value the path leads to and returns how many there were.
+    func change(
+        in root: inout Value, creating: Creation, _ body: (inout Value) throws(MergeFailure) -> Void
+    ) throws(MergeFailure) -> Int {
+        try Self.change(&root, parts[...], creating, body)
+    }
+
+    private static func change(
+        _ value: inout Value, _ parts: ArraySlice<Part>, _ creating: Creation, _ body: (inout Value) throws(MergeFailure) -> Void
+    ) throws(MergeFailure) -> Int {
+        guard let part = parts.first else {
+            try body(&value)
+            return 1
+        }
+        let rest = parts.dropFirst()
+        switch part {
+        case .field(let name): return try changeField(name, of: &value, rest, creating, body)
+        case .index(let index): return try changeElement(index, of: &value, rest, creating, body)
+        case .last: return try changeField("-", of: &value, rest, creating, body)
+        case .every:
+            if value.isNull { return 0 }
+            let count = try value.changeArray { (items) throws(MergeFailure) in
+                var count = 0
+                for index in items.indices { count += try change(&items[index], rest, creating, body) }
+                return count
+            }
+            guard let count else { throw MergeFailure(problem: "a list is expected for `*`, not \(value.kindName)") }
+            return count
+        case .matching(let field, let expression): return try changeMatching(field, expression, of: &value, rest, creating, body)
+        }
+    }
+
+    private static func changeField(
+        _ name: String, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
+        _ body: (inout Value) throws(MergeFailure) -> Void
+    ) throws(MergeFailure) -> Int {
+        if value.isNull {
+            guard let filler = filler(for: rest, creating) else { return 0 }
+            value = .object(Object([Object.Member(key: name, value: filler)]))
+        }
+        let count = try value.changeObject { (object) throws(MergeFailure) -> Int in
+            if object.index(of: name) == nil {
+                guard let filler = filler(for: rest, creating) else { return 0 }
+                object.append(name, filler)
+            }
+            guard let index = object.index(of: name) else { return 0 }
+            return try object.change(at: index) { (inner) throws(MergeFailure) in try change(&inner, rest, creating, body) }
+        }
+        guard let count else { throw MergeFailure(problem: "\(value.kindName) has no field \"\(name)\"") }
+        return count
+    }
+
+    private static func changeElement(
+        _ index: Int, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
+        _ body: (inout Value) throws(MergeFailure) -> Void
+    ) throws(MergeFailure) -> Int {
+        let count = try value.changeArray { (items) throws(MergeFailure) -> Int in
+            if index == items.count, let filler = filler(for: rest, creating) { items.append(filler) }
+            guard items.indices.contains(index) else {
+                throw MergeFailure(problem: "index \(index) is given but there are only \(items.count) elements")
+            }
+            return try change(&items[index], rest, creating, body)
+        }
+        guard let count else { throw MergeFailure(problem: "a list is expected for index \(index), not \(value.kindName)") }
+        return count
+    }
+
+    private static func changeMatching(
+        _ field: String, _ pattern: String, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
+        _ body: (inout Value) throws(MergeFailure) -> Void
+    ) throws(MergeFailure) -> Int {
+        let expression: RegularExpression
+        do throws(RegularExpression.Failure) { expression = try RegularExpression(pattern) } catch {
+            throw MergeFailure(problem: "\"\(pattern)\" is no regular expression")
+        }
+        if value.isNull, case .never = creating { return 0 }
+        if value.isNull { value = .array([]) }
+        let count = try value.changeArray { (items) throws(MergeFailure) -> Int in
+            func matches(_ item: Value) -> Bool {
+                guard let text = (field.isEmpty ? item : item[field])?.scalarText else { return false }
+                return expression.matches(text)
+            }
+            if !items.contains(where: matches) {
+                if case .never = creating { return 0 }
+                let new = Value(plain: pattern, schema: .resource)
+                items.append(field.isEmpty ? new : .object(Object([Object.Member(key: field, value: new)])))
+            }
+            var count = 0
+            for index in items.indices where matches(items[index]) {
+                if field.isEmpty {
+                    try body(&items[index])
+                    count += 1
+                } else {
+                    count += try change(&items[index], rest, creating, body)
+                }
+            }
+            return count
+        }
+        guard let count else { throw MergeFailure(problem: "a list is expected for [\(field)=\(pattern)], not \(value.kindName)") }
+        return count
+    }
+
+    /// What to make where a part is missing: a list or mapping as the next part needs, at the end what the value is.
+    private static func filler(for rest: ArraySlice<Part>, _ creating: Creation) -> Value? {
+        switch (creating, rest.first) {
+        case (.never, _): nil
+        case (_, .field?): .object(Object())
+        case (_, .index?), (_, .last?), (_, .every?), (_, .matching?): .array([])
+        case (.scalar, nil): .null
+        case (.collection(let value), nil): value
+        }
+    }
+}

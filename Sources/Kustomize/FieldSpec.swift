@@ -1,0 +1,116 @@
+import KubernetesModel
+import YAML
+
+/// Where in objects of some type a transformer works: a path of keys, through every element of the lists on its way.
+struct FieldSpec {
+    struct Segment: Hashable {
+        var name: String
+        /// Written with `[]`: a list is expected here.
+        var isList: Bool
+    }
+
+    var type: TypeSelector
+    var path: String
+    var segments: [Segment]
+    /// Whether missing mappings are made, never list elements.
+    var creates: Bool
+
+    init(_ path: String, group: String = "", version: String = "", kind: String = "", creates: Bool = false) {
+        type = TypeSelector(group: group, version: version, kind: kind)
+        self.path = path
+        self.creates = creates
+        segments = Self.parts(path).map {
+            $0.hasSuffix("[]") ? Segment(name: String($0.dropLast(2)), isList: true) : Segment(name: $0, isList: false)
+        }
+    }
+
+    /// Split at slashes, `\/` being a slash within a key; one slash at the start is left out.
+    static func parts(_ path: String) -> [String] {
+        var parts: [String] = []
+        var all = path.split(separator: "/", omittingEmptySubsequences: false)[...]
+        if all.count > 1, all.first == "" { all = all.dropFirst() }
+        for part in all {
+            if let last = parts.last, last.hasSuffix("\\") {
+                parts[parts.count - 1] = last.dropLast() + "/" + part
+            } else {
+                parts.append(String(part))
+            }
+        }
+        return parts
+    }
+
+    /// Calls `change` with every value at the path; with `missing`, a value is made where the path leads to none and the spec
+    /// says so.
+    func visit(_ value: inout Value, missing: Value?, _ change: (inout Value) throws(MergeFailure) -> Void) throws(MergeFailure) {
+        do throws(MergeFailure) {
+            try Self.visit(&value, segments[...], missing: creates ? missing : nil, change)
+        } catch {
+            throw MergeFailure(problem: "field \(path): \(error.problem)")
+        }
+    }
+
+    private static func visit(
+        _ value: inout Value, _ segments: ArraySlice<Segment>, missing: Value?, _ change: (inout Value) throws(MergeFailure) -> Void
+    ) throws(MergeFailure) {
+        guard let segment = segments.first else { return try change(&value) }
+        switch value {
+        case .null: return
+        case .array:
+            try value.changeArray { (items) throws(MergeFailure) in
+                for index in items.indices { try visit(&items[index], segments, missing: missing, change) }
+            }
+        case .object:
+            try value.changeObject { (object) throws(MergeFailure) in
+                guard let index = member(segment, in: &object, isLast: segments.count == 1, missing: missing) else { return }
+                try object.change(at: index) { (inner) throws(MergeFailure) in
+                    try visit(&inner, segments.dropFirst(), missing: missing, change)
+                }
+            }
+        default: throw MergeFailure(problem: "a mapping or a list is expected above \"\(segment.name)\", not \(value.kindName)")
+        }
+    }
+
+    /// The member for a segment; made when it is missing, and filled when it is null, if the spec says so.
+    private static func member(_ segment: Segment, in object: inout Object, isLast: Bool, missing: Value?) -> Int? {
+        let filling: Value? = segment.isList ? nil : missing.map { isLast ? $0 : .object(Object()) }
+        if let index = object.index(of: segment.name) {
+            if object[index].value.isNull, let filler = segment.isList ? .array([]) : filling {
+                object.change(at: index) { $0 = filler }
+            }
+            return index
+        }
+        guard let filling else { return nil }
+        object.append(segment.name, filling)
+        return object.count - 1
+    }
+
+    /// Reads the values at the path without changing anything; false when the path leads through a plain value.
+    func isPresent(in value: Value) -> Bool { Self.isPresent(value, segments[...]) }
+
+    private static func isPresent(_ value: Value, _ segments: ArraySlice<Segment>) -> Bool {
+        guard let segment = segments.first else { return true }
+        switch value {
+        case .object(let object): return object[segment.name].map { isPresent($0, segments.dropFirst()) } ?? false
+        case .array(let items): return items.contains { isPresent($0, segments) }
+        case .null: return false
+        default: return true
+        }
+    }
+}
+
+extension [FieldSpec] {
+    /// Adds a spec unless one for the same path and type is there; two that differ in `create` conflict.
+    mutating func merge(_ spec: FieldSpec) throws(MergeFailure) {
+        if let same = first(where: { $0.path == spec.path && $0.type.isSelected(by: spec.type) }) {
+            guard same.creates == spec.creates else { throw MergeFailure(problem: "two specs for field \(spec.path) differ in \"create\"") }
+            return
+        }
+        append(spec)
+    }
+
+    mutating func merge(_ specs: [FieldSpec]) throws(MergeFailure) {
+        for spec in specs { try merge(spec) }
+    }
+
+    func matching(_ type: GroupVersionKind) -> [FieldSpec] { filter { $0.type.selects(type) } }
+}

@@ -1,0 +1,112 @@
+package import FileSystem
+
+/// The files a build reads: a folder on disk, a tree in git, or files in memory. Paths are relative to the tree's root, parts
+/// joined by `/`, without `.` and `..`; the root itself is the empty path. No path leads out of the tree.
+package protocol FileTree: Sendable {
+    /// What is at a path once all symbolic links are followed, nil when there is nothing.
+    func resolve(_ path: String) throws(FileTreeError) -> TreeEntry?
+    /// The bytes of a file at a resolved path, at most `limit` of them: a larger file is an error.
+    func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8]
+    /// The names in a directory at a resolved path, in any order.
+    func entries(_ path: String) throws(FileTreeError) -> [String]
+}
+
+package struct TreeEntry: Hashable, Sendable {
+    /// Without symbolic links.
+    package var path: String
+    package var isDirectory: Bool
+
+    package init(path: String, isDirectory: Bool) {
+        self.path = path
+        self.isDirectory = isDirectory
+    }
+}
+
+/// Why a file cannot be had: it leads out of the tree, is too large, or the system says no.
+package struct FileTreeError: Error, Hashable, Sendable {
+    package var reason: String
+
+    package init(_ reason: String) { self.reason = reason }
+}
+
+/// A folder on disk; symbolic links are followed as long as they stay in it.
+package final class DiskFileTree: FileTree {
+    private let root: String
+
+    /// `root` is a directory; `/` for a tree that is the whole machine, as `homelab build` uses it.
+    package init(root: String) throws(FileError) {
+        let real = try Files.realPath(root)
+        self.root = real == "/" ? "" : real
+    }
+
+    package func resolve(_ path: String) throws(FileTreeError) -> TreeEntry? {
+        guard let (real, status) = try found(absolute(path)) else { return nil }
+        guard root.isEmpty || real == root || real.hasPrefix(root + "/") else {
+            throw FileTreeError("it leads out of the tree through a symbolic link, to \(real)")
+        }
+        let inside = String(real.dropFirst(root.count + 1))
+        switch status.kind {
+        case .directory: return TreeEntry(path: inside, isDirectory: true)
+        case .file: return TreeEntry(path: inside, isDirectory: false)
+        case .symbolicLink, .other: throw FileTreeError("it is neither a file nor a directory")
+        }
+    }
+
+    /// The real path and what is there, nil when there is nothing.
+    private func found(_ path: String) throws(FileTreeError) -> (String, FileStatus)? {
+        do throws(FileError) {
+            let real = try Files.realPath(path)
+            return try Files.statusIfPresent(real).map { (real, $0) }
+        } catch {
+            if error.isNotFound { return nil }
+            throw FileTreeError(error.reason)
+        }
+    }
+
+    package func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8] {
+        do throws(FileError) { return try Files.read(absolute(path), limit: limit) } catch { throw FileTreeError(error.reason) }
+    }
+
+    package func entries(_ path: String) throws(FileTreeError) -> [String] {
+        do throws(FileError) { return try Files.list(absolute(path)) } catch { throw FileTreeError(error.reason) }
+    }
+
+    private func absolute(_ path: String) -> String { path.isEmpty ? (root.isEmpty ? "/" : root) : root + "/" + path }
+}
+
+/// Files held in memory.
+package struct MemoryFileTree: FileTree {
+    private var files: [String: [UInt8]] = [:]
+    private var directories: [String: Set<String>] = ["": []]
+
+    /// Paths and texts.
+    package init(_ files: [String: String] = [:]) {
+        for (path, text) in files { add(path, Array(text.utf8)) }
+    }
+
+    package mutating func add(_ path: String, _ bytes: [UInt8]) {
+        files[path] = bytes
+        var child = path
+        while !child.isEmpty {
+            let parent = Path.directory(of: child)
+            directories[parent, default: []].insert(Path.name(of: child))
+            child = parent
+        }
+    }
+
+    package func resolve(_ path: String) -> TreeEntry? {
+        if files[path] != nil { return TreeEntry(path: path, isDirectory: false) }
+        return directories[path] != nil ? TreeEntry(path: path, isDirectory: true) : nil
+    }
+
+    package func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8] {
+        guard let bytes = files[path] else { throw FileTreeError("there is no such file") }
+        guard bytes.count <= limit else { throw FileTreeError("it is larger than \(limit) bytes") }
+        return bytes
+    }
+
+    package func entries(_ path: String) throws(FileTreeError) -> [String] {
+        guard let names = directories[path] else { throw FileTreeError("there is no such directory") }
+        return Array(names)
+    }
+}

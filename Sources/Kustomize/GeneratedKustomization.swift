@@ -1,0 +1,58 @@
+import Diagnostics
+import YAML
+
+/// The kustomization that stands for a directory without one, by Flux's rule: every YAML file below it is a resource, a
+/// sub-directory with a kustomization of its own is one resource and not looked into.
+struct GeneratedKustomization {
+    private let place: Place
+    private let run: BuildRun
+
+    private static let leftOut: Set<String> = [
+        ".git", ".github", ".gitlab", ".circleci", ".gitlab-ci.yml", ".travis.yml", ".goreleaser.yml", ".goreleaser.brew.yml",
+        ".flux.yaml", ".flux.yml", ".sops.yaml", ".gitignore", ".gitmodules", ".gitattributes", ".sourceignore", "appveyor.yml",
+        ".drone.yml", "cloudbuild.yaml", "codeship-services.yml", "codeship-steps.yml",
+    ]
+
+    init(_ place: Place, _ run: BuildRun) {
+        self.place = place
+        self.run = run
+    }
+
+    func file(_ display: String) throws(Diagnostics) -> KustomizationFile? {
+        var resources: [String] = []
+        do throws(FileTreeError) {
+            try walk("", depth: 0, into: &resources)
+        } catch {
+            throw Diagnostics([Diagnostic(.error, "\(display): the directory cannot be listed", cause: error.reason)])
+        }
+        var kustomization = Kustomization()
+        kustomization.resources = resources.map { Located(value: $0, mark: .start) }
+        return KustomizationFile(name: "kustomization.yaml", display: display, kustomization: kustomization)
+    }
+
+    private func walk(_ path: String, depth: Int, into resources: inout [String]) throws(FileTreeError) {
+        guard depth <= run.options.limits.depth else { throw FileTreeError("it is deeper than \(run.options.limits.depth) levels") }
+        let directory = path.isEmpty ? place.directory : Path.join(place.directory, path) ?? place.directory
+        if !place.isRemote { run.inputs.insert(directory) }
+        for name in try place.tree.entries(directory).sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+            if Self.leftOut.contains(name) { continue }
+            let relative = path.isEmpty ? name : path + "/" + name
+            let full = Path.join(place.directory, relative) ?? relative
+            guard let entry = try place.tree.resolve(full) else { continue }
+            if entry.isDirectory {
+                // A link to a directory is not followed: it could lead round in circles.
+                guard entry.path == full else { continue }
+                if try hasKustomization(full) { resources.append(relative) } else { try walk(relative, depth: depth + 1, into: &resources) }
+            } else if name.hasSuffix(".yaml") || name.hasSuffix(".yml") {
+                resources.append(relative)
+            }
+        }
+    }
+
+    private func hasKustomization(_ directory: String) throws(FileTreeError) -> Bool {
+        for name in Kustomization.fileNames {
+            if let entry = try place.tree.resolve(directory + "/" + name), !entry.isDirectory { return true }
+        }
+        return false
+    }
+}

@@ -1,0 +1,171 @@
+import Diagnostics
+import YAML
+
+/// One kustomization of a build: gathers its resources and applies what it says to them.
+struct Layer {
+    let place: Place
+    let file: KustomizationFile
+    let run: BuildRun
+    /// The directories of the kustomizations being built around this one, the nearest last.
+    let parents: [Place]
+    /// Kept only when the top asks for origin annotations.
+    var origin: BuildOrigin?
+
+    var kustomization: Kustomization { file.kustomization }
+
+    /// Resources, generators, components, transformers, validators, variables, in kustomize's order.
+    func accumulate(into accumulator: Accumulator) throws(Diagnostics) {
+        try run.countKustomization(at: parents.count)
+        try run.useSchema(of: file, place)
+        try addResources(kustomization.resources, to: accumulator)
+        try mergeConfigurations(into: accumulator)
+        try generate(into: accumulator)
+        try addComponents(to: accumulator)
+        try transform(accumulator)
+        try validate(accumulator)
+        try accumulator.add(kustomization.variables, kinds: run.kinds, file)
+    }
+
+    func location(_ mark: Mark) -> SourceLocation { file.location(mark) }
+
+    // MARK: Resources
+
+    /// Every entry is a file of objects, or else a directory with a kustomization, or something remote. All that fail are told.
+    func addResources(_ entries: [Located<String>], to accumulator: Accumulator) throws(Diagnostics) {
+        var findings = Diagnostics()
+        for entry in entries {
+            do throws(Diagnostics) {
+                try addResource(entry, to: accumulator)
+            } catch {
+                findings.append(contentsOf: error)
+            }
+        }
+        try findings.throwIfErrors()
+    }
+
+    private func addResource(_ entry: Located<String>, to accumulator: Accumulator) throws(Diagnostics) {
+        let findings = FileFindings(file: file.display)
+        if !RemoteReference.isFile(entry.value) {
+            switch place.resolve(entry.value, run) {
+            case .directory(let directory): return try addDirectory(directory, entry, to: accumulator, isComponent: false)
+            case .file(let path):
+                guard let bytes = place.read(resolved: path, entry, run, findings) else { throw findings.diagnostics }
+                return try add(bytes, display: run.display(path, in: place), entry, to: accumulator)
+            case .none(let reason):
+                guard RemoteReference.isRepository(entry.value) else {
+                    findings.error("cannot use resource \"\(entry.value)\"", at: entry.mark, cause: reason, remedy: Place.remedy(reason))
+                    throw findings.diagnostics
+                }
+            }
+        }
+        if let name = entry.value.split(separator: "?").first, [".yaml", ".yml", ".json"].contains(where: name.hasSuffix) {
+            guard let bytes = place.read(entry, run, findings) else { throw findings.diagnostics }
+            return try add(bytes, display: entry.value, entry, to: accumulator)
+        }
+        try addDirectory(try fetch(entry), entry, to: accumulator, isComponent: false)
+    }
+
+    private func add(_ bytes: [UInt8], display: String, _ entry: Located<String>, to accumulator: Accumulator) throws(Diagnostics) {
+        var findings = Diagnostics()
+        for resource in try ResourceReader(run: run, display: display).resources(bytes) {
+            resource.buildOrigin = origin?.appending(entry.value)
+            accumulator.append(resource, at: location(entry.mark), &findings)
+        }
+        try findings.throwIfErrors()
+    }
+
+    private func fetch(_ entry: Located<String>) throws(Diagnostics) -> Place {
+        guard let remote = run.options.remote else {
+            throw Diagnostics([Diagnostic(.error, Place.refusal(entry.value), at: location(entry.mark), remedy: Place.remoteRemedy)])
+        }
+        do {
+            let (tree, directory) = try remote.repository(at: entry.value)
+            guard let path = Path.join("", directory), let found = try tree.resolve(path), found.isDirectory else {
+                throw FileTreeError("it has no directory \"\(directory)\"")
+            }
+            return Place(tree: tree, directory: found.path, isRemote: true)
+        } catch {
+            let cause = (error as? FileTreeError)?.reason ?? "\(error)"
+            throw Diagnostics([Diagnostic(.error, "cannot fetch \"\(entry.value)\"", at: location(entry.mark), cause: cause)])
+        }
+    }
+
+    private func addDirectory(
+        _ directory: Place, _ entry: Located<String>, to accumulator: Accumulator, isComponent: Bool
+    ) throws(Diagnostics) {
+        let around = parents + [place]
+        if around.contains(where: { $0.isRemote == directory.isRemote && Path.isWithin($0.directory, directory.directory) }) {
+            throw Diagnostics([
+                Diagnostic(
+                    .error, "\"\(entry.value)\" is a directory that is being built already", at: location(entry.mark),
+                    cause: "a kustomization cannot contain itself or a directory above it")
+            ])
+        }
+        let file = try KustomizationFile.load(directory, run, isTop: false)
+        let isKindOfComponent = file.kustomization.kind == .component
+        guard isKindOfComponent == isComponent else {
+            throw Diagnostics([
+                Diagnostic(
+                    .error, isComponent ? "\"\(entry.value)\" is no Component" : "\"\(entry.value)\" is a Component",
+                    at: location(entry.mark),
+                    remedy: isComponent ? "list it under \"resources\", or make its kind Component" : "list it under \"components\"")
+            ])
+        }
+        let layer = Layer(place: directory, file: file, run: run, parents: around, origin: origin?.appending(entry.value))
+        if isComponent { return try layer.accumulate(into: accumulator) }
+        let own = Accumulator()
+        try layer.accumulate(into: own)
+        try accumulator.merge(own, at: location(entry.mark))
+    }
+
+    private func addComponents(to accumulator: Accumulator) throws(Diagnostics) {
+        for entry in kustomization.components {
+            switch place.resolve(entry.value, run) {
+            case .directory(let directory): try addDirectory(directory, entry, to: accumulator, isComponent: true)
+            case .file:
+                throw Diagnostics([
+                    Diagnostic(.error, "component \"\(entry.value)\" is a file, not a directory", at: location(entry.mark))
+                ])
+            case .none(let reason):
+                if RemoteReference.isRepository(entry.value) {
+                    try addDirectory(try fetch(entry), entry, to: accumulator, isComponent: true)
+                    continue
+                }
+                if run.options.overlay?.ignoreMissingComponents == true, parents.isEmpty { continue }
+                throw Diagnostics([
+                    Diagnostic(.error, "cannot use component \"\(entry.value)\"", at: location(entry.mark), cause: reason)
+                ])
+            }
+        }
+    }
+
+    // MARK: Configuration
+
+    private func mergeConfigurations(into accumulator: Accumulator) throws(Diagnostics) {
+        guard !kustomization.configurations.isEmpty || !kustomization.crds.isEmpty else { return }
+        let findings = FileFindings(file: file.display)
+        for entry in kustomization.configurations {
+            guard let bytes = place.read(entry, run, findings) else { continue }
+            do throws(YAMLError) {
+                let inner = FileFindings(file: entry.value)
+                let nodes = try YAMLReader.documents(bytes: bytes, file: entry.value, duplicateKeys: .lastWins)
+                guard let node = nodes.first else { continue }
+                let config = TransformerConfig(node, findings: inner)
+                findings.diagnostics.append(contentsOf: inner.diagnostics)
+                accumulator.merge(config, at: location(entry.mark), &findings.diagnostics)
+            } catch {
+                findings.diagnostics.append(Diagnostic(error))
+            }
+        }
+        for entry in kustomization.crds {
+            guard let bytes = place.read(entry, run, findings) else { continue }
+            do throws(YAMLError) {
+                let values = try YAMLReader.values(bytes: bytes, file: entry.value, duplicateKeys: .lastWins)
+                accumulator.merge(CRDReferences(values.first ?? .null).config, at: location(entry.mark), &findings.diagnostics)
+            } catch {
+                findings.diagnostics.append(Diagnostic(error))
+            }
+        }
+        try findings.diagnostics.throwIfErrors()
+    }
+}

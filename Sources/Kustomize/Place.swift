@@ -1,0 +1,83 @@
+import Diagnostics
+import YAML
+
+/// A directory in some tree: where a kustomization's paths start from.
+struct Place {
+    let tree: any FileTree
+    /// Resolved, from the tree's root.
+    let directory: String
+    /// Whether the tree is a fetched repository, which nothing may leave.
+    let isRemote: Bool
+
+    /// What a path in the kustomization leads to.
+    enum Target {
+        case file(String)
+        case directory(Place)
+        /// Nothing, or nothing that may be had, and why.
+        case none(String)
+    }
+
+    func resolve(_ path: String, _ run: BuildRun) -> Target {
+        guard let joined = Path.join(directory, path) else { return .none("it leads out of the tree") }
+        if !isRemote { run.inputs.insert(joined) }
+        do throws(FileTreeError) {
+            guard let entry = try tree.resolve(joined) else { return .none("there is no such file or directory") }
+            if !isRemote { run.inputs.insert(entry.path) }
+            if entry.isDirectory {
+                if path.hasPrefix("/") { return .none("a directory must be given by a relative path") }
+                return .directory(Place(tree: tree, directory: entry.path, isRemote: isRemote))
+            }
+            if run.options.loadRestriction == .rootOnly, !Path.isWithin(entry.path, directory) {
+                return .none("it is not in or below the kustomization's directory")
+            }
+            return .file(entry.path)
+        } catch {
+            return .none(error.reason)
+        }
+    }
+
+    /// The bytes of a file, with a finding when they cannot be had.
+    func read(_ path: Located<String>, _ run: BuildRun, _ findings: FileFindings) -> [UInt8]? {
+        if RemoteReference.isFile(path.value) { return fetch(path, run, findings) }
+        switch resolve(path.value, run) {
+        case .file(let resolved): return read(resolved: resolved, path, run, findings)
+        case .directory: findings.error("\"\(path.value)\" is a directory where a file is expected", at: path.mark)
+        case .none(let reason):
+            findings.error("cannot read \"\(path.value)\"", at: path.mark, cause: reason, remedy: Self.remedy(reason))
+        }
+        return nil
+    }
+
+    static func remedy(_ reason: String) -> String? {
+        reason.contains("in or below") ? "move the file, or allow it with --load-restrictor LoadRestrictionsNone" : nil
+    }
+
+    func read(resolved: String, _ path: Located<String>, _ run: BuildRun, _ findings: FileFindings) -> [UInt8]? {
+        do throws(FileTreeError) {
+            let bytes = try tree.read(resolved, limit: run.options.limits.fileBytes)
+            try run.countFile(bytes.count)
+            return bytes
+        } catch {
+            findings.error("cannot read \"\(path.value)\"", at: path.mark, cause: error.reason)
+            return nil
+        }
+    }
+
+    private func fetch(_ path: Located<String>, _ run: BuildRun, _ findings: FileFindings) -> [UInt8]? {
+        guard let remote = run.options.remote else {
+            findings.error(Self.refusal(path.value), at: path.mark, remedy: Self.remoteRemedy)
+            return nil
+        }
+        do {
+            let bytes = try remote.file(at: path.value)
+            try run.countFile(bytes.count)
+            return bytes
+        } catch {
+            findings.error("cannot fetch \"\(path.value)\"", at: path.mark, cause: (error as? FileTreeError)?.reason ?? "\(error)")
+            return nil
+        }
+    }
+
+    static func refusal(_ url: String) -> String { "\"\(url)\" is remote, and this build may not fetch anything" }
+    static let remoteRemedy = "put a copy into the repository, or allow remote sources"
+}

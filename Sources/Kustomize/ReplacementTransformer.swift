@@ -1,0 +1,140 @@
+import YAML
+
+/// Copies a value from one resource into fields of others.
+struct ReplacementTransformer: Transformer {
+    let entries: [ReplacementEntry]
+    let kind = "ReplacementTransformer"
+
+    func transform(_ set: ResourceSet, _ report: Report) {
+        for entry in entries {
+            do throws(MergeFailure) {
+                try apply(entry, set, report)
+            } catch {
+                report.add(error.problem)
+            }
+        }
+        set.invalidate()
+    }
+
+    private func apply(_ entry: ReplacementEntry, _ set: ResourceSet, _ report: Report) throws(MergeFailure) {
+        guard let targets = entry.targets, !(entry.source == nil && entry.sourceValue == nil) else {
+            throw MergeFailure(problem: "a replacement needs a source and targets")
+        }
+        if entry.source != nil, entry.sourceValue != nil {
+            throw MergeFailure(problem: "a replacement has either a source or a sourceValue")
+        }
+        let value = try entry.source.map { (source) throws(MergeFailure) in try self.value(of: source, set) } ?? .string(entry.sourceValue ?? "")
+        for target in targets {
+            guard let select = target.select else { throw MergeFailure(problem: "a target must say which resources to select") }
+            let labels = try LabelFilter(select)
+            let rejects = try target.reject.map { (reject) throws(MergeFailure) in (reject, try LabelFilter(reject)) }
+            for resource in set.all where labels.matches(resource) {
+                let ids = resource.anyIDs
+                if rejects.contains(where: { $0.1.isSet && $0.1.matches(resource) }) { continue }
+                if rejects.contains(where: { reject in !reject.0.namesNoID && ids.contains { reject.0.isMatched(by: $0) } }) { continue }
+                guard ids.contains(where: { select.isMatched(by: $0) }) else { continue }
+                do throws(MergeFailure) {
+                    try write(value, in: resource, target)
+                    report.touch(resource)
+                } catch {
+                    report.add(error.problem, resource)
+                }
+            }
+        }
+    }
+
+    private struct LabelFilter {
+        let labels, annotations: LabelSelector?
+
+        init(_ selector: Selector) throws(MergeFailure) {
+            labels = try CompiledSelector.labels(selector.labelSelector, "labelSelector")
+            annotations = try CompiledSelector.labels(selector.annotationSelector, "annotationSelector")
+        }
+
+        var isSet: Bool { labels != nil || annotations != nil }
+
+        func matches(_ resource: Resource) -> Bool {
+            labels?.matches(resource.labels) != false && annotations?.matches(resource.annotations) != false
+        }
+    }
+
+    private func value(of source: ReplacementEntry.Source, _ set: ResourceSet) throws(MergeFailure) -> Value {
+        let matches = set.all.filter { $0.anyIDs.contains { source.selector.isMatched(by: $0) } }
+        guard let resource = matches.first, matches.count == 1 else {
+            throw MergeFailure(
+                problem: matches.isEmpty ? "no resource matches the source" : "\(matches.count) resources match the source, only one may")
+        }
+        let path = FieldPath(source.fieldPath.isEmpty ? "metadata.name" : source.fieldPath)
+        guard let value = try path.value(in: .object(resource.object)), !value.isNull, value != .array([]), value != .object(Object()) else {
+            throw MergeFailure(problem: "the source \(resource.id.description) has nothing at \(path.text)")
+        }
+        guard !source.options.delimiter.isEmpty else { return value }
+        guard let text = value.scalarText else { throw MergeFailure(problem: "only plain values can be split at a delimiter") }
+        let parts = Self.split(text, at: source.options.delimiter)
+        guard parts.indices.contains(source.options.index) else {
+            throw MergeFailure(problem: "index \(source.options.index) is out of bounds: \"\(text)\" has \(parts.count) parts")
+        }
+        return .string(parts[source.options.index])
+    }
+
+    private func write(_ value: Value, in resource: Resource, _ target: ReplacementEntry.Target) throws(MergeFailure) {
+        let creating: FieldPath.Creation =
+            !target.options.create ? .never : value.object != nil ? .collection(.object(Object())) : value.array != nil ? .collection(.array([])) : .scalar
+        for text in target.fieldPaths.isEmpty ? ["metadata.name"] : target.fieldPaths {
+            let path = FieldPath(text)
+            let count = try resource.change { (root) throws(MergeFailure) in
+                try path.change(in: &root, creating: creating) { (field) throws(MergeFailure) in
+                    try Self.replace(&field, with: value, target.options)
+                }
+            }
+            if count == 0 { throw MergeFailure(problem: "there is no field \(text), and it is not to be created") }
+        }
+    }
+
+    private static func replace(_ field: inout Value, with value: Value, _ options: ReplacementEntry.Options) throws(MergeFailure) {
+        var value = value
+        if !options.delimiter.isEmpty {
+            guard let old = field.isNull ? "" : field.scalarText, let new = value.scalarText else {
+                throw MergeFailure(problem: "only plain values can be joined with a delimiter")
+            }
+            var parts = split(old, at: options.delimiter)
+            if options.index < 0 {
+                parts.insert(new, at: 0)
+            } else if options.index >= parts.count {
+                parts.append(new)
+            } else {
+                parts[options.index] = new
+            }
+            value = .string(parts.joined(separator: options.delimiter))
+        }
+        guard field.object == nil, field.array == nil else {
+            field = value
+            return
+        }
+        // A plain value keeps its type, only its text changes.
+        let text = value.scalarText ?? ""
+        if field.string != nil {
+            field = .string(text)
+            return
+        }
+        if value.scalarText == nil {
+            field = value
+            return
+        }
+        let typed = Value(plain: text, schema: .resource)
+        switch (field, typed) {
+        case (.null, _), (.bool, .bool), (.int, .int), (.double, .double), (.double, .int), (.int, .double): field = typed
+        default: throw MergeFailure(problem: "\"\(text)\" cannot take the place of \(field.kindName)")
+        }
+    }
+
+    private static func split(_ text: String, at delimiter: String) -> [String] {
+        var parts: [String] = []
+        var rest = text[...]
+        while let range = rest.firstRange(of: delimiter) {
+            parts.append(String(rest[..<range.lowerBound]))
+            rest = rest[range.upperBound...]
+        }
+        return parts + [String(rest)]
+    }
+}

@@ -1,0 +1,161 @@
+import Diagnostics
+import KubernetesModel
+import YAML
+
+/// An object on its way through a build: what it is now, what it was called before, where it came from and what touched it.
+final class Resource {
+    /// A name the resource had before a transformer changed it.
+    struct FormerName {
+        var kind: String
+        var name: String
+        var namespace: String
+    }
+
+    enum Behavior: String { case create, merge, replace }
+
+    private(set) var object: Object
+    private let kinds: KindTable
+    private(set) var former: [FormerName] = []
+    private var cachedID: ResourceID?
+
+    var origin: SourceLocation?
+    var touches: [Provenance.Touch] = []
+    var prefixes: [String] = []
+    var suffixes: [String] = []
+    var needsHash = false
+    var behavior = Behavior.create
+    var allowsNameChange = false
+    var allowsKindChange = false
+    /// Whether the file wrote nulls as `key:` only, which patching drops.
+    var dropsNullsWhenPatched = false
+    /// The variables whose values are read from this resource.
+    var variables: [String] = []
+    /// What `config.kubernetes.io/origin` and `alpha.config.kubernetes.io/transformations` would say.
+    var buildOrigin: BuildOrigin?
+    var buildTransformations: [BuildOrigin] = []
+
+    init(_ object: Object, kinds: KindTable, origin: SourceLocation?) {
+        self.object = object
+        self.kinds = kinds
+        self.origin = origin
+    }
+
+    /// A resource that a patch deleted, to be dropped from the list.
+    var isEmpty: Bool { object.isEmpty }
+    func clear() { object = Object() }
+
+    func copy() -> Resource {
+        let copy = Resource(object, kinds: kinds, origin: origin)
+        copy.former = former
+        copy.cachedID = cachedID
+        copy.touches = touches
+        copy.prefixes = prefixes
+        copy.suffixes = suffixes
+        copy.needsHash = needsHash
+        copy.behavior = behavior
+        copy.allowsNameChange = allowsNameChange
+        copy.allowsKindChange = allowsKindChange
+        copy.dropsNullsWhenPatched = dropsNullsWhenPatched
+        copy.variables = variables
+        copy.buildOrigin = buildOrigin
+        copy.buildTransformations = buildTransformations
+        return copy
+    }
+
+    /// Changes the object; the identity is read anew afterwards.
+    func change<R, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R {
+        var value = Value.object(object)
+        object = Object()
+        cachedID = nil
+        defer { object = value.object ?? Object() }
+        return try body(&value)
+    }
+
+    // MARK: Identity
+
+    var type: GroupVersionKind { id.type }
+    var kind: String { object["kind"]?.scalarText ?? "" }
+    var apiVersion: String { object["apiVersion"]?.scalarText ?? "" }
+    var name: String { metadata("name") }
+    var namespace: String { metadata("namespace") }
+
+    private func metadata(_ key: String) -> String {
+        guard let value = object["metadata"]?[key], !value.isNull else { return "" }
+        return value.scalarText ?? ""
+    }
+
+    var id: ResourceID {
+        if let cachedID { return cachedID }
+        let type = GroupVersionKind(apiVersion: apiVersion, kind: kind)
+        let id = ResourceID(type: type, name: name, namespace: namespace, isClusterScoped: kinds.isClusterScoped(type))
+        cachedID = id
+        return id
+    }
+
+    /// The ids it had, the oldest first; group and version are those it has now.
+    var formerIDs: [ResourceID] {
+        let now = type
+        return former.map {
+            let type = GroupVersionKind(group: now.group, version: now.version, kind: $0.kind)
+            return ResourceID(type: type, name: $0.name, namespace: $0.namespace, isClusterScoped: kinds.isClusterScoped(type))
+        }
+    }
+
+    var originalID: ResourceID {
+        guard let first = former.first else { return id }
+        let type = GroupVersionKind(group: type.group, version: type.version, kind: first.kind)
+        return ResourceID(type: type, name: first.name, namespace: first.namespace, isClusterScoped: kinds.isClusterScoped(type))
+    }
+
+    /// All ids it has or had.
+    var anyIDs: [ResourceID] { former.isEmpty ? [id] : formerIDs + [id] }
+
+    /// Notes the present name as a former one, before a change.
+    func rememberName() {
+        let id = id
+        let namespace = id.isClusterScoped ? ResourceID.clusterScope : id.effectiveNamespace
+        former.append(FormerName(kind: id.type.kind, name: id.name, namespace: namespace))
+    }
+
+    /// How lists of this resource merge; of a patch's where nothing is known of this one's type.
+    func schema(orOf patch: Resource) -> MergeSchema? { kinds.schema(type) ?? kinds.schema(patch.type) }
+
+    /// Makes another resource's former names and the marks of its build this one's own.
+    func takeHistory(of other: Resource) {
+        former = other.former
+        prefixes = other.prefixes
+        suffixes = other.suffixes
+        needsHash = needsHash && other.needsHash
+        behavior = other.behavior
+        variables = other.variables
+        touches = other.touches + [Provenance.Touch(step: "generator", location: origin)]
+        origin = other.origin
+        buildTransformations = other.buildTransformations
+    }
+
+    // MARK: Metadata
+
+    func setName(_ name: String) { setMetadata("name", .string(name)) }
+    func setKind(_ kind: String) { change { $0["kind"] = .string(kind) } }
+    func setAPIVersion(_ version: String) { change { $0["apiVersion"] = .string(version) } }
+    func setNamespace(_ namespace: String) { setMetadata("namespace", namespace.isEmpty ? nil : .string(namespace)) }
+
+    func setMetadata(_ key: String, _ value: Value?) {
+        change { root in
+            root.changeObject { object in
+                if let index = object.index(of: "metadata") {
+                    object.change(at: index) { metadata in
+                        if metadata.object == nil, value == nil { return }
+                        if metadata.object == nil { metadata = .object(Object()) }
+                        metadata.changeObject { $0[key] = value }
+                    }
+                } else if let value {
+                    object["metadata"] = .object(Object([Object.Member(key: key, value: value)]))
+                }
+            }
+        }
+    }
+
+    var labels: Object { object["metadata"]?["labels"]?.object ?? Object() }
+    var annotations: Object { object["metadata"]?["annotations"]?.object ?? Object() }
+}

@@ -1,0 +1,89 @@
+import Diagnostics
+import YAML
+
+/// Reads files of objects.
+struct ResourceReader {
+    let run: BuildRun
+    let display: String
+    /// Where the text starts in its file, for text within a kustomization.
+    var offset = 0
+
+    /// The objects of a YAML or JSON text, in order, those of lists behind the others.
+    func resources(_ bytes: [UInt8]) throws(Diagnostics) -> [Resource] {
+        let documents: [YAMLReader.MarkedValue]
+        do throws(YAMLError) {
+            documents = try YAMLReader.markedValues(bytes: bytes, file: display, schema: .resource)
+        } catch {
+            var error = error
+            error.line += offset
+            throw Diagnostics([Diagnostic(error)])
+        }
+        var findings = Diagnostics()
+        var resources: [Resource] = []
+        var listed: [(value: Value, origin: SourceLocation, nulls: NullForms)] = []
+        for document in documents {
+            let origin = SourceLocation(file: display, line: document.mark.line + offset, column: document.mark.column)
+            guard case .object(let object) = document.value else {
+                findings.append(Diagnostic(.error, "an object is expected, not \(document.value.kindName)", at: origin))
+                continue
+            }
+            if object.isEmpty { continue }
+            listed.append((document.value, origin, document.nulls))
+        }
+        var queue = listed[...]
+        while let next = queue.popFirst() {
+            guard let object = next.value.object else {
+                findings.append(Diagnostic(.error, "an item of a list must be an object, not \(next.value.kindName)", at: next.origin))
+                continue
+            }
+            guard check(object, at: next.origin, &findings) else { continue }
+            if let items = items(of: object, at: next.origin, &findings) {
+                for item in items where !item.isNull && item != .object(Object()) { queue.append((item, next.origin, next.nulls)) }
+                continue
+            }
+            let resource = Resource(object, kinds: run.kinds, origin: next.origin)
+            resource.dropsNullsWhenPatched = next.nulls == .blank
+            resources.append(resource)
+        }
+        try findings.throwIfErrors()
+        try run.countResources(resources.count)
+        return resources
+    }
+
+    /// The items of a list of objects; nil for an object that is none.
+    private func items(of object: Object, at origin: SourceLocation, _ findings: inout Diagnostics) -> [Value]? {
+        guard object["kind"]?.string?.hasSuffix("List") == true, let items = object["items"] else { return nil }
+        switch items {
+        case .array(let items): return items
+        case .null: return []
+        default:
+            findings.append(Diagnostic(.error, "items must be a list, not \(items.kindName)", at: origin))
+            return []
+        }
+    }
+
+    private func check(_ object: Object, at origin: SourceLocation, _ findings: inout Diagnostics) -> Bool {
+        guard let kind = object["kind"]?.scalarText, !kind.isEmpty, object["kind"] != .null else {
+            findings.append(
+                Diagnostic(
+                    .error, "the object has no kind", at: origin,
+                    remedy: "every document of a resource file is a Kubernetes object with apiVersion, kind and metadata.name"))
+            return false
+        }
+        if let metadata = object["metadata"], !metadata.isNull, metadata.object == nil {
+            findings.append(Diagnostic(.error, "\(kind): metadata must be a mapping, not \(metadata.kindName)", at: origin))
+            return false
+        }
+        for field in ["labels", "annotations"] {
+            if let pairs = object["metadata"]?[field], !pairs.isNull, pairs.object == nil {
+                findings.append(Diagnostic(.error, "\(kind): metadata.\(field) must be a mapping, not \(pairs.kindName)", at: origin))
+                return false
+            }
+        }
+        let name = object["metadata"]?["name"]
+        if kind.hasSuffix("List") || !(name?.scalarText ?? "").isEmpty && name?.isNull == false { return true }
+        let generated = object["metadata"]?["generateName"] != nil ? "a generateName is not enough here" : nil
+        findings.append(Diagnostic(.error, "\(kind): the object has no metadata.name", at: origin, remedy: generated))
+        return false
+    }
+}

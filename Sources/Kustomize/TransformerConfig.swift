@@ -1,0 +1,97 @@
+import YAML
+
+/// Which resources refer by name to resources of one type, and where.
+struct NameReference {
+    var target: TypeSelector
+    var referrers: [FieldSpec]
+}
+
+/// Where transformers work: the built-in places and those a repository adds with `configurations` and `crds`.
+struct TransformerConfig {
+    var namePrefix: [FieldSpec]
+    var nameSuffix: [FieldSpec]
+    var namespace: [FieldSpec]
+    var commonLabels: [FieldSpec]
+    var labels: [FieldSpec] = []
+    var templateLabels: [FieldSpec]
+    var commonAnnotations: [FieldSpec]
+    var images: [FieldSpec]
+    var replicas: [FieldSpec]
+    /// Beyond the built-in ones.
+    var nameReferences: [NameReference] = []
+    /// Beyond the built-in ones.
+    var variableReferences: [FieldSpec] = []
+    /// Whether it is no more than the built-in one, so that merging it can be left out.
+    var isBuiltIn = true
+
+    static let builtIn = TransformerConfig(
+        namePrefix: [FieldSpec("metadata/name")], nameSuffix: [FieldSpec("metadata/name")], namespace: BuiltInFields.namespace,
+        commonLabels: BuiltInFields.commonLabels, templateLabels: BuiltInFields.templateLabels,
+        commonAnnotations: BuiltInFields.commonAnnotations, images: BuiltInFields.images, replicas: BuiltInFields.replicas)
+
+    static let empty = TransformerConfig(
+        namePrefix: [], nameSuffix: [], namespace: [], commonLabels: [], templateLabels: [], commonAnnotations: [], images: [],
+        replicas: [])
+
+    mutating func merge(_ other: TransformerConfig) throws(MergeFailure) {
+        if other.isBuiltIn { return }
+        isBuiltIn = false
+        try namePrefix.merge(other.namePrefix)
+        try nameSuffix.merge(other.nameSuffix)
+        try namespace.merge(other.namespace)
+        try commonLabels.merge(other.commonLabels)
+        try labels.merge(other.labels)
+        try templateLabels.merge(other.templateLabels)
+        try commonAnnotations.merge(other.commonAnnotations)
+        try images.merge(other.images)
+        try replicas.merge(other.replicas)
+        try variableReferences.merge(other.variableReferences)
+        for reference in other.nameReferences { try merge(reference) }
+    }
+
+    mutating func merge(_ reference: NameReference) throws(MergeFailure) {
+        if let index = nameReferences.firstIndex(where: { $0.target == reference.target }) {
+            try nameReferences[index].referrers.merge(reference.referrers)
+        } else {
+            nameReferences.append(reference)
+        }
+    }
+}
+
+extension TransformerConfig {
+    private static let names = [
+        "namePrefix", "nameSuffix", "namespace", "commonLabels", "labels", "templateLabels", "commonAnnotations", "nameReference",
+        "varReference", "images", "replicas",
+    ]
+    static let specNames = ["path", "group", "version", "kind", "create"]
+
+    /// A file of `configurations`.
+    init(_ node: Node, findings: FileFindings) {
+        self = .empty
+        let fields = Fields(node, names: Self.names, findings: findings)
+        isBuiltIn = false
+        namePrefix = Self.specs(fields, "namePrefix")
+        nameSuffix = Self.specs(fields, "nameSuffix")
+        namespace = Self.specs(fields, "namespace")
+        commonLabels = Self.specs(fields, "commonLabels")
+        labels = Self.specs(fields, "labels")
+        templateLabels = Self.specs(fields, "templateLabels")
+        commonAnnotations = Self.specs(fields, "commonAnnotations")
+        images = Self.specs(fields, "images")
+        replicas = Self.specs(fields, "replicas")
+        variableReferences = Self.specs(fields, "varReference")
+        nameReferences = fields.fieldsList("nameReference", ["group", "version", "kind", "fieldSpecs"]) { entry in
+            NameReference(
+                target: TypeSelector(group: entry.string("group"), version: entry.string("version"), kind: entry.string("kind")),
+                referrers: Self.specs(entry, "fieldSpecs"))
+        }
+    }
+
+    static func specs(_ fields: Fields, _ name: String) -> [FieldSpec] { fields.fieldsList(name, specNames) { spec($0) } }
+
+    static func spec(_ entry: Fields) -> FieldSpec {
+        FieldSpec(
+            entry.string("path"), group: entry.string("group"), version: entry.string("version"), kind: entry.string("kind"),
+            creates: entry.bool("create"))
+    }
+}
