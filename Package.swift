@@ -133,7 +133,12 @@ let package = Package(
                 "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
                 "FileSystem",
             ]),
-        tests("HomelabCLI", ["NodeInventory", "NodePlanning", "Diagnostics", "YAML"], fixtures: true),
+        tests(
+            "HomelabCLI",
+            [
+                "NodeInventory", "NodePlanning", "Diagnostics", "YAML",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         .testTarget(name: "LiveTests", swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -30,6 +30,10 @@ package struct Console: Sendable {
         write(text, to: 1)
     }
 
+    package func raw(_ bytes: [UInt8]) {
+        write(bytes[...], to: 1)
+    }
+
     package func styled(_ text: String, _ styles: Style...) -> String {
         hasColour ? "\u{1B}[" + styles.map(\.rawValue).joined(separator: ";") + "m" + text + "\u{1B}[0m" : text
     }
@@ -59,7 +63,11 @@ package struct Console: Sendable {
     }
 
     private func write(_ text: String, to descriptor: Int32) {
-        var bytes = Array(text.utf8)[...]
+        write(Array(text.utf8)[...], to: descriptor)
+    }
+
+    private func write(_ all: ArraySlice<UInt8>, to descriptor: Int32) {
+        var bytes = all
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 && errno == EINTR { continue }

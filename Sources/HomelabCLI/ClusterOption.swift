@@ -1,0 +1,30 @@
+import ArgumentParser
+import FileSystem
+import HTTPNetworking
+import KubernetesClient
+
+/// Which cluster a command speaks to: `--kubeconfig`, `--context`, else what kubectl would take.
+struct ClusterOption: ParsableArguments {
+    @Option(help: "The kubeconfig; KUBECONFIG or ~/.kube/config when it is not given.")
+    var kubeconfig: String?
+
+    @Option(help: "The kubeconfig's context; its current one when it is not given.")
+    var context: String?
+
+    /// Calls `body` with a client and ends its connections afterwards.
+    func withCluster<T>(_ body: (KubernetesClient) async throws -> T) async throws -> T {
+        var environment: [String: String] = ["HOME": Files.homeDirectory]
+        environment["KUBECONFIG"] = Files.environment("KUBECONFIG")
+        let paths = kubeconfig.map { [Files.expandingHome($0)] } ?? Kubeconfig.defaultPaths(environment: environment)
+        let connection = try Kubeconfig.load(paths).connection(context: context)
+        let transport = try AsyncHTTPTransport(tls: connection.tls)
+        do {
+            let result = try await body(KubernetesClient(connection, transport: transport))
+            await transport.shutdown()
+            return result
+        } catch {
+            await transport.shutdown()
+            throw error
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import Diagnostics
+import FileSystem
+import KubernetesModel
+import Kustomize
+
+/// `clusters/<cluster>/` on disk, rendered as the agent renders it.
+struct ClusterTree {
+    let directory: String
+
+    /// How many objects it makes (nil when it cannot be rendered) and everything that is wrong with it.
+    func check() -> (objects: Int?, problems: Diagnostics) {
+        guard Files.exists(directory) else {
+            return (
+                nil,
+                Diagnostics([
+                    Diagnostic(.warning, "there is no \(directory), so nothing would run", remedy: "homelab init shows how it looks")
+                ])
+            )
+        }
+        do {
+            let result = try Self.render(directory, BuildOptions(order: .none, generatesMissingKustomization: true))
+            return (result.manifests.count, result.warnings)
+        } catch {
+            return (nil, error)
+        }
+    }
+
+    /// Renders a directory of this machine; messages name files as the person did.
+    static func render(_ directory: String, _ options: BuildOptions) throws(Diagnostics) -> BuildResult {
+        var options = options
+        let root: DiskFileTree
+        let path: String
+        do {
+            root = try DiskFileTree(root: "/")
+            path = try Files.realPath(directory)
+            options.displayBase = String(try Files.realPath(".").dropFirst())
+        } catch {
+            throw Diagnostics([Diagnostic(.error, "cannot be read", subject: directory, cause: error.description)])
+        }
+        return try KustomizeBuild(files: root, options: options).result(String(path.dropFirst()))
+    }
+}

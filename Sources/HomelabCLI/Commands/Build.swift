@@ -1,0 +1,41 @@
+package import ArgumentParser
+import Diagnostics
+import Glibc
+import Kustomize
+
+/// `homelab build`: renders a directory as `kustomize build` does.
+package struct Build: ParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Print what a directory renders to, as kustomize build does.",
+        discussion: "No program is ever run, and nothing is fetched.")
+
+    @Argument(help: "The directory with the kustomization.")
+    var directory = "."
+
+    @Option(help: "LoadRestrictionsRootOnly, or LoadRestrictionsNone: files may lie outside of their kustomization's directory.")
+    var loadRestrictor = "LoadRestrictionsRootOnly"
+
+    @Option(help: "legacy: kustomize's order of kinds; none: the order of the input.")
+    var reorder = "legacy"
+
+    @Flag(help: "Take all YAML files of a directory without a kustomization, as the agent does.")
+    var generate = false
+
+    package init() {}
+
+    package func validate() throws {
+        guard ["LoadRestrictionsRootOnly", "LoadRestrictionsNone"].contains(loadRestrictor) else {
+            throw ValidationError("--load-restrictor is LoadRestrictionsRootOnly or LoadRestrictionsNone, not \(loadRestrictor)")
+        }
+        guard ["legacy", "none"].contains(reorder) else { throw ValidationError("--reorder is legacy or none, not \(reorder)") }
+    }
+
+    package func run() throws {
+        let options = BuildOptions(
+            loadRestriction: loadRestrictor == "LoadRestrictionsNone" ? .none : .rootOnly, order: reorder == "none" ? .none : .legacy,
+            generatesMissingKustomization: generate)
+        let result = try ClusterTree.render(directory, options)
+        for warning in result.warnings.sorted { Console.standard.problem(warning.description) }
+        Console.standard.raw(KustomizeBuild.text(result.manifests))
+    }
+}
