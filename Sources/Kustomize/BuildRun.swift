@@ -138,7 +138,7 @@ final class BuildRun {
         } else if let path = kustomization.openAPIPath, let bytes = place.read(path, self, findings) {
             do throws(YAMLError) {
                 let values = try YAMLReader.values(bytes: bytes, file: path.value, duplicateKeys: .lastWins)
-                if let value = values.first { kinds.use(OpenAPIDocument(value)) }
+                if let value = values.first { kinds.use(value) }
             } catch {
                 findings.error("openapi: \(path.value) cannot be read", at: path.mark, cause: error.description)
             }
@@ -158,7 +158,11 @@ extension Resource {
         "config.kubernetes.io/index", "config.kubernetes.io/path", "config.k8s.io/id", "internal.config.kubernetes.io/index",
         "internal.config.kubernetes.io/path", "internal.config.kubernetes.io/seqindent", "internal.config.kubernetes.io/id",
         "internal.config.kubernetes.io/annotations-migration-resource-id", "config.kubernetes.io/origin",
-        "alpha.config.kubernetes.io/transformations",
+        "alpha.config.kubernetes.io/transformations", "internal.config.kubernetes.io/previousNames",
+        "internal.config.kubernetes.io/previousKinds", "internal.config.kubernetes.io/previousNamespaces",
+        "internal.config.kubernetes.io/prefixes", "internal.config.kubernetes.io/suffixes", "internal.config.kubernetes.io/refBy",
+        "internal.config.kubernetes.io/allowNameChange", "internal.config.kubernetes.io/allowKindChange",
+        "internal.config.kubernetes.io/generatorBehavior", "internal.config.kubernetes.io/needsHashSuffix",
     ]
 
     /// Sets labels or annotations on the object itself.

@@ -90,7 +90,10 @@ struct FieldSpec {
     private static func isPresent(_ value: Value, _ segments: ArraySlice<Segment>) -> Bool {
         guard let segment = segments.first else { return true }
         switch value {
-        case .object(let object): return object[segment.name].map { isPresent($0, segments.dropFirst()) } ?? false
+        case .object(let object):
+            guard let inner = object[segment.name] else { return false }
+            // A null where a list is expected becomes one.
+            return inner.isNull && segment.isList || isPresent(inner, segments.dropFirst())
         case .array(let items): return items.contains { isPresent($0, segments) }
         case .null: return false
         default: return true

@@ -87,9 +87,12 @@ struct Fields {
     /// Whether all fields but these are absent or empty text.
     func isEmpty(but ignored: Set<String>) -> Bool { nodes.allSatisfy { ignored.contains($0.key) || $0.value.string == "" } }
 
+    /// A string's text; where unknown fields are let pass, numbers and booleans are text too, as Kubernetes' decoder has it.
+    private func text(_ node: Node) -> String? { node.string ?? (findings.isStrict ? nil : node.scalar?.value.scalarText) }
+
     func string(_ field: String) -> String {
         guard let node = nodes[field] else { return "" }
-        if let text = node.string { return text }
+        if let text = text(node) { return text }
         wrongType(name(field), node, "a string")
         return ""
     }
@@ -120,7 +123,7 @@ struct Fields {
     func strings(_ field: String) -> [Located<String>] {
         list(field) { node, path in
             if node.isNull { return Located(value: "", mark: node.mark) }
-            if let text = node.string { return Located(value: text, mark: node.mark) }
+            if let text = text(node) { return Located(value: text, mark: node.mark) }
             wrongType(path, node, "a string")
             return nil
         }
@@ -135,7 +138,7 @@ struct Fields {
         }
         var pairs: [(key: String, value: String)] = []
         for entry in entries {
-            guard let text = entry.value.isNull ? "" : entry.value.string else {
+            guard let text = entry.value.isNull ? "" : text(entry.value) else {
                 wrongType("\(name(field)).\(entry.keyText)", entry.value, "a string")
                 continue
             }

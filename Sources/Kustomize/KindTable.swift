@@ -1,4 +1,5 @@
 import KubernetesModel
+import YAML
 
 /// What a build knows of kinds: which are cluster-scoped, and how the lists of each merge. The built-in knowledge is that of
 /// Kubernetes 1.21, as in every kustomize 5; an `openapi` file can replace it.
@@ -72,9 +73,13 @@ final class KindTable {
     ]
 
     private var scopes: [GroupVersionKind: Bool] = [:]
-    /// The schemas of an `openapi` file, which take the place of all built-in ones.
+    /// The schemas of an `openapi` file.
     private var custom: [GroupVersionKind: MergeSchema]?
     private var builtIn: [GroupVersionKind: MergeSchema?] = [:]
+    /// Whether kustomize would have loaded the built-in schemas by now: it does when it meets a kind it does not know by heart.
+    /// From then on an `openapi` file adds to them; before, it takes their place.
+    private var isBuiltInLoaded = false
+    private var keepsBuiltIn = false
 
     init() {
         for (apiVersion, kinds) in Self.clusterScoped {
@@ -83,19 +88,26 @@ final class KindTable {
     }
 
     /// Kinds that nothing is known of count as namespaced.
-    func isClusterScoped(_ type: GroupVersionKind) -> Bool { scopes[type] ?? false }
+    func isClusterScoped(_ type: GroupVersionKind) -> Bool {
+        if let known = scopes[type] { return known }
+        if !isBuiltInLoaded, Self.builtInKinds[type.apiVersion]?.contains(type.kind) != true { isBuiltInLoaded = true }
+        return false
+    }
 
     /// How lists of a type merge; nil for a type without schema, all of whose lists are replaced.
     func schema(_ type: GroupVersionKind) -> MergeSchema? {
-        if let custom { return custom[type] }
+        if let custom, !keepsBuiltIn || custom[type] != nil { return custom[type] }
+        isBuiltInLoaded = true
         if let known = builtIn[type] { return known }
         let schema = MergeSchema.builtIn(apiVersion: type.apiVersion, kind: type.kind)
         builtIn[type] = .some(schema)
         return schema
     }
 
-    /// Uses an OpenAPI document: its schemas instead of the built-in ones, its scopes besides them.
-    func use(_ document: OpenAPIDocument) {
+    /// Uses an OpenAPI document: its schemas instead of the built-in ones or besides them, its scopes besides them.
+    func use(_ document: Value) {
+        keepsBuiltIn = isBuiltInLoaded
+        let document = OpenAPIDocument(document, keepsBuiltIn: keepsBuiltIn)
         custom = document.schemas
         for (type, isClusterScoped) in document.clusterScoped where scopes[type] == nil { scopes[type] = isClusterScoped }
     }

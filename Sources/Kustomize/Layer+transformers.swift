@@ -264,7 +264,7 @@ extension Layer {
                 return []
             }
             guard let bytes = place.read(Located(value: entry.path, mark: entry.mark), run, findings) else { return [] }
-            let inner = FileFindings(file: display(entry.path))
+            let inner = FileFindings(file: display(entry.path), isStrict: false)
             do throws(YAMLError) {
                 let nodes = try YAMLReader.documents(bytes: bytes, file: inner.file, duplicateKeys: .lastWins)
                 let read = (nodes.first.map { $0.sequence ?? [$0] } ?? []).map {
@@ -315,6 +315,9 @@ extension Layer {
         case "SuffixTransformer":
             let fields = fields("suffix")
             return [NameAffixTransformer(suffix: fields.string("suffix"), specs: specs(fields))]
+        case "PrefixSuffixTransformer":
+            let fields = fields("prefix", "suffix")
+            return [NameAffixTransformer(prefix: fields.string("prefix"), suffix: fields.string("suffix"), specs: specs(fields))]
         case "NamespaceTransformer": return [namespaceTransformer(fields("metadata", "unsetOnly", "setRoleBindingSubjects"))]
         case "ImageTagTransformer":
             let fields = fields("imageTag")
@@ -332,8 +335,6 @@ extension Layer {
             let entries = config.fields(["replacements"]).fieldsList("replacements", ReplacementEntry.names) { ReplacementEntry($0) }
             return [ReplacementTransformer(entries: replacements(entries, findings))]
         case "ValueAddTransformer": return [valueAdd(fields("value", "targets", "targetFilePath"), findings)]
-        case "SortOrderTransformer":
-            return [SortTransformer(options: fields("sortOptions").fields("sortOptions", ["order", "legacySortOptions"]).map { SortOptions($0) })]
         case "HashTransformer": return [HashTransformer()]
         default: return nil
         }

@@ -51,6 +51,19 @@ extension MergeSchema {
         }
     }
 
+    /// A type by its name in Kubernetes' OpenAPI documents, as far as it holds lists that are merged.
+    static func builtIn(definition: String) -> MergeSchema? {
+        switch definition {
+        case "io.k8s.api.core.v1.PodTemplateSpec": podTemplate
+        case "io.k8s.api.core.v1.PodSpec": podSpec
+        case "io.k8s.api.core.v1.Container": container
+        case "io.k8s.api.core.v1.EphemeralContainer": ephemeralContainer
+        case "io.k8s.api.core.v1.PersistentVolumeClaim": withConditions
+        case "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": plainObject.fields["metadata"]
+        default: nil
+        }
+    }
+
     private static func object(_ fields: [String: MergeSchema]) -> MergeSchema { MergeSchema(fields: fields) }
     private static func merged(by keys: String..., of element: MergeSchema? = nil) -> MergeSchema {
         MergeSchema(listMergedBy: keys, of: element)

@@ -23,6 +23,7 @@ struct NameReferences {
     }
 
     mutating func update(_ report: Report) {
+        for referrer in set.all where referrer.kind == "RoleBinding" { checkSubjects(of: referrer, report) }
         guard !byFormerName.isEmpty else { return }
         for referrer in set.all {
             let rules = rules(for: referrer.originalID.type)
@@ -37,6 +38,15 @@ struct NameReferences {
             }
         }
         set.invalidate()
+    }
+
+    /// A subject's namespace that is there but no text would be taken for another.
+    private func checkSubjects(of binding: Resource, _ report: Report) {
+        for subject in binding.object["subjects"]?.array ?? [] where subject["kind"] == "ServiceAccount" {
+            if let namespace = subject["namespace"], namespace.string == nil {
+                report.add("the namespace of a subject must be a string, not \(namespace.kindName)", binding)
+            }
+        }
     }
 
     private mutating func rules(for type: GroupVersionKind) -> [(target: TypeSelector, spec: FieldSpec)] {

@@ -9,7 +9,11 @@ struct OpenAPIDocument {
     /// Bounds types that contain themselves.
     private static let maximumDepth = 24
 
-    init(_ value: Value) {
+    /// Whether names that the document does not define may mean built-in types.
+    private let keepsBuiltIn: Bool
+
+    init(_ value: Value, keepsBuiltIn: Bool) {
+        self.keepsBuiltIn = keepsBuiltIn
         definitions = value["definitions"]?.object ?? Object()
         for definition in definitions {
             for type in definition.value["x-kubernetes-group-version-kind"]?.array ?? [] {
@@ -35,7 +39,8 @@ struct OpenAPIDocument {
     private func schema(_ value: Value, depth: Int) -> MergeSchema? {
         guard depth < Self.maximumDepth else { return nil }
         if let reference = value["$ref"]?.string, let name = reference.split(separator: "/").last {
-            return definitions[String(name)].flatMap { schema($0, depth: depth + 1) }
+            if let definition = definitions[String(name)] { return schema(definition, depth: depth + 1) }
+            return keepsBuiltIn ? MergeSchema.builtIn(definition: String(name)) : nil
         }
         if let items = value["items"] {
             let element = schema(items, depth: depth + 1)

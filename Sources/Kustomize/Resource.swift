@@ -38,11 +38,29 @@ final class Resource {
         self.object = object
         self.kinds = kinds
         self.origin = origin
+        if let annotations = object["metadata"]?["annotations"]?.object, !annotations.isEmpty { readHistory(annotations) }
+    }
+
+    /// Takes over what an earlier, partial kustomize run noted in annotations.
+    private func readHistory(_ annotations: Object) {
+        func list(_ key: String) -> [String] {
+            annotations["internal.config.kubernetes.io/" + key]?.string?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+        }
+        let (names, kinds, namespaces) = (list("previousNames"), list("previousKinds"), list("previousNamespaces"))
+        if names.count == kinds.count, names.count == namespaces.count {
+            for (index, name) in names.enumerated() { former.append(FormerName(kind: kinds[index], name: name, namespace: namespaces[index])) }
+        }
+        prefixes = list("prefixes")
+        suffixes = list("suffixes")
+        needsHash = list("needsHashSuffix") == ["enabled"]
     }
 
     /// A resource that a patch deleted, to be dropped from the list.
     var isEmpty: Bool { object.isEmpty }
-    func clear() { object = Object() }
+    func clear() {
+        object = Object()
+        cachedID = nil
+    }
 
     func copy() -> Resource {
         let copy = Resource(object, kinds: kinds, origin: origin)
@@ -62,22 +80,32 @@ final class Resource {
         return copy
     }
 
-    /// Changes the object; the identity is read anew afterwards.
+    /// Changes the object. While that goes on the resource still has its old identity, and is not to be looked into.
     func change<R, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R {
+        let old = id
+        let version = object["apiVersion"]
         var value = Value.object(object)
         object = Object()
-        cachedID = nil
-        defer { object = value.object ?? Object() }
+        defer {
+            object = value.object ?? Object()
+            if object["apiVersion"] != version || text("kind") != old.type.kind || metadata("name") != old.name
+                || metadata("namespace") != old.namespace
+            {
+                cachedID = nil
+            }
+        }
         return try body(&value)
     }
 
     // MARK: Identity
 
     var type: GroupVersionKind { id.type }
-    var kind: String { object["kind"]?.scalarText ?? "" }
-    var apiVersion: String { object["apiVersion"]?.scalarText ?? "" }
-    var name: String { metadata("name") }
-    var namespace: String { metadata("namespace") }
+    var kind: String { id.type.kind }
+    var apiVersion: String { text("apiVersion") }
+    var name: String { id.name }
+    var namespace: String { id.namespace }
+
+    private func text(_ key: String) -> String { object[key]?.scalarText ?? "" }
 
     private func metadata(_ key: String) -> String {
         guard let value = object["metadata"]?[key], !value.isNull else { return "" }
@@ -86,8 +114,9 @@ final class Resource {
 
     var id: ResourceID {
         if let cachedID { return cachedID }
-        let type = GroupVersionKind(apiVersion: apiVersion, kind: kind)
-        let id = ResourceID(type: type, name: name, namespace: namespace, isClusterScoped: kinds.isClusterScoped(type))
+        let type = GroupVersionKind(apiVersion: apiVersion, kind: text("kind"))
+        let id = ResourceID(
+            type: type, name: metadata("name"), namespace: metadata("namespace"), isClusterScoped: kinds.isClusterScoped(type))
         cachedID = id
         return id
     }

@@ -47,6 +47,30 @@ struct TransformerConfig {
         try replicas.merge(other.replicas)
         try variableReferences.merge(other.variableReferences)
         for reference in other.nameReferences { try merge(reference) }
+        try settle(&namePrefix)
+        try settle(&nameSuffix)
+        try settle(&namespace)
+        try settle(&commonLabels)
+        try settle(&labels)
+        try settle(&templateLabels)
+        try settle(&commonAnnotations)
+        try settle(&images)
+        try settle(&replicas)
+    }
+
+    /// kustomize sorts its specs by type and merges them anew, whereby a spec for all kinds gives way to one for a certain kind
+    /// with the same path.
+    private func settle(_ specs: inout [FieldSpec]) throws(MergeFailure) {
+        func key(_ spec: FieldSpec) -> String {
+            func part(_ text: String, _ none: String) -> String { text.isEmpty ? none : text }
+            return "\(part(spec.type.kind, "[noKind]")).\(part(spec.type.version, "[noVer]")).\(part(spec.type.group, "[noGrp]"))"
+        }
+        let sorted = specs.enumerated().sorted { a, b in
+            let (x, y) = (key(a.element), key(b.element))
+            return x == y ? a.offset < b.offset : x.utf8.lexicographicallyPrecedes(y.utf8)
+        }
+        specs = []
+        for spec in sorted { try specs.merge(spec.element) }
     }
 
     mutating func merge(_ reference: NameReference) throws(MergeFailure) {
