@@ -101,8 +101,8 @@ package enum SyncPlanner {
         if live.marks.contains(.reconcileDisabled) { return .keep(.reconcileDisabled) }
         if live.marks.contains(.pruneDisabled) { return .keep(.pruneDisabled) }
         guard request.prune.isEnabled, let kind = request.applied.groupVersionKind(of: key) else { return .keep(.pruneOff) }
-        if PrunePolicy.kindsToConfirm.contains(key.groupKind), !live.marks.contains(.pruneConfirmed) { return .keep(.needsConfirmation) }
-        return .prune(kind)
+        let isFinal = PrunePolicy.kindsToConfirm.contains(key.groupKind)
+        return isFinal && !live.marks.contains(.pruneConfirmed) ? .keep(.needsConfirmation) : .prune(kind)
     }
 
     private static func refusals(of count: Int, _ request: SyncRequest) -> [Diagnostic] {
