@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 )
@@ -8,6 +9,13 @@ import (
 // startKubelet starts the kubelet and, unless it is disabled, kube-proxy.
 func (a *agent) startKubelet() error {
 	if err := os.MkdirAll(a.agentPath("pod-manifests"), 0o700); err != nil {
+		return err
+	}
+	config, err := a.kubeletConfig()
+	if err != nil {
+		return err
+	}
+	if err := writeFile(a.agentPath("etc", "kubelet.conf"), config, 0o600); err != nil {
 		return err
 	}
 	if err := a.children.start("kubelet", os.Stderr, a.kubeletArgs()...); err != nil {
@@ -23,16 +31,9 @@ func (a *agent) startKubelet() error {
 }
 
 func (a *agent) kubeletArgs() []string {
-	args := []string{"--address=0.0.0.0", "--anonymous-auth=false", "--authentication-token-webhook=true", "--authorization-mode=Webhook",
-		"--cgroup-driver=cgroupfs", "--client-ca-file=" + a.agentPath("client-ca.crt"), "--cluster-dns=" + a.cluster.ClusterDNS,
-		"--cluster-domain=" + a.cluster.ClusterDomain, "--container-runtime=remote",
-		"--container-runtime-endpoint=unix://" + containerdSocket, "--containerd=" + containerdSocket,
-		"--eviction-hard=imagefs.available<5%,nodefs.available<5%",
-		"--eviction-minimum-reclaim=imagefs.available=10%,nodefs.available=10%", "--fail-swap-on=false",
-		"--healthz-bind-address=127.0.0.1", "--hostname-override=" + a.nodeName, "--kubeconfig=" + a.agentPath("kubelet.kubeconfig"),
-		"--node-ip=" + a.nodeIP, "--pod-manifest-path=" + a.agentPath("pod-manifests"), "--read-only-port=0",
-		"--resolv-conf=" + a.resolvConf(), "--serialize-image-pulls=false", "--tls-cert-file=" + a.agentPath("serving-kubelet.crt"),
-		"--tls-private-key-file=" + a.agentPath("serving-kubelet.key")}
+	args := []string{"--config=" + a.agentPath("etc", "kubelet.conf"), "--container-runtime=remote",
+		"--container-runtime-endpoint=unix://" + containerdSocket, "--hostname-override=" + a.nodeName,
+		"--kubeconfig=" + a.agentPath("kubelet.kubeconfig"), "--node-ip=" + a.nodeIP}
 	if labels := a.list("node-label"); len(labels) > 0 {
 		args = append(args, "--node-labels="+strings.Join(labels, ","))
 	}
@@ -40,6 +41,25 @@ func (a *agent) kubeletArgs() []string {
 		args = append(args, "--register-with-taints="+strings.Join(taints, ","))
 	}
 	return withArgs(a.options, "kubelet-arg", args...)
+}
+
+// kubeletConfig holds k3s' defaults; a kubelet-arg still wins over it.
+func (a *agent) kubeletConfig() ([]byte, error) {
+	return json.MarshalIndent(map[string]interface{}{
+		"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+		"address": "0.0.0.0", "readOnlyPort": 0, "healthzBindAddress": "127.0.0.1", "cgroupDriver": "cgroupfs",
+		"authentication": map[string]interface{}{
+			"anonymous": map[string]bool{"enabled": false}, "webhook": map[string]bool{"enabled": true},
+			"x509": map[string]string{"clientCAFile": a.agentPath("client-ca.crt")},
+		},
+		"authorization": map[string]string{"mode": "Webhook"},
+		"clusterDNS":    []string{a.cluster.ClusterDNS}, "clusterDomain": a.cluster.ClusterDomain,
+		"evictionHard":           map[string]string{"imagefs.available": "5%", "nodefs.available": "5%"},
+		"evictionMinimumReclaim": map[string]string{"imagefs.available": "10%", "nodefs.available": "10%"},
+		"failSwapOn":             false, "serializeImagePulls": false, "resolvConf": a.resolvConf(),
+		"staticPodPath": a.agentPath("pod-manifests"), "tlsCertFile": a.agentPath("serving-kubelet.crt"),
+		"tlsPrivateKeyFile": a.agentPath("serving-kubelet.key"),
+	}, "", "  ")
 }
 
 // resolvConf is the machine's, or an own one when it names no server that a pod could reach.

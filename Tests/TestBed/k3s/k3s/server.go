@@ -135,6 +135,7 @@ func (s *server) run(ctx context.Context) error {
 	s.coreReady.Store(true)
 	logrus.Info("k3s is up and running")
 	notifyReady()
+	os.Remove(s.serverPath("db", "reset-flag"))
 	if s.etcd {
 		go s.promoteLearners(ctx)
 	}
