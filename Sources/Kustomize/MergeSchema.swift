@@ -18,6 +18,19 @@ final class MergeSchema: Sendable {
         self.element = element
     }
 
+    private init(mergeKeys: [String]?, fields: [String: MergeSchema], element: MergeSchema?) {
+        self.mergeKeys = mergeKeys
+        self.fields = fields
+        self.element = element
+    }
+
+    /// This schema where the other says nothing.
+    func overlaid(by other: MergeSchema) -> MergeSchema {
+        MergeSchema(
+            mergeKeys: other.mergeKeys ?? mergeKeys, fields: fields.merging(other.fields) { $0.overlaid(by: $1) },
+            element: other.element.map { element?.overlaid(by: $0) ?? $0 } ?? element)
+    }
+
     func with(_ more: [String: MergeSchema]) -> MergeSchema { MergeSchema(fields: fields.merging(more) { $1 }) }
 }
 

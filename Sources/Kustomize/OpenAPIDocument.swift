@@ -31,6 +31,11 @@ struct OpenAPIDocument {
         }
     }
 
+    /// The schema of one field, its references meaning built-in types.
+    static func schema(ofField value: Value) -> MergeSchema? {
+        OpenAPIDocument(.null, keepsBuiltIn: true).schema(value, depth: 0)
+    }
+
     private static func type(_ value: Value) -> GroupVersionKind? {
         guard let kind = value["kind"]?.string else { return nil }
         return GroupVersionKind(group: value["group"]?.string ?? "", version: value["version"]?.string ?? "", kind: kind)
@@ -42,8 +47,8 @@ struct OpenAPIDocument {
             if let definition = definitions[String(name)] { return schema(definition, depth: depth + 1) }
             return keepsBuiltIn ? MergeSchema.builtIn(definition: String(name)) : nil
         }
-        if let items = value["items"] {
-            let element = schema(items, depth: depth + 1)
+        if value["items"] != nil || value["type"] == "array" {
+            let element = value["items"].flatMap { schema($0, depth: depth + 1) }
             let strategies = value["x-kubernetes-patch-strategy"]?.string?.split(separator: ",") ?? []
             guard strategies.contains("merge") else { return element.map { MergeSchema(listMergedBy: nil, of: $0) } }
             return MergeSchema(listMergedBy: mergeKeys(value), of: element)

@@ -28,6 +28,8 @@ final class Resource {
     var allowsKindChange = false
     /// Whether the file wrote nulls as `key:` only, which patching drops.
     var dropsNullsWhenPatched = false
+    /// What comments in the file say of its lists.
+    var commentSchema: MergeSchema?
     /// The variables whose values are read from this resource.
     var variables: [String] = []
     /// What `config.kubernetes.io/origin` and `alpha.config.kubernetes.io/transformations` would say.
@@ -74,6 +76,7 @@ final class Resource {
         copy.allowsNameChange = allowsNameChange
         copy.allowsKindChange = allowsKindChange
         copy.dropsNullsWhenPatched = dropsNullsWhenPatched
+        copy.commentSchema = commentSchema
         copy.variables = variables
         copy.buildOrigin = buildOrigin
         copy.buildTransformations = buildTransformations
@@ -147,7 +150,12 @@ final class Resource {
     }
 
     /// How lists of this resource merge; of a patch's where nothing is known of this one's type.
-    func schema(orOf patch: Resource) -> MergeSchema? { kinds.schema(type) ?? kinds.schema(patch.type) }
+    func schema(orOf patch: Resource) -> MergeSchema? {
+        let known = kinds.schema(type) ?? kinds.schema(patch.type)
+        if commentSchema == nil, patch.commentSchema == nil { return known }
+        let given = [known, patch.commentSchema, commentSchema].compactMap { $0 }
+        return given.dropFirst().reduce(given[0]) { $0.overlaid(by: $1) }
+    }
 
     /// Makes another resource's former names and the marks of its build this one's own.
     func takeHistory(of other: Resource) {

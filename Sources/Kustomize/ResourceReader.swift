@@ -46,8 +46,17 @@ struct ResourceReader {
             resources.append(resource)
         }
         try findings.throwIfErrors()
+        if let comments = CommentSchemas(bytes) { addSchemas(comments, bytes, to: resources) }
         try run.countResources(resources.count)
         return resources
+    }
+
+    private func addSchemas(_ comments: CommentSchemas, _ bytes: [UInt8], to resources: [Resource]) {
+        guard let nodes = try? YAMLReader.documents(bytes: bytes, file: display, schema: .resource) else { return }
+        for node in nodes {
+            let line = node.mark.line + offset
+            for resource in resources where resource.origin?.line == line { resource.commentSchema = comments.schema(of: node) }
+        }
     }
 
     /// The items of a list of objects; nil for an object that is none.
