@@ -15,12 +15,7 @@ extension KubernetesClient {
 
     package func apply(_ manifest: Manifest, options: ApplyOptions) async throws -> Manifest {
         let target = try await target(manifest.groupVersionKind, manifest.namespace, manifest.name)
-        var body = target.body(manifest)
-        // Server-side apply refuses them: they are the server's to write.
-        if var metadata = body["metadata"] {
-            for field in ["managedFields", "uid", "creationTimestamp", "generation", "selfLink"] { metadata[field] = nil }
-            body["metadata"] = metadata
-        }
+        let body = target.body(manifest.preparedForApply)
         var query = [("fieldManager", options.fieldManager), ("force", options.force ? "true" : "false"), ("fieldValidation", "Strict")]
         if options.dryRun { query.append(("dryRun", "All")) }
         return try await write("PATCH", target, query, "application/apply-patch+yaml", body)

@@ -31,7 +31,7 @@ package struct KubernetesClient: ClusterAPI {
         }
     }
 
-    let connection: ClusterConnection
+    package let connection: ClusterConnection
     let transport: any HTTPTransport
     let options: Options
     let discovery: Discovery

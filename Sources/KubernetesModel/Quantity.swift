@@ -56,6 +56,14 @@ package struct Quantity: Hashable, Sendable, Comparable {
         }
     }
 
+    /// The amount as decimal digits with the coarsest suffix that fits: `2`, `500m`, `250u`.
+    package var text: String {
+        for (scale, suffix) in [(Int128(1_000_000_000), ""), (1_000_000, "m"), (1000, "u")] where nanos % scale == 0 {
+            return "\(nanos / scale)\(suffix)"
+        }
+        return "\(nanos)n"
+    }
+
     /// The amount in whole units (bytes, cores), rounded to the nearest double.
     package var units: Double { Double(nanos) / 1e9 }
 

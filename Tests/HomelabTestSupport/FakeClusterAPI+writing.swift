@@ -12,7 +12,8 @@ extension FakeClusterAPI {
         let merged: Value
         do {
             merged = try owners.apply(
-                manifest.value, to: existing?.value ?? skeleton(of: key, kind), manager: options.fieldManager, force: options.force,
+                manifest.preparedForApply.value, to: existing?.value ?? skeleton(of: key, kind), manager: options.fieldManager,
+                force: options.force,
                 listKeys: ListKeys(for: kind))
         } catch {
             throw ClusterError(

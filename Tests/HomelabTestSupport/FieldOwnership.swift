@@ -30,7 +30,10 @@ struct FieldOwnership {
         var result = live
         let dropped = (byManager[manager] ?? []).subtracting(paths)
         let ownedByOthers = byManager.filter { $0.key != manager }.values.reduce(into: Set<[FieldStep]>()) { $0.formUnion($1) }
-        for path in dropped.subtracting(ownedByOthers) {
+        // An item's own key goes last, and stays while somebody owns another field of the item.
+        let inOrder = dropped.subtracting(ownedByOthers).sorted { !Self.isItemKey($0, listKeys) && Self.isItemKey($1, listKeys) }
+        for path in inOrder {
+            if Self.isItemKey(path, listKeys), ownedByOthers.contains(where: { $0.starts(with: path.dropLast()) }) { continue }
             result = Self.removing(path, from: result, names: [], listKeys: listKeys) ?? .null
         }
         for leaf in leaves { result = Self.setting(leaf.path, to: leaf.value, in: result, names: [], listKeys: listKeys) }
@@ -72,6 +75,13 @@ extension FieldOwnership {
             }
         default: return [Leaf(path: path, value: value)]
         }
+    }
+
+    /// Whether the leaf is one of the fields that its list item is known by.
+    private static func isItemKey(_ path: [FieldStep], _ listKeys: ListKeys) -> Bool {
+        guard case .key(let field) = path.last, case .item = path.dropLast().last else { return false }
+        let names = path.dropLast().compactMap { step in if case .key(let key) = step { key } else { nil } }
+        return listKeys.keys(at: names)?.contains(field) == true
     }
 
     /// A list of scalars that is a set has no key fields: the item is its own key.

@@ -13,7 +13,7 @@ package func difference(
     var comparison = Comparison(
         listKeys: listKeys ?? ListKeys(for: kind), isBuiltIn: ListKeys.isBuiltIn(kind.group), ignoring: ignoring)
     let isSecret = kind.group.isEmpty && kind.kind == "Secret"
-    let wanted = isSecret ? withEncodedData(desired.value) : desired.value
+    let wanted = isSecret ? desired.value.withEncodedStringData : desired.value
     for member in wanted.object ?? Object() where !["apiVersion", "kind", "status"].contains(member.key) {
         if member.key == "metadata" {
             comparison.compareMetadata(member.value, live.value["metadata"])
@@ -24,42 +24,12 @@ package func difference(
     return isSecret ? comparison.found.map(masked) : comparison.found
 }
 
-/// A Secret's `stringData` moved into `data`, as the server does before it stores it.
-private func withEncodedData(_ secret: Value) -> Value {
-    guard let texts = secret["stringData"]?.object else { return secret }
-    var result = secret
-    var data = secret["data"] ?? .null
-    for member in texts {
-        if let text = member.value.string { data[member.key] = .string(base64(Array(text.utf8))) }
-    }
-    result["data"] = data
-    result["stringData"] = nil
-    return result
-}
-
 private func masked(_ difference: FieldDifference) -> FieldDifference {
     guard difference.path.hasPrefix("data") else { return difference }
     var result = difference
     result.desired = "<secret>"
     result.live = difference.live.map { _ in "<another secret>" }
     return result
-}
-
-/// RFC 4648, the standard alphabet with padding; small enough not to cost this pure module a C library.
-private func base64(_ bytes: [UInt8]) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var text: [UInt8] = []
-    text.reserveCapacity((bytes.count + 2) / 3 * 4)
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-        let group = bytes[start..<min(start + 3, bytes.count)]
-        var bits = 0
-        for byte in group { bits = bits << 8 | Int(byte) }
-        bits <<= 8 * (3 - group.count)
-        for place in 0..<4 {
-            text.append(place <= group.count ? alphabet[bits >> (18 - 6 * place) & 63] : 0x3D)
-        }
-    }
-    return String(decoding: text, as: UTF8.self)
 }
 
 /// The walk over both values.
@@ -171,7 +141,7 @@ extension Comparison {
         // 1 and 1.0 are one number, whichever way a serialiser wrote it.
         if let a = desired.double, let b = live.double { return a == b }
         guard isBuiltIn else { return false }
-        if isQuantity(path), let a = Quantity(desired), let b = Quantity(live) { return a == b }
+        if path.isQuantity, let a = Quantity(desired), let b = Quantity(live) { return a == b }
         switch path.keys.last {
         // Filled in by the server, or by whoever injects the bundle.
         case "clusterIP": return desired.string == ""
@@ -179,15 +149,4 @@ extension Comparison {
         default: return false
         }
     }
-
-    private func isQuantity(_ path: FieldPath) -> Bool {
-        guard let field = path.keys.last else { return false }
-        return Self.quantityFields.contains(field) || Self.quantityMaps.contains(path.keys.dropLast().last ?? "")
-    }
-
-    private static let quantityFields: Set<String> = ["sizeLimit", "divisor", "averageValue"]
-    private static let quantityMaps: Set<String> = [
-        "limits", "requests", "capacity", "allocatable", "hard", "default", "defaultRequest", "max", "min", "maxLimitRequestRatio",
-        "overhead", "podFixed",
-    ]
 }

@@ -1,0 +1,91 @@
+import YAML
+
+extension Manifest {
+    /// The object as it is best sent to a server-side apply, meaning the same: without what only the server writes, and free of what
+    /// trips it up.
+    ///
+    /// - Quantities written as numbers (`cpu: 1`) become texts: older servers' schemas know only those.
+    /// - A port's protocol is spelled out, being part of the key its list is merged by.
+    /// - A Secret's `stringData` becomes `data`, or a key that is later dropped would stay in `data` for ever.
+    package var preparedForApply: Manifest {
+        var result = self
+        result.value["status"] = nil
+        if var metadata = value["metadata"] {
+            for field in ["managedFields", "uid", "creationTimestamp", "generation", "selfLink"] { metadata[field] = nil }
+            result.value["metadata"] = metadata
+        }
+        let kind = groupVersionKind
+        guard ListKeys.isBuiltIn(kind.group) else { return result }
+        if kind.group.isEmpty, kind.kind == "Secret" { return Manifest(result.value.withEncodedStringData, origin: origin) }
+        if let spec = result.value["spec"] { result.value["spec"] = spec.spelledOut(at: FieldPath().key("spec"), ListKeys(for: kind)) }
+        return result
+    }
+}
+
+extension Value {
+    fileprivate func spelledOut(at path: FieldPath, _ listKeys: ListKeys) -> Value {
+        switch self {
+        case .object(let object):
+            var result = object
+            for member in object {
+                let inner = path.key(member.key)
+                let spelledOut = member.value.spelledOut(at: inner, listKeys)
+                if spelledOut != member.value { result[member.key] = spelledOut }
+            }
+            return .object(result)
+        case .array(let items):
+            let needsProtocol = listKeys.keys(at: path.keys)?.contains("protocol") == true
+            return .array(
+                items.map { item in
+                    var item = item.spelledOut(at: path, listKeys)
+                    if needsProtocol, item.object != nil, item["protocol"] == nil { item["protocol"] = "TCP" }
+                    return item
+                })
+        case .int(let number): return path.isQuantity ? .string(String(number)) : self
+        case .double: return path.isQuantity ? Quantity(self).map { .string($0.text) } ?? self : self
+        default: return self
+        }
+    }
+
+    /// A Secret with its `stringData` moved into `data`, as the server does before it stores it.
+    var withEncodedStringData: Value {
+        guard let texts = self["stringData"]?.object else { return self }
+        var result = self
+        var data = self["data"] ?? .null
+        for member in texts {
+            if let text = member.value.string { data[member.key] = .string(base64(Array(text.utf8))) }
+        }
+        result["data"] = data
+        result["stringData"] = nil
+        return result
+    }
+}
+
+extension FieldPath {
+    /// Whether a built-in kind has a quantity here.
+    var isQuantity: Bool {
+        guard let field = keys.last else { return false }
+        return Self.quantityFields.contains(field) || Self.quantityMaps.contains(keys.dropLast().last ?? "")
+    }
+
+    private static let quantityFields: Set<String> = ["sizeLimit", "divisor", "averageValue"]
+    private static let quantityMaps: Set<String> = [
+        "limits", "requests", "capacity", "allocatable", "hard", "default", "defaultRequest", "max", "min", "maxLimitRequestRatio",
+        "overhead", "podFixed",
+    ]
+}
+
+/// RFC 4648, the standard alphabet with padding; small enough not to cost this pure module a C library.
+private func base64(_ bytes: [UInt8]) -> String {
+    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    var text: [UInt8] = []
+    text.reserveCapacity((bytes.count + 2) / 3 * 4)
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+        let group = bytes[start..<min(start + 3, bytes.count)]
+        var bits = 0
+        for byte in group { bits = bits << 8 | Int(byte) }
+        bits <<= 8 * (3 - group.count)
+        for place in 0..<4 { text.append(place <= group.count ? alphabet[bits >> (18 - 6 * place) & 63] : 0x3D) }
+    }
+    return String(decoding: text, as: UTF8.self)
+}
