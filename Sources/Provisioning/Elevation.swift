@@ -19,6 +19,17 @@ package enum Elevation: Hashable, Sendable {
         }
     }
 
+    /// Runs `script` through sudo where that needs no password, and otherwise says in one round trip why it does not: sudo's words on
+    /// stderr and `refusedStatus`.
+    static func probing(_ script: String) -> String {
+        """
+        e=$(LC_ALL=C sudo -n -- sh -c : 2>&1 </dev/null) || { printf '%s\\n' "$e" >&2; exit \(refusedStatus); }
+        \(Elevation.sudo.script(running: script))
+        """
+    }
+
+    static let refusedStatus: Int32 = 222
+
     package var stdinPrefix: [UInt8] {
         if case .sudoPassword(let password) = self { Array(password.revealed.utf8) + [UInt8(ascii: "\n")] } else { [] }
     }

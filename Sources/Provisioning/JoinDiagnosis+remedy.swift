@@ -36,15 +36,19 @@ extension JoinDiagnosis {
         case .nodePasswordRejected:
             "If the machine was installed anew, run `kubectl delete node \(node)` and run again; "
                 + "if two machines have this name, give one of them another name in the inventory."
-        case .wrongCluster: "Run again: the token is read afresh from the first server. If it stays, check that `host` of every server is right."
-        case .otherToken: "Remove /var/lib/rancher/k3s/server/db on the machine if its data is not needed, or restore the old token; then run again."
-        case .tokenRefused: "Run again: a new token is made for every join. If it stays, look at the server's journal (`journalctl -u k3s`)."
+        case .wrongCluster:
+            "Run again: the token is read afresh from the first server. If it stays, check that `host` of every server is right."
+        case .otherToken:
+            "Remove /var/lib/rancher/k3s/server/db on the machine if its data is not needed, or restore the old token; then run again."
+        case .tokenRefused:
+            "Run again: a new token is made for every join. If it stays, look at the server's journal (`journalctl -u k3s`)."
         case .clock: "Set the clock (`timedatectl set-ntp true`, wait for `timedatectl` to say synchronized), then run again."
         case .addressNotInCertificate: "Add the address to the cluster's `tls-san` in the inventory, then run again."
         case .missingCgroup:
             "On a Raspberry Pi add `cgroup_memory=1 cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt and reboot; then run again."
         case .serversDiffer: "Settings that all servers share belong under the cluster's `config` in the inventory, not under one node's."
-        case .duplicateMember: "Delete the old Node of this name (`kubectl delete node \(node)`), wait until its etcd member is gone, then run again."
+        case .duplicateMember:
+            "Delete the old Node of this name (`kubectl delete node \(node)`), wait until its etcd member is gone, then run again."
         case .anotherServerJoining: "Wait until the other server has joined (about 15 s), then run again."
         case .unhealthyEtcd: "Bring the server that is down back, or remove it (`state: absent`), then run again."
         case .portTaken: "Stop the program that holds the port (`ss -ltnp`), then run again."

@@ -67,7 +67,8 @@ package struct JoinDiagnosis: Hashable, Sendable {
     /// Whether waiting longer cannot help, so that the step fails at once instead of at its deadline.
     package var isHopeless: Bool {
         switch cause {
-        case .nodePasswordRejected, .wrongCluster, .otherToken, .missingCgroup, .serversDiffer, .duplicateMember, .wrongBinary, .unknownFlag,
+        case .nodePasswordRejected, .wrongCluster, .otherToken, .missingCgroup, .serversDiffer, .duplicateMember, .wrongBinary,
+            .unknownFlag,
             .diskFull, .addressNotInCertificate:
             true
         case .tokenRefused, .clock, .anotherServerJoining, .unhealthyEtcd, .portTaken, .noDefaultRoute, .outOfMemory, .serverUnreachable,

@@ -6,6 +6,14 @@ package struct Kubeconfig: Hashable, Sendable {
 
     package init(_ value: Value) { self.value = value }
 
+    /// Reads a kubeconfig file's bytes.
+    /// - Parameter file: how errors name the file.
+    package init(bytes: [UInt8], file: String) throws(YAMLError) {
+        value = try YAMLReader.values(bytes: bytes, file: file).first ?? .null
+    }
+
+    package var text: String { YAMLWriter.text(value, sortedKeys: false) }
+
     /// k3s names cluster, user and context all `default` and points them at 127.0.0.1; this names them after the cluster and points them
     /// at `server` (`https://host:6443`). Works on the parsed file, never on its text, so a certificate that happens to hold the word
     /// `default` stays what it is.
@@ -54,6 +62,13 @@ package struct Kubeconfig: Hashable, Sendable {
         let context = value["contexts"]?.array?.first { $0["name"] == value["current-context"] } ?? value["contexts"]?.array?.first
         let cluster = context?[path: "context", "cluster"]
         return value["clusters"]?.array?.first { $0["name"] == cluster }?[path: "cluster", "server"]?.string
+    }
+
+    /// Whether there is a cluster of this name with an address, and a context for it.
+    package func names(cluster: String) -> Bool {
+        let entry = value["clusters"]?.array?.first { $0["name"]?.string == cluster }
+        let context = value["contexts"]?.array?.first { $0[path: "context", "cluster"]?.string == cluster }
+        return entry?[path: "cluster", "server"]?.string != nil && context != nil
     }
 
     private func mapEntries(_ list: String, _ change: (inout Value) -> Void) -> Value {

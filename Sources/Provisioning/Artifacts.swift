@@ -1,0 +1,137 @@
+internal import Cryptography
+package import Diagnostics
+internal import FileSystem
+package import NodeInventory
+package import NodePlanning
+
+/// The binaries a run can put on nodes, and their hashes for the plan; k3s itself is fetched only when a plan installs it.
+package struct Artifacts: Sendable {
+    private let store: BinaryStore
+    private let spec: K3sSpec
+    private let folderBase: String
+    private let homelab: [Architecture: LocalBinary]
+    /// A k3s of the wanted version that is at hand anyway: the acting server's own.
+    private let ownK3s: (architecture: Architecture, binary: LocalBinary)?
+
+    /// - Parameters:
+    ///   - homelab: this program's binaries by architecture, see `homelabBinaries`.
+    package init(
+        store: BinaryStore, spec: K3sSpec, folderBase: String, homelab: [Architecture: LocalBinary],
+        ownK3s: (architecture: Architecture, binary: LocalBinary)? = nil
+    ) {
+        self.store = store
+        self.spec = spec
+        self.folderBase = folderBase
+        self.homelab = homelab
+        self.ownK3s = ownK3s
+    }
+
+    /// Reads and checks the program's own binaries: each file has to be an executable for the architecture it is given for.
+    /// - Throws: `Diagnostics`, one finding per file.
+    package static func homelabBinaries(_ files: [Architecture: String]) throws(Diagnostics) -> [Architecture: LocalBinary] {
+        var problems = Diagnostics()
+        var binaries: [Architecture: LocalBinary] = [:]
+        for (architecture, path) in files.sorted(by: { $0.key < $1.key }) {
+            do {
+                binaries[architecture] = try homelabBinary(path, architecture)
+            } catch {
+                problems.append(error, subject: path)
+            }
+        }
+        try problems.throwIfErrors()
+        return binaries
+    }
+
+    private static func homelabBinary(_ path: String, _ architecture: Architecture) throws -> LocalBinary {
+        let found = BinaryArchitecture(elfHeader: try FileReader(path).next(limit: 64) ?? [])
+        guard let found, found.rawValue == architecture.rawValue else {
+            throw Diagnostic(
+                .error, "is no homelab for \(architecture.rawValue)", subject: path,
+                cause: found.map { "it was built for \($0.rawValue)" } ?? "it is no executable file",
+                remedy: "Build it on a \(architecture.rawValue) machine with `bootstrap/build`, "
+                    + "then give it as `--agent-binary \(architecture.rawValue)=FILE`.")
+        }
+        return LocalBinary(path: path, sha256: try SHA256.hex(ofFile: path))
+    }
+
+    /// Hashes of the wanted k3s for the architectures of the nodes. What cannot be had is left out and reported by the caller.
+    package func k3sHashes(_ architectures: Set<Architecture>) async -> (hashes: [Architecture: String], problems: [Diagnostic]) {
+        var hashes: [Architecture: String] = [:]
+        var problems: [Diagnostic] = []
+        for architecture in architectures.sorted() {
+            if let ownK3s, ownK3s.architecture == architecture {
+                hashes[architecture] = ownK3s.binary.sha256
+                continue
+            }
+            do {
+                hashes[architecture] = try await store.expectedSHA256(spec, architecture: architecture, folderBase: folderBase)
+            } catch let problem as Diagnostic {
+                problems.append(problem)
+            } catch {
+                problems.append(Diagnostic(.error, "\(error)", subject: "k3s \(spec.version) for \(architecture.rawValue)"))
+            }
+        }
+        return (hashes, problems)
+    }
+
+    package var homelabHashes: [Architecture: String] { homelab.mapValues(\.sha256) }
+
+    /// Fetches what the plan installs, before anything on a node is changed.
+    /// - Returns: the file for each artifact, by name and architecture.
+    package func fetch(for plan: NodePlan, recorder: RunRecorder) async throws -> FetchedArtifacts {
+        var fetched = FetchedArtifacts()
+        for artifact in plan.artifacts {
+            switch artifact.name {
+            case .homelab:
+                if let binary = homelab[artifact.architecture] { fetched.files[artifact.key] = binary.path }
+            case .k3s:
+                if let ownK3s, ownK3s.architecture == artifact.architecture, ownK3s.binary.sha256 == artifact.sha256 {
+                    fetched.files[artifact.key] = ownK3s.binary.path
+                    continue
+                }
+                let binary = try await store.k3s(spec, architecture: artifact.architecture, folderBase: folderBase) { done, total in
+                    recorder.emit(
+                        .note(
+                            node: nil,
+                            text: "k3s \(spec.version) for \(artifact.architecture.rawValue): \(done >> 20) of \(total >> 20) MiB"))
+                }
+                fetched.files[artifact.key] = binary.path
+            }
+        }
+        return fetched
+    }
+}
+
+/// Where the files of a plan's artifacts are on this machine.
+package struct FetchedArtifacts: Sendable {
+    fileprivate var files: [String: String] = [:]
+
+    package init() {}
+
+    package func path(of artifact: Artifact) throws(Diagnostic) -> String {
+        guard let path = files[artifact.key] else {
+            throw Diagnostic(
+                .error, "there is no \(artifact.name.rawValue) binary for \(artifact.architecture.rawValue) on this machine",
+                remedy: artifact.name == .homelab
+                    ? "Build it on a \(artifact.architecture.rawValue) machine with `bootstrap/build`, "
+                        + "then give it as `--agent-binary \(artifact.architecture.rawValue)=FILE`."
+                    : "Check `k3s.source` in the inventory.")
+        }
+        return path
+    }
+}
+
+extension Artifact {
+    fileprivate var key: String { "\(name.rawValue)/\(architecture.rawValue)/\(sha256)" }
+}
+
+extension NodePlan {
+    /// What the plan installs, each once.
+    fileprivate var artifacts: [Artifact] {
+        var all: [Artifact] = []
+        for step in phases.flatMap(\.tasks).flatMap(\.steps) {
+            if case .installBinary(let artifact) = step.step, !all.contains(where: { $0.key == artifact.key }) { all.append(artifact) }
+        }
+        return all
+    }
+}

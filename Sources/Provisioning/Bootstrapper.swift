@@ -1,0 +1,207 @@
+package import Diagnostics
+package import HTTP
+package import NodeInventory
+package import NodePlanning
+
+/// What a run is told by its caller.
+package struct BootstrapOptions: Sendable {
+    /// The inventory file's directory: relative names in it start here.
+    package var inventoryDirectory: String
+    /// This program's binaries for the servers' architectures.
+    package var homelabBinaries: [Architecture: String] = [:]
+    /// Downloads are kept here.
+    package var cacheDirectory: String
+    /// The nodes' log files of each run go to a folder in here; nil keeps none.
+    package var logDirectory: String?
+    /// Where the kubeconfig is written (0600); nil: it is not fetched.
+    package var kubeconfig: String?
+    /// Put the cluster's entries into an existing kubeconfig instead of replacing the file.
+    package var mergesKubeconfig = false
+    /// Work only on these nodes; empty means all.
+    package var only: Set<String> = []
+    /// Whom another run is told to wait for.
+    package var owner: String
+    package var limits = WaitLimits()
+
+    package init(inventoryDirectory: String, cacheDirectory: String, owner: String) {
+        self.inventoryDirectory = inventoryDirectory
+        self.cacheDirectory = cacheDirectory
+        self.owner = owner
+    }
+}
+
+/// The person (or nobody) in front of a run.
+package struct BootstrapInteraction: Sendable {
+    /// Gets everything that happens, as it happens.
+    package var events: @Sendable (ProvisioningEvent) -> Void
+    /// Answers a question without echo; nil where nobody can be asked.
+    package var prompt: SecretSource.Prompt?
+    /// Decides about an unknown host key; nil where nobody can be asked.
+    package var confirmHostKey: SSHConnector.HostKeyConfirmation?
+    /// Shows the plan with the preflight's warnings and says whether it is to be carried out.
+    package var confirmPlan: @Sendable (NodePlan, Diagnostics) async -> Bool
+
+    package init(
+        events: @escaping @Sendable (ProvisioningEvent) -> Void, prompt: SecretSource.Prompt? = nil,
+        confirmHostKey: SSHConnector.HostKeyConfirmation? = nil,
+        confirmPlan: @escaping @Sendable (NodePlan, Diagnostics) async -> Bool = { _, _ in true }
+    ) {
+        self.events = events
+        self.prompt = prompt
+        self.confirmHostKey = confirmHostKey
+        self.confirmPlan = confirmPlan
+    }
+}
+
+/// What came of a run, for the last lines the operator reads.
+package struct BootstrapReport: Sendable {
+    package var plan: NodePlan
+    /// nil: the operator said no, or there was nothing to do.
+    package var execution: ExecutionReport?
+    /// Preflight's warnings and what the final look found.
+    package var findings = Diagnostics()
+    /// Where the kubeconfig was written.
+    package var kubeconfig: String?
+    /// The folder with the nodes' log files.
+    package var logs: String?
+    package var wasDeclined = false
+
+    package var succeeded: Bool { (execution?.succeeded ?? true) && !findings.hasErrors && !wasDeclined }
+}
+
+/// From an inventory to a running cluster: look, check, plan, ask, carry out, look again.
+///
+/// Everything is observed afresh, so a second run continues what a first one left, and does nothing where nothing is left to do.
+package struct Bootstrapper: Sendable {
+    private let spec: ClusterSpec
+    private let options: BootstrapOptions
+    private let interaction: BootstrapInteraction
+    private let recorder: RunRecorder
+    private let secrets: SecretSource
+    private let connector: SSHConnector
+    private let observer: ProvisioningObserver
+    private let artifacts: Artifacts
+
+    /// - Parameter transport: downloads k3s; nil where only folders are used.
+    /// - Throws: `Diagnostics` about the given binaries, `Diagnostic` about `~/.ssh/config`, `FileError` about the log folder.
+    package init(
+        spec: ClusterSpec, options: BootstrapOptions, interaction: BootstrapInteraction, transport: (any HTTPTransport)?
+    ) throws {
+        self.spec = spec
+        self.options = options
+        self.interaction = interaction
+        let recorder = try RunRecorder(
+            folder: options.logDirectory.map { "\($0)/\(spec.name)-\(RunRecorder.folderName())" }, forward: interaction.events)
+        self.recorder = recorder
+        secrets = SecretSource(base: options.inventoryDirectory, prompt: interaction.prompt, onFetched: { recorder.conceal($0) })
+        connector = try SSHConnector(trust: .person(confirm: interaction.confirmHostKey), secrets: secrets)
+        artifacts = Artifacts(
+            store: BinaryStore(cache: options.cacheDirectory, transport: transport), spec: spec.k3s,
+            folderBase: options.inventoryDirectory, homelab: try Artifacts.homelabBinaries(options.homelabBinaries))
+        var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
+        observer.wantsKubeconfig = options.kubeconfig != nil
+        observer.hasKubeconfig = options.kubeconfig.map { KubeconfigFile(path: $0).names(cluster: spec.name) } ?? false
+        self.observer = observer
+    }
+
+    /// Looks and plans, and changes nothing. The connections stay open: close them with `observation.nodes.close()`.
+    package func observe() async throws -> ProvisioningObservation {
+        var observation = try await observer.observe { [connector] node in
+            let host = connector.host(for: node)
+            try await host.connect()
+            return host
+        }
+        observation.plan = observation.plan.limited(to: options.only)
+        return observation
+    }
+
+    /// The whole run.
+    /// - Throws: `Diagnostics` when the preflight forbids to begin or nodes are locked; `CancellationError` when it was stopped before
+    ///   anything was changed. Later failures are in the report.
+    package func run() async throws -> BootstrapReport {
+        let observation = try await observe()
+        do {
+            let report = try await run(observation)
+            await observation.nodes.close()
+            return report
+        } catch {
+            await shielded { await observation.nodes.close() }
+            throw error
+        }
+    }
+
+    private func run(_ observation: ProvisioningObservation) async throws -> BootstrapReport {
+        var findings = observation.findings
+        if !options.only.isEmpty {
+            let others = Set(spec.nodes.map(\.name)).subtracting(options.only).map { "node \"\($0)\"" }
+            findings = Diagnostics(findings.all.filter { !others.contains($0.subject ?? "") })
+        }
+        try findings.throwIfErrors()
+        var report = BootstrapReport(plan: observation.plan)
+        report.findings = findings
+        report.logs = recorder.folder
+        guard await interaction.confirmPlan(observation.plan, findings) else {
+            report.wasDeclined = true
+            return report
+        }
+        if observation.plan.isEmpty { return report }
+        let files = try await artifacts.fetch(for: observation.plan, recorder: recorder)
+        var executor = PlanExecutor(
+            cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: observation.nodes.hosts,
+            files: { try files.path(of: $0) },
+            secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
+            recorder: recorder, lockOwner: options.owner)
+        executor.limits = options.limits
+        let execution = try await executor.execute(observation.plan)
+        report.execution = execution
+        try keepKubeconfig(execution, &report)
+        if execution.succeeded { try await verify(observation, &report) }
+        return report
+    }
+
+    /// A cluster without its kubeconfig is of no use, so it is kept even when a later step failed.
+    private func keepKubeconfig(_ execution: ExecutionReport, _ report: inout BootstrapReport) throws {
+        guard let kubeconfig = execution.kubeconfig, let path = options.kubeconfig else { return }
+        do {
+            try KubeconfigFile(path: path).write(kubeconfig, merging: options.mergesKubeconfig)
+            report.kubeconfig = path
+        } catch {
+            report.findings.append(error, subject: path)
+        }
+    }
+
+    /// A second look: what is still to do now was either missed or undone by somebody, and must not be passed over in silence.
+    private func verify(_ before: ProvisioningObservation, _ report: inout BootstrapReport) async throws {
+        var observer = self.observer
+        observer.hasKubeconfig = report.kubeconfig != nil || observer.hasKubeconfig
+        let after = try await observer.observeAgain(before.nodes.hosts)
+        for phase in after.plan.limited(to: options.only).phases {
+            for task in phase.tasks {
+                for planned in task.steps {
+                    report.findings.append(
+                        Diagnostic(
+                            .error, "after the run there is still to do: \(planned.step.activity)", subject: "node \"\(task.node)\"",
+                            cause: planned.reason, remedy: "Run again; if it stays, look at \(recorder.folder ?? "the node's journal")."))
+                }
+            }
+        }
+    }
+}
+
+extension NodePlan {
+    /// Only the tasks on these nodes, and steps about them on others; an empty set leaves the plan as it is.
+    package func limited(to nodes: Set<String>) -> NodePlan {
+        if nodes.isEmpty { return self }
+        var limited = self
+        limited.phases = phases.compactMap { phase in
+            var phase = phase
+            phase.tasks = phase.tasks.compactMap { task in
+                var task = task
+                task.steps = task.steps.filter { nodes.contains($0.step.subjectNode ?? task.node) }
+                return task.steps.isEmpty ? nil : task
+            }
+            return phase.tasks.isEmpty ? nil : phase
+        }
+        return limited
+    }
+}

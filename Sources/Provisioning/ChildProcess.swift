@@ -1,0 +1,142 @@
+internal import FileSystem
+internal import Glibc
+internal import Synchronization
+
+/// A program started on this machine with pipes to its standard streams.
+final class ChildProcess: Sendable {
+    private let pid: pid_t
+    private let input: Int32
+    private let output: Int32
+    private let errors: Int32
+    private let ended = Mutex(false)
+
+    private init(pid: pid_t, input: Int32, output: Int32, errors: Int32) {
+        self.pid = pid
+        self.input = input
+        self.output = output
+        self.errors = errors
+    }
+
+    /// Starts `argv`, searching PATH, in a process group of its own so that ``terminate()`` reaches its children too.
+    static func start(_ argv: [String]) throws(FileError) -> ChildProcess {
+        try starting.withLock { _ throws(FileError) in try startAlone(argv) }
+    }
+
+    /// One start at a time: a pipe's end that another child inherited would keep this child's input open for ever.
+    private static let starting = Mutex(())
+
+    private static func startAlone(_ argv: [String]) throws(FileError) -> ChildProcess {
+        var ends = [Int32](repeating: -1, count: 6)
+        for index in 0..<3 {
+            let made = ends.withUnsafeMutableBufferPointer { buffer in buffer.baseAddress.map { pipe($0 + index * 2) } ?? -1 }
+            guard made == 0 else { throw FileError(path: argv.first ?? "", operation: "start", reason: String(cString: strerror(errno))) }
+            for end in ends[(index * 2)...(index * 2 + 1)] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, ends[3], STDOUT_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, ends[5], STDERR_FILENO)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        var defaults = sigset_t()
+        sigfillset(&defaults)
+        posix_spawnattr_setsigdefault(&attributes, &defaults)
+        // The threads of Swift's pool block signals, and a child would inherit that: nothing could end it.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        var pid: pid_t = 0
+        let words = argv.map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        let status = posix_spawnp(&pid, argv.first ?? "", &actions, &attributes, words, environ)
+        for end in [ends[0], ends[3], ends[5]] { close(end) }
+        guard status == 0 else {
+            for end in [ends[1], ends[2], ends[4]] { close(end) }
+            throw FileError(path: argv.first ?? "", operation: "start", reason: String(cString: strerror(status)), code: status)
+        }
+        return ChildProcess(pid: pid, input: ends[1], output: ends[2], errors: ends[4])
+    }
+
+    /// Sends the input, collects both outputs and waits for the end. Blocks the calling thread.
+    func communicate(_ bytes: [UInt8], onLine: (String) -> Void) -> CommandResult {
+        var result = CommandResult(exitStatus: 0)
+        var lines = LineSplitter()
+        var sent = 0
+        var open: [Int32] = [output, errors]
+        var wantsInput = !bytes.isEmpty
+        // A child that ends without reading its input must not kill this program by SIGPIPE; writes then fail with EPIPE.
+        signal(SIGPIPE, SIG_IGN)
+        _ = fcntl(input, F_SETFL, O_NONBLOCK)
+        if !wantsInput { close(input) }
+        while !open.isEmpty || wantsInput {
+            var waiting = open.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            if wantsInput { waiting.append(pollfd(fd: input, events: Int16(POLLOUT), revents: 0)) }
+            if poll(&waiting, nfds_t(waiting.count), -1) < 0 { continue }
+            for entry in waiting where entry.revents != 0 {
+                if entry.fd == input && wantsInput {
+                    let count = bytes.withUnsafeBytes { write(input, $0.baseAddress.map { $0 + sent }, bytes.count - sent) }
+                    if count > 0 { sent += count }
+                    if sent == bytes.count || (count < 0 && errno != EAGAIN && errno != EINTR) {
+                        close(input)
+                        wantsInput = false
+                    }
+                } else if let chunk = Self.readSome(entry.fd) {
+                    if entry.fd == output {
+                        result.standardOutput += chunk
+                        lines.append(chunk, onLine)
+                    } else {
+                        result.standardError += chunk
+                    }
+                } else {
+                    close(entry.fd)
+                    open.removeAll { $0 == entry.fd }
+                }
+            }
+        }
+        lines.finish(onLine)
+        result.exitStatus = reap()
+        return result
+    }
+
+    func terminate() {
+        ended.withLock { if !$0 { kill(-pid, SIGTERM) } }
+    }
+
+    private func reap() -> Int32 {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        ended.withLock { $0 = true }
+        let signalNumber = status & 0x7F
+        return signalNumber == 0 ? (status >> 8) & 0xFF : 128 + signalNumber
+    }
+
+    /// nil at the end of the stream.
+    private static func readSome(_ descriptor: Int32) -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        let count = read(descriptor, &buffer, buffer.count)
+        if count > 0 { return Array(buffer[..<count]) }
+        return count < 0 && (errno == EINTR || errno == EAGAIN) ? [] : nil
+    }
+}
+
+/// Cuts a stream of bytes into lines.
+struct LineSplitter {
+    private var rest: [UInt8] = []
+
+    mutating func append(_ chunk: [UInt8], _ onLine: (String) -> Void) {
+        rest += chunk
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            onLine(String(decoding: rest[..<end], as: UTF8.self))
+            rest.removeSubrange(...end)
+        }
+    }
+
+    mutating func finish(_ onLine: (String) -> Void) {
+        if !rest.isEmpty { onLine(String(decoding: rest, as: UTF8.self)) }
+        rest = []
+    }
+}

@@ -1,0 +1,68 @@
+internal import Diagnostics
+package import NodeInventory
+package import NodePlanning
+internal import YAML
+
+/// Asks the running cluster about its nodes, through a server: so the operator's machine needs no way to the API but SSH.
+package struct ClusterObserver: Sendable {
+    private let recorder: RunRecorder
+
+    package init(recorder: RunRecorder) { self.recorder = recorder }
+
+    /// Facts of the first server whose API answers; `unavailable` says why none did, and is nil when there is no server yet.
+    package func facts(_ spec: ClusterSpec, _ nodes: NodeObservations) async throws -> ClusterFacts {
+        var reasons: [String] = []
+        for server in spec.nodes where server.role == .server && server.state != .absent {
+            switch nodes.observed[server.name] {
+            case .facts(let facts):
+                let unit = facts.units[NodeRole.server.unit]?.active ?? "absent"
+                guard facts.k3s.datastore != nil || unit == "active" else { continue }
+                guard unit == "active", let host = nodes.hosts[server.name] else {
+                    reasons.append("\(server.name): its k3s is \(unit)")
+                    continue
+                }
+                do {
+                    return try await ask(host)
+                } catch is CancellationError {
+                    throw CancellationError()
+                } catch {
+                    let problem = FactGatherer.diagnostic(error, node: server.name)
+                    reasons.append("\(server.name): \(problem.cause ?? problem.summary)")
+                }
+            case .unreachable(let reason): reasons.append("\(server.name): \(reason)")
+            case nil: continue
+            }
+        }
+        let isThereAServer = nodes.observed.contains { name, observation in
+            spec.node(named: name)?.role == .server && observation.facts?.k3s.datastore != nil
+        }
+        return isThereAServer ? ClusterFacts(unavailable: reasons.joined(separator: "; ")) : .none
+    }
+
+    /// One round trip for the nodes and the names of the bootstrap tokens; the tokens' contents stay on the server.
+    private func ask(_ host: any Host) async throws -> ClusterFacts {
+        let kubectl = "\(NodeLayout.k3s) kubectl --request-timeout=10s"
+        let command = RemoteCommand([
+            "sh", "-c",
+            """
+            \(kubectl) get nodes -o json || exit 1
+            printf '\\n-- tokens\\n'
+            \(kubectl) get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o name
+            """,
+        ])
+        let result = try await host.run(command)
+        guard result.succeeded else {
+            throw Diagnostic(.error, "the API does not answer", subject: "node \"\(host.name)\"", cause: recorder.scrub(result.complaint))
+        }
+        let text = result.output
+        guard let split = text.range(ofSubstring: "\n-- tokens\n") else {
+            throw Diagnostic(.error, "the API's answer was cut off", subject: "node \"\(host.name)\"")
+        }
+        let nodes = try JSONReader.value(String(text[..<split.lowerBound]))
+        let names = text[split.upperBound...].split(separator: "\n").map { $0.hasPrefix("secret/") ? $0.dropFirst(7) : $0 }
+        let tokens: Value = [
+            "items": .array(names.map { ["type": "bootstrap.kubernetes.io/token", "metadata": ["name": .string(String($0))]] })
+        ]
+        return ClusterFacts(nodes: nodes, tokens: tokens)
+    }
+}

@@ -1,0 +1,92 @@
+internal import Cryptography
+internal import Diagnostics
+internal import FileSystem
+package import HTTP
+package import NodeInventory
+internal import NodePlanning
+
+/// The agent's way to bring machines that git added into the cluster.
+///
+/// It acts through the server it runs on: tokens are made there, the k3s binary is the one that runs there, and the other machines are
+/// reached with the agent's own key and pinned host keys only. What is not to be carried out now stays in the observation's plan, for
+/// the status.
+package struct NodeJoiner: Sendable {
+    private let spec: ClusterSpec
+    private let configuration: AgentConfiguration
+    private let recorder: RunRecorder
+    private let secrets: SecretSource
+    private let connector: SSHConnector
+    private let observer: ProvisioningObserver
+    private let artifacts: Artifacts
+
+    /// - Parameters:
+    ///   - inventoryDirectory: what relative file names of the inventory are relative to on this server.
+    ///   - transport: downloads k3s for machines of another architecture or when this server runs another version.
+    /// - Throws: `Diagnostic`, `CryptographyError`.
+    package init(
+        spec: ClusterSpec, configuration: AgentConfiguration, inventoryDirectory: String, transport: (any HTTPTransport)?,
+        recorder: RunRecorder
+    ) async throws {
+        self.spec = spec
+        self.configuration = configuration
+        self.recorder = recorder
+        secrets = SecretSource(base: inventoryDirectory, prompt: nil, onFetched: { recorder.conceal($0) })
+        connector = try SSHConnector(trust: .pinsOnly(identityFile: configuration.identityFile), secrets: secrets)
+        let own = BinaryArchitecture.own.flatMap { Architecture(rawValue: $0.rawValue) }
+        var homelab: [Architecture: LocalBinary] = [:]
+        if let own, Files.exists(NodeLayout.homelab) {
+            homelab[own] = LocalBinary(path: NodeLayout.homelab, sha256: try SHA256.hex(ofFile: NodeLayout.homelab))
+        }
+        artifacts = Artifacts(
+            store: BinaryStore(cache: configuration.stateDirectory + "/cache", transport: transport), spec: spec.k3s,
+            folderBase: inventoryDirectory, homelab: homelab, ownK3s: try await Self.ownK3s(spec.k3s, own))
+        var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
+        observer.wantsKubeconfig = false
+        self.observer = observer
+    }
+
+    /// This server's own binary, when it is the version the inventory wants and, where a hash is pinned, the very file.
+    private static func ownK3s(_ k3s: K3sSpec, _ own: Architecture?) async throws -> (Architecture, LocalBinary)? {
+        guard let own, Files.exists(NodeLayout.k3s) else { return nil }
+        let version = try await LocalHost(name: "this server").run(RemoteCommand([NodeLayout.k3s, "--version"]))
+        guard version.output.split(whereSeparator: \.isWhitespace).contains(Substring(k3s.version.description)) else { return nil }
+        let hash = try SHA256.hex(ofFile: NodeLayout.k3s)
+        if let pin = k3s.sha256[own], pin != hash { return nil }
+        return (own, LocalBinary(path: NodeLayout.k3s, sha256: hash))
+    }
+
+    /// Looks at all machines and plans; changes nothing. Close the connections with `observation.nodes.close()`.
+    package func observe() async throws -> ProvisioningObservation {
+        let own = configuration.node
+        var observation = try await observer.observe { [connector] node in
+            if node.name == own { return LocalHost(name: own) }
+            let host = connector.host(for: node)
+            try await host.connect()
+            return host
+        }
+        observation.plan = observation.plan.acting(through: own)
+        return observation
+    }
+
+    /// Carries out what the observation's plan has for these nodes. Preflight errors about one of them keep that one out and are in the
+    /// report; the others go on.
+    package func carryOut(_ observation: ProvisioningObservation, for nodes: Set<String>) async throws -> ExecutionReport {
+        let blocked = observation.findings.all.filter { $0.severity == .error }
+        let blockedNodes = nodes.filter { node in blocked.contains { $0.subject == "node \"\(node)\"" } }
+        let plan = observation.plan.limited(to: nodes.subtracting(blockedNodes))
+        var report = ExecutionReport()
+        if !nodes.subtracting(blockedNodes).isEmpty, !plan.isEmpty {
+            let files = try await artifacts.fetch(for: plan, recorder: recorder)
+            var hosts = observation.nodes.hosts
+            hosts[configuration.node] = hosts[configuration.node] ?? LocalHost(name: configuration.node)
+            let executor = PlanExecutor(
+                cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: hosts,
+                files: { try files.path(of: $0) },
+                secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
+                recorder: recorder, lockOwner: "the homelab agent on \(configuration.node)")
+            report = try await executor.execute(plan)
+        }
+        report.failures += blocked.filter { problem in blockedNodes.contains { problem.subject == "node \"\($0)\"" } }
+        return report
+    }
+}

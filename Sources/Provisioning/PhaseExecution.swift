@@ -1,0 +1,169 @@
+internal import Diagnostics
+internal import NodeInventory
+internal import NodePlanning
+internal import Synchronization
+
+/// One run of a plan's phases: who failed, what was left out, whether to go on.
+final class PhaseExecution: Sendable {
+    private struct Progress {
+        var report = ExecutionReport()
+        var failedNodes: Set<String> = []
+        var serverFailed = false
+    }
+
+    private let runner: StepRunner
+    private let servers: Set<String>
+    private let recorder: RunRecorder
+    private let progress = Mutex(Progress())
+
+    init(runner: StepRunner, servers: Set<String>, recorder: RunRecorder) {
+        self.runner = runner
+        self.servers = servers
+        self.recorder = recorder
+    }
+
+    func run(_ plan: NodePlan) async -> ExecutionReport {
+        for (index, phase) in plan.phases.enumerated() {
+            let names = phase.tasks.map(\.node).uniqued
+            recorder.emit(.phaseStarted(title: phase.kind.rawValue, nodes: names, index: index + 1, count: plan.phases.count))
+            let start = ContinuousClock.now
+            let isSerial = phase.concurrency <= 1
+            _ = await parallel(phase.tasks, limit: phase.concurrency) { task in
+                await self.run(task, stopsAfterFailure: isSerial)
+            }
+            recorder.emit(.phaseDone(title: phase.kind.rawValue, elapsed: ContinuousClock.now - start))
+            if shouldStop {
+                noteSkipped(plan.phases[(index + 1)...])
+                break
+            }
+        }
+        var report = progress.withLock { $0.report }
+        report.deployKeys = runner.state.now.deployKeys
+        report.kubeconfig = runner.state.now.kubeconfig
+        return report
+    }
+
+    private var shouldStop: Bool { progress.withLock { $0.serverFailed || $0.report.wasStopped } }
+
+    private func run(_ task: NodeTask, stopsAfterFailure: Bool) async {
+        if let reason = reasonToSkip(task, stopsAfterFailure: stopsAfterFailure) {
+            skip(task.steps[...], on: task.node, because: reason)
+            return
+        }
+        for (index, planned) in task.steps.enumerated() {
+            if Task.isCancelled {
+                stop(at: planned.step, on: task.node)
+                return
+            }
+            if let subject = planned.step.subjectNode, subject != task.node, hasFailed(subject) {
+                skip([planned], on: task.node, because: "\(subject) failed before")
+                continue
+            }
+            let isDone = await attempt(planned.step, on: task.node)
+            if !isDone {
+                skip(task.steps[(index + 1)...], on: task.node, because: "a step before failed")
+                return
+            }
+        }
+    }
+
+    private func reasonToSkip(_ task: NodeTask, stopsAfterFailure: Bool) -> String? {
+        progress.withLock { progress in
+            if progress.failedNodes.contains(task.node) { return "the node failed before" }
+            if progress.report.wasStopped { return "the run was stopped" }
+            if progress.serverFailed, stopsAfterFailure { return "a server failed before" }
+            return nil
+        }
+    }
+
+    private func hasFailed(_ node: String) -> Bool { progress.withLock { $0.failedNodes.contains(node) } }
+
+    /// Carries a step out, over a new connection when the old one breaks; false when it failed or was stopped.
+    private func attempt(_ step: Step, on node: String) async -> Bool {
+        let start = ContinuousClock.now
+        recorder.emit(.stepStarted(node: node, step: step.activity))
+        for attempt in 1... {
+            do {
+                try await runner.carryOut(step, on: runner.host(node, for: step.activity))
+                progress.withLock { $0.report.stepsDone += 1 }
+                recorder.emit(.stepDone(node: node, step: step.activity, elapsed: ContinuousClock.now - start))
+                return true
+            } catch is CancellationError {
+                stop(at: step, on: node)
+                return false
+            } catch let error as HostError where error.kind == .connectionLost && attempt < runner.limits.attempts && !Task.isCancelled {
+                recorder.emit(.note(node: error.node, text: "\(error.diagnostic.cause ?? error.diagnostic.summary); connecting again"))
+                do {
+                    try await runner.host(error.node, for: step.activity).reconnect(within: runner.limits.reconnect) { [recorder] in
+                        recorder.emit(.stepDetail(node: node, step: step.activity, text: $0))
+                    }
+                } catch is CancellationError {
+                    stop(at: step, on: node)
+                    return false
+                } catch {
+                    fail(step, on: node, with: error, since: start)
+                    return false
+                }
+            } catch {
+                if Task.isCancelled {
+                    stop(at: step, on: node)
+                } else {
+                    fail(step, on: node, with: error, since: start)
+                }
+                return false
+            }
+        }
+        return false
+    }
+
+    private func fail(_ step: Step, on node: String, with error: any Error, since start: ContinuousClock.Instant) {
+        var found = Diagnostics()
+        if let lost = error as? HostError {
+            found.append(lost.diagnostic)
+        } else {
+            found.append(error, subject: "node \"\(node)\"")
+        }
+        progress.withLock { progress in
+            progress.report.failures += found.all
+            progress.failedNodes.insert(node)
+            if let subject = step.subjectNode { progress.failedNodes.insert(subject) }
+            if servers.contains(node), step.subjectNode.map({ servers.contains($0) }) ?? true { progress.serverFailed = true }
+        }
+        for diagnostic in found.all {
+            recorder.emit(.stepFailed(node: node, step: step.activity, elapsed: ContinuousClock.now - start, diagnostic: diagnostic))
+        }
+    }
+
+    private func stop(at step: Step, on node: String) {
+        progress.withLock {
+            $0.report.wasStopped = true
+            $0.report.stoppedAt.append("\(node): \(step.activity)")
+        }
+        recorder.emit(.stepSkipped(node: node, step: step.activity, reason: "stopped"))
+    }
+
+    private func skip(_ steps: ArraySlice<PlannedStep>, on node: String, because reason: String) {
+        for planned in steps {
+            progress.withLock { $0.report.skipped.append(NodeNote(node: node, planned.step.activity, remedy: nil)) }
+            recorder.emit(.stepSkipped(node: node, step: planned.step.activity, reason: reason))
+        }
+    }
+
+    private func noteSkipped(_ phases: ArraySlice<Phase>) {
+        for phase in phases {
+            for task in phase.tasks {
+                progress.withLock { progress in
+                    progress.report.skipped += task.steps.map { NodeNote(node: task.node, $0.step.activity, remedy: nil) }
+                }
+            }
+        }
+    }
+}
+
+extension [String] {
+    /// Each text once, in the order of first appearance.
+    var uniqued: [String] {
+        var seen: Set<String> = []
+        return filter { seen.insert($0).inserted }
+    }
+}

@@ -1,0 +1,106 @@
+internal import Cryptography
+package import Diagnostics
+package import NodeInventory
+package import NodePlanning
+
+/// Carries out a `NodePlan` on connected hosts, phase by phase, and tells what happens as it happens.
+///
+/// - Tasks of a phase run at the same time up to its concurrency; a phase of concurrency 1 stops at its first failure.
+/// - A server that fails stops the run after the tasks that were under way: everything later builds on the servers. An agent that fails
+///   is left out of the rest of the run while all others go on.
+/// - A connection that breaks is made again and the step begun anew, a bounded number of times.
+/// - Cancelling stops within the running commands, gives the locks back, and leaves what a further run continues from.
+package struct PlanExecutor: Sendable {
+    /// The nodes that have to be connected: those with tasks and those steps go through.
+    package let hosts: [String: any Host]
+    package var limits = WaitLimits()
+    private let cluster: String
+    private let servers: Set<String>
+    private let files: @Sendable (Artifact) throws -> String
+    private let secrets: @Sendable (SecretReference, String) throws -> Secret
+    private let recorder: RunRecorder
+    private let lockOwner: String?
+
+    /// - Parameters:
+    ///   - cluster: names the kubeconfig's entries.
+    ///   - servers: the names of the server nodes.
+    ///   - files: where an artifact's file is on this machine.
+    ///   - secrets: fetches a secret; the text is the question when the operator has to be asked.
+    ///   - lockOwner: whom another run is told to be waiting for, `alice@laptop, homelab bootstrap`; nil takes no locks, for a caller that
+    ///     holds them itself.
+    package init(
+        cluster: String, servers: Set<String>, hosts: [String: any Host], files: @escaping @Sendable (Artifact) throws -> String,
+        secrets: @escaping @Sendable (SecretReference, String) throws -> Secret, recorder: RunRecorder, lockOwner: String?
+    ) {
+        self.cluster = cluster
+        self.servers = servers
+        self.hosts = hosts
+        self.files = files
+        self.secrets = secrets
+        self.recorder = recorder
+        self.lockOwner = lockOwner
+    }
+
+    /// - Throws: `Diagnostics` when nothing was begun because a node is locked or not connected. Failures of steps and a cancellation
+    ///   are in the report.
+    package func execute(_ plan: NodePlan) async throws -> ExecutionReport {
+        guard !plan.isEmpty else { return ExecutionReport() }
+        let involved = try involvedHosts(plan)
+        let state = RunState()
+        let runner = StepRunner(
+            cluster: cluster, hosts: hosts, files: files, secrets: secrets, limits: limits, recorder: recorder, state: state)
+        let execution = PhaseExecution(runner: runner, servers: servers, recorder: recorder)
+        guard let lockOwner else { return await execution.run(plan) }
+        let locks = NodeLocks(
+            hosts: involved, run: SecureRandom.hex(bytes: 8), owner: lockOwner, recorder: recorder)
+        do {
+            try await locks.acquire()
+        } catch is CancellationError {
+            var report = ExecutionReport()
+            report.wasStopped = true
+            return report
+        }
+        let report = await withTaskGroup(of: ExecutionReport?.self) { group in
+            group.addTask {
+                await locks.keepAlive()
+                return nil
+            }
+            group.addTask { await execution.run(plan) }
+            var report: ExecutionReport?
+            while report == nil, let result = await group.next() { report = result }
+            group.cancelAll()
+            return report ?? ExecutionReport()
+        }
+        await locks.release()
+        return report
+    }
+
+    /// Every host the plan touches, each once; a plan for hosts that are not connected is not begun at all.
+    private func involvedHosts(_ plan: NodePlan) throws -> [any Host] {
+        var problems = Diagnostics()
+        var found: [any Host] = []
+        for name in plan.involvedNodes {
+            if let host = hosts[name] {
+                found.append(host)
+            } else {
+                problems.append(
+                    Diagnostic(
+                        .error, "is part of the plan but not connected", subject: "node \"\(name)\"",
+                        remedy: "Make sure that it can be reached, then run again."))
+            }
+        }
+        try problems.throwIfErrors()
+        return found
+    }
+}
+
+extension NodePlan {
+    /// The nodes with tasks, in the order of the plan.
+    package var involvedNodes: [String] {
+        var names: [String] = []
+        for phase in phases {
+            for task in phase.tasks where !names.contains(task.node) { names.append(task.node) }
+        }
+        return names
+    }
+}

@@ -1,0 +1,107 @@
+package import Diagnostics
+package import NodeInventory
+package import NodePlanning
+internal import YAML
+
+/// Everything that was looked at before a plan, and the plan that follows from it.
+package struct ProvisioningObservation: Sendable {
+    package var nodes: NodeObservations
+    package var cluster: ClusterFacts
+    package var context: PlanningContext
+    /// Findings of the preflight checks and of what could not be had; errors forbid to go on.
+    package var findings: Diagnostics
+    package var plan: NodePlan
+
+    package init(
+        nodes: NodeObservations, cluster: ClusterFacts, context: PlanningContext, findings: Diagnostics, plan: NodePlan
+    ) {
+        self.nodes = nodes
+        self.cluster = cluster
+        self.context = context
+        self.findings = findings
+        self.plan = plan
+    }
+}
+
+/// Looks at nodes and cluster and plans: the part of a run that changes nothing, shared by the CLI and the agent.
+package struct ProvisioningObserver: Sendable {
+    let spec: ClusterSpec
+    let artifacts: Artifacts
+    let secrets: SecretSource
+    let recorder: RunRecorder
+    var hasKubeconfig = false
+    var wantsKubeconfig = true
+
+    package init(spec: ClusterSpec, artifacts: Artifacts, secrets: SecretSource, recorder: RunRecorder) {
+        self.spec = spec
+        self.artifacts = artifacts
+        self.secrets = secrets
+        self.recorder = recorder
+    }
+
+    /// - Parameter connect: gives a connected host for a node; throws `HostError` or `Diagnostic`.
+    package func observe(connect: @escaping @Sendable (NodeSpec) async throws -> any Host) async throws -> ProvisioningObservation {
+        let gatherer = FactGatherer(recorder: recorder)
+        let nodes = try await gatherer.gather(spec, nodes: spec.nodes, connect: connect)
+        return try await plan(nodes)
+    }
+
+    /// Looks again over the connections that are there.
+    package func observeAgain(_ hosts: [String: any Host]) async throws -> ProvisioningObservation {
+        try await observe { node in
+            guard let host = hosts[node.name] else {
+                throw Diagnostic(.error, "is not connected", subject: "node \"\(node.name)\"")
+            }
+            return host
+        }
+    }
+
+    /// A node that is paused or to be removed need not answer.
+    private func softened(_ problem: Diagnostic) -> Diagnostic {
+        var problem = problem
+        let idle = spec.nodes.filter { $0.state != .present }.map { "node \"\($0.name)\"" }
+        if let subject = problem.subject, idle.contains(subject) { problem.severity = .warning }
+        return problem
+    }
+
+    private func plan(_ nodes: NodeObservations) async throws -> ProvisioningObservation {
+        let cluster = try await ClusterObserver(recorder: recorder).facts(spec, nodes)
+        let architectures = Set(nodes.observed.values.compactMap { $0.facts?.system.architecture })
+        let k3s = await artifacts.k3sHashes(architectures)
+        try Task.checkCancellation()
+        var context = PlanningContext(k3s: k3s.hashes, homelab: artifacts.homelabHashes)
+        context.hasKubeconfig = hasKubeconfig
+        context.wantsKubeconfig = wantsKubeconfig
+        var findings = Diagnostics(nodes.problems.map(softened) + k3s.problems)
+        for reference in spec.fileSecrets {
+            do throws(Diagnostic) {
+                context.secrets[reference] = try secrets.secret(
+                    reference, question: "Secret for registries.yaml", subject: "cluster \"\(spec.name)\"")
+            } catch {
+                findings.append(error)
+            }
+        }
+        let preflight = Preflight.check(spec, observed: nodes.observed, context: context)
+        // The finding behind an unreachable node says more than the observation's one line.
+        let explained = Set(nodes.problems.compactMap(\.subject))
+        findings.append(
+            contentsOf: Diagnostics(preflight.all.filter { !($0.severity == .error && explained.contains($0.subject ?? "")) }))
+        let plan = NodePlanner.plan(desired: spec, observed: nodes.observed, cluster: cluster, context: context)
+        return ProvisioningObservation(nodes: nodes, cluster: cluster, context: context, findings: findings, plan: plan)
+    }
+}
+
+extension ClusterSpec {
+    /// The secrets that stand in files on the nodes, so that the plan can compare their hashes.
+    fileprivate var fileSecrets: [SecretReference] {
+        var found: Set<SecretReference> = []
+        if let registries = k3s.registries {
+            _ = Registries.replacing(.object(registries)) { reference in
+                found.insert(reference)
+                return ""
+            }
+        }
+        if let token = repository.token { found.insert(token) }
+        return found.sorted { $0.description < $1.description }
+    }
+}

@@ -1,0 +1,66 @@
+package import Diagnostics
+package import FileSystem
+internal import Glibc
+internal import Synchronization
+
+/// Where a run's events go: to whoever draws them, and with every command and its output to one log file per node, secrets blanked.
+package final class RunRecorder: Sendable {
+    /// The folder of this run's log files; nil when none are kept.
+    package let folder: String?
+    private let forward: @Sendable (ProvisioningEvent) -> Void
+    private let scrubber: Mutex<Scrubber>
+    private let start = ContinuousClock.now
+
+    /// - Parameter folder: made (0700) when missing; log files in it are 0600.
+    package init(folder: String?, forward: @escaping @Sendable (ProvisioningEvent) -> Void) throws(FileError) {
+        if let folder { try Files.makeDirectory(folder, mode: 0o700) }
+        self.folder = folder
+        self.forward = forward
+        scrubber = Mutex(Scrubber())
+    }
+
+    /// From now on `secret` is blanked wherever it turns up.
+    package func conceal(_ secret: Secret) { scrubber.withLock { $0.add(secret) } }
+
+    package func scrub(_ text: String) -> String { scrubber.withLock { $0 }.scrub(text) }
+
+    package func emit(_ event: ProvisioningEvent) {
+        if case .stepProgress = event {
+            forward(event)
+            return
+        }
+        write(scrub(event.description), node: event.node)
+        forward(event)
+    }
+
+    /// A line for the node's log file only: a command, its output, a journal line.
+    package func log(_ node: String, _ text: String) {
+        guard folder != nil else { return }
+        for line in scrub(text).split(whereSeparator: \.isNewline).prefix(400) { write("    " + line, node: node) }
+    }
+
+    /// A log that cannot be written (full disk) must not stop the work on the nodes, so the failure is dropped.
+    private func write(_ line: String, node: String?) {
+        guard let folder else { return }
+        let text = "\(Self.timeOfDay()) +\((ContinuousClock.now - start).inSeconds)  \(line)\n"
+        try? Files.append(Array(text.utf8), to: "\(folder)/\(node ?? "run").log", mode: 0o600)
+    }
+
+    private static func timeOfDay() -> String {
+        var now = time(nil)
+        var parts = tm()
+        gmtime_r(&now, &parts)
+        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        return "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+    }
+
+    /// A folder name for a run that starts now: `2026-11-24T04-10-00Z`, sortable and without characters shells read.
+    package static func folderName() -> String {
+        var now = time(nil)
+        var parts = tm()
+        gmtime_r(&now, &parts)
+        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        return
+            "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(two(parts.tm_hour))-\(two(parts.tm_min))-\(two(parts.tm_sec))Z"
+    }
+}

@@ -1,0 +1,222 @@
+internal import Cryptography
+package import Diagnostics
+internal import FileSystem
+package import NodeInventory
+internal import SSH
+internal import Synchronization
+
+/// Turns a node of the inventory into an SSH connection: who logs in, with what, through which hosts, and which host keys are believed.
+package struct SSHConnector: Sendable {
+    /// On whose word a host key is believed, and whose keys log in.
+    package enum Trust: Sendable {
+        /// The operator's keys, `~/.ssh/config` and known_hosts; an unknown key is shown for confirmation where somebody can be asked.
+        case person(confirm: HostKeyConfirmation?)
+        /// The agent's own key and pinned host keys, nothing else: there is nobody to ask.
+        case pinsOnly(identityFile: String)
+    }
+
+    /// Shows an unknown host key (its line and fingerprint) and says whether the operator accepts it; may block.
+    package typealias HostKeyConfirmation = @Sendable (_ node: String, _ keyLine: String, _ fingerprint: String) -> Bool
+
+    private let trust: Trust
+    private let secrets: SecretSource
+    private let config: SSHConfig
+    /// Held while the operator is asked, so that questions about several nodes come one after the other.
+    private let asking = AskingLock()
+
+    /// - Throws: `Diagnostic` when `~/.ssh/config` cannot be read.
+    package init(trust: Trust, secrets: SecretSource) throws(Diagnostic) {
+        self.trust = trust
+        self.secrets = secrets
+        guard case .person = trust else {
+            config = SSHConfig()
+            return
+        }
+        do throws(SSHError) {
+            config = try SSHConfig(file: Files.homeDirectory + "/.ssh/config")
+        } catch {
+            throw Diagnostic(.error, error.summary, subject: "~/.ssh/config", remedy: error.advice)
+        }
+    }
+
+    /// A host that is not connected yet: call `connect()` (or `reconnect`) on it.
+    package func host(for node: NodeSpec) -> SSHHost {
+        let user = settings(for: node.host).user.flatMap { node.user == Self.defaultUser ? $0 : nil } ?? node.user
+        return SSHHost(
+            name: node.name, user: user,
+            dial: { [self] in
+                let target = try target(for: node, user: user)
+                do throws(SSHError) {
+                    return try await SSHSession.connect(to: target, timeout: .seconds(20))
+                } catch {
+                    throw HostError.translated(error, node: node.name)
+                }
+            },
+            sudoPassword: { [secrets] in
+                let question = "Password for \(user) on \(node.name) (sudo)"
+                if let reference = node.sudoPassword {
+                    return try secrets.secret(reference, question: question, subject: "node \"\(node.name)\"")
+                }
+                return secrets.ask(question)
+            })
+    }
+
+    private static let defaultUser = "root"
+}
+
+/// A mutex that can be held over a question to the operator.
+final class AskingLock: Sendable {
+    private let mutex = Mutex(())
+
+    func ask(_ question: () -> Bool) -> Bool { mutex.withLock { _ in question() } }
+}
+
+extension SSHConnector {
+    private func settings(for host: String) -> SSHConfig.Settings { config.settings(for: host) }
+
+    private func target(for node: NodeSpec, user: String) throws -> SSHTarget {
+        let settings = settings(for: node.host)
+        if let reason = settings.unsupported.first, settings.proxyJump.isEmpty, reason.hasPrefix("ProxyCommand") {
+            throw HostError(
+                .refused, node: node.name,
+                Diagnostic(
+                    .error, "~/.ssh/config wants a ProxyCommand, which is not used here", subject: "node \"\(node.name)\"", cause: reason,
+                    remedy: "Name the host in between as `jump` in the inventory, or as ProxyJump in ~/.ssh/config."))
+        }
+        let host = settings.hostName ?? node.host
+        let port = node.port != 22 ? node.port : settings.port ?? 22
+        return SSHTarget(
+            host: host, port: port, user: user,
+            authentication: authentication(node.login, settings: settings, subject: node.name),
+            hostKeys: try policy(node.hostKeys, node: node.name, settings: settings, host: host, port: port),
+            jump: try jumps(for: node, settings: settings))
+    }
+
+    private func jumps(for node: NodeSpec, settings: SSHConfig.Settings) throws -> [SSHTarget] {
+        if !node.jumps.isEmpty {
+            return try node.jumps.map { jump in
+                let own = self.settings(for: jump.host)
+                let host = own.hostName ?? jump.host
+                let port = jump.port != 22 ? jump.port : own.port ?? 22
+                return SSHTarget(
+                    host: host, port: port, user: jump.user == Self.defaultUser ? own.user ?? jump.user : jump.user,
+                    authentication: authentication(jump.login, settings: own, subject: jump.host),
+                    hostKeys: try policy(jump.hostKeys, node: jump.host, settings: own, host: host, port: port))
+            }
+        }
+        return try settings.proxyJump.map { text in
+            let address = JumpAddress(text)
+            let own = self.settings(for: address.host)
+            let host = own.hostName ?? address.host
+            let port = address.port ?? own.port ?? 22
+            return SSHTarget(
+                host: host, port: port, user: address.user ?? own.user ?? Files.environment("USER") ?? Self.defaultUser,
+                authentication: authentication(Login(), settings: own, subject: address.host),
+                hostKeys: try policy([], node: address.host, settings: own, host: host, port: port))
+        }
+    }
+
+    /// The order of the inventory's rule: agent, identity files, password.
+    private func authentication(_ login: Login, settings: SSHConfig.Settings, subject: String) -> [SSHAuthentication] {
+        if case .pinsOnly(let identityFile) = trust { return [.keyFile(identityFile)] }
+        var methods: [SSHAuthentication] = []
+        if login.agent, !settings.identitiesOnly, settings.identityAgent != nil || Files.environment("SSH_AUTH_SOCK") != nil {
+            methods.append(.agent(socket: settings.identityAgent.map(Files.expandingHome)))
+        }
+        let passphrase: SSHAuthentication.SecretProvider = { [secrets] prompt in
+            if let reference = login.passphrase {
+                return (try? secrets.secret(reference, question: prompt, subject: "node \"\(subject)\""))?.revealed
+            }
+            return secrets.ask(prompt)?.revealed
+        }
+        for file in identityFiles(login, settings: settings) { methods.append(.keyFile(file, passphrase: passphrase)) }
+        if let reference = login.password {
+            let password: SSHAuthentication.SecretProvider = { [secrets] prompt in
+                (try? secrets.secret(reference, question: "Password for \(subject)", subject: "node \"\(subject)\""))?.revealed
+            }
+            methods += [.password(password), .keyboardInteractive(password)]
+        }
+        return methods
+    }
+
+    private func identityFiles(_ login: Login, settings: SSHConfig.Settings) -> [String] {
+        if !login.identityFiles.isEmpty { return login.identityFiles.map(Files.expandingHome) }
+        if !settings.identityFiles.isEmpty { return settings.identityFiles.filter(Files.exists) }
+        return ["id_ed25519", "id_ecdsa", "id_rsa"].map { Files.homeDirectory + "/.ssh/" + $0 }.filter(Files.exists)
+    }
+}
+
+extension SSHConnector {
+    private func policy(
+        _ pins: [HostKey], node: String, settings: SSHConfig.Settings, host: String, port: Int
+    ) throws -> HostKeyPolicy {
+        var keys: [OpenSSHPublicKey] = []
+        var fingerprints: [String] = []
+        for pin in pins {
+            switch pin {
+            case .key(let type, let blob): if let key = OpenSSHPublicKey(line: "\(type) \(blob)") { keys.append(key) }
+            case .fingerprint(let text): fingerprints.append("SHA256:" + text)
+            }
+        }
+        if !fingerprints.isEmpty {
+            let accepted = Set(fingerprints + keys.map(\.fingerprint))
+            return HostKeyPolicy(confirm: { _, offered in accepted.contains(offered.fingerprint) })
+        }
+        if !keys.isEmpty { return .pinned(keys) }
+        guard case .person(let confirm) = trust else {
+            throw HostError(
+                .refused, node: node,
+                Diagnostic(
+                    .error, "no host key is pinned for it, so the agent does not connect", subject: "node \"\(node)\"",
+                    remedy: "Pin it in the inventory under this node (`hostKeys`); `homelab enroll \(node)` shows and writes it."))
+        }
+        let files =
+            settings.userKnownHostsFiles.isEmpty
+            ? [Files.homeDirectory + "/.ssh/known_hosts", Files.homeDirectory + "/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts"]
+            : settings.userKnownHostsFiles
+        do throws(SSHError) {
+            let known = try KnownHosts(files: files)
+            guard let confirm else { return .knownHosts(known) }
+            return .knownHosts(known) { [asking] _, offered in
+                asking.ask {
+                    guard confirm(node, offered.line, offered.fingerprint) else { return false }
+                    Self.remember(offered, host: host, port: port, file: files[0])
+                    return true
+                }
+            }
+        } catch {
+            throw HostError.translated(error, node: node)
+        }
+    }
+
+    /// Confirmed once is confirmed for good. A known_hosts that cannot be written only means being asked again.
+    private static func remember(_ key: OpenSSHPublicKey, host: String, port: Int, file: String) {
+        try? Files.makeDirectory(Files.directoryName(file), mode: 0o700)
+        try? Files.append(Array((KnownHosts.line(host: host, port: port, key: key) + "\n").utf8), to: file, mode: 0o600)
+    }
+}
+
+/// `user@host:port` as ProxyJump has it; user and port may be missing, an IPv6 address is in brackets.
+struct JumpAddress: Hashable, Sendable {
+    var user: String?
+    var host: String
+    var port: Int?
+
+    init(_ text: String) {
+        var rest = text[...]
+        if rest.hasPrefix("ssh://") { rest = rest.dropFirst(6) }
+        if let at = rest.lastIndex(of: "@") {
+            user = String(rest[..<at])
+            rest = rest[rest.index(after: at)...]
+        }
+        if rest.hasPrefix("["), let end = rest.firstIndex(of: "]") {
+            host = String(rest[rest.index(after: rest.startIndex)..<end])
+            port = Int(rest[rest.index(after: end)...].drop { $0 == ":" })
+        } else if let colon = rest.firstIndex(of: ":"), rest.lastIndex(of: ":") == colon {
+            host = String(rest[..<colon])
+            port = Int(rest[rest.index(after: colon)...])
+        } else {
+            host = String(rest)
+        }
+    }
+}

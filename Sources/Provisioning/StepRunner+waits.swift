@@ -1,0 +1,101 @@
+internal import Diagnostics
+internal import NodeInventory
+internal import NodePlanning
+
+extension StepRunner {
+    /// Until the unit is active and a server's API says it is ready. Ends early when the journal shows what no waiting cures.
+    func awaitK3s(_ role: NodeRole, _ step: Step, on host: any Host) async throws {
+        var watch = UnitWatch(unit: role.unit, cursor: state.now.cursors["\(host.name)/\(role.unit)"])
+        let deadline = ContinuousClock.now + limits.k3s
+        var reason = "has not said anything yet"
+        while true {
+            let look = try await self.look(&watch, on: host)
+            if look.active == "active" {
+                if role == .agent { return }
+                let ready = try await host.run(Self.readyz)
+                if ready.succeeded { return }
+                reason = "the API server is not ready: \(ready.complaint)"
+            } else {
+                reason = watch.lastWords ?? "the unit is \(look.active)"
+            }
+            detail(host, step, reason)
+            if let diagnosis = watch.diagnosis, diagnosis.isHopeless, look.active != "active" {
+                throw diagnosis.diagnostic(node: host.name)
+            }
+            if .now >= deadline { throw notReady(watch, reason, "k3s", after: limits.k3s, on: host) }
+            try await Task.sleep(for: limits.poll)
+        }
+    }
+
+    /// Until the Node object is Ready and, on an etcd server, its member votes: only then may the next server join.
+    func awaitNode(_ name: String, via: String, voting: Bool, _ step: Step, on host: any Host) async throws {
+        let server = try self.host(via, for: step.activity)
+        let node = hosts[name]
+        let unit = voting ? NodeRole.server.unit : NodeRole.agent.unit
+        var watch = UnitWatch(unit: unit, cursor: state.now.cursors["\(name)/\(unit)"])
+        let deadline = ContinuousClock.now + limits.node
+        var looks = 0
+        while true {
+            let reason: String
+            let answer = try await server.run(NodeStatus.command(name))
+            if !answer.succeeded {
+                reason = "\(via) does not answer: \(answer.complaint)"
+            } else if let status = try NodeStatus(json: answer.output) {
+                if status.isReady, !voting || status.isVotingMember == true { return }
+                reason =
+                    !status.isReady
+                    ? "not Ready: \(status.reason)"
+                    : status.isVotingMember == nil ? "Ready, its etcd member is not there yet" : "Ready, its etcd member does not vote yet"
+            } else {
+                reason = "it has not registered yet"
+            }
+            // The journal costs a round trip, so it is read now and then only, for the reason behind a node that does not come.
+            if let node, looks % 4 == 3 { _ = try await look(&watch, on: node) }
+            looks += 1
+            let words = reason.hasPrefix("it has not registered") ? watch.lastWords.map { "; k3s: \($0)" } ?? "" : ""
+            detail(host, step, reason + words)
+            if .now >= deadline { throw notReady(watch, reason, "node \(name)", after: limits.node, on: host) }
+            try await Task.sleep(for: limits.poll)
+        }
+    }
+
+    /// Until the homelab agent on the node says that it is healthy.
+    func awaitAgent(_ listen: String, _ step: Step, on host: any Host) async throws {
+        let unit = NodeLayout.agentUnit
+        var watch = UnitWatch(unit: unit, cursor: state.now.cursors["\(host.name)/\(unit)"])
+        let deadline = ContinuousClock.now + limits.agent
+        while true {
+            let health = try await host.run(RemoteCommand([NodeLayout.homelab, "agent-health", listen], asRoot: false))
+            if health.succeeded { return }
+            let look = try await self.look(&watch, on: host)
+            let reason = look.active == "active" ? health.complaint : watch.lastWords ?? "the unit is \(look.active)"
+            detail(host, step, reason)
+            if .now >= deadline {
+                throw Diagnostic(
+                    .error, "the homelab agent is not healthy after \(limits.agent.inSeconds)", subject: "node \"\(host.name)\"",
+                    cause: recorder.scrub(reason), remedy: "Look at its journal (`journalctl -u \(unit)`), then run again.")
+            }
+            try await Task.sleep(for: limits.poll)
+        }
+    }
+
+    private static let readyz = RemoteCommand([NodeLayout.k3s, "kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"])
+
+    private func look(_ watch: inout UnitWatch, on host: any Host) async throws -> UnitWatch.Look {
+        let result = try await host.run(watch.command)
+        let look = watch.read(result.output)
+        for line in look.lines { recorder.log(host.name, line) }
+        return look
+    }
+
+    private func notReady(_ watch: UnitWatch, _ reason: String, _ what: String, after: Duration, on host: any Host) -> Diagnostic {
+        if var known = watch.diagnosis?.diagnostic(node: host.name) {
+            known.summary = "\(what) is not ready after \(after.inSeconds): \(known.summary)"
+            known.cause = known.cause.map { recorder.scrub($0) }
+            return known
+        }
+        return Diagnostic(
+            .error, "\(what) is not ready after \(after.inSeconds)", subject: "node \"\(host.name)\"", cause: recorder.scrub(reason),
+            remedy: "Look at the node's journal (`journalctl -u k3s -u k3s-agent`); a further run goes on waiting.")
+    }
+}

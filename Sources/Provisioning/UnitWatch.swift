@@ -1,0 +1,90 @@
+internal import Diagnostics
+internal import NodePlanning
+
+/// Follows a systemd unit on a node: its state and its journal, in one round trip per look.
+///
+/// Only what was written after the unit's present start is read, so yesterday's failure never explains today's; the journal's cursor
+/// makes every line come once.
+struct UnitWatch: Sendable {
+    struct Look: Sendable {
+        var active = ""
+        var sub = ""
+        var restarts = 0
+        /// New since the look before.
+        var lines: [String] = []
+    }
+
+    let unit: String
+    private(set) var cursor: String?
+    /// The latest lines, for the diagnosis.
+    private(set) var recent: [String] = []
+
+    /// - Parameter cursor: where the journal ended before the unit was started; nil reads from the unit's latest start on.
+    init(unit: String, cursor: String?) {
+        self.unit = unit
+        self.cursor = cursor
+    }
+
+    /// Prints where the journal ends now.
+    static let cursorCommand = RemoteCommand(["journalctl", "--no-pager", "-q", "-n", "0", "--show-cursor"])
+
+    static func cursor(in output: String) -> String? {
+        output.split(separator: "\n").last { $0.hasPrefix("-- cursor: ") }.map { String($0.dropFirst("-- cursor: ".count)) }
+    }
+
+    var command: RemoteCommand {
+        let unit = ShellLine.quoted(unit)
+        let from: String
+        if let cursor {
+            from = "set -- --after-cursor=\(ShellLine.quoted(cursor))"
+        } else {
+            from = """
+                since=$(systemctl show -p InactiveExitTimestamp --value \(unit))
+                if [ -n "$since" ]; then set -- --since="$since"; else set -- -n 50; fi
+                """
+        }
+        return RemoteCommand([
+            "sh", "-c",
+            """
+            systemctl show -p ActiveState -p SubState -p NRestarts \(unit)
+            echo '-- journal'
+            \(from)
+            journalctl --no-pager -q -o short -u \(unit) --show-cursor "$@" 2>/dev/null | tail -n 300
+            """,
+        ])
+    }
+
+    /// Reads what `command` printed.
+    mutating func read(_ output: String) -> Look {
+        var look = Look()
+        var inJournal = false
+        for line in output.split(separator: "\n").map(String.init) {
+            if line == "-- journal" {
+                inJournal = true
+            } else if inJournal, line.hasPrefix("-- cursor: ") {
+                cursor = String(line.dropFirst("-- cursor: ".count))
+            } else if inJournal {
+                if !line.hasPrefix("-- ") { look.lines.append(line) }
+            } else if let equals = line.firstIndex(of: "=") {
+                let value = String(line[line.index(after: equals)...])
+                switch line[..<equals] {
+                case "ActiveState": look.active = value
+                case "SubState": look.sub = value
+                case "NRestarts": look.restarts = Int(value) ?? 0
+                default: break
+                }
+            }
+        }
+        recent = Array((recent + look.lines).suffix(300))
+        return look
+    }
+
+    var diagnosis: JoinDiagnosis? { JoinDiagnosis(journal: recent) }
+
+    /// The newest thing the unit said, short enough for a line of a table.
+    var lastWords: String? {
+        guard let line = recent.last(where: { !$0.allSatisfy(\.isWhitespace) }) else { return nil }
+        let message = JoinDiagnosis.message(in: line)
+        return message.count > 140 ? message.prefix(139) + "…" : message
+    }
+}

@@ -1,0 +1,194 @@
+import Diagnostics
+import FileSystem
+import NodeInventory
+import NodePlanning
+import Testing
+
+@testable import Provisioning
+
+@Suite struct PlanExecutorTests {
+    let events = EventLog()
+
+    private func executor(_ hosts: [FakeHost], servers: Set<String>, folder: String? = nil) throws -> PlanExecutor {
+        let events = self.events
+        var executor = PlanExecutor(
+            cluster: "home", servers: servers, hosts: Dictionary(uniqueKeysWithValues: hosts.map { ($0.name, $0 as any Host) }),
+            files: { "/files/\($0.name.rawValue)" }, secrets: { _, _ in Secret("hunter22") },
+            recorder: try RunRecorder(folder: folder, forward: { events.add($0) }), lockOwner: "alice@laptop, test")
+        executor.limits.poll = .milliseconds(1)
+        executor.limits.k3s = .seconds(2)
+        executor.limits.node = .seconds(2)
+        return executor
+    }
+
+    private func plan(_ phases: Phase...) -> NodePlan { NodePlan(cluster: "home", phases: phases) }
+
+    private func task(_ node: String, _ steps: Step...) -> NodeTask { NodeTask(node: node, steps: steps.map { PlannedStep($0, "test") }) }
+
+    private static func looks(_ active: String, _ journal: String = "") -> FakeHost.Answer {
+        .ok("ActiveState=\(active)\nSubState=x\nNRestarts=0\n-- journal\n\(journal)\n-- cursor: c1\n")
+    }
+
+    @Test func emptyPlanTouchesNothing() async throws {
+        let host = FakeHost("m1")
+        let report = try await executor([host], servers: ["m1"]).execute(NodePlan(cluster: "home"))
+        #expect(report.succeeded && report.stepsDone == 0)
+        #expect(host.log.isEmpty)
+    }
+
+    @Test func firstServerIsFollowedUntilReady() async throws {
+        let m1 = FakeHost("m1").on(
+            "systemctl show", Self.looks("activating", "Nov 24 m1 k3s[1]: level=info msg=\"starting etcd\""), Self.looks("active")
+        )
+        .on("/readyz", .fails("not yet"), .ok("ok")).withLocks().on("systemctl", .ok())
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            plan(Phase(.firstServer, tasks: [task("m1", .startUnit("k3s.service"), .awaitK3s(role: .server))])))
+        #expect(report.failures.isEmpty, "\(report.failures)")
+        #expect(report.stepsDone == 2)
+        #expect(m1.unexpected.isEmpty)
+        #expect(events.lines.contains { $0.contains("wait for the k3s server: starting etcd") })
+        #expect(m1.log.last?.contains("rm -f /run/homelab.lock") == true)
+    }
+
+    @Test func hopelessJournalEndsTheWaitAtOnce() async throws {
+        let line = "Nov 24 m1 k3s[1]: time=\"t\" level=fatal msg=\"failed to find memory cgroup (v2)\""
+        let m1 = FakeHost("m1").on("systemctl show", Self.looks("activating", line)).withLocks()
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            plan(Phase(.firstServer, tasks: [task("m1", .awaitK3s(role: .server))])))
+        #expect(report.failures.count == 1)
+        #expect(report.failures.first?.summary.contains("cgroup") == true)
+        #expect(report.failures.first?.remedy?.contains("cmdline.txt") == true)
+    }
+
+    @Test func failedServerStopsTheRunAndLaterPhasesAreNamed() async throws {
+        let m1 = FakeHost("m1").withLocks().on("systemctl", .ok()).on("sysctl", .fails("sysctl: permission denied"))
+        let m2 = FakeHost("m2").withLocks()
+        let report = try await executor([m1, m2], servers: ["m1"]).execute(
+            plan(
+                Phase(
+                    .hostPreparation, concurrency: 1,
+                    tasks: [task("m1", .setSysctls([Sysctl(key: "vm.x", value: "1")]), .enableUnit("k3s.service"))]),
+                Phase(.agents, concurrency: 2, tasks: [task("m2", .startUnit("k3s-agent.service"))])))
+        _ = report
+        #expect(!report.succeeded)
+        #expect(report.skipped.contains { $0.node == "m2" })
+        #expect(m2.actions.isEmpty)
+    }
+
+    @Test func failedAgentIsLeftOutWhileOthersGoOn() async throws {
+        let m1 = FakeHost("m1").withLocks().on("kubectl", .ok()).on("homelab", .ok())
+        let bad = FakeHost("m2").withLocks().on(
+            "systemctl show", Self.looks("failed", "m2 systemd[1]: x: Failed to execute: Exec format error"))
+        let good = FakeHost("m3").on("systemctl show", Self.looks("active")).withLocks()
+        var change2 = NodeMetadataChange(node: "m2")
+        change2.setLabels = ["a": "b"]
+        var change3 = NodeMetadataChange(node: "m3")
+        change3.setLabels = ["a": "b"]
+        let report = try await executor([m1, bad, good], servers: ["m1"]).execute(
+            plan(
+                Phase(.agents, concurrency: 2, tasks: [task("m2", .awaitK3s(role: .agent)), task("m3", .awaitK3s(role: .agent))]),
+                Phase(.metadata, concurrency: 2, tasks: [task("m1", .updateNode(change2, via: "m1"), .updateNode(change3, via: "m1"))])))
+        #expect(report.failures.count == 1)
+        #expect(report.failures.first?.subject == "node \"m2\"")
+        #expect(report.skipped.map(\.text) == ["label node m2"])
+        #expect(report.stepsDone == 2)
+    }
+
+    @Test func brokenConnectionIsMadeAgainAndTheStepRepeated() async throws {
+        let m1 = FakeHost("m1").on("systemctl show", .lost, Self.looks("active")).on("/readyz", .ok("ok")).withLocks()
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            plan(Phase(.firstServer, tasks: [task("m1", .awaitK3s(role: .server))])))
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(m1.reconnects == 1)
+        #expect(events.lines.contains { $0.contains("connecting again") })
+    }
+
+    @Test func connectionThatKeepsBreakingIsAClearFailure() async throws {
+        let m1 = FakeHost("m1").on("systemctl show", .lost).withLocks()
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            plan(Phase(.firstServer, tasks: [task("m1", .awaitK3s(role: .server))])))
+        #expect(m1.reconnects == 2)
+        #expect(report.failures.map(\.summary) == ["the connection was lost"])
+    }
+
+    @Test func heldLockBeginsNothingAndNamesTheHolder() async throws {
+        let m1 = FakeHost("m1").withLocks()
+        let m2 = FakeHost("m2").on(
+            "lock=/run/homelab.lock",
+            FakeHost.Answer(status: HostLock.heldStatus, output: "r9\nbob@desk, homelab bootstrap\n2026-11-24T04:00:00Z\n")
+        ).withLocks()
+        await #expect(throws: Diagnostics.self) {
+            _ = try await executor([m1, m2], servers: ["m1"]).execute(
+                plan(Phase(.agents, concurrency: 2, tasks: [task("m1", .enableUnit("x")), task("m2", .enableUnit("x"))])))
+        }
+        #expect(m1.actions.isEmpty && m2.actions.isEmpty)
+        #expect(m1.log.last?.contains("rm -f") == true)
+    }
+
+    @Test func agentJoinsWithAFreshTokenThatIsRevoked() async throws {
+        let token = "K10" + String(repeating: "a", count: 64) + "::abcdef.0123456789abcdef"
+        let m1 = FakeHost("m1").on("token create", .ok(token + "\n")).on("token", .ok("deleted")).on(
+            "kubectl get node", .ok(Self.readyNode)
+        ).withLocks()
+        let m2 = FakeHost("m2").on("systemctl show", Self.looks("active")).withLocks().on("", .ok())
+        let report = try await executor([m1, m2], servers: ["m1"]).execute(
+            plan(
+                Phase(
+                    .agents, concurrency: 2,
+                    tasks: [
+                        task(
+                            "m2", .writeToken(.bootstrapToken(via: "m1", minutes: 30)), .startUnit("k3s-agent.service"),
+                            .awaitK3s(role: .agent), .awaitNode(name: "m2", via: "m1", votingMember: false),
+                            .revokeToken(id: nil, node: "m2", via: "m1"))
+                    ])))
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(m2.inputs.contains { $0.contains(token) })
+        #expect(!m2.log.contains { $0.contains(token) } && !m1.log.contains { $0.contains(token) })
+        #expect(m1.log.contains { $0.contains("token") && $0.contains("delete") && $0.contains("abcdef") })
+    }
+
+    @Test func oldK3sJoinsWithTheAgentToken() async throws {
+        let m1 = FakeHost("m1").on("token create", .fails("unknown command")).withLocks()
+            .file("/var/lib/rancher/k3s/server/node-token", "K10nodetoken\n")
+        let m2 = FakeHost("m2").withLocks().on("", .ok())
+        let report = try await executor([m1, m2], servers: ["m1"]).execute(
+            plan(Phase(.agents, concurrency: 2, tasks: [task("m2", .writeToken(.bootstrapToken(via: "m1", minutes: 30)))])))
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(m2.inputs.contains { $0.contains("K10nodetoken") })
+    }
+
+    @Test func cancellingReleasesTheLocksAndSaysWhere() async throws {
+        let m1 = FakeHost("m1").on("systemctl show", Self.looks("activating")).withLocks()
+        var slow = try executor([m1], servers: ["m1"])
+        slow.limits.k3s = .seconds(600)
+        let (executor, plan) = (slow, plan(Phase(.firstServer, tasks: [task("m1", .awaitK3s(role: .server), .enableUnit("x"))])))
+        let run = Task { try await executor.execute(plan) }
+        while !m1.log.contains(where: { $0.contains("systemctl show") }) { await Task.yield() }
+        run.cancel()
+        let report = try await run.value
+        #expect(report.wasStopped && report.failures.isEmpty)
+        #expect(report.stoppedAt == ["m1: wait for the k3s server"])
+        #expect(report.skipped.map(\.text) == ["enable x"])
+        #expect(m1.log.last?.contains("rm -f /run/homelab.lock") == true)
+    }
+
+    @Test func secretsStayOutOfEventsAndLogs() async throws {
+        let folder = try Files.makeTemporaryDirectory()
+        let token = "K10" + String(repeating: "b", count: 64) + "::server:s3cretpassword"
+        let m1 = FakeHost("m1").file(NodeLayout.serverToken, token + "\n").withLocks()
+        let m2 = FakeHost("m2").withLocks().on("", .fails("could not use \(token)"))
+        let report = try await executor([m1, m2], servers: ["m1", "m2"], folder: folder).execute(
+            plan(Phase(.servers, tasks: [task("m2", .writeToken(.serverToken(of: "m1")))])))
+        #expect(report.failures.count == 1)
+        #expect(report.failures.first?.cause?.contains("s3cret") == false)
+        let log = try Files.readText(folder + "/m2.log")
+        #expect(log.contains("write the join token"))
+        #expect(!log.contains("s3cret") && !events.lines.contains { $0.contains("s3cret") })
+        #expect(try Files.status(folder + "/m2.log").mode == 0o600)
+        try Files.removeTree(folder)
+    }
+
+    static let readyNode = """
+        {"metadata":{"name":"m2","labels":{}},"status":{"conditions":[{"type":"Ready","status":"True","message":"ok"}]}}
+        """
+}
