@@ -125,6 +125,7 @@ func (a *agent) followServers(ctx context.Context) {
 	for ; ctx.Err() == nil; time.Sleep(2 * time.Second) {
 		addresses, err := apiServers(ctx, a.kube)
 		if err != nil {
+			logrus.Warnf("Failed to read the list of servers: %v", err)
 			continue
 		}
 		a.lb.update(addresses)
@@ -140,12 +141,17 @@ func (a *agent) followServers(ctx context.Context) {
 	}
 }
 
+// apiServers lists rather than gets, because that is what kube-proxy's credentials allow.
 func apiServers(ctx context.Context, c *kubernetes.Clientset) ([]string, error) {
-	endpoints, err := c.CoreV1().Endpoints(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{})
+	list, err := c.CoreV1().Endpoints(metav1.NamespaceDefault).List(ctx, metav1.SingleObject(metav1.ObjectMeta{Name: "kubernetes"}))
 	if err != nil {
 		return nil, err
 	}
-	return endpointAddresses(endpoints), nil
+	out := []string{}
+	for i := range list.Items {
+		out = append(out, endpointAddresses(&list.Items[i])...)
+	}
+	return out, nil
 }
 
 func endpointAddresses(endpoints *v1.Endpoints) []string {
