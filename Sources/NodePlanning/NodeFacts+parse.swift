@@ -48,7 +48,9 @@ extension NodeFacts {
         case "memory.kib": resources.memory = (Int64(value) ?? 0) * 1024
         case "swap.kib": resources.swap = (Int64(value) ?? 0) * 1024
         case "free": if words.count == 2, let blocks = Int64(words[1]) { resources.free[words[0]] = blocks * 1024 }
-        case "time": clock.now = Double(value) ?? 0
+        case "time":
+            clock.now = Double(value) ?? 0
+            clock.printed = clock.now
         case "time.synchronized": clock.synchronized = value == "yes" ? true : value == "no" ? false : nil
         default:
             return takeSystem(key, value, words) || takeKernel(key, value, words) || takeNetwork(key, value, words)

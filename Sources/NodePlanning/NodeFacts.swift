@@ -45,8 +45,11 @@ package struct SystemFacts: Hashable, Sendable {
 }
 
 package struct ClockFacts: Hashable, Sendable {
-    /// Seconds since 1970 on the node, with a fraction if its `date` can give one.
+    /// Seconds since 1970 on the node, with a fraction if its `date` can give one. Whoever gathers the facts may move it to one
+    /// instant for all nodes, so that clocks can be compared.
     package var now: Double = 0
+    /// The same as the node printed it, for comparison with the node's own times of files and processes.
+    package var printed: Double = 0
     /// nil: the node does not say.
     package var synchronized: Bool?
 

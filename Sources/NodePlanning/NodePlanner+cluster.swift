@@ -16,20 +16,24 @@ extension NodePlanner {
         var steps: [PlannedStep] = []
         for (node, facts) in planned(desired.nodes) {
             let member = cluster.node(named: node.name)
-            if member == nil, cluster.unavailable != nil, facts.isActive(node.role.unit) { continue }
+            // Without a Node object there is nothing to label, unless this plan brings it.
+            if isPaused(node) || member == nil && !joining.contains(node.name) { continue }
             if let change = Self.change(node, member) {
                 steps.append(PlannedStep(.updateNode(change.value, via: leader.name), change.reason))
             }
-            if node.role == .agent {
-                if let id = facts.k3s.joinTokenID, cluster.bootstrapTokens.contains(id), member?.ready == true {
-                    steps.append(PlannedStep(.revokeToken(id: id, node: node.name, via: leader.name), "has been used"))
-                } else if !facts.isActive(node.role.unit) {
-                    steps.append(
-                        PlannedStep(.revokeToken(id: facts.k3s.joinTokenID, node: node.name, via: leader.name), "has been used then"))
-                }
-            }
+            if node.role == .agent { steps += tokenToDelete(node, facts, via: leader) }
         }
         return Phase(.metadata, [(leader.name, steps)])
+    }
+
+    /// A join token is deleted as soon as its node is in: the one of this plan, or one that an interrupted run left.
+    private func tokenToDelete(_ node: NodeSpec, _ facts: NodeFacts, via leader: NodeSpec) -> [PlannedStep] {
+        let id = facts.k3s.joinTokenID.flatMap { cluster.bootstrapTokens.contains($0) ? $0 : nil }
+        if joining.contains(node.name) {
+            return [PlannedStep(.revokeToken(id: id, node: node.name, via: leader.name), "has been used then")]
+        }
+        guard let id, cluster.node(named: node.name)?.ready == true else { return [] }
+        return [PlannedStep(.revokeToken(id: id, node: node.name, via: leader.name), "has been used")]
     }
 
     /// All labels a node is to have: the inventory's, and for agents the role that `kubectl get nodes` shows.
@@ -81,13 +85,18 @@ extension NodePlanner {
         return desired.servers.first { facts($0)?.agent.repositoryOwner != nil } ?? desired.servers.first
     }
 
+    /// Whether k3s runs on a server, or will when the phases before have passed: nothing is put beside a k3s that is not there.
+    private func isServing(_ node: NodeSpec, _ facts: NodeFacts) -> Bool {
+        facts.isActive(NodeRole.server.unit) || joining.contains(node.name)
+    }
+
     func needsDeployKey(_ node: NodeSpec) -> Bool {
         if let url = desired.repository.url { return url.hasPrefix("ssh://") }
         return node.name != repositoryServer?.name
     }
 
     mutating func gitRepository() -> Phase {
-        guard let server = repositoryServer, let facts = facts(server) else { return Phase(.repository, []) }
+        guard let server = repositoryServer, let facts = facts(server), isServing(server, facts) else { return Phase(.repository, []) }
         var steps: [PlannedStep] = []
         if let owner = facts.agent.repositoryOwner {
             if owner != server.user {
@@ -123,6 +132,8 @@ extension NodePlanner {
     private func authorization(
         _ keys: [AuthorizedKey], on node: NodeSpec, _ facts: NodeFacts, _ publicKey: (NodeFacts) -> String?
     ) -> [PlannedStep] {
+        // The keys of another user than SSH logs in as were not looked at.
+        guard facts.access.user == node.user else { return [] }
         let missing = keys.filter { key in
             guard let owner = desired.node(named: key.node).flatMap({ self.facts($0) }), let line = publicKey(owner).flatMap(key.line)
             else {
@@ -147,7 +158,7 @@ extension NodePlanner {
                     node: server.name, purpose: .manage, from: source(server, to: node), comment: keyComment("agent", server))
             }
             var steps = authorization(keys, on: node, facts) { $0.agent.publicKey }
-            if node.role == .server { steps += agentService(node, facts) }
+            if node.role == .server, isServing(node, facts) { steps += agentService(node, facts) }
             tasks.append((node.name, steps))
         }
         return Phase(.homelabAgent, concurrency: desired.policy.concurrency, tasks)

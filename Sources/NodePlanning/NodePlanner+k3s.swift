@@ -63,10 +63,11 @@ extension NodePlanner {
 
     private static func name(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
 
-    /// Written after the process had started: an earlier run was stopped between writing and restarting.
+    /// Written after the process had started: an earlier run was stopped between writing and restarting. A time that has not come
+    /// yet is of a clock that was put back and says nothing.
     func isNewer(_ path: String, than unit: String, _ facts: NodeFacts) -> Bool {
         guard case .file(_, _, _, let modified)? = facts.files[path], let started = facts.units[unit]?.started else { return false }
-        return modified > started && modified <= facts.clock.now
+        return modified > started && modified <= facts.clock.printed
     }
 
     private static func differingKeys(_ now: String, _ wanted: Object) -> String {
@@ -132,11 +133,18 @@ extension NodePlanner {
     mutating func firstServer() -> Phase {
         guard let leader, let facts = facts(leader) else { return Phase(.firstServer, []) }
         let work = work(leader, facts)
-        guard let start = work.start else { return waitForLeader(leader) }
+        guard let start = work.start else {
+            // The others can join only an etcd, into which k3s turns its SQLite at the next start with cluster-init.
+            guard facts.k3s.datastore == .sqlite, desired.datastore == .etcd, work.restart != nil else { return waitForLeader(leader) }
+            isLeaderRestarted = true
+            return Phase(.firstServer, [(leader.name, restartSteps(leader, work))])
+        }
         // After a power cut: etcd answers only when a majority runs, so all that hold its data are started before any is waited for.
         let others = planned(desired.servers).filter {
             $0.node.name != leader.name && $0.facts.holdsCluster && !$0.facts.isActive(NodeRole.server.unit)
         }
+        joining.formUnion([leader.name] + others.map(\.node.name))
+        if others.isEmpty { return Phase(.firstServer, [(leader.name, startSteps(leader, work, start) + waitSteps(leader))]) }
         var tasks = [(node: leader.name, steps: startSteps(leader, work, start))]
         for other in others {
             let work = self.work(other.node, other.facts)
@@ -167,6 +175,7 @@ extension NodePlanner {
                 wait(node.name, "does not join as a server yet: \(reason)", "bring the other servers back first, or take the dead one out")
                 continue
             }
+            joining.insert(node.name)
             tasks.append((node.name, startSteps(node, work, start) + waitSteps(node)))
         }
         return Phase(.servers, tasks)
@@ -185,22 +194,21 @@ extension NodePlanner {
 
     mutating func agents() -> Phase {
         guard leader != nil else { return Phase(.agents, []) }
-        let tasks = planned(desired.agents).compactMap { node, facts -> (node: String, steps: [PlannedStep])? in
+        var tasks: [(node: String, steps: [PlannedStep])] = []
+        for (node, facts) in planned(desired.agents) {
             let work = work(node, facts)
-            guard let start = work.start, !isReimaged(node, facts) else { return nil }
-            return (node.name, startSteps(node, work, start) + waitSteps(node))
-        }
-        for (node, facts) in planned(desired.agents) where isReimaged(node, facts) && !facts.isActive(node.role.unit) {
-            wait(
-                node.name, "was set up anew, but the cluster still has its old Node and would reject its password",
-                "`kubectl delete node \(node.name)`, then run again")
+            guard let start = work.start else { continue }
+            // The cluster keeps a hash of each node's password (docs.k3s.io/architecture); a fresh disk has another one.
+            if cluster.node(named: node.name) != nil, !facts.k3s.hasNodePassword {
+                wait(
+                    node.name, "was set up anew, but the cluster still has its old Node and would reject its password",
+                    "`kubectl delete node \(node.name)`, then run again")
+                continue
+            }
+            joining.insert(node.name)
+            tasks.append((node.name, startSteps(node, work, start) + waitSteps(node)))
         }
         return Phase(.agents, concurrency: desired.policy.concurrency, tasks)
-    }
-
-    /// The cluster keeps a hash of each node's password (docs.k3s.io/architecture); a fresh disk has another one.
-    private func isReimaged(_ node: NodeSpec, _ facts: NodeFacts) -> Bool {
-        cluster.node(named: node.name) != nil && !facts.k3s.hasNodePassword
     }
 
     private func startSteps(_ node: NodeSpec, _ work: K3sWork, _ reason: String) -> [PlannedStep] {
@@ -222,7 +230,7 @@ extension NodePlanner {
         var tasks: [(node: String, steps: [PlannedStep])] = []
         for (node, facts) in planned(desired.servers) {
             let work = work(node, facts)
-            guard work.start == nil else { continue }
+            guard work.start == nil, !(isLeaderRestarted && node.name == leader?.name) else { continue }
             let members = cluster.nodes.filter(\.isEtcdMember)
             let quorum = Quorum(members: members.count, healthy: members.filter(\.ready).count)
             if work.restart != nil, members.count > 1, !quorum.survivesRestart {

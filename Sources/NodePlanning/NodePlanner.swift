@@ -10,6 +10,10 @@ package struct NodePlanner: Sendable {
     var pending: [NodeNote] = []
     /// The server that the others join by and that commands for the whole cluster run on; nil: nothing can be started or joined.
     var leader: NodeSpec?
+    /// The nodes that this plan starts.
+    var joining: Set<String> = []
+    /// The leader was restarted before the others join, so that it is not restarted again.
+    var isLeaderRestarted = false
     /// Why no server may be started or joined at all.
     var blocked: String?
 
@@ -49,6 +53,8 @@ package struct NodePlanner: Sendable {
         }
     }
 
+    func isPaused(_ node: NodeSpec) -> Bool { desired.paused || node.state == .paused }
+
     mutating func wait(_ node: String?, _ text: String, _ remedy: String? = nil) {
         let note = NodeNote(node: node, text, remedy: remedy)
         if !pending.contains(note) { pending.append(note) }
@@ -77,7 +83,7 @@ package struct NodePlanner: Sendable {
 
     /// Moves the tasks of paused nodes to what is pending, leaves out empty phases, and says of each remaining node why nothing is done.
     private consuming func finished(_ phases: [Phase?]) -> NodePlan {
-        let paused = Set(desired.nodes.filter { desired.paused || $0.state == .paused }.map(\.name))
+        let paused = Set(desired.nodes.filter(isPaused).map(\.name))
         var plan = NodePlan(cluster: desired.name)
         var waiting: [String: [String]] = [:]
         for phase in phases.compactMap({ $0 }) {
@@ -87,8 +93,9 @@ package struct NodePlanner: Sendable {
             for task in phase.tasks where paused.contains(task.node) { waiting[task.node, default: []] += task.steps.map(\.step.summary) }
         }
         for node in desired.nodes {
-            guard let steps = waiting[node.name], !steps.isEmpty else { continue }
-            wait(node.name, "is paused; left undone: " + steps.joined(separator: ", "), "take `paused` out of the inventory")
+            guard let steps = waiting[node.name], let first = steps.first else { continue }
+            let count = steps.count == 1 ? "one step is" : "\(steps.count) steps are"
+            wait(node.name, "is paused; \(count) left undone, the first: \(first)", "take `paused` out of the inventory")
         }
         plan.pending = pending
         let busy = Set(plan.phases.flatMap(\.tasks).map(\.node)).union(pending.compactMap(\.node))

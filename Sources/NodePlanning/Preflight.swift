@@ -193,7 +193,7 @@ package struct Preflight {
     }
 
     private mutating func ports(_ node: NodeSpec, _ facts: NodeFacts) {
-        let state = facts.units[node.role.unit]?.active ?? "absent"
+        let state = facts.units[(facts.installedRole ?? node.role).unit]?.active ?? "absent"
         if ["active", "activating", "reloading", "deactivating"].contains(state) { return }
         var needed = [6444: "k3s", 10250: "the kubelet"]
         if node.role == .server {

@@ -26,7 +26,8 @@ extension Step {
         case .fetchKubeconfig(let server): "fetch the kubeconfig for \(server)"
         case .createRepository(let path, let owner, _): "make the git repository \(path) for \(owner)"
         case .generateKey(let path, _): "make the key \(path)"
-        case .authorizeKeys(let keys, let user, _): "let \(Self.names(keys)) log in as \(user)"
+        case .authorizeKeys(let keys, let user, _):
+            "let \(Self.names(keys)) \(keys.allSatisfy { $0.purpose == .manage } ? "log in" : "fetch from the repository") as \(user)"
         case .writeSecretFile(let path, let source): "write \(path) from \(source)"
         case .awaitAgent(let listen): "wait until the homelab agent at \(listen) is ready"
         case .makeDirectory(let path, _, _): "make the directory \(path)"

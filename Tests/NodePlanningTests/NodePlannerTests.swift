@@ -1,0 +1,133 @@
+import Diagnostics
+import Foundation
+import NodeInventory
+import Testing
+import YAML
+
+@testable import NodePlanning
+
+@Suite struct NodePlannerTests {
+    @Test func thereAreCases() { #expect(PlanningCase.all.count >= 8) }
+
+    @Test(arguments: PlanningCase.all) func plan(_ fixture: PlanningCase) throws {
+        let plan = try fixture.plan()
+        #expect(plan.text == fixture.text("expected-plan.txt"))
+    }
+
+    @Test(arguments: PlanningCase.all) func preflight(_ fixture: PlanningCase) throws {
+        let found = Preflight.check(try fixture.spec(), observed: try fixture.observed(), context: PlanningCase.context)
+        let expected = fixture.text("expected-preflight.txt") ?? ""
+        #expect(found.description == expected.trimmingCharacters(in: .newlines))
+    }
+
+    /// What a plan changes, carried out on the facts, leaves nothing to do: the second run is a no-op.
+    @Test(arguments: PlanningCase.all) func afterwardsThereIsNothingToDo(_ fixture: PlanningCase) throws {
+        let spec = try fixture.spec()
+        let plan = try fixture.plan()
+        var machines = SimulatedMachines(spec: spec, observed: try fixture.observed(), cluster: try fixture.cluster())
+        machines.carryOut(plan)
+        var context = PlanningCase.context
+        context.hasKubeconfig = true
+        let again = NodePlanner.plan(desired: spec, observed: machines.observed, cluster: machines.cluster, context: context)
+        #expect(again.phases == [], "\(again.text)")
+    }
+
+    @Test func hashIsStableAndTellsPlansApart() throws {
+        let fixture = PlanningCase.named("fresh-three-servers")
+        let plan = try fixture.plan()
+        let again = try fixture.plan()
+        #expect(plan.hash == again.hash)
+        #expect(plan.hash.count == 64)
+        var other = plan
+        other.phases[0].tasks[0].steps.removeLast()
+        #expect(other.hash != plan.hash)
+        var reasons = plan
+        reasons.phases[0].tasks[0].steps[0].reason = "another reason"
+        #expect(reasons.hash == plan.hash)
+    }
+
+    @Test func noSecretIsInAPlan() throws {
+        let plan = try PlanningCase.named("fresh-three-servers").plan()
+        let json = JSONWriter.text(plan.json)
+        #expect(!json.contains("quoted"))
+        #expect(json.contains("environment variable REGISTRY_PASSWORD"))
+        let read = try YAMLReader.values(json, file: "plan.json")
+        #expect(read == [plan.json])
+    }
+}
+
+/// Details that a whole plan's text does not show.
+@Suite struct PlannedContentTests {
+    private func file(_ path: String, on node: String, in fixture: String) throws -> PlannedFile {
+        let plan = try PlanningCase.named(fixture).plan()
+        for task in plan.phases.flatMap(\.tasks) where task.node == node {
+            for case .writeFile(let file) in task.steps.map(\.step) where file.path == path { return file }
+        }
+        throw Diagnostic(.error, "no step writes \(path) on \(node)")
+    }
+
+    private func values(_ path: String, on node: String, in fixture: String) throws -> Value {
+        try YAMLReader.values(file(path, on: node, in: fixture).text, file: path).first ?? .null
+    }
+
+    @Test func firstServer() throws {
+        let config = try values(NodeLayout.k3sConfig, on: "s1", in: "fresh-three-servers")
+        #expect(
+            config == [
+                "cluster-init": true, "cluster-dns": "10.43.0.53", "disable": ["traefik"], "kubelet-arg": ["max-pods=150"],
+                "node-name": "s1",
+                "tls-san": ["k3s.home.arpa", "10.0.0.1"], "token-file": "/etc/rancher/k3s/homelab-token",
+            ])
+    }
+
+    @Test func joiningServer() throws {
+        let config = try values(NodeLayout.k3sConfig, on: "s3", in: "fresh-three-servers")
+        #expect(config["server"] == "https://10.0.0.1:6443")
+        #expect(config["cluster-init"] == nil)
+        #expect(config["tls-san"] == ["k3s.home.arpa", "10.0.0.3"])
+    }
+
+    @Test func agent() throws {
+        let config = try values(NodeLayout.k3sConfig, on: "pi", in: "fresh-three-servers")
+        #expect(
+            config == [
+                "kubelet-arg": ["max-pods=150"], "node-ip": "10.0.0.4", "node-name": "pi", "server": "https://10.0.0.1:6443",
+                "token-file": "/etc/rancher/k3s/homelab-token",
+            ])
+        // A label of Kubernetes' own name space is not one a kubelet may give itself.
+        let registration = try values(NodeLayout.k3sRegistration, on: "pi", in: "fresh-three-servers")
+        #expect(registration == ["node-label": ["disk=sd"], "node-taint": ["slow=yes:PreferNoSchedule"]])
+    }
+
+    /// Another leader is no reason to change the address a joined node has.
+    @Test func joinedNodeKeepsItsServer() throws {
+        let config = try values(NodeLayout.k3sConfig, on: "a1", in: "config-change")
+        #expect(config["server"] == "https://10.0.0.2:6443")
+    }
+
+    @Test func agentConfigurations() throws {
+        let first = try AgentConfiguration.decode(file(NodeLayout.agentConfiguration, on: "s1", in: "fresh-three-servers").text, file: "s1")
+        #expect(first.repository.url == "/var/lib/homelab/repository.git")
+        #expect(first.repository.identityFile == nil)
+        let second = try AgentConfiguration.decode(
+            file(NodeLayout.agentConfiguration, on: "s2", in: "fresh-three-servers").text, file: "s2")
+        #expect(second.repository.url == "ssh://ops@10.0.0.1/var/lib/homelab/repository.git")
+        #expect(second.repository.identityFile == "/etc/homelab/deploy_key")
+        let elsewhere = try AgentConfiguration.decode(
+            file(NodeLayout.agentConfiguration, on: "s1", in: "repository-elsewhere").text, file: "s1")
+        #expect(elsewhere.repository.branch == "trunk")
+        let https = try AgentConfiguration.decode(
+            file(NodeLayout.agentConfiguration, on: "s1", in: "repository-over-https").text, file: "s1")
+        #expect(https.repository.tokenFile == "/etc/homelab/repository-token")
+        #expect(https.repository.username == "me")
+    }
+
+    @Test func knownHosts() throws {
+        let text = try file(NodeLayout.knownHosts, on: "s1", in: "fresh-three-servers").text
+        // Pins of whole keys, and the repository's server, whose fingerprint alone is pinned, as it was seen in this run.
+        #expect(text.contains("\n[pi.home.arpa]:2222,[10.0.0.4]:2222 ssh-ed25519 AAAA"))
+        #expect(text.contains("\n10.0.0.1 ssh-ed25519 AAAA"))
+        let elsewhere = try file(NodeLayout.knownHosts, on: "s1", in: "repository-elsewhere").text
+        #expect(elsewhere.contains("\n[git.example]:2222 ssh-ed25519 AAAA"))
+    }
+}

@@ -1,0 +1,147 @@
+import Foundation
+import NodeInventory
+import Testing
+
+@testable import NodePlanning
+
+/// The shells that `sh` may be on a node, as far as this machine has them.
+private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/busybox", "sh"]].filter {
+    FileManager.default.isExecutableFile(atPath: $0[0])
+}
+
+/// Runs the very scripts of the steps in a folder of their own.
+@Suite struct ScriptTests {
+    private struct Result { var status: Int32, output: String, errors: String }
+
+    private func run(_ shell: [String], _ arguments: [String], input: String = "") throws -> Result {
+        let process = Process()
+        process.executableURL = URL(filePath: shell[0])
+        process.arguments = Array(shell.dropFirst()) + arguments
+        let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
+        process.standardInput = stdin
+        process.standardOutput = stdout
+        process.standardError = stderr
+        try process.run()
+        try stdin.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+        try stdin.fileHandleForWriting.close()
+        let output = String(decoding: stdout.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let errors = String(decoding: stderr.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return Result(status: process.terminationStatus, output: output, errors: errors)
+    }
+
+    private func withFolder(_ body: (String) throws -> Void) throws {
+        let folder = NSTemporaryDirectory() + "homelab-scripts-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try body(folder)
+    }
+
+    private func contents(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+
+    @Test(arguments: shells) func factsAreReadable(_ shell: [String]) throws {
+        let result = try run(shell, ["-s"], input: FactsScript.text())
+        #expect(result.errors == "")
+        let facts = try NodeFacts.parse(result.output)
+        #expect(!facts.system.machine.isEmpty)
+        #expect(facts.clock.now > 1_600_000_000)
+        #expect(facts.resources.memory > 0)
+        #expect(facts.files.count == FactsScript.files.count)
+    }
+
+    @Test(.enabled(if: getuid() == 0, "files are given to root"), arguments: shells) func filesAreWrittenWholeOrNotAtAll(_ shell: [String])
+        throws
+    {
+        try withFolder { (folder: String) throws in
+            let path = folder + "/etc/x/config.yaml"
+            let script = ["-c", NodeScripts.writeFile, "homelab", path, "0600"]
+            #expect(try run(shell, script + ["3"], input: "one").status == 0)
+            #expect(try contents(path) == "one")
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+            let cut = try run(shell, script + ["10"], input: "two")
+            #expect(cut.status != 0)
+            #expect(cut.errors.contains("3 of 10 bytes"))
+            #expect(try contents(path) == "one")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/etc/x") == ["config.yaml"])
+        }
+    }
+
+    @Test(.enabled(if: getuid() == 0, "files are given to root"), arguments: shells) func binariesAreChecked(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let (upload, target) = (folder + "/upload", folder + "/bin/k3s")
+            let sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+            let script = ["-c", NodeScripts.installBinary, "homelab", upload, target]
+            try "bar".write(toFile: upload, atomically: true, encoding: .utf8)
+            #expect(try run(shell, script + [sha256]).status != 0)
+            #expect(!FileManager.default.fileExists(atPath: target))
+            for _ in 0..<2 {
+                try "foo".write(toFile: upload, atomically: true, encoding: .utf8)
+                #expect(try run(shell, script + [sha256]).status == 0)
+                #expect(try contents(target) == "foo")
+                #expect(!FileManager.default.fileExists(atPath: upload))
+            }
+            #expect(try contents(target + ".prev") == "foo")
+        }
+    }
+
+    @Test(.enabled(if: getuid() == 0, "files are given to a user"), arguments: shells) func foreignKeysStay(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let script = ["-c", NodeScripts.authorizeKeys, "homelab", "root", folder]
+            #expect(try run(shell, script, input: "restrict ssh-ed25519 OLD homelab-agent@home/s1\n").status == 0)
+            let path = folder + "/.ssh/authorized_keys"
+            try (contents(path) + "ssh-ed25519 MINE me@laptop").write(toFile: path, atomically: true, encoding: .utf8)
+            let new = "restrict ssh-ed25519 NEW homelab-agent@home/s1\n"
+            for _ in 0..<2 { #expect(try run(shell, script, input: new).status == 0) }
+            #expect(try contents(path) == "ssh-ed25519 MINE me@laptop\n" + new)
+        }
+    }
+
+    @Test(arguments: shells) func commandLineStaysOneLine(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let path = folder + "/cmdline.txt"
+            try "console=tty1 cgroup_memory=1 rootwait\n".write(toFile: path, atomically: true, encoding: .utf8)
+            let script = ["-c", NodeScripts.extendLine, "homelab", path] + HostPreparation.commandLineWords
+            for _ in 0..<2 { #expect(try run(shell, script).status == 0) }
+            #expect(try contents(path) == "console=tty1 cgroup_memory=1 rootwait cgroup_enable=memory\n")
+        }
+    }
+
+    @Test(.enabled(if: getuid() == 0, "the repository is given to a user"), arguments: shells) func repositoryIsWhatGitMakes(
+        _ shell: [String]
+    ) throws {
+        try withFolder { (folder: String) throws in
+            let path = folder + "/r.git"
+            let script = ["-c", NodeScripts.createRepository, "homelab", path, "root", "trunk"]
+            for _ in 0..<2 { #expect(try run(shell, script).status == 0) }
+            #expect(try contents(path + "/HEAD") == "ref: refs/heads/trunk\n")
+            #expect(try contents(path + "/config") == "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n")
+            #expect(FileManager.default.fileExists(atPath: path + "/refs/heads"))
+            #expect(FileManager.default.fileExists(atPath: path + "/objects"))
+        }
+    }
+
+    @Test(
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/ssh-keygen"), "ssh-keygen is not installed"), arguments: shells)
+    func keysAreMadeOnce(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let path = folder + "/etc/id_ed25519"
+            let script = ["-c", NodeScripts.generateKey, "homelab", path, "homelab-agent@home/s1"]
+            #expect(try run(shell, script).status == 0)
+            let key = try contents(path + ".pub")
+            #expect(key.hasPrefix("ssh-ed25519 ") && key.hasSuffix(" homelab-agent@home/s1\n"))
+            #expect(try run(shell, script).status == 0)
+            #expect(try contents(path + ".pub") == key)
+        }
+    }
+
+    @Test(arguments: shells) func linksReplaceNothing(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            try "mine".write(toFile: folder + "/ctr", atomically: true, encoding: .utf8)
+            let script = ["-c", NodeScripts.link, "homelab", "k3s", folder + "/kubectl", folder + "/ctr"]
+            for _ in 0..<2 { #expect(try run(shell, script).status == 0) }
+            #expect(try contents(folder + "/ctr") == "mine")
+            #expect(try FileManager.default.destinationOfSymbolicLink(atPath: folder + "/kubectl") == "k3s")
+        }
+    }
+}
