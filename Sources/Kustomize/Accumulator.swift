@@ -60,7 +60,9 @@ final class Accumulator {
             let matches = set.all.filter { $0.anyIDs.contains { isMatch(entry, $0) } }
             if matches.count > 1 {
                 findings.append(
-                    Diagnostic(.error, "variable \"\(entry.name)\": \(matches.count) resources are \(entry.type.kind) \"\(entry.objectName)\"", at: location))
+                    Diagnostic(
+                        .error, "variable \"\(entry.name)\": \(matches.count) resources are \(entry.type.kind) \"\(entry.objectName)\"",
+                        at: location))
             }
             if matches.count == 1 { matches[0].variables.append(entry.name) }
             add(entry, at: location, &findings)
@@ -70,7 +72,8 @@ final class Accumulator {
 
     /// Without a namespace in the reference, any will do.
     private func isMatch(_ entry: VariableEntry, _ id: ResourceID) -> Bool {
-        guard id.name == entry.objectName, id.type.kind == entry.type.kind, id.type.group == entry.type.group, id.type.version == entry.type.version
+        guard id.name == entry.objectName, id.type.kind == entry.type.kind, id.type.group == entry.type.group,
+            id.type.version == entry.type.version
         else { return false }
         return entry.objectNamespace.isEmpty || id.isClusterScoped || id.effectiveNamespace == entry.objectNamespace
     }
@@ -92,7 +95,8 @@ final class Accumulator {
         guard resource.behavior != .create else {
             findings.append(
                 Diagnostic(
-                    .error, "\(resource.id.description) is there already", at: location, cause: old.origin.map { "at \($0.file):\($0.line)" },
+                    .error, "\(resource.id.description) is there already", at: location,
+                    cause: old.origin.map { "at \($0.file):\($0.line)" },
                     remedy: "give the generator `behavior: merge` or `behavior: replace`, or another name"))
             return
         }

@@ -3,7 +3,8 @@ enum BuiltInFields {
     static let namespace = [
         FieldSpec("metadata/name", kind: "Namespace", creates: true),
         FieldSpec("spec/service/namespace", group: "apiregistration.k8s.io", kind: "APIService", creates: true),
-        FieldSpec("spec/conversion/webhook/clientConfig/service/namespace", group: "apiextensions.k8s.io", kind: "CustomResourceDefinition"),
+        FieldSpec(
+            "spec/conversion/webhook/clientConfig/service/namespace", group: "apiextensions.k8s.io", kind: "CustomResourceDefinition"),
     ]
 
     static let replicas = ["Deployment", "ReplicationController", "ReplicaSet", "StatefulSet"].map {
@@ -32,7 +33,8 @@ enum BuiltInFields {
         + templates(
             "annotations", workloads: [("", "Deployment"), ("", "ReplicaSet"), ("", "DaemonSet"), ("", "StatefulSet"), ("", "Job")])
 
-    private static let claimTemplates = FieldSpec("spec/volumeClaimTemplates[]/metadata/labels", group: "apps", kind: "StatefulSet", creates: true)
+    private static let claimTemplates = FieldSpec(
+        "spec/volumeClaimTemplates[]/metadata/labels", group: "apps", kind: "StatefulSet", creates: true)
 
     static let templateLabels =
         templates(
@@ -56,7 +58,8 @@ enum BuiltInFields {
             FieldSpec("spec/ingress/from/podSelector/matchLabels", group: "networking.k8s.io", kind: "NetworkPolicy"),
             FieldSpec("spec/egress/to/podSelector/matchLabels", group: "networking.k8s.io", kind: "NetworkPolicy"),
         ] + [controller("labels")]
-        + templates("labels", workloads: [("", "Deployment"), ("", "ReplicaSet"), ("", "DaemonSet"), ("apps", "StatefulSet"), ("batch", "Job")])
+        + templates(
+            "labels", workloads: [("", "Deployment"), ("", "ReplicaSet"), ("", "DaemonSet"), ("apps", "StatefulSet"), ("batch", "Job")])
         + [claimTemplates] + affinity(of: "Deployment") + affinity(of: "StatefulSet")
 
     private static func affinity(of kind: String) -> [FieldSpec] {
@@ -89,20 +92,25 @@ enum BuiltInFields {
     }
 
     private static let rbac = "rbac.authorization.k8s.io"
-    private static let resourceNames = [FieldSpec("rules/resourceNames", kind: "Role"), FieldSpec("rules/resourceNames", kind: "ClusterRole")]
+    private static let resourceNames = [
+        FieldSpec("rules/resourceNames", kind: "Role"), FieldSpec("rules/resourceNames", kind: "ClusterRole"),
+    ]
 
     static let nameReferences: [NameReference] =
         ["Deployment", "ReplicationController", "ReplicaSet", "StatefulSet"].map {
-            NameReference(target: TypeSelector(kind: $0), referrers: [FieldSpec("spec/scaleTargetRef/name", kind: "HorizontalPodAutoscaler")])
+            NameReference(
+                target: TypeSelector(kind: $0), referrers: [FieldSpec("spec/scaleTargetRef/name", kind: "HorizontalPodAutoscaler")])
         } + [
             NameReference(target: TypeSelector(version: "v1", kind: "ConfigMap"), referrers: configMapReferrers),
             NameReference(target: TypeSelector(version: "v1", kind: "Secret"), referrers: secretReferrers),
             NameReference(target: TypeSelector(version: "v1", kind: "Service"), referrers: serviceReferrers),
-            NameReference(target: TypeSelector(group: rbac, kind: "Role"), referrers: [FieldSpec("roleRef/name", group: rbac, kind: "RoleBinding")]),
+            NameReference(
+                target: TypeSelector(group: rbac, kind: "Role"), referrers: [FieldSpec("roleRef/name", group: rbac, kind: "RoleBinding")]),
             NameReference(
                 target: TypeSelector(group: rbac, kind: "ClusterRole"),
                 referrers: [
-                    FieldSpec("roleRef/name", group: rbac, kind: "RoleBinding"), FieldSpec("roleRef/name", group: rbac, kind: "ClusterRoleBinding"),
+                    FieldSpec("roleRef/name", group: rbac, kind: "RoleBinding"),
+                    FieldSpec("roleRef/name", group: rbac, kind: "ClusterRoleBinding"),
                 ]),
             NameReference(
                 target: TypeSelector(version: "v1", kind: "ServiceAccount"),
@@ -110,7 +118,8 @@ enum BuiltInFields {
                     FieldSpec("subjects", group: rbac, kind: "RoleBinding"), FieldSpec("subjects", group: rbac, kind: "ClusterRoleBinding"),
                 ] + inWorkloads("serviceAccountName")),
             NameReference(
-                target: TypeSelector(version: "v1", kind: "PersistentVolumeClaim"), referrers: inWorkloads("volumes/persistentVolumeClaim/claimName")),
+                target: TypeSelector(version: "v1", kind: "PersistentVolumeClaim"),
+                referrers: inWorkloads("volumes/persistentVolumeClaim/claimName")),
             NameReference(
                 target: TypeSelector(version: "v1", kind: "PersistentVolume"),
                 referrers: [
@@ -119,11 +128,13 @@ enum BuiltInFields {
             NameReference(
                 target: TypeSelector(group: "storage.k8s.io", version: "v1", kind: "StorageClass"),
                 referrers: [
-                    FieldSpec("spec/storageClassName", kind: "PersistentVolume"), FieldSpec("spec/storageClassName", kind: "PersistentVolumeClaim"),
+                    FieldSpec("spec/storageClassName", kind: "PersistentVolume"),
+                    FieldSpec("spec/storageClassName", kind: "PersistentVolumeClaim"),
                     FieldSpec("spec/volumeClaimTemplates/spec/storageClassName", kind: "StatefulSet"),
                 ]),
             NameReference(
-                target: TypeSelector(group: "scheduling.k8s.io", version: "v1", kind: "PriorityClass"), referrers: inWorkloads("priorityClassName")),
+                target: TypeSelector(group: "scheduling.k8s.io", version: "v1", kind: "PriorityClass"),
+                referrers: inWorkloads("priorityClassName")),
             NameReference(
                 target: TypeSelector(group: "networking.k8s.io", version: "v1", kind: "IngressClass"),
                 referrers: [FieldSpec("spec/ingressClassName", kind: "Ingress")]),
@@ -156,7 +167,8 @@ enum BuiltInFields {
         + [
             FieldSpec("imagePullSecrets/name", kind: "ServiceAccount"), FieldSpec("spec/azureFile/secretName", kind: "PersistentVolume"),
             FieldSpec(
-                "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", group: "serving.knative.dev", version: "v1", kind: "Service"),
+                "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", group: "serving.knative.dev", version: "v1",
+                kind: "Service"),
         ] + resourceNames
 
     private static let serviceReferrers =
@@ -184,8 +196,10 @@ enum BuiltInFields {
         }
         + ["DaemonSet", "Deployment", "Job", "ReplicaSet"].map { FieldSpec("spec/template/spec/volumes/nfs/server", kind: $0) }
         + [
-            FieldSpec("spec/jobTemplate/spec/template/volumes/nfs/server", kind: "CronJob"), FieldSpec("spec/volumes/nfs/server", kind: "Pod"),
-            FieldSpec("spec/volumeClaimTemplates/spec/nfs/server", kind: "StatefulSet"), FieldSpec("spec/nfs/server", kind: "PersistentVolume"),
+            FieldSpec("spec/jobTemplate/spec/template/volumes/nfs/server", kind: "CronJob"),
+            FieldSpec("spec/volumes/nfs/server", kind: "Pod"),
+            FieldSpec("spec/volumeClaimTemplates/spec/nfs/server", kind: "StatefulSet"),
+            FieldSpec("spec/nfs/server", kind: "PersistentVolume"),
             FieldSpec("spec/template/metadata/annotations", kind: "Deployment"), FieldSpec("spec/rules/host", kind: "Ingress"),
             FieldSpec("spec/tls/hosts", kind: "Ingress"), FieldSpec("spec/tls/secretName", kind: "Ingress"),
             FieldSpec("spec/ports/port", kind: "Service"), FieldSpec("spec/ports/targetPort", kind: "Service"),

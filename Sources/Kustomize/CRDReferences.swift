@@ -12,7 +12,9 @@ struct CRDReferences {
         config.isBuiltIn = false
         for definition in definitions {
             let properties = definition.value["Schema"]?["properties"] ?? definition.value["schema"]?["properties"]
-            guard let properties = properties?.object, ["kind", "apiVersion", "metadata"].allSatisfy({ properties[$0] != nil }) else { continue }
+            guard let properties = properties?.object, ["kind", "apiVersion", "metadata"].allSatisfy({ properties[$0] != nil }) else {
+                continue
+            }
             let kind = definition.key.split(separator: ".").last.map(String.init) ?? definition.key
             add(definition.key, kind: kind, path: [])
         }

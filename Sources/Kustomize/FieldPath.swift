@@ -26,7 +26,8 @@ struct FieldPath {
     init(variable text: String) {
         self.text = text
         parts = Self.split(text).flatMap { part -> [Part] in
-            guard part.hasSuffix("]"), let open = part.lastIndex(of: "["), let index = Int(part[part.index(after: open)...].dropLast()) else {
+            guard part.hasSuffix("]"), let open = part.lastIndex(of: "["), let index = Int(part[part.index(after: open)...].dropLast())
+            else {
                 return [Self.part(part)]
             }
             let name = String(part[..<open])
@@ -52,7 +53,11 @@ struct FieldPath {
         var raw = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)[...]
         if raw.count > 1, raw.first == "" { raw = raw.dropFirst() }
         for piece in raw {
-            if let last = pieces.last, last.hasSuffix("\\") { pieces[pieces.count - 1] = last.dropLast() + "." + piece } else { pieces.append(piece) }
+            if let last = pieces.last, last.hasSuffix("\\") {
+                pieces[pieces.count - 1] = last.dropLast() + "." + piece
+            } else {
+                pieces.append(piece)
+            }
         }
         var parts: [String] = []
         var bracketed: String?
@@ -85,7 +90,9 @@ struct FieldPath {
         for part in parts {
             switch part {
             case .field(let name):
-                guard here.object != nil || here.isNull else { throw MergeFailure(problem: "\(text): \(here.kindName) has no field \"\(name)\"") }
+                guard here.object != nil || here.isNull else {
+                    throw MergeFailure(problem: "\(text): \(here.kindName) has no field \"\(name)\"")
+                }
                 guard let inner = here[name] else { return nil }
                 here = inner
             case .index(let index):

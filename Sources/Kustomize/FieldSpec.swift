@@ -117,3 +117,18 @@ extension [FieldSpec] {
 
     func matching(_ type: GroupVersionKind) -> [FieldSpec] { filter { $0.type.selects(type) } }
 }
+
+/// The specs for each type, looked up once.
+struct FieldSpecTable {
+    let specs: [FieldSpec]
+    private var byType: [GroupVersionKind: [FieldSpec]] = [:]
+
+    init(_ specs: [FieldSpec]) { self.specs = specs }
+
+    mutating func matching(_ type: GroupVersionKind) -> [FieldSpec] {
+        if let known = byType[type] { return known }
+        let found = specs.matching(type)
+        byType[type] = found
+        return found
+    }
+}

@@ -55,7 +55,9 @@ package struct FluxOverlay: Hashable, Sendable {
     package init() {}
 
     var commonLabels: [(key: String, value: String)] { commonMetadataLabels.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
-    var commonAnnotations: [(key: String, value: String)] { commonMetadataAnnotations.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+    var commonAnnotations: [(key: String, value: String)] {
+        commonMetadataAnnotations.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
 
     func apply(to kustomization: inout Kustomization) {
         if !targetNamespace.isEmpty { kustomization.namespace = targetNamespace }

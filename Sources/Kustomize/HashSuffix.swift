@@ -8,12 +8,15 @@ enum HashSuffix {
         let content: Value
         switch object["kind"]?.string {
         case "ConfigMap":
-            var parts = Object([member(object, "data"), Object.Member(key: "kind", value: "ConfigMap"), Object.Member(key: "name", value: "")])
+            var parts = Object([
+                member(object, "data"), Object.Member(key: "kind", value: "ConfigMap"), Object.Member(key: "name", value: ""),
+            ])
             if let binary = object["binaryData"] { parts.append("binaryData", binary) }
             content = .object(parts)
         case "Secret":
             var parts = Object([
-                member(object, "data"), Object.Member(key: "kind", value: "Secret"), Object.Member(key: "name", value: ""), member(object, "type"),
+                member(object, "data"), Object.Member(key: "kind", value: "Secret"), Object.Member(key: "name", value: ""),
+                member(object, "type"),
             ])
             if let text = object["stringData"] { parts.append("stringData", text) }
             content = .object(parts)

@@ -15,75 +15,89 @@ struct ImageTransformer: Transformer {
             report.add("the name \"\(image.name)\" is no regular expression: \(error.reason)")
             return
         }
+        var table = FieldSpecTable(specs)
         for resource in set.all where resource.kind != "CustomResourceDefinition" {
             do throws(MergeFailure) {
-                guard try needsChange(.object(resource.object), matcher, specs.matching(resource.type)) else { continue }
-                try resource.change { (value) throws(MergeFailure) in
-                    Self.changeContainers(&value, matcher)
-                    for spec in specs.matching(resource.type) {
-                        try spec.visit(&value, missing: nil) { (field) throws(MergeFailure) in
-                            guard field.array == nil, field.object == nil else {
-                                throw MergeFailure(problem: "an image is expected, not \(field.kindName)")
-                            }
-                            matcher.change(&field)
-                        }
-                    }
-                }
-                report.touch(resource)
+                if try transform(resource, matcher, table.matching(resource.type)) { report.touch(resource) }
             } catch {
                 report.add(error.problem, resource)
             }
         }
     }
 
-    /// Looks first, so that resources without the image are not rebuilt.
-    private func needsChange(_ value: Value, _ matcher: Matcher, _ specs: [FieldSpec]) throws(MergeFailure) -> Bool {
-        if try Self.containers(value, hold: matcher) { return true }
-        return specs.contains { $0.isPresent(in: value) }
-    }
-
-    private static func containers(_ value: Value, hold matcher: Matcher) throws(MergeFailure) -> Bool {
-        switch value {
-        case .array(let items):
-            for item in items where try containers(item, hold: matcher) { return true }
-        case .object(let object):
-            for member in object {
-                if member.key == "containers" || member.key == "initContainers", let items = member.value.array {
-                    for item in items {
-                        guard item.object != nil || item.isNull else {
-                            throw MergeFailure(problem: "a container in \(member.key) must be a mapping, not \(item.kindName)")
-                        }
-                        if let text = item["image"]?.scalarText, matcher.matches(text) { return true }
+    /// Looks first where the image is, so that only those places are rebuilt.
+    private func transform(_ resource: Resource, _ matcher: Matcher, _ specs: [FieldSpec]) throws(MergeFailure) -> Bool {
+        var search = Search(matcher: matcher)
+        try search.walk(.object(resource.object))
+        let root = Value.object(resource.object)
+        let specs = specs.filter { $0.isPresent(in: root) }
+        guard !search.found.isEmpty || !specs.isEmpty else { return false }
+        return try resource.change { (value) throws(MergeFailure) in
+            for path in search.found { Self.change(&value, path[...], matcher) }
+            for spec in specs {
+                try spec.visit(&value, missing: nil) { (field) throws(MergeFailure) in
+                    guard field.array == nil, field.object == nil else {
+                        throw MergeFailure(problem: "an image is expected, not \(field.kindName)")
                     }
-                }
-                if try containers(member.value, hold: matcher) { return true }
-            }
-        default: break
-        }
-        return false
-    }
-
-    private static func changeContainers(_ value: inout Value, _ matcher: Matcher) {
-        switch value {
-        case .array:
-            value.changeArray { items in for index in items.indices { changeContainers(&items[index], matcher) } }
-        case .object:
-            value.changeObject { object in
-                object.changeValues { key, inner in
-                    changeContainers(&inner, matcher)
-                    guard key == "containers" || key == "initContainers" else { return }
-                    inner.changeArray { items in
-                        for index in items.indices {
-                            items[index].changeObject { container in
-                                guard let image = container.index(of: "image") else { return }
-                                container.change(at: image) { matcher.change(&$0) }
-                            }
-                        }
-                    }
+                    matcher.change(&field)
                 }
             }
-        default: break
+            return true
         }
+    }
+
+    /// Finds the image in all lists called containers or initContainers.
+    private struct Search {
+        let matcher: Matcher
+        /// The positions to go through from the root to each image.
+        var found: [[Int]] = []
+        private var path: [Int] = []
+
+        init(matcher: Matcher) { self.matcher = matcher }
+
+        mutating func walk(_ value: Value) throws(MergeFailure) {
+            switch value {
+            case .array(let items):
+                for (index, item) in items.enumerated() { try step(index, item) }
+            case .object(let object):
+                for (index, member) in object.members.enumerated() {
+                    if member.key == "containers" || member.key == "initContainers", let items = member.value.array {
+                        try look(at: items, index, member.key)
+                    }
+                    try step(index, member.value)
+                }
+            default: break
+            }
+        }
+
+        private mutating func step(_ index: Int, _ value: Value) throws(MergeFailure) {
+            switch value {
+            case .array, .object:
+                path.append(index)
+                try walk(value)
+                path.removeLast()
+            default: break
+            }
+        }
+
+        private mutating func look(at containers: [Value], _ member: Int, _ key: String) throws(MergeFailure) {
+            for (index, container) in containers.enumerated() {
+                guard let object = container.object else {
+                    if container.isNull { continue }
+                    throw MergeFailure(problem: "a container in \(key) must be a mapping, not \(container.kindName)")
+                }
+                guard let image = object.index(of: "image"), let text = object[image].value.scalarText, matcher.matches(text) else {
+                    continue
+                }
+                found.append(path + [member, index, image])
+            }
+        }
+    }
+
+    private static func change(_ value: inout Value, _ path: ArraySlice<Int>, _ matcher: Matcher) {
+        guard let index = path.first else { return matcher.change(&value) }
+        value.changeObject { object in object.change(at: index) { change(&$0, path.dropFirst(), matcher) } }
+        value.changeArray { items in change(&items[index], path.dropFirst(), matcher) }
     }
 }
 
@@ -95,15 +109,22 @@ extension ImageTransformer {
 
         init(_ image: ImageEntry) throws(RegularExpression.Failure) {
             self.image = image
-            let isPlain = image.name.utf8.allSatisfy(RegularExpression.isPlain)
-            expression = isPlain
+            // Dots are all that most names have of an expression.
+            let isPlain = image.name.utf8.allSatisfy { RegularExpression.isPlain($0) || $0 == UInt8(ascii: ".") }
+            expression =
+                isPlain
                 ? nil : try RegularExpression("^\(image.name)(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?$")
         }
 
         func matches(_ text: String) -> Bool {
             if let expression { return expression.matches(text) }
-            guard text.utf8.starts(with: image.name.utf8) else { return false }
-            var rest = text.utf8.dropFirst(image.name.utf8.count)
+            var rest = text.utf8[...]
+            for byte in image.name.utf8 {
+                guard let first = rest.first, first == byte || byte == UInt8(ascii: ".") && first != UInt8(ascii: "\n") else {
+                    return false
+                }
+                rest = rest.dropFirst()
+            }
             if rest.first == UInt8(ascii: ":") { rest = rest.dropFirst().drop(while: Self.isTagCharacter) }
             if rest.starts(with: "@sha256:".utf8) { rest = rest.dropFirst(8).drop(while: Self.isTagCharacter) }
             return rest.isEmpty
@@ -138,12 +159,13 @@ extension ImageTransformer {
 
         /// `registry:5000/name:tag@digest`; a colon before the first slash belongs to the registry.
         private static func split(_ text: String) -> (name: String, tag: String, digest: String) {
-            let slash = text.firstIndex(of: "/") ?? text.startIndex
-            let at = text[slash...].firstIndex(of: "@")
-            let colon = text[slash...].firstIndex(of: ":").flatMap { colon in at.map { colon < $0 } ?? true ? colon : nil }
+            let bytes = text.utf8
+            let path = bytes[(bytes.firstIndex(of: UInt8(ascii: "/")) ?? bytes.startIndex)...]
+            let at = path.firstIndex(of: UInt8(ascii: "@"))
+            let colon = path.firstIndex(of: UInt8(ascii: ":")).flatMap { colon in at.map { colon < $0 } ?? true ? colon : nil }
             let name = String(text[..<(colon ?? at ?? text.endIndex)])
-            let tag = colon.map { String(text[text.index(after: $0)..<(at ?? text.endIndex)]) } ?? ""
-            let digest = at.map { String(text[text.index(after: $0)...]) } ?? ""
+            let tag = colon.map { String(text[bytes.index(after: $0)..<(at ?? text.endIndex)]) } ?? ""
+            let digest = at.map { String(text[bytes.index(after: $0)...]) } ?? ""
             return (name, tag, digest)
         }
     }

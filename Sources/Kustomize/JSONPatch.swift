@@ -154,7 +154,8 @@ struct JSONPatch {
         }
         try atParent(of: path, in: &value) { (parent, part) throws(MergeFailure) in
             if parent.changeObject({ $0[part] = new }) != nil { return }
-            let replaced: Void? = try parent.changeArray { (items) throws(MergeFailure) in items[try index(part, count: items.count)] = new }
+            let replaced: Void? = try parent.changeArray { (items) throws(MergeFailure) in items[try index(part, count: items.count)] = new
+            }
             guard replaced != nil else { throw MergeFailure(problem: "\(parent.kindName) holds nothing") }
         }
     }

@@ -15,8 +15,12 @@ final class KindTable {
         "apps/v1": ["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"],
         "authentication.k8s.io/v1": ["TokenRequest", "TokenReview"],
         "authentication.k8s.io/v1beta1": ["TokenReview"],
-        "authorization.k8s.io/v1": ["LocalSubjectAccessReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview"],
-        "authorization.k8s.io/v1beta1": ["LocalSubjectAccessReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview"],
+        "authorization.k8s.io/v1": [
+            "LocalSubjectAccessReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview",
+        ],
+        "authorization.k8s.io/v1beta1": [
+            "LocalSubjectAccessReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview",
+        ],
         "autoscaling/v1": ["HorizontalPodAutoscaler", "Scale"],
         "autoscaling/v2beta1": ["HorizontalPodAutoscaler"],
         "autoscaling/v2beta2": ["HorizontalPodAutoscaler"],
@@ -44,7 +48,11 @@ final class KindTable {
         "scheduling.k8s.io/v1beta1": ["PriorityClass"],
         "storage.k8s.io/v1": ["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"],
         "storage.k8s.io/v1beta1": ["CSIDriver", "CSINode", "CSIStorageCapacity", "StorageClass", "VolumeAttachment"],
-        "v1": ["Binding", "ComponentStatus", "ConfigMap", "Endpoints", "Event", "LimitRange", "Namespace", "Node", "PersistentVolume", "PersistentVolumeClaim", "Pod", "PodTemplate", "ReplicationController", "ResourceQuota", "Secret", "Service", "ServiceAccount", "Status"],
+        "v1": [
+            "Binding", "ComponentStatus", "ConfigMap", "Endpoints", "Event", "LimitRange", "Namespace", "Node", "PersistentVolume",
+            "PersistentVolumeClaim", "Pod", "PodTemplate", "ReplicationController", "ResourceQuota", "Secret", "Service", "ServiceAccount",
+            "Status",
+        ],
     ]
 
     /// The cluster-scoped ones among them; the others of known scope belong to a namespace.

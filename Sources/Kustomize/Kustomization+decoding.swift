@@ -36,7 +36,8 @@ extension Kustomization {
         let version = kind == .component ? "kustomize.config.k8s.io/v1alpha1" : "kustomize.config.k8s.io/v1beta1"
         let given = fields.string("apiVersion")
         if !given.isEmpty, given != version {
-            fields.findings.error("apiVersion of a \(kind.rawValue) must be \(version), not \"\(given)\"", at: fields.mark(of: "apiVersion"))
+            fields.findings.error(
+                "apiVersion of a \(kind.rawValue) must be \(version), not \"\(given)\"", at: fields.mark(of: "apiVersion"))
         }
         _ = fields.fields("metadata", ["name", "namespace", "labels", "annotations"])
     }

@@ -5,7 +5,9 @@ extension Layer {
     /// ConfigMaps, Secrets, then what `generators` lists.
     func generate(into accumulator: Accumulator) throws(Diagnostics) {
         var findings = Diagnostics()
-        for (kind, entries) in [(DataGenerator.Kind.configMap, kustomization.configMapGenerators), (.secret, kustomization.secretGenerators)] {
+        for (kind, entries) in [
+            (DataGenerator.Kind.configMap, kustomization.configMapGenerators), (.secret, kustomization.secretGenerators),
+        ] {
             let source = generatorOrigin(kind.rawValue + "Generator")
             for entry in entries {
                 let entry = entry.adding(kustomization.generatorOptions)

@@ -81,13 +81,16 @@ extension Layer {
         var steps: [Step] = []
         func mark(_ field: String) -> Mark { kustomization.marks[field] ?? .start }
         if !kustomization.namespace.isEmpty {
-            steps.append(step(NamespaceTransformer(namespace: kustomization.namespace, specs: config.namespace), "namespace", mark("namespace")))
+            steps.append(
+                step(NamespaceTransformer(namespace: kustomization.namespace, specs: config.namespace), "namespace", mark("namespace")))
         }
         if !kustomization.namePrefix.isEmpty {
-            steps.append(step(NameAffixTransformer(prefix: kustomization.namePrefix, specs: config.namePrefix), "namePrefix", mark("namePrefix")))
+            steps.append(
+                step(NameAffixTransformer(prefix: kustomization.namePrefix, specs: config.namePrefix), "namePrefix", mark("namePrefix")))
         }
         if !kustomization.nameSuffix.isEmpty {
-            steps.append(step(NameAffixTransformer(suffix: kustomization.nameSuffix, specs: config.nameSuffix), "nameSuffix", mark("nameSuffix")))
+            steps.append(
+                step(NameAffixTransformer(suffix: kustomization.nameSuffix, specs: config.nameSuffix), "nameSuffix", mark("nameSuffix")))
         }
         return steps
     }
@@ -99,7 +102,8 @@ extension Layer {
             let report = Report(step: "labels[\(index)]", location: location(entry.mark))
             do throws(MergeFailure) {
                 let specs = try specs(for: entry, config)
-                steps.append(step(PairsTransformer(kind: "LabelTransformer", pairs: entry.pairs, specs: specs), "labels[\(index)]", entry.mark))
+                steps.append(
+                    step(PairsTransformer(kind: "LabelTransformer", pairs: entry.pairs, specs: specs), "labels[\(index)]", entry.mark))
             } catch {
                 report.add(error.problem)
                 steps.append(Step(transformer: PairsTransformer(kind: "", pairs: [], specs: []), report: report))
@@ -324,12 +328,15 @@ extension Layer {
             return fields.fields("imageTag", ImageEntry.names).map { [ImageTransformer(image: ImageEntry($0), specs: specs(fields))] } ?? []
         case "ReplicaCountTransformer":
             let fields = fields("replica")
-            return fields.fields("replica", ["name", "count"]).map { [ReplicaTransformer(entry: ReplicaEntry($0), specs: specs(fields))] } ?? []
+            return fields.fields("replica", ["name", "count"]).map { [ReplicaTransformer(entry: ReplicaEntry($0), specs: specs(fields))] }
+                ?? []
         case "PatchTransformer": return patch(PatchEntry(config.fields(PatchEntry.names)), findings).map { [$0] } ?? []
         case "PatchJson6902Transformer":
             let fields = fields("target", "path", "jsonOp")
             let target = fields.fields("target", Selector.names).map { Selector($0) }
-            return json6902(path: fields.string("path"), operations: fields.string("jsonOp"), target: target, fields.mark, findings).map { [$0] } ?? []
+            return json6902(path: fields.string("path"), operations: fields.string("jsonOp"), target: target, fields.mark, findings).map {
+                [$0]
+            } ?? []
         case "PatchStrategicMergeTransformer": return [strategicMerge(fields("paths", "patches"), config)]
         case "ReplacementTransformer":
             let entries = config.fields(["replacements"]).fieldsList("replacements", ReplacementEntry.names) { ReplacementEntry($0) }
@@ -344,7 +351,8 @@ extension Layer {
         let mode = fields.string("setRoleBindingSubjects")
         let subjects = mode.isEmpty ? .defaultOnly : NamespaceTransformer.Subjects(rawValue: mode)
         if subjects == nil {
-            fields.findings.error("setRoleBindingSubjects must be defaultOnly, allServiceAccounts or none, not \"\(mode)\"", at: fields.mark)
+            fields.findings.error(
+                "setRoleBindingSubjects must be defaultOnly, allServiceAccounts or none, not \"\(mode)\"", at: fields.mark)
         }
         return NamespaceTransformer(
             namespace: fields.fields("metadata", ["namespace"])?.string("namespace") ?? "",
@@ -356,7 +364,8 @@ extension Layer {
         let inline = fields.string("patches")
         if !inline.isEmpty {
             do throws(Diagnostics) {
-                patches += try ResourceReader(run: run, display: config.location.file, offset: config.location.line).resources(Array(inline.utf8))
+                patches += try ResourceReader(run: run, display: config.location.file, offset: config.location.line).resources(
+                    Array(inline.utf8))
             } catch {
                 config.findings.diagnostics.append(contentsOf: error)
             }

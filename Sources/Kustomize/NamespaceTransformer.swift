@@ -14,10 +14,11 @@ struct NamespaceTransformer: Transformer {
 
     func transform(_ set: ResourceSet, _ report: Report) {
         guard !namespace.isEmpty else { return }
+        var table = FieldSpecTable(specs)
         for resource in set.all {
             resource.rememberName()
             do throws(MergeFailure) {
-                if try transform(resource) { report.touch(resource) }
+                if try transform(resource, table.matching(resource.type)) { report.touch(resource) }
             } catch {
                 report.add(error.problem, resource)
             }
@@ -37,7 +38,7 @@ struct NamespaceTransformer: Transformer {
         }
     }
 
-    private func transform(_ resource: Resource) throws(MergeFailure) -> Bool {
+    private func transform(_ resource: Resource, _ specs: [FieldSpec]) throws(MergeFailure) -> Bool {
         var changed = false
         if !resource.id.isClusterScoped {
             if !(unsetOnly && !resource.namespace.isEmpty) { resource.setNamespace(namespace) }
@@ -46,7 +47,7 @@ struct NamespaceTransformer: Transformer {
         let isBinding = resource.kind == "RoleBinding" || resource.kind == "ClusterRoleBinding"
         if isBinding { try setSubjects(of: resource) }
         let isCoreV1 = resource.apiVersion == "v1"
-        for spec in specs.matching(resource.type) {
+        for spec in specs {
             if spec.path == "metadata/namespace" || spec.path == "metadata/name" && !isCoreV1 { continue }
             if isBinding, !spec.type.kind.isEmpty, spec.path == "subjects/namespace" { continue }
             try resource.change { (value) throws(MergeFailure) in

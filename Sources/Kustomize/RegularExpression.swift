@@ -59,7 +59,8 @@ struct RegularExpression: Sendable {
     static func isPlain(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "="), UInt8(ascii: ","):
+            UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "="),
+            UInt8(ascii: ","):
             true
         default: false
         }
@@ -111,7 +112,9 @@ struct RegularExpression: Sendable {
     }
 
     private func holds(_ assertion: Assertion, at position: Int, of characters: [UInt32]) -> Bool {
-        func isWord(_ index: Int) -> Bool { characters.indices.contains(index) && RegularExpressionCompiler.word.contains(characters[index]) }
+        func isWord(_ index: Int) -> Bool {
+            characters.indices.contains(index) && RegularExpressionCompiler.word.contains(characters[index])
+        }
         switch assertion {
         case .start: return position == 0
         case .end: return position == characters.count

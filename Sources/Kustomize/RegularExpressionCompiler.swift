@@ -127,7 +127,8 @@ struct RegularExpressionCompiler {
         guard let character = next else { return .empty }
         at += 1
         switch character {
-        case ".": return .character(flags.dotMatchesNewline ? CharacterSet(isNegated: true) : CharacterSet(ranges: [10...10], isNegated: true))
+        case ".":
+            return .character(flags.dotMatchesNewline ? CharacterSet(isNegated: true) : CharacterSet(ranges: [10...10], isNegated: true))
         case "^": return .assertion(flags.multiLine ? .lineStart : .start)
         case "$": return .assertion(flags.multiLine ? .lineEnd : .end)
         case "[": return .character(folded(try bracket()))
@@ -143,7 +144,9 @@ struct RegularExpressionCompiler {
         }
     }
 
-    private func literal(_ character: Unicode.Scalar) -> Tree { .character(folded(CharacterSet(ranges: [character.value...character.value]))) }
+    private func literal(_ character: Unicode.Scalar) -> Tree {
+        .character(folded(CharacterSet(ranges: [character.value...character.value])))
+    }
 
     /// With the other case of ASCII letters where case does not matter.
     private func folded(_ set: CharacterSet) -> CharacterSet {

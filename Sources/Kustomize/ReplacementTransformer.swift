@@ -23,7 +23,8 @@ struct ReplacementTransformer: Transformer {
         if entry.source != nil, entry.sourceValue != nil {
             throw MergeFailure(problem: "a replacement has either a source or a sourceValue")
         }
-        let value = try entry.source.map { (source) throws(MergeFailure) in try self.value(of: source, set) } ?? .string(entry.sourceValue ?? "")
+        let value =
+            try entry.source.map { (source) throws(MergeFailure) in try self.value(of: source, set) } ?? .string(entry.sourceValue ?? "")
         for target in targets {
             guard let select = target.select else { throw MergeFailure(problem: "a target must say which resources to select") }
             let labels = try LabelFilter(select)
@@ -65,7 +66,8 @@ struct ReplacementTransformer: Transformer {
                 problem: matches.isEmpty ? "no resource matches the source" : "\(matches.count) resources match the source, only one may")
         }
         let path = FieldPath(source.fieldPath.isEmpty ? "metadata.name" : source.fieldPath)
-        guard let value = try path.value(in: .object(resource.object)), !value.isNull, value != .array([]), value != .object(Object()) else {
+        guard let value = try path.value(in: .object(resource.object)), !value.isNull, value != .array([]), value != .object(Object())
+        else {
             throw MergeFailure(problem: "the source \(resource.id.description) has nothing at \(path.text)")
         }
         guard !source.options.delimiter.isEmpty else { return value }
@@ -79,7 +81,8 @@ struct ReplacementTransformer: Transformer {
 
     private func write(_ value: Value, in resource: Resource, _ target: ReplacementEntry.Target) throws(MergeFailure) {
         let creating: FieldPath.Creation =
-            !target.options.create ? .never : value.object != nil ? .collection(.object(Object())) : value.array != nil ? .collection(.array([])) : .scalar
+            !target.options.create
+            ? .never : value.object != nil ? .collection(.object(Object())) : value.array != nil ? .collection(.array([])) : .scalar
         for text in target.fieldPaths.isEmpty ? ["metadata.name"] : target.fieldPaths {
             let path = FieldPath(text)
             let count = try resource.change { (root) throws(MergeFailure) in

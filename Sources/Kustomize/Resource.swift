@@ -46,11 +46,14 @@ final class Resource {
     /// Takes over what an earlier, partial kustomize run noted in annotations.
     private func readHistory(_ annotations: Object) {
         func list(_ key: String) -> [String] {
-            annotations["internal.config.kubernetes.io/" + key]?.string?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+            annotations["internal.config.kubernetes.io/" + key]?.string?.split(separator: ",", omittingEmptySubsequences: false).map(
+                String.init) ?? []
         }
         let (names, kinds, namespaces) = (list("previousNames"), list("previousKinds"), list("previousNamespaces"))
         if names.count == kinds.count, names.count == namespaces.count {
-            for (index, name) in names.enumerated() { former.append(FormerName(kind: kinds[index], name: name, namespace: namespaces[index])) }
+            for (index, name) in names.enumerated() {
+                former.append(FormerName(kind: kinds[index], name: name, namespace: namespaces[index]))
+            }
         }
         prefixes = list("prefixes")
         suffixes = list("suffixes")

@@ -124,7 +124,9 @@ struct StrategicMerge {
 
     /// A list's directive is an element that holds nothing but `$patch`; the elements that hold it are taken out.
     private static func directive(_ list: inout [Value]?, _ items: [Value]) throws(MergeFailure) -> Directive {
-        guard let first = items.first(where: { $0["$patch"] != nil }), first.object?.count == 1, let object = first.object else { return .merge }
+        guard let first = items.first(where: { $0["$patch"] != nil }), first.object?.count == 1, let object = first.object else {
+            return .merge
+        }
         let directive = try directive(object)
         list = items.filter { $0["$patch"]?.string != directive.rawValue }
         return directive

@@ -34,12 +34,11 @@ final class Report {
 }
 
 extension Resource {
-    /// Sets every pair in the mappings at the places for this resource's type; true when there was one.
+    /// Sets every pair in the mappings at the places; true when there was one.
     @discardableResult
     func set(_ pairs: [(key: String, value: String)], at specs: [FieldSpec]) throws(MergeFailure) -> Bool {
-        let specs = specs.matching(type)
-        for spec in specs {
-            try change { (value) throws(MergeFailure) in
+        try change { (value) throws(MergeFailure) in
+            for spec in specs {
                 try spec.visit(&value, missing: .object(Object())) { (mapping) throws(MergeFailure) in
                     let set: Void? = mapping.changeObject { object in for pair in pairs { object[pair.key] = .string(pair.value) } }
                     if set == nil { throw MergeFailure(problem: "a mapping is expected, not \(mapping.kindName)") }
@@ -58,9 +57,10 @@ struct PairsTransformer: Transformer {
 
     func transform(_ set: ResourceSet, _ report: Report) {
         guard !pairs.isEmpty else { return }
+        var table = FieldSpecTable(specs)
         for resource in set.all {
             do throws(MergeFailure) {
-                if try resource.set(pairs, at: specs) { report.touch(resource) }
+                if try resource.set(pairs, at: table.matching(resource.type)) { report.touch(resource) }
             } catch {
                 report.add(error.problem, resource)
             }

@@ -32,7 +32,9 @@ struct ValueAddTransformer: Transformer {
 
     private func write(_ value: inout Value, _ parts: ArraySlice<String>, _ target: Target) throws(MergeFailure) {
         guard let part = parts.first else {
-            guard value.object == nil, value.array == nil else { throw MergeFailure(problem: "\(target.fieldPath) holds \(value.kindName)") }
+            guard value.object == nil, value.array == nil else {
+                throw MergeFailure(problem: "\(target.fieldPath) holds \(value.kindName)")
+            }
             value = .string(inserted(into: value.isNull ? "" : value.scalarText ?? "", target.filePathPosition))
             return
         }
