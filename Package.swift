@@ -76,7 +76,6 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "NIOFoundationCompat", package: "swift-nio"),
             ]),
         module(
             "Provisioning",
@@ -119,7 +118,9 @@ let package = Package(
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
         tests("SSH", ["Cryptography"]),
         tests("Git", ["FileSystem"]),
-        tests("KubernetesClient", ["KubernetesModel", "HTTP", "YAML", "Diagnostics"], fixtures: true),
+        tests(
+            "KubernetesClient", ["KubernetesModel", "HTTP", "HTTPNetworking", "YAML", "Diagnostics", "HomelabTestSupport"],
+            fixtures: true),
         tests("HTTPNetworking", ["HTTP"]),
         tests(
             "Provisioning",

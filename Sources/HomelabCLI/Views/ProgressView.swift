@@ -1,5 +1,6 @@
+import Diagnostics
 import Glibc
-import Provisioning
+package import Provisioning
 
 /// Draws what happens on the nodes: on a terminal one live row per node of the running phase, elsewhere a plain line per event.
 package actor ProgressView {
@@ -18,6 +19,7 @@ package actor ProgressView {
     private var drawnLines = 0
     private var frame = 0
     private var ticker: Task<Void, Never>?
+    private var lastDetail: [String: String] = [:]
 
     package init(console: Console) { self.console = console }
 
@@ -42,6 +44,10 @@ package actor ProgressView {
         switch event {
         case .stepProgress(_, _, let done, let total) where done < total: return
         case .phaseDone: return
+        case .stepDetail(let node, let step, let text):
+            // A wait tells its reason again and again; a reader of lines wants it once.
+            guard lastDetail.updateValue(step + text, forKey: node) != step + text else { return }
+            console.line(event.description)
         default: console.line(event.description)
         }
     }

@@ -1,10 +1,10 @@
-package import Diagnostics
-package import FileSystem
+import Diagnostics
+import FileSystem
 package import Git
 package import HTTP
 package import NodeInventory
 import NodePlanning
-package import Provisioning
+import Provisioning
 
 /// Lets machines that git added join the cluster, and reports every other difference between inventory and machines as pending.
 package actor NodeReconciler: NodeReconciling {

@@ -1,0 +1,65 @@
+import Diagnostics
+import KubernetesModel
+import Reconciliation
+import YAML
+
+/// What the API server says about nodes and apps at one moment: the Node objects, and what the leading agent wrote about its work.
+struct ClusterSnapshot: Sendable {
+    let nodes: [Manifest]
+    let inventory: NodesReport?
+    let units: [StatusReport]
+
+    init(nodes: [Manifest], inventory: NodesReport?, units: [StatusReport]) {
+        self.nodes = nodes
+        self.inventory = inventory
+        self.units = units
+    }
+
+    init(of api: any ClusterAPI) async throws {
+        async let nodes = api.list(GroupVersionKind(group: "", version: "v1", kind: "Node"), namespace: "", labelSelector: nil)
+        async let statuses = api.list(
+            GroupVersionKind(group: "", version: "v1", kind: "ConfigMap"), namespace: HomelabNamespace.name,
+            labelSelector: StatusReport.label)
+        let written = try await statuses.items
+        self.init(
+            nodes: try await nodes.items, inventory: written.compactMap { NodesReport(of: $0) }.first,
+            units: written.compactMap { StatusReport(of: $0) })
+    }
+
+    var isHealthy: Bool { complaint.isEmpty }
+
+    /// The first thing that is not well; empty when all is.
+    var complaint: String {
+        if units.isEmpty { return "no agent has reported yet" }
+        if let unit = units.first(where: { !$0.isHealthy }) { return "\(unit.unit): \(unit.phase.rawValue): \(unit.message)" }
+        if let node = nodes.first(where: { !$0.isReady }) { return "node \(node.name) is not Ready" }
+        return ""
+    }
+
+    var json: Value {
+        [
+            "healthy": .bool(isHealthy),
+            "nodes": .array(nodes.map { ["name": .string($0.name), "ready": .bool($0.isReady), "version": .string($0.kubeletVersion)] }),
+            "inventory": inventory?.json ?? .null,
+            "units": .array(units.map(\.json)),
+        ]
+    }
+}
+
+extension Manifest {
+    var isReady: Bool {
+        value[path: "status", "conditions"]?.array?.first { $0["type"] == "Ready" }?["status"] == "True"
+    }
+
+    var kubeletVersion: String { value[path: "status", "nodeInfo", "kubeletVersion"]?.string ?? "" }
+
+    var address: String {
+        value[path: "status", "addresses"]?.array?.first { $0["type"] == "InternalIP" }?["address"]?.string ?? ""
+    }
+
+    /// The roles that `kubectl get nodes` shows.
+    var roles: [String] {
+        (value[path: "metadata", "labels"]?.object?.keys ?? []).filter { $0.hasPrefix("node-role.kubernetes.io/") }
+            .map { String($0.dropFirst("node-role.kubernetes.io/".count)) }.sorted()
+    }
+}

@@ -1,0 +1,86 @@
+package import ArgumentParser
+import Diagnostics
+import FileSystem
+import HTTP
+import HTTPNetworking
+import KubernetesClient
+import KubernetesModel
+import NodeInventory
+import Reconciliation
+
+/// `homelab agent`: what the unit on every server runs.
+package struct AgentCommand: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "agent", abstract: "Keep nodes and objects as the repository says; run by homelab-agent.service on the servers.",
+        shouldDisplay: false)
+
+    @Option(help: "The agent's configuration.")
+    var config = "/etc/homelab/agent.yaml"
+
+    package init() {}
+
+    package func run() async throws {
+        let configuration = try AgentConfiguration.decode(Files.readText(config), file: config)
+        let console = Console.standard
+        let api = try await connect(configuration, console)
+        let transport = try AsyncHTTPTransport()
+        let agent = Agent(
+            configuration: Agent.Configuration(
+                node: configuration.node, version: HomelabVersion.current,
+                unit: UnitSpec(
+                    owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
+                pollInterval: .seconds(configuration.pollInterval)),
+            api: api, repository: try AgentRepository.source(of: configuration), manifests: KustomizeManifests(),
+            nodes: NodeReconciler(configuration: configuration, transport: transport) { console.line($0) })
+        let server = try await listen(configuration, agent)
+        console.line("homelab agent \(HomelabVersion.current) on \(configuration.node): follows \(configuration.repository.url)")
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await agent.run() }
+            group.addTask { await publishKey(configuration, api) }
+            await group.waitForAll()
+        }
+        await server.shutdown()
+    }
+
+    /// k3s writes the kubeconfig when it starts; a server that boots may have to wait for it.
+    private func connect(_ configuration: AgentConfiguration, _ console: Console) async throws -> KubernetesClient {
+        var isFirst = true
+        while true {
+            do {
+                let connection = try Kubeconfig.load([configuration.kubeconfig]).connection()
+                return KubernetesClient(connection, transport: try AsyncHTTPTransport(tls: connection.tls))
+            } catch let problem as Diagnostic {
+                if isFirst { console.line("waiting for \(configuration.kubeconfig): \(problem.summary)") }
+                isFirst = false
+                try await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+
+    private func listen(_ configuration: AgentConfiguration, _ agent: Agent) async throws -> HTTPServer {
+        let parts = configuration.listen.split(separator: ":")
+        guard parts.count >= 2, let port = Int(parts[parts.count - 1]) else {
+            throw Diagnostic(.error, "listen: \(configuration.listen) is no address with a port", remedy: "for instance 127.0.0.1:9797")
+        }
+        let host = parts.dropLast().joined(separator: ":")
+        return try await HTTPServer(host: host, port: port) { request in
+            let path = request.url.split(separator: "?").first.map(String.init) ?? "/"
+            let answer = agent.monitor.value.response(path: path, now: agent.clock.timestamp)
+            return HTTPResponse(status: answer.status, headers: [("content-type", answer.contentType)], body: Array(answer.body.utf8))
+        }
+    }
+
+    /// Tries until it is done: the API server may not be there yet.
+    private func publishKey(_ configuration: AgentConfiguration, _ api: any ClusterAPI) async {
+        guard let key = try? Files.readText(configuration.identityFile + ".pub") else { return }
+        let line = key.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        while !Task.isCancelled {
+            do {
+                try await HomelabNamespace.ensure(api)
+                return try await AgentKeys.publish(line, of: configuration.node, in: api)
+            } catch {
+                try? await Task.sleep(for: .seconds(3))
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Diagnostics
+import KubernetesModel
+import Reconciliation
+
+/// The text of `homelab status`.
+struct StatusView {
+    let console: Console
+
+    func text(_ snapshot: ClusterSnapshot) -> String {
+        ([nodes(snapshot)] + snapshot.units.map(unit)).joined(separator: "\n\n")
+    }
+
+    private func nodes(_ snapshot: ClusterSnapshot) -> String {
+        var table = Table(header: ["NODE", "ROLE", "STATE", "VERSION", "ADDRESS", "REASON"])
+        let reported = Dictionary((snapshot.inventory?.nodes ?? []).map { ($0.name, $0) }) { first, _ in first }
+        let live = Dictionary(snapshot.nodes.map { ($0.name, $0) }) { first, _ in first }
+        let names = (snapshot.inventory?.nodes.map(\.name) ?? []) + snapshot.nodes.map(\.name).filter { reported[$0] == nil }.sorted()
+        for name in names {
+            let (node, report) = (live[name], reported[name])
+            let isReady = node?.isReady ?? false
+            let state = node == nil ? report?.phase ?? "Pending" : isReady ? "Ready" : "NotReady"
+            let role = node.map { $0.roles.contains("control-plane") || $0.roles.contains("master") ? "server" : "agent" } ?? report?.role ?? ""
+            table.append([
+                name, role, console.styled(state, isReady ? .green : .yellow), node?.kubeletVersion ?? report?.version ?? "",
+                node?.address ?? "", report?.message ?? "",
+            ])
+        }
+        let errors = (snapshot.inventory?.errors ?? []).map { console.styled($0.description, .red) }
+        return ([table.text] + errors).joined(separator: "\n")
+    }
+
+    private func unit(_ unit: StatusReport) -> String {
+        var lines = [
+            console.styled("\(unit.path.isEmpty ? unit.unit : unit.path)", .bold) + "  "
+                + console.styled(unit.phase.rawValue, unit.isHealthy ? .green : .yellow) + "  "
+                + (unit.appliedRevision.isEmpty ? "nothing applied yet" : "at \(unit.appliedRevision.prefix(12))") + summary(unit)
+        ]
+        if unit.attemptedRevision != unit.appliedRevision, !unit.attemptedRevision.isEmpty {
+            lines.append("  working on \(unit.attemptedRevision.prefix(12))")
+        }
+        if !unit.message.isEmpty, !unit.isHealthy { lines.append("  " + unit.message) }
+        if !unit.source.problem.isEmpty { lines.append(console.styled("  repository: \(unit.source.problem): \(unit.source.message)", .red)) }
+        lines += unit.errors.map { console.styled($0.description, .red) }
+        lines += unit.exceptions.map { "  \($0.key): \($0.message)" }
+        var table = Table(header: ["  OBJECT", "HEALTH", "FILE", "REASON"])
+        for object in unit.objects {
+            let style: Console.Style = object.health == .current ? .green : object.health == .failed ? .red : .yellow
+            table.append(["  \(object.key)", console.styled(object.health.rawValue, style), object.origin, object.message])
+        }
+        if !table.isEmpty { lines.append(table.text) }
+        return lines.joined(separator: "\n")
+    }
+
+    private func summary(_ unit: StatusReport) -> String {
+        (unit.source.summary.isEmpty ? "" : "  \"\(unit.source.summary)\"") + "  \(unit.objectCount) object(s)"
+    }
+}

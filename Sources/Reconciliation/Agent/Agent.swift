@@ -1,0 +1,97 @@
+package import KubernetesModel
+
+/// The agent of one server: it keeps its mirror of the repository current, and while it leads, the cluster as the repository says.
+package struct Agent: Sendable {
+    package struct Configuration: Sendable {
+        package var node: String
+        package var version: String
+        package var unit: UnitSpec
+        package var pollInterval: Duration
+        package var election: LeaderElection.Settings
+
+        package init(
+            node: String, version: String, unit: UnitSpec, pollInterval: Duration = .seconds(30),
+            election: LeaderElection.Settings = LeaderElection.Settings()
+        ) {
+            self.node = node
+            self.version = version
+            self.unit = unit
+            self.pollInterval = pollInterval
+            self.election = election
+        }
+    }
+
+    package let configuration: Configuration
+    package let api: any ClusterAPI
+    package let clock: any AgentClock
+    package let source: GitSource
+    package let manifests: any ManifestSource
+    package let nodes: (any NodeReconciling)?
+    package let election: LeaderElection
+    /// What this process knows of itself; `/healthz`, `/readyz` and `/metrics` are functions of it.
+    package let monitor: Shared<AgentState>
+
+    package init(
+        configuration: Configuration, api: any ClusterAPI, repository: any RepositorySource, manifests: any ManifestSource,
+        nodes: (any NodeReconciling)? = nil, clock: any AgentClock = SystemClock()
+    ) {
+        self.configuration = configuration
+        self.api = api
+        self.clock = clock
+        self.manifests = manifests
+        self.nodes = nodes
+        source = GitSource(repository: repository, clock: clock, pollInterval: configuration.pollInterval)
+        // The start is part of the identity: a restarted agent does not take its predecessor's lease for its own.
+        let start = String(UInt64.random(in: 0...UInt64.max), radix: 16)
+        let identity = "\(configuration.node)_\(start)"
+        election = LeaderElection(api: api, clock: clock, identity: identity, settings: configuration.election)
+        monitor = Shared(
+            AgentState(node: configuration.node, version: configuration.version, identity: identity, startedAt: clock.timestamp))
+    }
+
+    /// Runs until the task is cancelled; then stops what is under way at the next request and gives the Lease back.
+    package func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await source.run() }
+            group.addTask { await PushAnnouncements(api: api, clock: clock, source: source).run() }
+            group.addTask { await observe() }
+            group.addTask { await election.run { await lead() } }
+            await group.waitForAll()
+        }
+    }
+
+    private func lead() async {
+        let events = EventRecorder(api: api, clock: clock, node: configuration.node)
+        let status = StatusWriter(api: api)
+        let unit = UnitReconciler(
+            spec: configuration.unit, api: api, clock: clock, source: source, manifests: manifests, events: events, status: status,
+            monitor: monitor)
+        source.wake()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await events.run() }
+            group.addTask { await unit.run() }
+            if let nodes {
+                let loop = NodesLoop(nodes: nodes, source: source, status: status, clock: clock, monitor: monitor)
+                group.addTask { await loop.run() }
+            }
+            await group.waitForAll()
+        }
+    }
+
+    /// Carries what the other parts know into the monitor.
+    private func observe() async {
+        let bell = Bell()
+        source.state.attach(bell)
+        election.isLeading.attach(bell)
+        election.leader.attach(bell)
+        while !Task.isCancelled {
+            let (state, isLeading, leader) = (source.state.value, election.isLeading.value, election.leader.value)
+            monitor.update { monitor in
+                monitor.source = state
+                monitor.isLeading = isLeading
+                monitor.leader = leader
+            }
+            await bell.wait()
+        }
+    }
+}

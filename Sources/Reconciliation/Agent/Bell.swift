@@ -1,0 +1,79 @@
+import Synchronization
+
+/// Wakes a loop: rung by many, heard by one. Rings while nobody listens, and many rings at once, are heard as one.
+package final class Bell: Sendable {
+    private struct State {
+        var isRung = false
+        var listener: CheckedContinuation<Void, Never>?
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    package func ring() {
+        let listener = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard let listener = state.listener else {
+                state.isRung = true
+                return nil
+            }
+            state.listener = nil
+            return listener
+        }
+        listener?.resume()
+    }
+
+    /// Returns when it was rung, when `deadline` has passed, or when the task is cancelled.
+    package func wait(until deadline: Duration?, clock: any AgentClock) async {
+        guard let deadline else { return await wait() }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.wait() }
+            group.addTask { try? await clock.sleep(until: deadline) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    package func wait() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isDone = state.withLock { state -> Bool in
+                    if state.isRung || Task.isCancelled {
+                        state.isRung = false
+                        return true
+                    }
+                    state.listener = continuation
+                    return false
+                }
+                if isDone { continuation.resume() }
+            }
+        } onCancel: {
+            let listener = state.withLock { state -> CheckedContinuation<Void, Never>? in
+                defer { state.listener = nil }
+                return state.listener
+            }
+            listener?.resume()
+        }
+    }
+}
+
+/// A value that loops share: set by one, read by any, and every change rings the bells of those who wait for it.
+package final class Shared<Value: Sendable>: Sendable {
+    private let state: Mutex<(value: Value, bells: [Bell])>
+
+    package init(_ value: Value) { state = Mutex((value, [])) }
+
+    package var value: Value { state.withLock { $0.value } }
+
+    package func update(_ change: @Sendable (inout Value) -> Void) {
+        let bells = state.withLock { state in
+            change(&state.value)
+            return state.bells
+        }
+        for bell in bells { bell.ring() }
+    }
+
+    package func attach(_ bell: Bell) { state.withLock { $0.bells.append(bell) } }
+
+    package func detach(_ bell: Bell) { state.withLock { state in state.bells.removeAll { $0 === bell } } }
+}

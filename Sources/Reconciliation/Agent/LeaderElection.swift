@@ -1,0 +1,144 @@
+package import KubernetesModel
+
+/// Keeps the Lease `homelab-system/homelab-agent`: exactly one agent leads, the others see at once when it is free.
+package actor LeaderElection {
+    package struct Settings: Hashable, Sendable {
+        package var namespace = HomelabNamespace.name
+        package var name = "homelab-agent"
+        package var duration: Int64 = 15
+        package var renewEvery: Duration = .seconds(5)
+        /// How long a leader goes on without having renewed; well below `duration`, so that two never act.
+        package var renewDeadline: Duration = .seconds(10)
+
+        package init() {}
+    }
+
+    private let api: any ClusterAPI
+    private let clock: any AgentClock
+    private let settings: Settings
+    private let bell = Bell()
+    private var watchman: LeaseWatchman
+    /// Who leads, as last seen; empty for nobody.
+    package nonisolated let leader = Shared("")
+    package nonisolated let isLeading = Shared(false)
+    package nonisolated let identity: String
+
+    package init(api: any ClusterAPI, clock: any AgentClock, identity: String, settings: Settings = Settings()) {
+        self.api = api
+        self.clock = clock
+        self.identity = identity
+        self.settings = settings
+        watchman = LeaseWatchman(identity: identity)
+    }
+
+    /// Runs `lead` whenever this process leads and cancels it when it no longer does; returns when cancelled, with the Lease given back.
+    package func run(_ lead: @escaping @Sendable () async -> Void) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.follow() }
+            while !Task.isCancelled {
+                await acquire()
+                if Task.isCancelled { break }
+                isLeading.update { $0 = true }
+                await withTaskGroup(of: Void.self) { term in
+                    term.addTask { await lead() }
+                    term.addTask { await self.renewUntilLost() }
+                    await term.next()
+                    term.cancelAll()
+                }
+                isLeading.update { $0 = false }
+            }
+            await release()
+            group.cancelAll()
+        }
+    }
+
+    // MARK: Holding
+
+    private func acquire() async {
+        var backoff = Backoff(first: .seconds(1), limit: .seconds(10))
+        while !Task.isCancelled {
+            switch watchman.decision(now: clock.now) {
+            case .wait(let expiry): await bell.wait(until: expiry, clock: clock)
+            case .create, .take, .held:
+                if await write(claim) { return }
+                await bell.wait(until: clock.now + backoff.failed(), clock: clock)
+            }
+        }
+    }
+
+    private func renewUntilLost() async {
+        var renewedAt = clock.now
+        while !Task.isCancelled {
+            let next = renewedAt + settings.renewEvery
+            await bell.wait(until: max(next, clock.now), clock: clock)
+            if Task.isCancelled || isTakenByAnother { return }
+            if clock.now < next { continue }
+            let remaining = renewedAt + settings.renewDeadline - clock.now
+            let isRenewed = try? await withTimeLimit(max(remaining, .zero), clock: clock) { await self.write(self.claim) }
+            if isRenewed == true {
+                renewedAt = clock.now
+            } else if clock.now - renewedAt >= settings.renewDeadline || isTakenByAnother {
+                return
+            } else {
+                try? await clock.sleep(for: .seconds(1))
+            }
+        }
+    }
+
+    private var isTakenByAnother: Bool { watchman.record.map { $0.holder != identity } ?? false }
+
+    private var claim: LeaseRecord { watchman.claim(at: clock.timestamp, durationSeconds: settings.duration) }
+
+    /// Gives the Lease back. The task that asks is usually cancelled already, so the one request has a task of its own, and 3 seconds.
+    private func release() async {
+        guard let record = watchman.release(at: clock.timestamp) else { return }
+        await Task { _ = try? await withTimeLimit(.seconds(3), clock: clock) { await self.write(record) } }.value
+    }
+
+    /// One write; false when it failed or another was faster. What the server then holds is in `watchman`.
+    private func write(_ record: LeaseRecord) async -> Bool {
+        let manifest = record.manifest(
+            namespace: settings.namespace, name: settings.name, resourceVersion: watchman.record == nil ? nil : watchman.resourceVersion)
+        do {
+            let isNew = watchman.record == nil
+            let written = try await isNew ? api.create(manifest) : api.replace(manifest, subresource: nil)
+            observe(written)
+            return true
+        } catch {
+            await recover(from: error)
+            return false
+        }
+    }
+
+    private func recover(from error: any Error) async {
+        guard let error = error as? ClusterError else { return }
+        switch error.kind {
+        case .notFound where watchman.record == nil: try? await HomelabNamespace.ensure(api)
+        case .conflict, .alreadyExists, .notFound:
+            if let current = try? await api.get(LeaseRecord.kind, namespace: settings.namespace, name: settings.name) { observe(current) }
+        default: break
+        }
+    }
+
+    // MARK: Watching
+
+    private func observe(_ lease: Manifest?) {
+        watchman.observe(lease, now: clock.now)
+        let holder = watchman.record?.holder ?? ""
+        if leader.value != holder { leader.update { $0 = holder } }
+        bell.ring()
+    }
+
+    /// Follows the Lease by watch, so that a release is seen at once and nobody polls.
+    private func follow() async {
+        let watch = ObjectFollower(api: api, clock: clock, kind: LeaseRecord.kind, namespace: settings.namespace, labelSelector: nil)
+        await watch.run { change in
+            switch change {
+            case .all(let leases): await self.observe(leases.first { $0.name == self.settings.name })
+            case .present(let lease) where lease.name == self.settings.name: await self.observe(lease)
+            case .gone(let lease) where lease.name == self.settings.name: await self.observe(nil)
+            case .present, .gone, .failed: break
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+package import KubernetesModel
+import YAML
+
+/// Writes Kubernetes Events about what the agent does, beside its work: a slow or refusing server delays nothing and loses only Events.
+package actor EventRecorder {
+    package struct Event: Hashable, Sendable {
+        package var object: ObjectKey
+        package var apiVersion: String
+        package var uid: String
+        package var isWarning: Bool
+        package var reason: String
+        package var message: String
+
+        package init(
+            _ reason: String, _ message: String, object: ObjectKey, apiVersion: String, uid: String = "", isWarning: Bool = false
+        ) {
+            self.object = object
+            self.apiVersion = apiVersion
+            self.uid = uid
+            self.isWarning = isWarning
+            self.reason = reason
+            self.message = message
+        }
+    }
+
+    private let api: any ClusterAPI
+    private let clock: any AgentClock
+    private let node: String
+    private let stream: AsyncStream<Event>
+    private nonisolated let continuation: AsyncStream<Event>.Continuation
+    private var recent: [Event: Duration] = [:]
+    private var count = 0
+
+    package init(api: any ClusterAPI, clock: any AgentClock, node: String) {
+        self.api = api
+        self.clock = clock
+        self.node = node
+        (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(256))
+    }
+
+    package nonisolated func record(_ event: Event) { continuation.yield(event) }
+
+    package func run() async {
+        for await event in stream {
+            let now = clock.now
+            recent = recent.filter { now - $0.value < .seconds(600) }
+            // The same again within ten minutes is no news.
+            guard recent.updateValue(now, forKey: event) == nil else { continue }
+            _ = try? await withTimeLimit(.seconds(10), clock: clock) { [api, manifest = manifest(of: event)] in
+                _ = try await api.create(manifest)
+            }
+        }
+    }
+
+    private func manifest(of event: Event) -> Manifest {
+        count += 1
+        let time = clock.timestamp
+        let namespace = event.object.namespace.isEmpty ? "default" : event.object.namespace
+        let suffix = String(
+            UInt64(bitPattern: time.secondsSinceEpoch) &* 1_000_000_000 &+ UInt64(time.nanoseconds) &+ UInt64(count), radix: 16)
+        var involved: Value = [
+            "apiVersion": .string(event.apiVersion), "kind": .string(event.object.kind), "name": .string(event.object.name),
+        ]
+        if !event.object.namespace.isEmpty { involved["namespace"] = .string(event.object.namespace) }
+        if !event.uid.isEmpty { involved["uid"] = .string(event.uid) }
+        return Manifest([
+            "apiVersion": "v1", "kind": "Event",
+            "metadata": ["namespace": .string(namespace), "name": .string("\(event.object.name.prefix(200)).\(suffix)")],
+            "involvedObject": involved,
+            "reason": .string(event.reason), "message": .string(String(event.message.prefix(1000))),
+            "type": event.isWarning ? "Warning" : "Normal",
+            "source": ["component": "homelab-agent", "host": .string(node)],
+            "firstTimestamp": .string(time.description), "lastTimestamp": .string(time.description), "count": 1,
+        ])
+    }
+}

@@ -1,0 +1,29 @@
+package import KubernetesModel
+import YAML
+
+/// Writes status ConfigMaps, each only when it says something new.
+package actor StatusWriter {
+    private let api: any ClusterAPI
+    private var written: [ObjectKey: Value] = [:]
+
+    package init(api: any ClusterAPI) { self.api = api }
+
+    package func write(_ manifest: Manifest) async throws {
+        guard written[manifest.key] != manifest.value else { return }
+        let options = ApplyOptions(fieldManager: "homelab-status")
+        do {
+            _ = try await api.apply(manifest, options: options)
+        } catch let error as ClusterError where error.kind == .notFound {
+            try await HomelabNamespace.ensure(api)
+            _ = try await api.apply(manifest, options: options)
+        }
+        written[manifest.key] = manifest.value
+    }
+
+    /// What the ConfigMap said last, by this agent or the one before it.
+    package func last(unit: String) async throws -> StatusReport? {
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
+        let found = try await api.get(kind, namespace: HomelabNamespace.name, name: StatusReport.configMapName(of: unit))
+        return found.flatMap { StatusReport(of: $0) }
+    }
+}

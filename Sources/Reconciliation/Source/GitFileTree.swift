@@ -1,0 +1,66 @@
+import Git
+import Kustomize
+
+/// A commit's files as a build reads them; symbolic links are followed inside the commit only.
+struct GitFileTree: FileTree {
+    private let tree: GitTree
+    private let directories: [String: Set<String>]
+
+    init(_ tree: GitTree) {
+        self.tree = tree
+        var directories: [String: Set<String>] = ["": []]
+        for path in tree.entries.keys {
+            var child = path[...]
+            while !child.isEmpty {
+                let slash = child.lastIndex(of: "/")
+                let parent = slash.map { child[..<$0] } ?? ""
+                let name = slash.map { child[child.index(after: $0)...] } ?? child
+                if directories[String(parent), default: []].insert(String(name)).inserted == false { break }
+                child = parent
+            }
+        }
+        self.directories = directories
+    }
+
+    func hasDirectory(_ path: String) -> Bool { (try? resolve(path))??.isDirectory == true }
+
+    func resolve(_ path: String) throws(FileTreeError) -> TreeEntry? {
+        var pending = path.split(separator: "/").map(String.init)[...]
+        var here: [String] = []
+        var links = 0
+        while let name = pending.popFirst() {
+            if name == "." { continue }
+            if name == ".." {
+                guard here.popLast() != nil else { throw FileTreeError("it leads out of the repository") }
+                continue
+            }
+            here.append(name)
+            guard let entry = tree.entries[here.joined(separator: "/")], entry.kind == .symbolicLink else { continue }
+            links += 1
+            guard links <= 40 else { throw FileTreeError("its symbolic links lead in a circle") }
+            let target = String(decoding: entry.bytes, as: UTF8.self)
+            guard !target.hasPrefix("/") else {
+                throw FileTreeError("it leads out of the repository through a symbolic link, to \(target)")
+            }
+            here.removeLast()
+            pending = (target.split(separator: "/").map(String.init) + pending)[...]
+        }
+        let resolved = here.joined(separator: "/")
+        if let entry = tree.entries[resolved] {
+            guard entry.kind != .submodule else { throw FileTreeError("it is a submodule, whose files are not fetched") }
+            return TreeEntry(path: resolved, isDirectory: false)
+        }
+        return directories[resolved] == nil ? nil : TreeEntry(path: resolved, isDirectory: true)
+    }
+
+    func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8] {
+        guard let bytes = tree.file(path) else { throw FileTreeError("there is no such file") }
+        guard bytes.count <= limit else { throw FileTreeError("it is larger than \(limit) bytes") }
+        return bytes
+    }
+
+    func entries(_ path: String) throws(FileTreeError) -> [String] {
+        guard let names = directories[path] else { throw FileTreeError("there is no such directory") }
+        return Array(names)
+    }
+}

@@ -1,0 +1,71 @@
+package import Git
+
+/// The repository the agent follows, and its mirror on this server: what was fetched once can be read for ever.
+package protocol RepositorySource: Sendable {
+    /// For people, without credentials.
+    var url: String { get }
+    /// The directory of a bare repository on this very server, whose references can be watched; nil for a remote.
+    var localPath: String? { get }
+    /// The commit the followed branch is at, by one ref listing; nil when there is no such branch (yet).
+    func head() async throws(SourceProblem) -> ObjectID?
+    /// Brings the branch into the mirror; nil when there is no such branch (yet).
+    func fetch() async throws(SourceProblem) -> CommitInfo?
+    /// The branch as the mirror has it, asking nobody.
+    func mirrored() async throws(SourceProblem) -> CommitInfo?
+    func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo
+    /// The files of a commit in the mirror, below these directories.
+    func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree
+    /// Whether `old` is in the history of `new`; false when the mirror does not know it.
+    func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool
+}
+
+/// Why the repository does not give a new commit. The last good one stays enforced meanwhile.
+package struct SourceProblem: Error, Hashable, Sendable {
+    package enum Kind: String, Hashable, Sendable {
+        case unreachable = "Unreachable"
+        case authentication = "AuthenticationFailed"
+        case untrusted = "HostKeyNotTrusted"
+        case corrupt = "RepositoryCorrupt"
+        case diskFull = "DiskFull"
+        case branchMissing = "BranchNotFound"
+        /// The branch was moved to a commit that does not contain what was applied.
+        case rewritten = "HistoryRewritten"
+        case other = "FetchFailed"
+    }
+
+    package var kind: Kind
+    package var message: String
+
+    package init(_ kind: Kind, _ message: String) {
+        self.kind = kind
+        self.message = message
+    }
+
+    package var remedy: String {
+        switch kind {
+        case .unreachable: "the agent keeps trying; check that the host is up and the URL is right"
+        case .authentication: "check that the deploy key or token is registered with the git host and may read the repository"
+        case .untrusted: "compare the host's key with the one in known_hosts; if it was changed on purpose, update the pin"
+        case .corrupt: "run `git fsck` on the repository; the agent's mirror is made anew when its directory is deleted"
+        case .diskFull: "free some space on this server"
+        case .branchMissing: "push the branch, or correct repository.branch in the inventory"
+        case .rewritten: "if the force-push was meant, accept it as the message says"
+        case .other: "see the message"
+        }
+    }
+}
+
+extension SourceProblem {
+    package init(_ error: GitError) {
+        let kind: Kind =
+            switch error.kind {
+            case .unreachable, .timedOut: .unreachable
+            case .authentication: .authentication
+            case .untrusted: .untrusted
+            case .corrupt: .corrupt
+            case .diskFull: .diskFull
+            case .notFound, .cancelled, .other: .other
+            }
+        self.init(kind, error.description)
+    }
+}

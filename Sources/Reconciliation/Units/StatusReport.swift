@@ -1,0 +1,77 @@
+package import Diagnostics
+package import KubernetesModel
+
+/// How a unit is, as the leading agent keeps it in the ConfigMap `homelab-system/homelab-status-<unit>` for everybody with a kubeconfig.
+package struct StatusReport: Hashable, Sendable {
+    package enum Phase: String, Hashable, Sendable, CaseIterable {
+        /// No commit to work on yet.
+        case waiting = "Waiting"
+        /// Applied, or being applied, and not yet healthy.
+        case progressing = "Progressing"
+        case ready = "Ready"
+        /// The newest commit cannot be built; the one before it stays enforced.
+        case buildFailed = "BuildFailed"
+        /// The server refuses some objects; the others are applied.
+        case applyFailed = "ApplyFailed"
+        /// Everything is applied, and something does not become healthy or is not healthy any more.
+        case unhealthy = "Unhealthy"
+        /// The API server does not answer.
+        case unreachable = "Unreachable"
+    }
+
+    package struct ObjectStatus: Hashable, Sendable {
+        package var key: ObjectKey
+        package var health: HealthStatus
+        package var message: String
+        /// `clusters/home/web.yaml:12`.
+        package var origin: String
+
+        package init(key: ObjectKey, health: HealthStatus, message: String = "", origin: String = "") {
+            self.key = key
+            self.health = health
+            self.message = message
+            self.origin = origin
+        }
+    }
+
+    package struct Source: Hashable, Sendable {
+        package var url = ""
+        package var commit = ""
+        package var summary = ""
+        package var author = ""
+        /// `Unreachable`, `HistoryRewritten`, …; empty when all is well.
+        package var problem = ""
+        package var message = ""
+
+        package init() {}
+    }
+
+    package var unit: String
+    package var path = ""
+    package var agentNode = ""
+    package var agentVersion = ""
+    package var source = Source()
+    package var attemptedRevision = ""
+    package var appliedRevision = ""
+    package var phase: Phase = .waiting
+    /// One line for people: the worst object and why.
+    package var message = ""
+    package var errors: [Diagnostic] = []
+    package var objectCount = 0
+    package var healthCounts: [HealthStatus: Int] = [:]
+    /// All of them up to `objectLimit`; above it those that are not current.
+    package var objects: [ObjectStatus] = []
+    /// What waits, is kept or is left alone, and why.
+    package var exceptions: [ObjectStatus] = []
+    /// When an object was last changed by the agent.
+    package var lastChange = ""
+
+    package static let objectLimit = 300
+
+    package init(unit: String) { self.unit = unit }
+
+    package var isHealthy: Bool { phase == .ready }
+    package static func configMapName(of unit: String) -> String { "homelab-status-\(unit)" }
+    /// Finds all of them in a list.
+    package static let label = "homelab.dev/status"
+}

@@ -1,0 +1,156 @@
+import Diagnostics
+import Git
+import KubernetesModel
+import SyncPlanning
+
+/// What came of executing a plan.
+struct ApplyOutcome {
+    var changes = ChangeSet()
+    var sentAnything = false
+    /// The server went away in the middle, or asked for a pause.
+    var isAborted = false
+}
+
+extension UnitReconciler {
+    private enum Answer: Sendable {
+        case applied(ChangeSet.Action)
+        case failed(ClusterError)
+    }
+
+    /// Sends the applies of a plan, stage by stage and wave by wave, the objects of a wave side by side. One that fails does not keep
+    /// another back; what lives in a namespace that could not be made is not tried.
+    func execute(_ plan: SyncPlan) async throws -> ApplyOutcome {
+        var outcome = ApplyOutcome()
+        var missingNamespaces: Set<String> = []
+        for wave in plan.stages.flatMap(\.waves) {
+            let due = wave.filter { isDue($0) && !missingNamespaces.contains($0.key.namespace) }
+            for batch in due.batches(of: spec.parallelism * 4) {
+                if isSuperseded { return outcome }
+                try Task.checkCancellation()
+                let answers = await send(Array(batch))
+                outcome.sentAnything = true
+                for (apply, answer) in answers { take(answer, of: apply, into: &outcome) }
+                if outcome.isAborted { return try finish(outcome) }
+            }
+            for apply in wave where apply.key.kind == "Namespace" && failures[apply.key] != nil { missingNamespaces.insert(apply.key.name) }
+        }
+        return try finish(outcome)
+    }
+
+    private func finish(_ outcome: ApplyOutcome) throws -> ApplyOutcome {
+        let changed = outcome.changes.entries.filter { $0.action == .created || $0.action == .configured }
+        if !changed.isEmpty {
+            noteChange()
+            monitor.update { [count = changed.count] in $0.objectsApplied += count }
+            let commit = enforced.map { "\($0.commit.id.hex.prefix(12)) " } ?? ""
+            events.record(unitEvent("Applied", "\(commit)\(outcome.changes.summary): \(Self.list(changed.map(\.key)))"))
+        }
+        if outcome.isAborted, let problem { throw problem }
+        return outcome
+    }
+
+    /// Whether an object's own waits are over: the one after a failure, and the one in a fight.
+    private func isDue(_ apply: PlannedApply) -> Bool {
+        if let failure = failures[apply.key], failure.retryAt > clock.now { return false }
+        if apply.isDrift, guards[apply.key]?.hold(now: clock.now) != nil { return false }
+        return true
+    }
+
+    /// Applies side by side, at most `parallelism` at a time.
+    private func send(_ batch: [PlannedApply]) async -> [(PlannedApply, Answer)] {
+        let before = await live.resourceVersions(of: batch.map(\.key))
+        return await withTaskGroup(of: (Int, Answer).self) { group in
+            var answers: [(PlannedApply, Answer)] = []
+            var next = 0
+            func start() {
+                guard next < batch.count else { return }
+                let (index, apply) = (next, batch[next])
+                next += 1
+                group.addTask { (index, await self.send(apply, before: before[apply.key])) }
+            }
+            for _ in 0..<spec.parallelism { start() }
+            for await (index, answer) in group {
+                answers.append((batch[index], answer))
+                start()
+            }
+            return answers
+        }
+    }
+
+    private nonisolated func send(_ apply: PlannedApply, before: String?) async -> Answer {
+        let object = apply.object
+        do {
+            if object.marks.contains(.onlyIfAbsent), case .present = try await live.lookUp(object.kind, object.key) {
+                return .applied(.skipped)
+            }
+            let answer = try await api.apply(object.manifest, options: ApplyOptions())
+            await live.settle(answer, with: object)
+            if apply.reason == .absent { return .applied(.created) }
+            return .applied(answer.resourceVersion == before ? .unchanged : .configured)
+        } catch let error as ClusterError {
+            return .failed(error)
+        } catch {
+            return .failed(ClusterError(.unreachable, subject: object.key.description, message: String(describing: error)))
+        }
+    }
+
+    private func take(_ answer: Answer, of apply: PlannedApply, into outcome: inout ApplyOutcome) {
+        switch answer {
+        case .applied(let action):
+            failures[apply.key] = nil
+            outcome.changes.append(ChangeSet.Entry(apply.key, action))
+            if action == .created || action == .configured { unsettled.insert(apply.key) }
+            if apply.isDrift || (apply.reason == .absent && applied == enforced?.commit.id) { noteRepair(of: apply, action) }
+        case .failed(let error):
+            if error.kind == .unreachable || error.kind == .unauthorized {
+                outcome.isAborted = true
+                problem = error
+                return
+            }
+            if error.kind == .tooManyRequests { pausedUntil = clock.now + (error.retryAfter ?? .seconds(1)) }
+            note(error, of: apply)
+        }
+    }
+
+    /// A repair of drift: counted, so that a fight is noticed, and told.
+    private func noteRepair(of apply: PlannedApply, _ action: ChangeSet.Action) {
+        guard action != .unchanged, action != .skipped else { return }
+        guards[apply.key, default: RepairGuard()].repaired(now: clock.now)
+        monitor.update { $0.driftRepairs += 1 }
+        var message = "it was deleted in the cluster and has been made again"
+        if case .drift(let differences) = apply.reason {
+            message =
+                "it was changed in the cluster and has been set right: " + differences.prefix(5).map(\.description).joined(separator: "; ")
+        }
+        events.record(
+            EventRecorder.Event("DriftRepaired", message, object: apply.key, apiVersion: apply.object.manifest.apiVersion))
+    }
+
+    private func note(_ error: ClusterError, of apply: PlannedApply) {
+        let known = failures[apply.key]
+        var backoff = known?.digest == apply.object.digest ? known?.backoff ?? Backoff() : Backoff()
+        if error.isTransient { backoff.limit = .seconds(30) }
+        let diagnostic = Self.diagnostic(of: error, apply.object)
+        let wait = backoff.failed(atLeast: error.retryAfter)
+        failures[apply.key] = Failure(
+            digest: apply.object.digest, diagnostic: diagnostic, backoff: backoff, retryAt: clock.now + wait)
+        events.record(
+            EventRecorder.Event(
+                "ApplyFailed", error.message, object: apply.key, apiVersion: apply.object.manifest.apiVersion, isWarning: true))
+    }
+
+    static func diagnostic(of error: ClusterError, _ object: DesiredObject) -> Diagnostic {
+        var remedy: String?
+        switch error.kind {
+        case .notFound where !object.key.namespace.isEmpty:
+            remedy = "the namespace \(object.key.namespace) may be missing: add a Namespace to the tree, or wait for what makes it"
+        case .invalid:
+            remedy = "correct the manifest; if it changes a field that cannot be changed, delete the object and it is made anew"
+        case .forbidden: remedy = "the server does not allow it: look at its admission webhooks and quotas"
+        case .tooManyRequests, .serverFailure, .conflict: remedy = "the agent tries again"
+        default: break
+        }
+        return Diagnostic(
+            .error, "could not be applied", subject: object.key.description, at: object.origin, cause: error.message, remedy: remedy)
+    }
+}

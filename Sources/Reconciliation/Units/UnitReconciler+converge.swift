@@ -1,0 +1,187 @@
+import Diagnostics
+import Git
+import KubernetesModel
+import SyncPlanning
+
+extension UnitReconciler {
+    /// Does all that can be done now towards the enforced commit. Gives when to look again although nothing happens.
+    func converge() async throws -> Duration? {
+        guard let tree = enforced?.tree else { return nil }
+        if let pausedUntil, pausedUntil > clock.now { return pausedUntil }
+        pausedUntil = nil
+        forgetFailures(of: tree)
+        var plan = try await makePlan(tree)
+        lastPlan = plan
+        // Before anything is applied it is recorded; what is recorded stays until it is seen to be gone.
+        let recorded = await store.inventory
+        if plan.record.subtracting(recorded).count > 0 || plan.record.count != recorded.count { try await store.write(plan.record) }
+        if await store.hasLostParts { try await store.write(store.inventory) }
+        let outcome = try await execute(plan)
+        if isSuperseded { return .zero }
+        if outcome.sentAnything { plan = try await makePlan(tree) }
+        lastPlan = plan
+        if !outcome.isAborted {
+            try await prune(plan)
+            try await forgetGone(plan)
+            noteApplied(plan)
+        }
+        return nextLook()
+    }
+
+    /// A failure is over when its object is not wanted any more, or wanted otherwise.
+    private func forgetFailures(of tree: DesiredTree) {
+        let digests = Dictionary(tree.objects.map { ($0.key, $0.digest) }) { $1 }
+        failures = failures.filter { digests[$0.key] == $0.value.digest }
+        guards = guards.filter { digests[$0.key] != nil }
+        unsettled = unsettled.filter { digests[$0] != nil }
+    }
+
+    private func makePlan(_ tree: DesiredTree) async throws -> SyncPlan {
+        let record = await store.inventory
+        try await watchRecorded(record, besides: tree)
+        var observed = await live.observations(of: Set(record.keys).union(tree.objects.map(\.key)))
+        for key in observed.keys where enforced?.unknownKinds.contains(key.groupKind) == true { observed[key] = .kindUnknown }
+        // The watches see what carries an owner label; whether a recorded object without it is gone takes a look.
+        for key in record.subtracting(tree.inventory).keys where observed[key] == .absent {
+            if let kind = record.groupVersionKind(of: key) { observed[key] = try await lookUp(kind, key) }
+        }
+        return SyncPlanner.plan(
+            SyncRequest(
+                unit: spec.owner, revision: enforced?.commit.id.hex ?? "", desired: tree, applied: record, live: observed,
+                prune: await prunePolicy, gate: await gate(tree)))
+    }
+
+    private func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
+        do {
+            return try await live.lookUp(kind, key)
+        } catch let error as ClusterError where error.kind == .unknownKind || error.kind == .notFound {
+            return .kindUnknown
+        }
+    }
+
+    /// Kinds that only the record has are watched too: what is pruned has to be seen to be gone.
+    private func watchRecorded(_ record: ResourceInventory, besides tree: DesiredTree) async throws {
+        let wanted = Set(tree.objects.map(\.key.groupKind))
+        let leaving = Set(record.keys.compactMap { wanted.contains($0.groupKind) ? nil : record.groupVersionKind(of: $0) })
+        guard !leaving.isEmpty else { return }
+        try await live.prepare(Array(try await live.resources(for: leaving).values))
+    }
+
+    private var prunePolicy: PrunePolicy {
+        get async {
+            var policy = spec.prune
+            policy.confirmedRevision = await store.annotation(InventoryStore.confirmPrune)
+            return policy
+        }
+    }
+
+    /// What pruning waits for: everything that was applied and has not been seen healthy since, and what cannot be applied.
+    private func gate(_ tree: DesiredTree) async -> HealthGate {
+        let health = await live.health(of: unsettled)
+        unsettled = unsettled.filter { health[$0]?.isCurrent != true }
+        var unhealthy = health.filter { unsettled.contains($0.key) }.mapValues { $0.message }
+        for (key, failure) in failures { unhealthy[key] = failure.diagnostic.cause ?? failure.diagnostic.summary }
+        for exception in lastPlan?.waiting ?? [] where unsettled.contains(exception.key) { unhealthy[exception.key] = exception.reason }
+        return HealthGate(unhealthy: unhealthy, isExpired: healthDeadline.map { $0 <= clock.now } ?? true)
+    }
+
+    // MARK: Pruning
+
+    private func prune(_ plan: SyncPlan) async throws {
+        let leaving = Set(plan.prunes.flatMap { $0 }.map(\.key))
+        deleting = deleting.filter { leaving.contains($0.key) }
+        pruneFailures = pruneFailures.filter { leaving.contains($0.key) }
+        var pruned: [ObjectKey] = []
+        for wave in plan.prunes {
+            let due = wave.filter { deleting[$0.key] != $0.uid && (pruneFailures[$0.key]?.retryAt ?? .zero) <= clock.now }
+            for batch in due.batches(of: spec.parallelism) {
+                if isSuperseded { return }
+                pruned += try await delete(Array(batch))
+            }
+        }
+        guard !pruned.isEmpty else { return }
+        noteChange()
+        monitor.update { [count = pruned.count] in $0.objectsDeleted += count }
+        events.record(unitEvent("Pruned", "deleted \(Self.list(pruned)), which left the repository"))
+    }
+
+    /// Asks for the deletion of a few objects side by side. One that is refused does not keep the others.
+    private func delete(_ batch: [PlannedPrune]) async throws -> [ObjectKey] {
+        let answers = await withTaskGroup(of: (PlannedPrune, ClusterError?).self) { [api] group in
+            for prune in batch {
+                group.addTask {
+                    do {
+                        _ = try await api.delete(
+                            prune.kind, namespace: prune.key.namespace, name: prune.key.name, options: DeleteOptions(uid: prune.uid))
+                        return (prune, nil)
+                    } catch let error as ClusterError {
+                        return (prune, error)
+                    } catch {
+                        return (prune, ClusterError(.unreachable, subject: prune.key.description, message: String(describing: error)))
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        for case (let prune, let error?) in answers {
+            if error.kind == .unreachable || error.kind == .conflict { throw error }
+            var backoff = pruneFailures[prune.key]?.backoff ?? Backoff()
+            let wait = backoff.failed(atLeast: error.retryAfter)
+            let diagnostic = Diagnostic(
+                .error, "left the repository and could not be deleted", subject: prune.key.description, cause: error.message,
+                remedy: "the agent tries again")
+            pruneFailures[prune.key] = Failure(digest: "", diagnostic: diagnostic, backoff: backoff, retryAt: clock.now + wait)
+        }
+        let accepted = answers.filter { $0.1 == nil }.map(\.0)
+        for prune in accepted {
+            deleting[prune.key] = prune.uid
+            pruneFailures[prune.key] = nil
+        }
+        return accepted.map(\.key)
+    }
+
+    private func forgetGone(_ plan: SyncPlan) async throws {
+        guard !plan.forgotten.isEmpty else { return }
+        var rest = await store.inventory
+        rest.remove(plan.forgotten)
+        for key in plan.forgotten { deleting[key] = nil }
+        try await store.write(rest)
+    }
+
+    // MARK: Progress
+
+    /// The commit counts as applied when nothing of it is left to send.
+    private func noteApplied(_ plan: SyncPlan) {
+        guard plan.stages.isEmpty, failures.isEmpty, plan.waiting.isEmpty, let commit = enforced?.commit.id, applied != commit else {
+            return
+        }
+        applied = commit
+    }
+
+    private func nextLook() -> Duration? {
+        let now = clock.now
+        var moments = failures.values.map(\.retryAt) + pruneFailures.values.map(\.retryAt)
+        moments += guards.values.compactMap { guardian in
+            var guardian = guardian
+            return guardian.hold(now: now)
+        }
+        if let healthDeadline, healthDeadline > now, !unsettled.isEmpty { moments.append(healthDeadline) }
+        // Aggregated APIs come without any definition that could be watched.
+        if enforced?.unknownKinds.isEmpty == false { moments.append(now + .seconds(30)) }
+        return moments.min().map { max($0, now + .milliseconds(20)) }
+    }
+
+    func noteChange() { lastChange = clock.timestamp.description }
+
+    static func list(_ keys: [ObjectKey]) -> String {
+        let shown = keys.sorted().prefix(10).map(\.description).joined(separator: ", ")
+        return keys.count > 10 ? "\(shown) and \(keys.count - 10) more" : shown
+    }
+}
+
+extension Array {
+    /// Runs of at most `size` elements.
+    func batches(of size: Int) -> [ArraySlice<Element>] {
+        stride(from: 0, to: count, by: size).map { self[$0..<Swift.min($0 + size, count)] }
+    }
+}

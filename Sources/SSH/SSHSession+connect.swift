@@ -1,0 +1,155 @@
+internal import CLibssh2
+package import Cryptography
+internal import Glibc
+internal import Synchronization
+
+extension SSHSession {
+    /// Connects, checks the host key and logs in, through jump hosts if there are any.
+    /// - Parameter timeout: for each machine on the way, name look-up and login included; a prompt's time counts.
+    /// - Throws: every kind of ``SSHError`` that can come before a command.
+    package static func connect(to target: SSHTarget, timeout: Duration = .seconds(20)) async throws(SSHError) -> SSHSession {
+        let (session, limit) = try await reach(target, timeout: timeout)
+        do throws(SSHError) {
+            try await session.logIn(limit)
+        } catch {
+            await session.close()
+            throw error
+        }
+        return session
+    }
+
+    /// The key a machine shows, without logging in: for an operator to compare and pin.
+    package static func offeredHostKey(
+        host: String, port: Int = 22, jump: [SSHTarget] = [], timeout: Duration = .seconds(10)
+    ) async throws(SSHError) -> OpenSSHPublicKey {
+        let target = SSHTarget(host: host, port: port, user: "nobody", authentication: [], hostKeys: .pinned([]), jump: jump)
+        do throws(SSHError) {
+            await (try reach(target, timeout: timeout)).0.close()
+        } catch {
+            if case .hostKeyUnknown(let offered) = error.kind { return offered }
+            throw error
+        }
+        throw SSHError(target: target.label, kind: .protocolMismatch("it showed no host key"))
+    }
+
+    /// A session up to the checked host key.
+    private static func reach(_ target: SSHTarget, timeout: Duration) async throws(SSHError) -> (SSHSession, Limit) {
+        var target = target
+        var tunnel: Tunnel?
+        if var last = target.jump.last {
+            // The last jump is reached through the ones before it.
+            last.jump = Array(target.jump.dropLast())
+            let carrier = try await connect(to: last, timeout: timeout)
+            tunnel = try await Tunnel.open(through: carrier, to: target, limit: Limit(timeout))
+            target.jump = []
+        }
+        let session = SSHSession(target: target)
+        let limit = Limit(timeout)
+        do throws(SSHError) {
+            try await session.shakeHands(tunnel, limit)
+        } catch {
+            await session.close()
+            throw error
+        }
+        return (session, limit)
+    }
+
+    private func shakeHands(_ tunnel: Tunnel?, _ limit: Limit) async throws(SSHError) {
+        let socket: Int32
+        if let tunnel {
+            self.tunnel = tunnel
+            socket = tunnel.takeSocket()
+        } else {
+            do throws(SSHError.Unreachable) {
+                socket = try Dialer.connect(host: target.host, port: target.port, timeout: limit.duration)
+            } catch {
+                throw failure(Task.isCancelled ? .cancelled : .unreachable(error))
+            }
+        }
+        guard let handle = SessionHandle(socket: socket) else { throw failure(.connectionLost("no memory left")) }
+        self.handle = handle
+        preferHostKeys(handle)
+        let result: Int
+        do throws(SSHError) {
+            result = try await drive(.session, limit) { Int(libssh2_session_handshake($0.session, $0.socket)) }
+        } catch {
+            throw explained(error, handle, limit)
+        }
+        guard result == 0 else { throw explained(failure(.protocolMismatch(handle.lastError.text)), handle, limit) }
+        try checkHostKey(handle)
+    }
+
+    /// Before the key exchange is through, an ended connection and a silent one have causes of their own.
+    private func explained(_ error: SSHError, _ handle: SessionHandle, _ limit: Limit) -> SSHError {
+        let offer = KeyExchangeOffer(handle.heard)
+        switch error.kind {
+        case .timedOut where offer.banner.isEmpty: return failure(.unreachable(.noAnswer(after: limit.duration)))
+        case .connectionLost, .protocolMismatch:
+            if let mismatch = offer.mismatch(
+                keyExchange: algorithms(handle, LIBSSH2_METHOD_KEX), hostKeys: algorithms(handle, LIBSSH2_METHOD_HOSTKEY),
+                ciphers: algorithms(handle, LIBSSH2_METHOD_CRYPT_CS), macs: algorithms(handle, LIBSSH2_METHOD_MAC_CS))
+            {
+                return failure(.protocolMismatch("\(mismatch), and this homelab's libssh2 \(Self.libraryVersion) has none of these"))
+            }
+            if !handle.heard.isEmpty, offer.banner.isEmpty { return failure(.protocolMismatch("what answers there is no SSH server")) }
+            if handle.heard.isEmpty {
+                return failure(
+                    .unreachable(.other("the other side ended the connection before saying anything (is its SSH server starting?)")))
+            }
+            return error
+        default: return error
+        }
+    }
+
+    static var libraryVersion: String { libssh2_version(0).map { String(cString: $0) } ?? "of unknown version" }
+
+    func algorithms(_ handle: SessionHandle, _ method: Int32) -> [String] {
+        var list: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+        let count = libssh2_session_supported_algs(handle.session, method, &list)
+        guard count > 0, let list else { return [] }
+        defer { libssh2_free(handle.session, list) }
+        return (0..<Int(count)).compactMap { list[$0].map { String(cString: $0) } }
+    }
+
+    // MARK: Host key
+
+    /// Asks for the key type that is pinned or known, since a server that has several shows the one asked for first.
+    private func preferHostKeys(_ handle: SessionHandle) {
+        let believed =
+            target.hostKeys.pinned.isEmpty
+            ? target.hostKeys.knownHosts?.record(host: target.host, port: target.port).keys ?? [] : target.hostKeys.pinned
+        var order: [String] = []
+        for type in believed.map(\.type) + ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"] {
+            for name in type == "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [type] where !order.contains(name) {
+                order.append(name)
+            }
+        }
+        let supported = algorithms(handle, LIBSSH2_METHOD_HOSTKEY)
+        order = order.filter(supported.contains)
+        libssh2_session_method_pref(handle.session, LIBSSH2_METHOD_HOSTKEY, order.joined(separator: ","))
+    }
+
+    private func checkHostKey(_ handle: SessionHandle) throws(SSHError) {
+        var size = 0
+        var type: Int32 = 0
+        guard let bytes = libssh2_session_hostkey(handle.session, &size, &type),
+            let offered = OpenSSHPublicKey(blob: Array(UnsafeRawBufferPointer(start: bytes, count: size)))
+        else { throw failure(.protocolMismatch("it showed no host key")) }
+        let policy = target.hostKeys
+        if policy.pinned.isEmpty {
+            let record = policy.knownHosts?.record(host: target.host, port: target.port)
+            if record?.revoked.contains(offered) == true { throw failure(.hostKeyRevoked(offered: offered)) }
+            let known = record?.keys ?? []
+            if known.isEmpty {
+                guard let confirm = policy.confirm, confirm(target.label, offered) else {
+                    throw failure(.hostKeyUnknown(offered: offered))
+                }
+            } else if !known.contains(offered) {
+                throw failure(.hostKeyChanged(offered: offered, expected: known))
+            }
+        } else if !policy.pinned.contains(offered) {
+            throw failure(.hostKeyChanged(offered: offered, expected: policy.pinned))
+        }
+        shared.withLock { $0.hostKey = offered }
+    }
+}

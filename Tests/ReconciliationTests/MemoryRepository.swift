@@ -1,0 +1,84 @@
+import KubernetesModel
+import Synchronization
+
+@testable import Git
+@testable import Reconciliation
+
+/// A repository of commits held in memory; a test pushes, rewrites and takes the network away.
+final class MemoryRepository: RepositorySource {
+    private struct State {
+        var commits: [ObjectID: (info: CommitInfo, tree: GitTree)] = [:]
+        var head: ObjectID?
+        var problem: SourceProblem?
+        var listings = 0
+        var fetches = 0
+    }
+
+    private let state = Mutex(State())
+    let url = "memory"
+    let localPath: String? = nil
+
+    var listings: Int { state.withLock { $0.listings } }
+    var fetches: Int { state.withLock { $0.fetches } }
+
+    @discardableResult
+    func push(_ files: [String: String], onto parent: ObjectID?? = nil) -> CommitInfo {
+        state.withLock { state in
+            let number = state.commits.count + 1
+            let digits = String(number, radix: 16)
+            // Distinct from the first digits on, as real commits are.
+            let id = ObjectID(digits + String(repeating: "0", count: 8 - digits.count) + String(repeating: "a", count: 32)) ?? .zero
+            let parents = (parent ?? state.head).map { [$0] } ?? []
+            let info = CommitInfo(
+                id: id, parents: parents, tree: id, authorName: "Ada", authorEmail: "ada@example.org", time: Int64(number),
+                message: "Change \(number)\n")
+            let entries = files.mapValues { GitTree.Entry(id: id, kind: .file, bytes: Array($0.utf8)) }
+            state.commits[id] = (info, GitTree(commit: id, entries: entries))
+            state.head = id
+            return info
+        }
+    }
+
+    func fail(_ problem: SourceProblem?) { state.withLock { $0.problem = problem } }
+
+    private func reachable() throws(SourceProblem) {
+        if let problem = state.withLock({ $0.problem }) { throw problem }
+    }
+
+    func head() async throws(SourceProblem) -> ObjectID? {
+        state.withLock { $0.listings += 1 }
+        try reachable()
+        return state.withLock { $0.head }
+    }
+
+    func fetch() async throws(SourceProblem) -> CommitInfo? {
+        state.withLock { $0.fetches += 1 }
+        try reachable()
+        return state.withLock { state in state.head.flatMap { state.commits[$0]?.info } }
+    }
+
+    func mirrored() async throws(SourceProblem) -> CommitInfo? {
+        state.withLock { state in state.head.flatMap { state.commits[$0]?.info } }
+    }
+
+    func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo {
+        guard let found = state.withLock({ $0.commits[commit]?.info }) else { throw SourceProblem(.other, "no commit \(commit)") }
+        return found
+    }
+
+    func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
+        guard let found = state.withLock({ $0.commits[commit]?.tree }) else { throw SourceProblem(.other, "no commit \(commit)") }
+        return found
+    }
+
+    func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {
+        state.withLock { state in
+            var next: ObjectID? = new
+            while let here = next {
+                if here == old { return true }
+                next = state.commits[here]?.info.parents.first
+            }
+            return false
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import Git
+import HomelabTestSupport
+import KubernetesModel
+import SyncPlanning
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+/// Runs one unit's reconciler against a cluster in memory and a repository in memory.
+struct UnitBench {
+    let api: FakeClusterAPI
+    let repository = MemoryRepository()
+    let monitor = Shared(AgentState(node: "m1", version: "1.0", identity: "m1_1", startedAt: Timestamp(secondsSinceEpoch: 0)))
+    var spec = UnitSpec(owner: Ownership(namespace: "homelab-system", name: "home"), path: "clusters/home")
+
+    init(api: FakeClusterAPI = FakeClusterAPI()) { self.api = api }
+
+    /// Runs the agent's parts for as long as `body` takes, then stops them.
+    func run(_ body: (GitSource) async throws -> Void) async rethrows {
+        let clock = SystemClock()
+        let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
+        let events = EventRecorder(api: api, clock: clock, node: "m1")
+        let unit = UnitReconciler(
+            spec: spec, api: api, clock: clock, source: source, manifests: KustomizeManifests(), events: events,
+            status: StatusWriter(api: api), monitor: monitor)
+        let running = Task {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await source.run() }
+                group.addTask { await events.run() }
+                group.addTask { await unit.run() }
+            }
+        }
+        do {
+            try await body(source)
+        } catch {
+            running.cancel()
+            await running.value
+            throw error
+        }
+        running.cancel()
+        await running.value
+    }
+
+    /// What `homelab status` would read.
+    func report() async -> StatusReport? {
+        let key = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: "homelab-status-home")
+        return await api.object(key).flatMap { StatusReport(of: $0) }
+    }
+
+    func recorded() async throws -> [String] {
+        let key = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: "homelab-inventory-home")
+        let text = await api.object(key)?.value[path: "data", "objects"]?.string ?? ""
+        return try #require(ResourceInventory(text: text)).keys.map(\.description)
+    }
+
+    func phase(_ phase: StatusReport.Phase, at commit: CommitInfo? = nil) async throws {
+        try await eventually("\(phase) at \(commit?.id.hex.prefix(8) ?? "any commit")", { await String(describing: report()) }) {
+            guard let report = await report() else { return false }
+            return report.phase == phase && (commit == nil || report.appliedRevision == commit?.id.hex)
+        }
+    }
+}
+
+/// Waits until something is so; fails, saying what was instead, when it is not within ten seconds.
+func eventually(
+    _ what: String, _ state: () async -> String = { "" }, sourceLocation: Testing.SourceLocation = #_sourceLocation,
+    _ condition: () async throws -> Bool
+) async throws {
+    let clock = ContinuousClock()
+    let deadline = clock.now + .seconds(10)
+    while clock.now < deadline {
+        if try await condition() { return }
+        try await Task.sleep(for: .milliseconds(2))
+    }
+    Issue.record("not within 10 s: \(what). \(await state())", sourceLocation: sourceLocation)
+    throw NotReached()
+}
+
+struct NotReached: Error {}
+
+/// The files of small apps.
+enum Files {
+    static let namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: web\n"
+
+    static func config(_ title: String, name: String = "site", namespace: String = "web") -> String {
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: \(name)\n  namespace: \(namespace)\ndata:\n  title: \"\(title)\"\n"
+    }
+
+    static func deployment(_ name: String = "site", image: String = "web:1") -> String {
+        """
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata:
+          name: \(name)
+          namespace: web
+        spec:
+          replicas: 1
+          selector: {matchLabels: {app: \(name)}}
+          template:
+            metadata: {labels: {app: \(name)}}
+            spec: {containers: [{name: web, image: "\(image)"}]}
+
+        """
+    }
+
+    static func app(title: String = "one") -> [String: String] {
+        ["clusters/home/namespace.yaml": namespace, "clusters/home/config.yaml": config(title)]
+    }
+
+    static let namespaceKey = ObjectKey(group: "", kind: "Namespace", name: "web")
+    static let configKey = ObjectKey(group: "", kind: "ConfigMap", namespace: "web", name: "site")
+    static let deploymentKey = ObjectKey(group: "apps", kind: "Deployment", namespace: "web", name: "site")
+
+    /// The status of a Deployment whose one replica runs.
+    static func running(_ generation: Int64) -> Value {
+        [
+            "observedGeneration": .int(generation), "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
+            "conditions": [
+                ["type": "Available", "status": "True"], ["type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"],
+            ],
+        ]
+    }
+}
