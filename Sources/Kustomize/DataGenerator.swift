@@ -25,7 +25,6 @@ struct DataGenerator {
         var seen: Set<String> = []
         let pairs = environmentPairs() + literalPairs() + filePairs()
         for pair in pairs {
-            if let problem = Self.problem(withKey: pair.key) { findings.error("key \"\(pair.key)\": \(problem)", at: pair.mark) }
             if !seen.insert(pair.key).inserted {
                 findings.error("key \"\(pair.key)\" comes twice in \(kind.rawValue) \"\(entry.name)\"", at: pair.mark)
             }
@@ -111,43 +110,19 @@ struct DataGenerator {
                 return []
             }
             let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            return lines.enumerated().compactMap { pair(line: $1, number: $0 + 1, of: file) }
+            return lines.enumerated().compactMap { pair(line: $1, isFirst: $0 == 0, of: file) }
         }
     }
 
     /// `KEY=value` or `KEY` for an empty value; leading blanks, comments and a byte order mark at the start are skipped.
-    private func pair(line: ArraySlice<UInt8>, number: Int, of file: Located<String>) -> Pair? {
+    private func pair(line: ArraySlice<UInt8>, isFirst: Bool, of file: Located<String>) -> Pair? {
         var line = line
         if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
-        if number == 1, line.starts(with: [0xEF, 0xBB, 0xBF]) { line = line.dropFirst(3) }
+        if isFirst, line.starts(with: [0xEF, 0xBB, 0xBF]) { line = line.dropFirst(3) }
         let text = String(decoding: line, as: UTF8.self).drop { $0.isWhitespace }
         guard let first = text.first, first != "#" else { return nil }
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        guard Self.isEnvironmentName(parts[0]) else {
-            findings.error("line \(number) of \"\(file.value)\": \"\(parts[0])\" is no name of a variable", at: file.mark)
-            return nil
-        }
         return Pair(key: String(parts[0]), value: parts.count == 2 ? Array(parts[1].utf8) : [], mark: file.mark)
-    }
-
-    private static func isEnvironmentName(_ name: Substring) -> Bool {
-        guard let first = name.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else { return false }
-        return name != "." && !name.hasPrefix("..") && name.utf8.allSatisfy(isKeyCharacter)
-    }
-
-    private static func problem(withKey key: String) -> String? {
-        if key.utf8.count > 253 { return "it is longer than 253 characters" }
-        if key == "." || key.hasPrefix("..") { return "it cannot be \".\" or start with \"..\"" }
-        return !key.isEmpty && key.utf8.allSatisfy(isKeyCharacter) ? nil : "keys are made of letters, digits, \"-\", \"_\" and \".\""
-    }
-
-    private static func isKeyCharacter(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-            true
-        default: false
-        }
     }
 }
 

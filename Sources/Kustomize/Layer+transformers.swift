@@ -61,7 +61,7 @@ extension Layer {
         guard var labels = object["metadata"]?["labels"], labels[label] != nil else { return .object(object) }
         labels[label] = nil
         var object = object
-        object["metadata"]?["labels"] = labels.object?.isEmpty == true ? nil : labels
+        object["metadata"]?["labels"] = labels.object?.isEmpty == true ? Value?.none : labels
         return .object(object)
     }
 

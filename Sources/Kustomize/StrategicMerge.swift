@@ -30,9 +30,9 @@ struct StrategicMerge {
 
     private func walk(old: Value?, patch: Value?, schema: MergeSchema?) throws(MergeFailure) -> Merged? {
         if patch == nil, schema == nil, !dropsNulls { return old.map { Merged(value: $0, isOld: true) } }
-        let shape = old.flatMap { $0.isNull ? nil : $0 } ?? patch.flatMap { $0.isNull ? nil : $0 }
+        let shape = [old, patch].compactMap { $0 }.first { !$0.isNull }
         switch shape {
-        case nil: return emptyOrNull(old: old, patch: patch)
+        case .none: return emptyOrNull(old: old, patch: patch)
         case .object:
             try check(patch, is: "a mapping") { $0.object != nil }
             return try mapping(old: old, patch: patch, schema: schema)

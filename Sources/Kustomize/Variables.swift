@@ -85,7 +85,7 @@ struct Variables {
                     continue
                 }
                 let name = String(decoding: bytes[at + 2..<close], as: UTF8.self)
-                let value = values[name].flatMap { $0.object == nil && $0.array == nil && !$0.isNull ? $0 : nil }
+                let value = values[name].flatMap { $0.object == nil && $0.array == nil && !$0.isNull ? $0 : Value?.none }
                 if at == 0, close == bytes.count - 1, let value { return value }
                 result += value?.scalarText.map { Array($0.utf8) } ?? Array(bytes[at...close])
                 at = close + 1
