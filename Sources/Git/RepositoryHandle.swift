@@ -18,7 +18,7 @@ final class RepositoryHandle: @unchecked Sendable {
     convenience init(openingOrMaking path: String, branch: String) throws(GitError) {
         do {
             try self.init(opening: path)
-        } catch where error.kind == .notFound {
+        } catch  where error.kind == .notFound {
             try Self.make(path, branch: branch)
             try self.init(opening: path)
         }

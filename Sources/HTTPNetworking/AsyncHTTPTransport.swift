@@ -56,8 +56,10 @@ package final class AsyncHTTPTransport: HTTPTransport {
                 }
                 continuation.finish()
             } catch {
-                continuation.finish(throwing: await activity.isIdle ? HTTPError(.timedOut, url: url, detail: "nothing arrived for too long")
-                    : Self.translated(error, url))
+                continuation.finish(
+                    throwing: await activity.isIdle
+                        ? HTTPError(.timedOut, url: url, detail: "nothing arrived for too long")
+                        : Self.translated(error, url))
             }
         }
         let watching = idleTimeout.map { limit in Task { await activity.wait(limit: limit) { reading.cancel() } } }

@@ -25,7 +25,9 @@ struct BootstrapArguments: ParsableArguments {
     /// The files for the servers' architectures: those given, and the running program for its own.
     func binaries() throws -> [Architecture: String] {
         var files: [Architecture: String] = [:]
-        if let own = BinaryArchitecture.own.flatMap({ Architecture(rawValue: $0.rawValue) }), let path = try? Files.realPath("/proc/self/exe") {
+        if let own = BinaryArchitecture.own.flatMap({ Architecture(rawValue: $0.rawValue) }),
+            let path = try? Files.realPath("/proc/self/exe")
+        {
             files[own] = path
         }
         for given in agentBinaries {
@@ -51,7 +53,8 @@ struct BootstrapArguments: ParsableArguments {
         options.only = Set(only)
         let unknown = options.only.filter { spec.node(named: $0) == nil }.sorted()
         guard unknown.isEmpty else {
-            throw Diagnostic(.error, "the inventory has no node \(unknown.joined(separator: ", "))", remedy: "--only takes the names in \(path)")
+            throw Diagnostic(
+                .error, "the inventory has no node \(unknown.joined(separator: ", "))", remedy: "--only takes the names in \(path)")
         }
         return options
     }

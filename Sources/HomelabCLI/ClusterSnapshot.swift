@@ -33,6 +33,7 @@ struct ClusterSnapshot: Sendable {
         if units.isEmpty { return "no agent has reported yet" }
         if let unit = units.first(where: { !$0.isHealthy }) { return "\(unit.unit): \(unit.phase.rawValue): \(unit.message)" }
         if let node = nodes.first(where: { !$0.isReady }) { return "node \(node.name) is not Ready" }
+        if let node = inventory?.nodes.first(where: { !$0.isHealthy }) { return "node \(node.name): \(node.phase): \(node.message)" }
         return ""
     }
 

@@ -13,7 +13,7 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(name: "Daily use", subcommands: [Status.self, Build.self, Key.self, RepositoryCommand.self, Schema.self]),
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
-                subcommands: [AgentCommand.self, AgentHealth.self, GitInit.self, GitReceivePack.self, GitUploadPack.self]),
+                subcommands: [AgentCommand.self, AgentHealth.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self]),
         ])
 
     package init() {}

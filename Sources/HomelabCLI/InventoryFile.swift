@@ -17,10 +17,12 @@ struct InventoryOption: ParsableArguments {
         case 1: return "inventory/" + found[0]
         case 0:
             throw Diagnostic(
-                .error, "there is no inventory here", remedy: "run this in the repository's folder, name one with -i, or begin with homelab init")
+                .error, "there is no inventory here",
+                remedy: "run this in the repository's folder, name one with -i, or begin with homelab init")
         default:
             throw Diagnostic(
-                .error, "there are several inventories here: \(found.joined(separator: ", "))", remedy: "name one with -i inventory/NAME.yaml")
+                .error, "there are several inventories here: \(found.joined(separator: ", "))",
+                remedy: "name one with -i inventory/NAME.yaml")
         }
     }
 

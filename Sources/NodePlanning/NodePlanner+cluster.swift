@@ -236,11 +236,12 @@ extension NodePlanner {
         return configuration
     }
 
-    /// The host keys the agents accept: the pins of the inventory, and those of the repository. The repository's server is known
+    /// The host keys the agents accept when they fetch the repository: those of the servers and of the repository's host. (Nodes are
+    /// reached with the pins of the inventory itself.) The repository's server is known
     /// through the connection of this very run, so its keys are taken from there when they are not pinned.
     private var knownHosts: String {
         var lines: [String] = []
-        for node in desired.nodes where node.state != .absent {
+        for node in desired.servers {
             var keys = node.hostKeys.filter(\.isWhole)
             if keys.isEmpty, node.name == repositoryServer?.name { keys = facts(node)?.access.hostKeys ?? [] }
             var names = [node.host]

@@ -108,7 +108,8 @@ package enum SyncPlanner {
     private static func refusals(of count: Int, _ request: SyncRequest) -> [Diagnostic] {
         let policy = request.prune
         guard count > 0, !policy.confirms(request.revision) else { return [] }
-        let remedy = "if this is meant, confirm it with `kubectl annotate configmap -n homelab-system homelab-inventory-\(request.unit.name)"
+        let remedy =
+            "if this is meant, confirm it with `kubectl annotate configmap -n homelab-system homelab-inventory-\(request.unit.name)"
             + " --overwrite homelab.dev/confirm-prune=\(request.revision.prefix(12))`"
         if request.desired.objects.isEmpty {
             return [

@@ -51,9 +51,11 @@ import Testing
         let server = try await HTTPServer(host: "127.0.0.1", port: 0, limits: limits) { _ in HTTPResponse(status: 200) }
         let client = try AsyncHTTPTransport()
         let url = "http://127.0.0.1:\(server.port)/"
-        let small = try await client.send(HTTPRequest(method: "POST", url: url, body: Array(repeating: 65, count: 10)), timeout: .seconds(5))
+        let small = try await client.send(
+            HTTPRequest(method: "POST", url: url, body: Array(repeating: 65, count: 10)), timeout: .seconds(5))
         #expect(small.status == 200)
-        let large = try? await client.send(HTTPRequest(method: "POST", url: url, body: Array(repeating: 65, count: 11)), timeout: .seconds(5))
+        let large = try? await client.send(
+            HTTPRequest(method: "POST", url: url, body: Array(repeating: 65, count: 11)), timeout: .seconds(5))
         #expect(large == nil || large?.status == 413)
         await client.shutdown()
         await server.shutdown()

@@ -57,7 +57,9 @@ struct BadInputLive {
         let cut = Thread {
             let deadline = Date().addingTimeInterval(60)
             while Date() < deadline {
-                if let seen = try? lab.on("m1", "ls /tmp /usr/local/bin /var/tmp"), seen.output.contains("upload") || seen.output.contains("k3s") {
+                if let seen = try? lab.on("m1", "ls /tmp /usr/local/bin /var/tmp"),
+                    seen.output.contains("upload") || seen.output.contains("k3s")
+                {
                     break
                 }
                 usleep(200_000)
@@ -79,7 +81,10 @@ struct BadInputLive {
 
     @Test func t05_aWrongTokenIsNamedAsTheCause() throws {
         try lab.lab("on", "m4")
-        try lab.on("m4", "mkdir -p /etc/rancher/k3s && printf 'K10%064d::node:wrong\\n' 0 > /etc/rancher/k3s/homelab-token && chmod 600 /etc/rancher/k3s/homelab-token")
+        try lab.on(
+            "m4",
+            "mkdir -p /etc/rancher/k3s && printf 'K10%064d::node:wrong\\n' 0 > /etc/rancher/k3s/homelab-token && chmod 600 /etc/rancher/k3s/homelab-token"
+        )
         try lab.writeInventory([try lab.node("m1", role: "server"), try lab.node("m4", role: "agent")])
         let result = try lab.bootstrap()
         // A token file that is there is not trusted: bootstrap either replaces it or says what is wrong with it.

@@ -13,7 +13,8 @@ final class Lab: Sendable {
     static var isAvailable: Bool { ProcessInfo.processInfo.environment["HOMELAB_LIVE"] == "1" }
     static let reason: Comment = "live tests need root and the test bed: bootstrap/test runs them (HOMELAB_LIVE=1)"
 
-    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .path
     /// The static homelab binary that the machines get.
     static var binary: String { ProcessInfo.processInfo.environment["HOMELAB_TEST_BINARY"] ?? "" }
     /// The folder that holds k3s, in the shape of its release page.
@@ -76,6 +77,7 @@ final class Lab: Sendable {
             [Self.root + "/Tests/TestBed/machines/lab", "ssh", machine, "root", "--", command], environment: environment, limit: limit)
     }
 
+    @discardableResult
     func kubectl(_ arguments: String..., limit: Double = 60) throws -> Shell.Result {
         try run([Self.k3s + "/k3s", "kubectl", "--kubeconfig", kubeconfig] + arguments, limit: limit)
     }
@@ -100,6 +102,18 @@ final class Lab: Sendable {
         try git("commit", "--quiet", "--allow-empty", "--message", message)
         try git(force ? "push" : "push", "--quiet", force ? "--force" : "--no-force", "cluster", "main")
         return Date()
+    }
+
+    /// Puts the app's images where k3s finds them: the machines have no way to a registry.
+    func preload(_ machines: String...) throws {
+        for machine in machines {
+            try Shell.must(
+                [
+                    "sh", "-c",
+                    "\"$0\" ssh \"$1\" root -- 'mkdir -p /var/lib/rancher/k3s/agent/images && cat >/var/lib/rancher/k3s/agent/images/airgap.tar' <\"$2\"",
+                    Self.root + "/Tests/TestBed/machines/lab", machine, Self.k3s + "/k3s-airgap-images-amd64.tar",
+                ], environment: environment)
+        }
     }
 
     /// Looks again and again until the condition holds; the seconds it took since `start`.

@@ -37,7 +37,7 @@ struct Shell {
         // Files, not pipes: a machine's processes may inherit them and outlive the command.
         let outputFile = folder.appendingPathComponent("output")
         let errorFile = folder.appendingPathComponent("errors")
-        for file in [outputFile, errorFile] { FileManager.default.createFile(atPath: file.path, contents: nil) }
+        for file in [outputFile, errorFile] { _ = FileManager.default.createFile(atPath: file.path, contents: nil) }
         process.standardOutput = try FileHandle(forWritingTo: outputFile)
         process.standardError = try FileHandle(forWritingTo: errorFile)
         try process.run()

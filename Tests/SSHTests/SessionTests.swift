@@ -15,7 +15,9 @@ struct SessionTests {
         target = try Self.target(server, [.keyFile(key)])
     }
 
-    static func target(_ server: LoopbackServer, _ authentication: [SSHAuthentication], hostKey: String = "host_ed25519") throws -> SSHTarget {
+    static func target(_ server: LoopbackServer, _ authentication: [SSHAuthentication], hostKey: String = "host_ed25519") throws
+        -> SSHTarget
+    {
         let pin = try #require(OpenSSHPublicKey(line: server.publicLine(hostKey)))
         return SSHTarget(
             host: "127.0.0.1", port: server.port, user: NSUserName(), authentication: authentication, hostKeys: .pinned([pin]))
@@ -94,8 +96,9 @@ struct SessionTests {
         let session = try await SSHSession.connect(to: target)
         let error = await #expect(throws: SSHError.self) { try await session.run("sleep 60", timeout: .milliseconds(300)) }
         #expect(error?.kind == .timedOut(after: .milliseconds(300)))
-        let task = Task { try await session.run("sleep 60") }
-        try await Task.sleep(for: .milliseconds(200))
+        let (started, note) = AsyncStream<Void>.makeStream()
+        let task = Task { try await session.run("echo started; sleep 60", onOutput: { _ in note.yield() }) }
+        for await _ in started { break }
         task.cancel()
         let cancelled = await #expect(throws: SSHError.self) { try await task.value }
         #expect(cancelled?.kind == .cancelled)

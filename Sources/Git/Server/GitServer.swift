@@ -23,7 +23,7 @@ package struct GitServer {
         let stream = PacketStream(input: input, output: output)
         do {
             try answer(GitServer(repository: RepositoryHandle(opening: path), stream: stream))
-        } catch where error.kind == .notFound {
+        } catch  where error.kind == .notFound {
             try stream.write("ERR homelab: there is no repository at \(path)")
             throw error
         }

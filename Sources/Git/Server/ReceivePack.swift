@@ -126,7 +126,8 @@ struct ReceivePack {
             try stream.write(Array((notice + "\n").utf8), band: 2)
         }
         if capabilities.contains("report-status") {
-            let lines = ["unpack \(unpacked?.message ?? "ok")"] + results.map { name, reason in reason.map { "ng \(name) \($0)" } ?? "ok \(name)" }
+            let lines =
+                ["unpack \(unpacked?.message ?? "ok")"] + results.map { name, reason in reason.map { "ng \(name) \($0)" } ?? "ok \(name)" }
             let packets = lines.flatMap(Self.packet) + Array("0000".utf8)
             try sideBand ? stream.write(packets, band: 1) : stream.writeRaw(packets)
         }

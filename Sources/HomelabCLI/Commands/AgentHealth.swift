@@ -23,7 +23,8 @@ package struct AgentHealth: AsyncParsableCommand {
             if answer.status != 200 { throw ExitCode(1) }
         } catch let error as HTTPError {
             await client.shutdown()
-            throw Diagnostic(.error, "the agent does not answer", cause: error.description, remedy: "systemctl status homelab-agent says why")
+            throw Diagnostic(
+                .error, "the agent does not answer", cause: error.description, remedy: "systemctl status homelab-agent says why")
         }
     }
 }

@@ -25,7 +25,8 @@ package struct Plan: AsyncParsableCommand {
         let transport = try AsyncHTTPTransport()
         let bootstrapper = try Bootstrapper(
             spec: spec, options: arguments.options(path: path, spec: spec),
-            interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: user.confirmHostKey), transport: transport)
+            interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: user.confirmHostKey),
+            transport: transport)
         let observation = try await bootstrapper.observe()
         await observation.nodes.close()
         await transport.shutdown()

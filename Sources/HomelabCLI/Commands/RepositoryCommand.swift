@@ -15,7 +15,8 @@ package struct RepositoryCommand: ParsableCommand {
     package func run() throws {
         let (path, spec) = try inventory.load()
         guard let url = spec.repositoryURL else {
-            throw Diagnostic(.error, "\(path) lists no server, so there is no place for the repository", remedy: "add a node with role: server")
+            throw Diagnostic(
+                .error, "\(path) lists no server, so there is no place for the repository", remedy: "add a node with role: server")
         }
         Console.standard.line(url)
     }

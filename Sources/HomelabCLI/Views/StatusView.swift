@@ -19,7 +19,8 @@ struct StatusView {
             let (node, report) = (live[name], reported[name])
             let isReady = node?.isReady ?? false
             let state = node == nil ? report?.phase ?? "Pending" : isReady ? "Ready" : "NotReady"
-            let role = node.map { $0.roles.contains("control-plane") || $0.roles.contains("master") ? "server" : "agent" } ?? report?.role ?? ""
+            let role =
+                node.map { $0.roles.contains("control-plane") || $0.roles.contains("master") ? "server" : "agent" } ?? report?.role ?? ""
             table.append([
                 name, role, console.styled(state, isReady ? .green : .yellow), node?.kubeletVersion ?? report?.version ?? "",
                 node?.address ?? "", report?.message ?? "",
@@ -39,7 +40,9 @@ struct StatusView {
             lines.append("  working on \(unit.attemptedRevision.prefix(12))")
         }
         if !unit.message.isEmpty, !unit.isHealthy { lines.append("  " + unit.message) }
-        if !unit.source.problem.isEmpty { lines.append(console.styled("  repository: \(unit.source.problem): \(unit.source.message)", .red)) }
+        if !unit.source.problem.isEmpty {
+            lines.append(console.styled("  repository: \(unit.source.problem): \(unit.source.message)", .red))
+        }
         lines += unit.errors.map { console.styled($0.description, .red) }
         lines += unit.exceptions.map { "  \($0.key): \($0.message)" }
         var table = Table(header: ["  OBJECT", "HEALTH", "FILE", "REASON"])

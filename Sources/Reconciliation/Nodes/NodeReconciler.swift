@@ -41,7 +41,11 @@ package actor NodeReconciler: NodeReconciling {
     private func reconcile(
         _ spec: ClusterSpec, _ revision: String, _ isSuperseded: @Sendable () -> Bool, _ report: @Sendable (NodesReport) async -> Void
     ) async throws -> NodesReport {
-        let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log] event in log(event.description) }
+        let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log] event in
+            // The journal keeps what was done and why, not every mebibyte of an upload.
+            if case .stepProgress = event { return }
+            log(event.description)
+        }
         let joiner = try await NodeJoiner(
             spec: spec, configuration: configuration, inventoryDirectory: configuration.stateDirectory, transport: transport,
             recorder: recorder)
@@ -87,7 +91,9 @@ extension NodesReport {
         let nodes = names.map { name in
             Node(name, spec.node(named: name), observation, admission, failures, isJoining: isJoining)
         }
-        let clusterWide = admission.pending.filter { $0.node == nil }.map { Diagnostic(.warning, $0.text, subject: "nodes", remedy: $0.remedy) }
+        let clusterWide = admission.pending.filter { $0.node == nil }.map {
+            Diagnostic(.warning, $0.text, subject: "nodes", remedy: $0.remedy)
+        }
         self.init(revision: revision, nodes: nodes, errors: failures + clusterWide)
     }
 }

@@ -85,7 +85,7 @@ func (s *server) settleNode(ctx context.Context, node *v1.Node) error {
 	if err := s.removeOnDemand(ctx, node); err != nil {
 		return err
 	}
-	if same := sameMeta(before, node); same {
+	if sameMeta(before, node) {
 		return nil
 	}
 	_, err := s.admin.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{})
@@ -100,10 +100,18 @@ func (s *server) markOwn(node *v1.Node) {
 		return
 	}
 	node.Labels[etcdLabel] = "true"
-	if name, err := os.ReadFile(s.etcdDir("name")); err == nil {
-		node.Annotations[etcdNameAnnotation] = strings.TrimSpace(string(name))
-		node.Annotations[etcdAddressAnnotation] = s.nodeIP
+	text, err := os.ReadFile(s.etcdDir("name"))
+	if err != nil {
+		return
 	}
+	name := strings.TrimSpace(string(text))
+	if removed := node.Annotations[etcdRemovedAnnotation]; removed != "" && removed != name {
+		// The node has come back as a new member: the old request is done with.
+		delete(node.Annotations, etcdRemoveAnnotation)
+		delete(node.Annotations, etcdRemovedAnnotation)
+	}
+	node.Annotations[etcdNameAnnotation] = name
+	node.Annotations[etcdAddressAnnotation] = s.nodeIP
 }
 
 // removeOnDemand follows the annotation that asks for a member's removal and leaves the Node.
