@@ -99,8 +99,7 @@ package struct Bootstrapper: Sendable {
             store: BinaryStore(cache: options.cacheDirectory, transport: transport), spec: spec.k3s,
             folderBase: options.inventoryDirectory, homelab: try Artifacts.homelabBinaries(options.homelabBinaries))
         var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
-        observer.wantsKubeconfig = options.kubeconfig != nil
-        observer.hasKubeconfig = options.kubeconfig.map { KubeconfigFile(path: $0).names(cluster: spec.name) } ?? false
+        observer.kubeconfig = options.kubeconfig.map { KubeconfigFile(path: $0) }
         self.observer = observer
     }
 
@@ -172,8 +171,6 @@ package struct Bootstrapper: Sendable {
 
     /// A second look: what is still to do now was either missed or undone by somebody, and must not be passed over in silence.
     private func verify(_ before: ProvisioningObservation, _ report: inout BootstrapReport) async throws {
-        var observer = self.observer
-        observer.hasKubeconfig = report.kubeconfig != nil || observer.hasKubeconfig
         let after = try await observer.observeAgain(before.nodes.hosts)
         for phase in after.plan.limited(to: options.only).phases {
             for task in phase.tasks {

@@ -9,8 +9,15 @@ package struct ClusterObserver: Sendable {
 
     package init(recorder: RunRecorder) { self.recorder = recorder }
 
-    /// Facts of the first server whose API answers; `unavailable` says why none did, and is nil when there is no server yet.
-    package func facts(_ spec: ClusterSpec, _ nodes: NodeObservations) async throws -> ClusterFacts {
+    /// What a server told.
+    package struct Look: Sendable {
+        package var facts: ClusterFacts
+        /// The cluster's CA as kubeconfigs hold it (base64): tells whether a kubeconfig is of this very cluster.
+        package var certificateAuthority: String?
+    }
+
+    /// Facts from the first server whose API answers; `unavailable` says why none did, and is nil when there is no server yet.
+    package func look(_ spec: ClusterSpec, _ nodes: NodeObservations) async throws -> Look {
         var reasons: [String] = []
         for server in spec.nodes where server.role == .server && server.state != .absent {
             switch nodes.observed[server.name] {
@@ -36,11 +43,11 @@ package struct ClusterObserver: Sendable {
         let isThereAServer = nodes.observed.contains { name, observation in
             spec.node(named: name)?.role == .server && observation.facts?.k3s.datastore != nil
         }
-        return isThereAServer ? ClusterFacts(unavailable: reasons.joined(separator: "; ")) : .none
+        return Look(facts: isThereAServer ? ClusterFacts(unavailable: reasons.joined(separator: "; ")) : .none)
     }
 
     /// One round trip for the nodes and the names of the bootstrap tokens; the tokens' contents stay on the server.
-    private func ask(_ host: any Host) async throws -> ClusterFacts {
+    private func ask(_ host: any Host) async throws -> Look {
         let kubectl = "\(NodeLayout.k3s) kubectl --request-timeout=10s"
         let command = RemoteCommand([
             "sh", "-c",
@@ -48,6 +55,8 @@ package struct ClusterObserver: Sendable {
             \(kubectl) get nodes -o json || exit 1
             printf '\\n-- tokens\\n'
             \(kubectl) get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o name
+            printf -- '-- ca\\n'
+            sed -n 's/.*certificate-authority-data: *//p' \(NodeLayout.kubeconfig) | head -n 1
             """,
         ])
         let result = try await host.run(command)
@@ -55,14 +64,18 @@ package struct ClusterObserver: Sendable {
             throw Diagnostic(.error, "the API does not answer", subject: "node \"\(host.name)\"", cause: recorder.scrub(result.complaint))
         }
         let text = result.output
-        guard let split = text.range(ofSubstring: "\n-- tokens\n") else {
+        guard let split = text.range(ofSubstring: "\n-- tokens\n"),
+            let end = text[split.upperBound...].range(ofSubstring: "-- ca\n")
+        else {
             throw Diagnostic(.error, "the API's answer was cut off", subject: "node \"\(host.name)\"")
         }
         let nodes = try JSONReader.value(String(text[..<split.lowerBound]))
-        let names = text[split.upperBound...].split(separator: "\n").map { $0.hasPrefix("secret/") ? $0.dropFirst(7) : $0 }
+        let names = text[split.upperBound..<end.lowerBound].split(separator: "\n")
+            .map { $0.hasPrefix("secret/") ? $0.dropFirst(7) : $0 }
         let tokens: Value = [
             "items": .array(names.map { ["type": "bootstrap.kubernetes.io/token", "metadata": ["name": .string(String($0))]] })
         ]
-        return ClusterFacts(nodes: nodes, tokens: tokens)
+        let authority = String(text[end.upperBound...]).trimmingLineBreaks
+        return Look(facts: ClusterFacts(nodes: nodes, tokens: tokens), certificateAuthority: authority.isEmpty ? nil : authority)
     }
 }

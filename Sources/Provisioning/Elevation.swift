@@ -65,8 +65,8 @@ package enum SudoRefusal: Hashable, Sendable {
         case .passwordNeeded:
             return Diagnostic(
                 .error, "sudo asks \(user) for a password", subject: subject,
-                remedy: "Name the password's source in the inventory (`sudo: {passwordFile: …}`, `{passwordEnv: …}` or `{prompt: true}`), "
-                    + "or allow it without one: `\(user) ALL=(ALL) NOPASSWD: ALL` in /etc/sudoers.d/\(user).")
+                remedy: "Name the password's source in the inventory under this node (`sudoPassword: {file: …}`, `{env: …}` or `prompt`), "
+                    + "or allow sudo without one: `\(user) ALL=(ALL) NOPASSWD: ALL` in /etc/sudoers.d/\(user).")
         case .wrongPassword:
             return Diagnostic(
                 .error, "sudo does not accept the password of \(user)", subject: subject,

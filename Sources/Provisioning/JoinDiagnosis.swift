@@ -125,29 +125,40 @@ extension JoinDiagnosis {
         Row(.serverUnreachable, "failed to validate connection to cluster", "i/o timeout"),
     ]
 
-    /// What k3s wrote in `msg="…"`, or the line without the journal's and k3s' own prefixes.
+    /// What k3s (`msg="…"`), etcd (`"msg":"…"`) or a Kubernetes component (`I1124 10:00:00.000000 1 file.go:1] …`) wrote, without the
+    /// prefixes of the journal and their own.
     package static func message(in line: String) -> String {
-        if let quoted = line.range(ofSubstring: "msg=\"") {
-            var text = ""
-            var escaped = false
-            for character in line[quoted.upperBound...] {
-                if escaped {
-                    text.append(character)
-                    escaped = false
-                } else if character == "\\" {
-                    escaped = true
-                } else if character == "\"" {
-                    // An error field behind the message often holds the real reason.
-                    break
-                } else {
-                    text.append(character)
-                }
-            }
-            return text
+        for sign in ["msg=\"", "\"msg\":\""] {
+            if let start = line.range(ofSubstring: sign) { return quotedText(line[start.upperBound...]) }
         }
         if let bare = line.range(ofSubstring: "msg=") { return String(line[bare.upperBound...]) }
-        if let prefix = line.range(ofSubstring: "]: ") { return String(line[prefix.upperBound...]) }
-        return line
+        let text = line.range(ofSubstring: "]: ").map { line[$0.upperBound...] } ?? line[...]
+        let words = text.prefix { $0 != "]" }.split(separator: " ")
+        if words.count == 4, let level = words[0].first, "IWEF".contains(level), words[0].dropFirst().allSatisfy(\.isNumber),
+            let end = text.range(ofSubstring: "] ")
+        {
+            return String(text[end.upperBound...])
+        }
+        return String(text)
+    }
+
+    /// Up to the closing quote, with escapes undone.
+    private static func quotedText(_ text: Substring) -> String {
+        var result = ""
+        var escaped = false
+        for character in text {
+            if escaped {
+                result.append(character)
+                escaped = false
+            } else if character == "\\" {
+                escaped = true
+            } else if character == "\"" {
+                break
+            } else {
+                result.append(character)
+            }
+        }
+        return result
     }
 }
 

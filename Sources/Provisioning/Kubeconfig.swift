@@ -64,11 +64,12 @@ package struct Kubeconfig: Hashable, Sendable {
         return value["clusters"]?.array?.first { $0["name"] == cluster }?[path: "cluster", "server"]?.string
     }
 
-    /// Whether there is a cluster of this name with an address, and a context for it.
-    package func names(cluster: String) -> Bool {
+    /// Whether there is a cluster of this name with an address, a context for it and, when it is known, this CA (base64 as in the file).
+    package func holds(cluster: String, certificateAuthority: String?) -> Bool {
         let entry = value["clusters"]?.array?.first { $0["name"]?.string == cluster }
         let context = value["contexts"]?.array?.first { $0[path: "context", "cluster"]?.string == cluster }
-        return entry?[path: "cluster", "server"]?.string != nil && context != nil
+        guard entry?[path: "cluster", "server"]?.string != nil, context != nil else { return false }
+        return certificateAuthority.map { entry?[path: "cluster", "certificate-authority-data"]?.string == $0 } ?? true
     }
 
     private func mapEntries(_ list: String, _ change: (inout Value) -> Void) -> Value {

@@ -7,12 +7,12 @@ package struct KubeconfigFile: Sendable {
 
     package init(path: String) { self.path = Files.expandingHome(path) }
 
-    /// Whether the file holds an entry of this cluster that says where its API is.
-    package func names(cluster: String) -> Bool {
+    /// Whether the file holds an entry of this cluster: of the one with this CA, when it is known.
+    package func holds(cluster: String, certificateAuthority: String?) -> Bool {
         guard let bytes = try? Files.read(path, limit: 16 << 20), let config = try? Kubeconfig(bytes: bytes, file: path) else {
             return false
         }
-        return config.names(cluster: cluster)
+        return config.holds(cluster: cluster, certificateAuthority: certificateAuthority)
     }
 
     /// - Parameter merging: keep what an existing file holds of other clusters; otherwise the file is replaced.

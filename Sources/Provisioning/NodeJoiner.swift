@@ -40,9 +40,7 @@ package struct NodeJoiner: Sendable {
         artifacts = Artifacts(
             store: BinaryStore(cache: configuration.stateDirectory + "/cache", transport: transport), spec: spec.k3s,
             folderBase: inventoryDirectory, homelab: homelab, ownK3s: try await Self.ownK3s(spec.k3s, own))
-        var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
-        observer.wantsKubeconfig = false
-        self.observer = observer
+        observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
     }
 
     /// This server's own binary, when it is the version the inventory wants and, where a hash is pinned, the very file.

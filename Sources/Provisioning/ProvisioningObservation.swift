@@ -29,8 +29,8 @@ package struct ProvisioningObserver: Sendable {
     let artifacts: Artifacts
     let secrets: SecretSource
     let recorder: RunRecorder
-    var hasKubeconfig = false
-    var wantsKubeconfig = true
+    /// The operator's kubeconfig file; nil when none is wanted.
+    var kubeconfig: KubeconfigFile?
 
     package init(spec: ClusterSpec, artifacts: Artifacts, secrets: SecretSource, recorder: RunRecorder) {
         self.spec = spec
@@ -65,13 +65,19 @@ package struct ProvisioningObserver: Sendable {
     }
 
     private func plan(_ nodes: NodeObservations) async throws -> ProvisioningObservation {
-        let cluster = try await ClusterObserver(recorder: recorder).facts(spec, nodes)
+        let look = try await ClusterObserver(recorder: recorder).look(spec, nodes)
+        let cluster = look.facts
         let architectures = Set(nodes.observed.values.compactMap { $0.facts?.system.architecture })
         let k3s = await artifacts.k3sHashes(architectures)
         try Task.checkCancellation()
         var context = PlanningContext(k3s: k3s.hashes, homelab: artifacts.homelabHashes)
-        context.hasKubeconfig = hasKubeconfig
-        context.wantsKubeconfig = wantsKubeconfig
+        context.wantsKubeconfig = kubeconfig != nil
+        if let kubeconfig {
+            // While the API does not answer nobody can tell whether the file's entry is of an earlier cluster of this name.
+            context.hasKubeconfig =
+                look.certificateAuthority.map { kubeconfig.holds(cluster: spec.name, certificateAuthority: $0) }
+                ?? (cluster.unavailable != nil && kubeconfig.holds(cluster: spec.name, certificateAuthority: nil))
+        }
         var findings = Diagnostics(nodes.problems.map(softened) + k3s.problems)
         for reference in spec.fileSecrets {
             do throws(Diagnostic) {

@@ -87,7 +87,7 @@ extension SSHConnector {
         let port = node.port != 22 ? node.port : settings.port ?? 22
         return SSHTarget(
             host: host, port: port, user: user,
-            authentication: authentication(node.login, settings: settings, subject: node.name),
+            authentication: try authentication(node.login, settings: settings, subject: node.name),
             hostKeys: try policy(node.hostKeys, node: node.name, settings: settings, host: host, port: port),
             jump: try jumps(for: node, settings: settings))
     }
@@ -100,7 +100,7 @@ extension SSHConnector {
                 let port = jump.port != 22 ? jump.port : own.port ?? 22
                 return SSHTarget(
                     host: host, port: port, user: jump.user == Self.defaultUser ? own.user ?? jump.user : jump.user,
-                    authentication: authentication(jump.login, settings: own, subject: jump.host),
+                    authentication: try authentication(jump.login, settings: own, subject: jump.host),
                     hostKeys: try policy(jump.hostKeys, node: jump.host, settings: own, host: host, port: port))
             }
         }
@@ -111,13 +111,17 @@ extension SSHConnector {
             let port = address.port ?? own.port ?? 22
             return SSHTarget(
                 host: host, port: port, user: address.user ?? own.user ?? Files.environment("USER") ?? Self.defaultUser,
-                authentication: authentication(Login(), settings: own, subject: address.host),
+                authentication: try authentication(Login(), settings: own, subject: address.host),
                 hostKeys: try policy([], node: address.host, settings: own, host: host, port: port))
         }
     }
 
     /// The order of the inventory's rule: agent, identity files, password.
-    private func authentication(_ login: Login, settings: SSHConfig.Settings, subject: String) -> [SSHAuthentication] {
+    private func authentication(_ login: Login, settings: SSHConfig.Settings, subject: String) throws -> [SSHAuthentication] {
+        // A file or variable that is missing is told as such; left to the login it would only look like a refusal.
+        for reference in [login.password, login.passphrase].compactMap({ $0 }) where reference != .prompt {
+            _ = try secrets.secret(reference, question: reference.description, subject: "node \"\(subject)\"")
+        }
         if case .pinsOnly(let identityFile) = trust { return [.keyFile(identityFile)] }
         var methods: [SSHAuthentication] = []
         if login.agent, !settings.identitiesOnly, settings.identityAgent != nil || Files.environment("SSH_AUTH_SOCK") != nil {

@@ -66,8 +66,9 @@ extension StepRunner {
         let deadline = ContinuousClock.now + limits.agent
         while true {
             let health = try await host.run(RemoteCommand([NodeLayout.homelab, "agent-health", listen], asRoot: false))
-            if health.succeeded { return }
             let look = try await self.look(&watch, on: host)
+            // An old agent may still answer while the new one is being started over and over.
+            if health.succeeded, look.active == "active" { return }
             let reason = look.active == "active" ? health.complaint : watch.lastWords ?? "the unit is \(look.active)"
             detail(host, step, reason)
             if .now >= deadline {

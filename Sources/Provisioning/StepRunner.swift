@@ -17,12 +17,15 @@ final class RunState: Sendable {
         /// Deploy keys that were made and have to be registered with the git host, by node.
         var deployKeys: [String: String] = [:]
         var kubeconfig: Kubeconfig?
+        /// The last reason each waiting step gave.
+        var details: [String: String] = [:]
     }
 
     private let contents = Mutex(Contents())
 
     var now: Contents { contents.withLock { $0 } }
     func update(_ change: (inout Contents) -> Void) { contents.withLock { change(&$0) } }
+    func updating<T: Sendable>(_ change: (inout Contents) -> sending T) -> T { contents.withLock { change(&$0) } }
 }
 
 /// Carries out one step on one node. Every step may be begun again after it was interrupted anywhere.
@@ -101,7 +104,10 @@ struct StepRunner: Sendable {
         return host
     }
 
+    /// Says what a step waits for, once for each new reason.
     func detail(_ host: any Host, _ step: Step, _ text: String) {
+        let isNew = state.updating { $0.details.updateValue(text, forKey: "\(host.name) \(step.activity)") != text }
+        guard isNew else { return }
         recorder.emit(.stepDetail(node: host.name, step: step.activity, text: recorder.scrub(text)))
     }
 }

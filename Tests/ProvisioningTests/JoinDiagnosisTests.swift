@@ -32,5 +32,8 @@ import Testing
     @Test func messageKeepsEscapedQuotes() {
         #expect(JoinDiagnosis.message(in: #"x k3s[1]: time="t" level=info msg="say \"hi\" now" error="no""#) == #"say "hi" now"#)
         #expect(JoinDiagnosis.message(in: "Nov 24 m1 systemd[1]: Started it") == "Started it")
+        #expect(JoinDiagnosis.message(in: #"m1 k3s[7]: {"level":"warn","msg":"no \"leader\"","x":1}"#) == #"no "leader""#)
+        #expect(JoinDiagnosis.message(in: "m1 k3s[7]: E1124 06:34:32.551737     534 node.go:161] Failed to list") == "Failed to list")
+        #expect(JoinDiagnosis.message(in: "m1 k3s[7]: sending [{a}] b") == "sending [{a}] b")
     }
 }
