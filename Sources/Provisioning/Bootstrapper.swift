@@ -172,6 +172,10 @@ package struct Bootstrapper: Sendable {
     /// A second look: what is still to do now was either missed or undone by somebody, and must not be passed over in silence.
     private func verify(_ before: ProvisioningObservation, _ report: inout BootstrapReport) async throws {
         let after = try await observer.observeAgain(before.nodes.hosts)
+        for note in after.plan.pending where options.only.isEmpty || note.node.map({ options.only.contains($0) }) ?? true {
+            report.findings.append(
+                Diagnostic(.warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
+        }
         for phase in after.plan.limited(to: options.only).phases {
             for task in phase.tasks {
                 for planned in task.steps {

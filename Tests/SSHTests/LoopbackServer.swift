@@ -80,7 +80,7 @@ enum Loopback {
         var pid: pid_t = 0
         let words = ([program] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        let status = posix_spawn(&pid, program, &actions, nil, words, environ)
+        let status = posix_spawn(&pid, program, &actions, nil, words, nil)
         if status != 0 { throw Failure(text: "\(program): \(String(cString: strerror(status)))") }
         return pid
     }

@@ -46,7 +46,7 @@ struct NodesLoop: Sendable {
 
     private func show(_ report: NodesReport) async {
         monitor.update { $0.nodes = report }
-        try? await status.write(report.manifest)
+        _ = try? await status.write(report.manifest)
     }
 }
 

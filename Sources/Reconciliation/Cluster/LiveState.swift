@@ -14,6 +14,8 @@ package actor LiveState {
     private var listed: Set<GroupKind> = []
     private var listProblems: [GroupKind: ClusterError] = [:]
     private var followsDefinitions = false
+    /// Kinds whose definition went away while they were watched.
+    private var lost: Set<GroupKind> = []
     private let requests: AsyncStream<APIResource>
     private let requester: AsyncStream<APIResource>.Continuation
     private nonisolated let listBell = Bell()
@@ -100,6 +102,11 @@ package actor LiveState {
         objects.healthContext.take(storageClasses: try await api.list(kind, namespace: "", labelSelector: nil).items)
     }
 
+    package func takeLostKinds() -> Set<GroupKind> {
+        defer { lost = [] }
+        return lost
+    }
+
     // MARK: Watching
 
     private func awaitLists(_ kinds: [GroupKind]) async throws {
@@ -120,8 +127,12 @@ package actor LiveState {
         let follower = ObjectFollower(
             api: api, clock: clock, kind: resource.kind, namespace: "", labelSelector: Ownership.nameLabel)
         await follower.run { await self.take($0, resource.kind.groupKind) }
+        // The server does not know the kind any more; asking again at once would find what it is just forgetting.
+        try? await clock.sleep(for: .seconds(1))
         watched[resource.kind.groupKind] = nil
         listed.remove(resource.kind.groupKind)
+        lost.insert(resource.kind.groupKind)
+        bell.ring()
     }
 
     private func take(_ change: ObjectFollower.Change, _ kind: GroupKind) {
@@ -138,8 +149,7 @@ package actor LiveState {
             if error.kind == .unknownKind {
                 // Its definition is gone, and with it all its objects.
                 objects.removeAll(kind)
-                watched[kind] = nil
-                listed.remove(kind)
+                listed.insert(kind)
             } else {
                 listProblems[kind] = error
             }

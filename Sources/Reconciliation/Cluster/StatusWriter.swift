@@ -8,8 +8,10 @@ package actor StatusWriter {
 
     package init(api: any ClusterAPI) { self.api = api }
 
-    package func write(_ manifest: Manifest) async throws {
-        guard written[manifest.key] != manifest.value else { return }
+    /// Whether there was something to write.
+    @discardableResult
+    package func write(_ manifest: Manifest) async throws -> Bool {
+        guard written[manifest.key] != manifest.value else { return false }
         let options = ApplyOptions(fieldManager: "homelab-status")
         do {
             _ = try await api.apply(manifest, options: options)
@@ -18,6 +20,7 @@ package actor StatusWriter {
             _ = try await api.apply(manifest, options: options)
         }
         written[manifest.key] = manifest.value
+        return true
     }
 
     /// What the ConfigMap said last, by this agent or the one before it.

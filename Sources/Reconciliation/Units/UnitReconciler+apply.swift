@@ -52,8 +52,8 @@ extension UnitReconciler {
     /// Whether an object's own waits are over: the one after a failure, and the one in a fight.
     private func isDue(_ apply: PlannedApply) -> Bool {
         if let failure = failures[apply.key], failure.retryAt > clock.now { return false }
-        if apply.isDrift, guards[apply.key]?.hold(now: clock.now) != nil { return false }
-        return true
+        if case .newContent = apply.reason { return true }
+        return guards[apply.key]?.hold(now: clock.now) == nil
     }
 
     /// Applies side by side, at most `parallelism` at a time.

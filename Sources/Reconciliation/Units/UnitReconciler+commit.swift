@@ -7,12 +7,14 @@ extension UnitReconciler {
     /// Builds the newest commit when it is new. A commit that cannot be built, or that rewrites history, changes nothing: the last good
     /// one stays. Gives whether there is something to enforce.
     func adoptNewestCommit() async throws -> Bool {
-        if let newest = source.state.value.commit, newest.id != attempted || isHeld {
-            if try await isAcceptable(newest) {
-                await build(newest)
-            } else if newest.id != attempted {
-                attempted = newest.id
-                events.record(unitEvent("HistoryRewritten", sourceProblem?.message ?? "", isWarning: true))
+        if let newest = source.state.value.commit, newest.id != attempted {
+            do throws(SourceProblem) {
+                try await requireDescent(of: newest)
+                try await build(newest)
+                held = nil
+                sourceProblem = nil
+            } catch {
+                hold(newest, error)
             }
         }
         if enforced == nil { await buildLastGood() }
@@ -20,39 +22,33 @@ extension UnitReconciler {
         return enforced?.tree != nil
     }
 
-    private var isHeld: Bool { sourceProblem?.kind == .rewritten }
+    /// Leaves a commit aside for now: it cannot be read, or nobody has accepted it. It is tried again with every pass.
+    private func hold(_ commit: CommitInfo, _ reason: SourceProblem) {
+        if held != commit.id || sourceProblem != reason {
+            events.record(unitEvent(reason.kind.rawValue, reason.message, isWarning: true))
+        }
+        held = commit.id
+        sourceProblem = reason
+    }
 
-    /// Whether a commit follows from what was applied, or a person has accepted that it does not.
-    private func isAcceptable(_ commit: CommitInfo) async throws -> Bool {
-        guard let base = enforced?.commit.id ?? applied, base != commit.id else {
-            sourceProblem = nil
-            return true
-        }
+    /// A commit must follow from what was applied, unless a person has accepted that it does not.
+    private func requireDescent(of commit: CommitInfo) async throws(SourceProblem) {
+        guard let base = enforced?.commit.id ?? applied, base != commit.id else { return }
         if let accepted = await store.annotation(InventoryStore.acceptHistory), accepted.count >= 7, commit.id.hex.hasPrefix(accepted) {
-            sourceProblem = nil
-            return true
+            return
         }
-        do {
-            if try await source.repository.isAncestor(base, of: commit.id) {
-                sourceProblem = nil
-                return true
-            }
-        } catch {
-            sourceProblem = error
-            return false
-        }
-        sourceProblem = SourceProblem(
+        if try await source.repository.isAncestor(base, of: commit.id) { return }
+        throw SourceProblem(
             .rewritten,
             "the branch is at \(commit.id.hex.prefix(12)), which does not contain the applied commit \(base.hex.prefix(12)); to accept it: "
                 + "kubectl annotate configmap -n \(HomelabNamespace.name) homelab-inventory-\(spec.name) --overwrite "
                 + "\(InventoryStore.acceptHistory)=\(commit.id.hex.prefix(12))")
-        return false
     }
 
-    private func build(_ commit: CommitInfo) async {
+    private func build(_ commit: CommitInfo) async throws(SourceProblem) {
+        let tree = try await source.repository.tree(of: commit.id, under: [])
         attempted = commit.id
         do {
-            let tree = try await source.repository.tree(of: commit.id, under: [])
             let built = try await manifests.manifests(of: tree, at: spec.path)
             if enforced?.commit.id != commit.id { beginRevision(commit) }
             enforced = Enforced(commit: commit, manifests: built, tree: nil)
@@ -84,11 +80,15 @@ extension UnitReconciler {
 
     /// Makes the desired tree of the manifests as soon as the scopes of their kinds are known, and again when an unknown kind may have come.
     private func placeTree() async throws {
-        guard var current = enforced, current.tree == nil || !current.unknownKinds.isEmpty else { return }
+        let lost = await live.takeLostKinds()
+        guard var current = enforced else { return }
+        guard current.tree == nil || !current.unknownKinds.isEmpty || !lost.isEmpty else {
+            return try await live.prepare(current.resources)
+        }
         let kinds = Set(current.manifests.map(\.groupVersionKind))
         let resources = try await live.resources(for: kinds)
         let unknown = Set(kinds.map(\.groupKind)).subtracting(resources.keys)
-        if current.tree != nil, unknown == current.unknownKinds { return }
+        if current.tree != nil, unknown == current.unknownKinds { return try await live.prepare(current.resources) }
         do {
             let tree = try DesiredTree(current.manifests, owner: spec.owner, scopes: resources.mapValues(\.isNamespaced))
             await live.setDesired(tree.objects)
@@ -101,6 +101,7 @@ extension UnitReconciler {
             }
             current.tree = tree
             current.unknownKinds = unknown
+            current.resources = Array(resources.values)
             enforced = current
             lastGood = current
         } catch let errors as Diagnostics {
@@ -110,7 +111,7 @@ extension UnitReconciler {
             enforced = lastGood
             if enforced == nil, current.commit.id == attempted { await buildLastGood() }
         }
-        try await live.prepare(Array(resources.values))
+        try await live.prepare(enforced?.resources ?? [])
     }
 
     func unitEvent(_ reason: String, _ message: String, isWarning: Bool = false) -> EventRecorder.Event {

@@ -8,6 +8,8 @@ extension UnitReconciler {
     func publish() async -> Duration? {
         let report = await report()
         monitor.update { $0.unit = report }
+        // While much happens, four times a second is often enough; a new phase is shown at once.
+        if let shownAt, lastPhase == report.phase, clock.now < shownAt + .milliseconds(250) { return shownAt + .milliseconds(250) }
         if lastPhase != report.phase {
             switch report.phase {
             case .ready: events.record(unitEvent("Healthy", "\(report.appliedRevision.prefix(12)): \(report.message)"))
@@ -17,7 +19,7 @@ extension UnitReconciler {
             lastPhase = report.phase
         }
         do {
-            try await status.write(report.manifest)
+            if try await status.write(report.manifest) { shownAt = clock.now }
             return nil
         } catch {
             return clock.now + .seconds(5)

@@ -16,6 +16,8 @@ package actor UnitReconciler {
         var tree: DesiredTree?
         /// Kinds that the server did not know when the tree was made.
         var unknownKinds: Set<GroupKind> = []
+        /// The kinds it does know.
+        var resources: [APIResource] = []
     }
 
     struct Failure {
@@ -39,6 +41,8 @@ package actor UnitReconciler {
 
     var enforced: Enforced?
     var attempted: ObjectID?
+    /// The newest commit, when it may not or cannot be used.
+    var held: ObjectID?
     var buildErrors: [Diagnostic] = []
     var sourceProblem: SourceProblem?
     var failures: [ObjectKey: Failure] = [:]
@@ -62,6 +66,7 @@ package actor UnitReconciler {
     /// The last commit whose tree could be placed.
     var lastGood: Enforced?
     var lastPhase: StatusReport.Phase?
+    var shownAt: Duration?
 
     package init(
         spec: UnitSpec, api: any ClusterAPI, clock: any AgentClock, source: GitSource, manifests: any ManifestSource,
@@ -115,7 +120,9 @@ package actor UnitReconciler {
         let duration = clock.now - start
         let failed = problem != nil || !failures.isEmpty || !buildErrors.isEmpty
         monitor.update { $0.countPass(duration: duration, failed: failed) }
-        return [next, statusRetry].compactMap { $0 }.min()
+        // A commit that could not be read may be readable soon; one that waits for a person wakes us by the person's annotation.
+        let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
+        return [next, statusRetry, heldRetry].compactMap { $0 }.min()
     }
 
     /// Notes what stopped the pass; gives the wait before the next.
@@ -147,6 +154,6 @@ package actor UnitReconciler {
 
     var isSuperseded: Bool {
         guard let newest = source.state.value.commit?.id else { return false }
-        return newest != attempted || Task.isCancelled
+        return (newest != attempted && newest != held) || Task.isCancelled
     }
 }

@@ -1,0 +1,125 @@
+import HomelabTestSupport
+import KubernetesModel
+import Synchronization
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+@Suite struct LeaseWatchmanTests {
+    private func lease(_ holder: String, renewed: Int64, version: String = "1") -> Manifest {
+        LeaseRecord(
+            holder: holder, durationSeconds: 15, acquireTime: Timestamp(secondsSinceEpoch: 0),
+            renewTime: Timestamp(secondsSinceEpoch: renewed)
+        ).manifest(namespace: "homelab-system", name: "homelab-agent", resourceVersion: version)
+    }
+
+    @Test func `a lease is free when it is not there or names nobody`() {
+        var watchman = LeaseWatchman(identity: "a")
+        #expect(watchman.decision(now: .zero) == .create)
+        watchman.observe(lease("", renewed: 0), now: .zero)
+        #expect(watchman.decision(now: .zero) == .take)
+    }
+
+    @Test func `it expires by the observer's clock, whatever the holder's clock says`() {
+        var watchman = LeaseWatchman(identity: "a")
+        // The holder's clock is years off; only that the record changes counts.
+        watchman.observe(lease("b", renewed: -1_000_000), now: .seconds(100))
+        #expect(watchman.decision(now: .seconds(114)) == .wait(until: .seconds(115)))
+        watchman.observe(lease("b", renewed: -999_995), now: .seconds(114))
+        #expect(watchman.decision(now: .seconds(120)) == .wait(until: .seconds(129)))
+        watchman.observe(lease("b", renewed: -999_995), now: .seconds(128))
+        #expect(watchman.decision(now: .seconds(129)) == .take)
+    }
+
+    @Test func `taking it over counts a transition, renewing does not`() {
+        var watchman = LeaseWatchman(identity: "a")
+        watchman.observe(lease("b", renewed: 0), now: .zero)
+        let taken = watchman.claim(at: Timestamp(secondsSinceEpoch: 50), durationSeconds: 15)
+        #expect(taken.transitions == 1 && taken.acquireTime == Timestamp(secondsSinceEpoch: 50))
+        watchman.observe(taken.manifest(namespace: "n", name: "l", resourceVersion: "2"), now: .zero)
+        let renewed = watchman.claim(at: Timestamp(secondsSinceEpoch: 55), durationSeconds: 15)
+        #expect(renewed.transitions == 1 && renewed.acquireTime == Timestamp(secondsSinceEpoch: 50))
+        #expect(watchman.decision(now: .seconds(1000)) == .held)
+        #expect(watchman.release(at: Timestamp(secondsSinceEpoch: 60))?.holder == "")
+    }
+}
+
+@Suite struct LeaderElectionTests {
+    /// Who leads now, as the electors themselves say.
+    final class Board: Sendable {
+        private let leaders = Mutex<[String]>([])
+        private let most = Mutex(0)
+
+        var current: [String] { leaders.withLock { $0 } }
+        var mostAtOnce: Int { most.withLock { $0 } }
+
+        func lead(_ name: String) async {
+            let count = leaders.withLock { leaders in
+                leaders.append(name)
+                return leaders.count
+            }
+            most.withLock { $0 = max($0, count) }
+            try? await Task.sleep(for: .seconds(3600))
+            leaders.withLock { $0.removeAll { $0 == name } }
+        }
+    }
+
+    private func elector(_ name: String, _ api: FakeClusterAPI, _ clock: any AgentClock) -> LeaderElection {
+        LeaderElection(api: api, clock: clock, identity: name)
+    }
+
+    @Test func `one leads, and when it leaves the other takes over without waiting`() async throws {
+        let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
+        let first = Task { [elector = elector("a", api, clock)] in await elector.run { await board.lead("a") } }
+        try await eventually("a leads") { board.current == ["a"] }
+        let second = Task { [elector = elector("b", api, clock)] in await elector.run { await board.lead("b") } }
+        try await eventually("b watches") { await api.watchCount == 2 }
+        #expect(board.current == ["a"])
+        first.cancel()
+        await first.value
+        // The clock has not moved: it was the release, not the expiry.
+        try await eventually("b leads") { board.current == ["b"] }
+        second.cancel()
+        await second.value
+        #expect(board.mostAtOnce == 1)
+        let lease = await api.object(
+            ObjectKey(group: "coordination.k8s.io", kind: "Lease", namespace: "homelab-system", name: "homelab-agent"))
+        #expect(lease.map { LeaseRecord(of: $0).holder } == "")
+    }
+
+    @Test func `a leader that cannot renew stops leading before its lease runs out`() async throws {
+        let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
+        let running = Task { [elector = elector("a", api, clock)] in await elector.run { await board.lead("a") } }
+        try await eventually("a leads") { board.current == ["a"] }
+        await api.setReachable(false)
+        var passed: Duration = .zero
+        while !board.current.isEmpty, passed < .seconds(15) {
+            clock.advance(by: .milliseconds(500))
+            passed += .milliseconds(500)
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(board.current.isEmpty)
+        running.cancel()
+        await running.value
+    }
+
+    @Test func `a dead leader's lease is taken when it has not changed for its duration`() async throws {
+        let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
+        try await HomelabNamespace.ensure(api)
+        let dead = LeaseRecord(
+            holder: "dead", durationSeconds: 15, acquireTime: Timestamp(secondsSinceEpoch: 0), renewTime: Timestamp(secondsSinceEpoch: 0))
+        _ = try await api.create(dead.manifest(namespace: "homelab-system", name: "homelab-agent"))
+        let running = Task { [elector = elector("a", api, clock)] in await elector.run { await board.lead("a") } }
+        try await eventually("it waits") { clock.sleeperCount > 0 }
+        var passed: Duration = .zero
+        while board.current.isEmpty, passed < .seconds(40) {
+            clock.advance(by: .seconds(1))
+            passed += .seconds(1)
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(board.current == ["a"] && passed >= .seconds(15))
+        running.cancel()
+        await running.value
+    }
+}

@@ -1,0 +1,222 @@
+import Diagnostics
+import HomelabTestSupport
+import KubernetesModel
+import SyncPlanning
+import Testing
+import YAML
+
+@testable import Git
+@testable import Reconciliation
+
+/// What goes wrong, and what the agent makes of it.
+@Suite struct TroubleTests {
+    let bench = UnitBench()
+
+    @Test func `a broken commit changes nothing and says where it is broken`() async throws {
+        let good = bench.repository.push(Files.app())
+        try await bench.run { source in
+            try await bench.phase(.ready)
+            let broken = bench.repository.push(["clusters/home/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: [\n"])
+            source.wake()
+            try await bench.phase(.buildFailed)
+            let report = try #require(await bench.report())
+            #expect(report.attemptedRevision == broken.id.hex && report.appliedRevision == good.id.hex)
+            #expect(report.errors.first?.location?.file == "clusters/home/config.yaml", "\(report.errors)")
+            #expect(await bench.api.object(Files.namespaceKey) != nil)
+            await bench.api.remove(Files.configKey)
+            try await eventually("the good commit is enforced on") { await bench.api.object(Files.configKey) != nil }
+            let mended = bench.repository.push(Files.app(title: "two"))
+            source.wake()
+            try await bench.phase(.ready, at: mended)
+        }
+    }
+
+    @Test func `an agent that starts on a broken commit enforces the one before it`() async throws {
+        bench.repository.push(Files.app())
+        try await bench.run { _ in try await bench.phase(.ready) }
+        bench.repository.push(["clusters/home/config.yaml": "a: [\n"])
+        await bench.api.remove(Files.configKey)
+        try await bench.run { _ in
+            try await eventually("it is repaired") { await bench.api.object(Files.configKey) != nil }
+            try await bench.phase(.buildFailed)
+        }
+    }
+
+    @Test func `an object wanted twice is refused naming both places`() async throws {
+        var files = Files.app()
+        files["clusters/home/zzz.yaml"] = Files.config("other")
+        bench.repository.push(files)
+        try await bench.run { _ in
+            try await bench.phase(.buildFailed)
+            let text = await bench.report()?.errors.map(\.description).joined() ?? ""
+            #expect(text.contains("config.yaml") && text.contains("zzz.yaml"), "\(text)")
+            #expect(await bench.api.object(Files.namespaceKey) == nil)
+        }
+    }
+
+    @Test func `a refused object keeps no other back, and is tried again`() async throws {
+        let refusal = ClusterError(.invalid, subject: "ConfigMap/web/site", message: "data.title: must be better")
+        await bench.api.fail(.apply, kind: Files.configKey.groupKind, name: "site", with: refusal, times: 1)
+        var files = Files.app()
+        files["clusters/home/other.yaml"] = Files.config("x", name: "other")
+        bench.repository.push(files)
+        try await bench.run { _ in
+            try await bench.phase(.applyFailed)
+            let error = try #require(await bench.report()?.errors.first)
+            #expect(error.location?.file == "clusters/home/config.yaml" && error.cause == "data.title: must be better")
+            #expect(await bench.api.keys.contains { $0.name == "other" })
+            try await bench.phase(.ready)
+        }
+    }
+
+    @Test func `an object of an unknown kind waits for its definition, the rest does not`() async throws {
+        var files = Files.app()
+        files["clusters/home/widget.yaml"] =
+            "apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: one, namespace: web}\nspec: {a: 1}\n"
+        bench.repository.push(files)
+        let widget = ObjectKey(group: "example.org", kind: "Widget", namespace: "web", name: "one")
+        try await bench.run { _ in
+            try await bench.phase(.progressing)
+            try await eventually("the rest is there") { await bench.api.object(Files.configKey) != nil }
+            #expect(await bench.report()?.message.contains("Widget") == true)
+            await bench.api.register(
+                APIResource(
+                    kind: GroupVersionKind(group: "example.org", version: "v1", kind: "Widget"), plural: "widgets", isNamespaced: true))
+            await bench.api.put(
+                Manifest([
+                    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                    "metadata": ["name": "widgets.example.org"],
+                    "spec": ["group": "example.org", "names": ["kind": "Widget", "plural": "widgets"], "scope": "Namespaced"],
+                ]))
+            try await eventually("the widget is there") { await bench.api.object(widget) != nil }
+            try await bench.phase(.ready)
+        }
+    }
+
+    /// The process dies in the middle; what it had sent is left in the cluster, and the commit is reverted before the next one starts.
+    @Test func `nothing that was applied before a crash is forgotten`() async throws {
+        bench.repository.push(["clusters/home/namespace.yaml": Files.namespace])
+        try await bench.run { _ in try await bench.phase(.ready) }
+        let gone = ClusterError(.unreachable, subject: "", message: "connection refused")
+        await bench.api.fail(.apply, kind: Files.configKey.groupKind, name: "second", with: gone, times: 1000)
+        var files = Files.app()
+        files["clusters/home/second.yaml"] = Files.config("x", name: "second")
+        bench.repository.push(files)
+        try await bench.run { _ in
+            try await eventually("the first is there") { await bench.api.object(Files.configKey) != nil }
+            try await bench.phase(.unreachable)
+        }
+        let after = bench.repository.push(["clusters/home/namespace.yaml": Files.namespace])
+        try await bench.run { _ in
+            try await bench.phase(.ready, at: after)
+            try await eventually("it is gone") { await bench.api.object(Files.configKey) == nil }
+            try await eventually("the record is clean") { try await bench.recorded() == ["Namespace/web"] }
+        }
+    }
+
+    @Test func `an API server that went away is found again`() async throws {
+        bench.repository.push(Files.app())
+        try await bench.run { source in
+            try await bench.phase(.ready)
+            await bench.api.setReachable(false)
+            let second = bench.repository.push(Files.app(title: "two"))
+            source.wake()
+            try await eventually("it is noticed") { bench.monitor.value.unit?.phase == .unreachable }
+            await bench.api.setReachable(true)
+            try await bench.phase(.ready, at: second)
+            #expect(await bench.api.object(Files.configKey)?.value[path: "data", "title"] == "two")
+        }
+    }
+
+    @Test func `watches that expired are begun anew, and what happened meanwhile is seen`() async throws {
+        bench.repository.push(Files.app())
+        try await bench.run { _ in
+            try await bench.phase(.ready)
+            await bench.api.endWatches(throwing: ClusterError(.expired, subject: "", message: "too old"))
+            await bench.api.remove(Files.configKey)
+            await bench.api.compact()
+            try await eventually("it is repaired") { await bench.api.object(Files.configKey) != nil }
+        }
+    }
+
+    @Test func `an emptied tree deletes nothing until a person says so`() async throws {
+        bench.repository.push(Files.app())
+        try await bench.run { source in
+            try await bench.phase(.ready)
+            let empty = bench.repository.push(["clusters/home/kustomization.yaml": "resources: []\n"])
+            source.wake()
+            try await eventually("it is refused", { await String(describing: bench.report()) }) {
+                await bench.report()?.errors.contains { $0.summary.contains("nothing is deleted") || $0.summary.contains("empty") } == true
+            }
+            #expect(await bench.api.object(Files.configKey) != nil)
+            let record = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: "homelab-inventory-home")
+            await bench.api.edit(record) {
+                $0["metadata"]?["annotations"] = ["homelab.dev/confirm-prune": .string(String(empty.id.hex.prefix(12)))]
+            }
+            try await eventually("it is gone", { await String(describing: bench.report()) }) {
+                await bench.api.object(Files.configKey) == nil
+            }
+        }
+    }
+
+    @Test func `rewritten history is not followed until a person says so`() async throws {
+        let first = bench.repository.push(Files.app())
+        try await bench.run { source in
+            try await bench.phase(.ready, at: first)
+            let other = bench.repository.push(Files.app(title: "rewritten"), onto: .some(nil))
+            source.wake()
+            try await eventually("it is told") { await bench.report()?.source.problem == "HistoryRewritten" }
+            #expect(await bench.api.object(Files.configKey)?.value[path: "data", "title"] == "one")
+            await bench.api.remove(Files.configKey)
+            try await eventually("the old commit is enforced on") { await bench.api.object(Files.configKey) != nil }
+            let record = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: "homelab-inventory-home")
+            await bench.api.edit(record) { $0["metadata"]?["annotations"] = ["homelab.dev/accept-history": .string(other.id.hex)] }
+            try await bench.phase(.ready, at: other)
+            #expect(await bench.report()?.source.problem == "")
+        }
+    }
+
+    @Test func `a fight over a field is named and slowed down`() async throws {
+        bench.repository.push(Files.app())
+        try await bench.run { _ in
+            try await bench.phase(.ready)
+            for round in 1...3 {
+                await bench.api.edit(Files.configKey) { $0["data"] = ["title": .string("by another \(round)")] }
+                try await eventually("repair \(round)") { bench.monitor.value.driftRepairs == round }
+            }
+            await bench.api.edit(Files.configKey) { $0["data"] = ["title": "by another again"] }
+            let passes = bench.monitor.value.passes
+            try await eventually("it was looked at") { bench.monitor.value.passes > passes }
+            #expect(bench.monitor.value.driftRepairs == 3)
+            try await eventually("it is repaired later") { bench.monitor.value.driftRepairs == 4 }
+            try await eventually("it is named", { await String(describing: bench.report()) }) {
+                await bench.report()?.message.contains("kubectl-edit") == true
+                    || bench.monitor.value.unit?.message.contains("keeps changing") == true
+            }
+        }
+    }
+
+    @Test func `a record deleted by hand is written anew`() async throws {
+        bench.repository.push(Files.app())
+        try await bench.run { _ in
+            try await bench.phase(.ready)
+            await bench.api.remove(ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: "homelab-inventory-home"))
+            try await eventually("it is back") { try await bench.recorded() == ["Namespace/web", "ConfigMap/web/site"] }
+        }
+    }
+
+    @Test func `a value that the server writes in its own way is applied once after a restart, and is no drift`() async throws {
+        let api = FakeClusterAPI()
+        await api.register(
+            APIResource(kind: GroupVersionKind(group: "example.org", version: "v1", kind: "Widget"), plural: "widgets", isNamespaced: true))
+        let bench = UnitBench(api: api)
+        bench.repository.push([
+            "clusters/home/w.yaml":
+                "apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: one, namespace: default}\nspec: {items: []}\n"
+        ])
+        try await bench.run { _ in
+            try await bench.phase(.ready)
+            #expect(bench.monitor.value.driftRepairs == 0)
+        }
+    }
+}
