@@ -57,11 +57,6 @@ extension Files {
         guard symlink(target, path) == 0 else { throw FileError("make the link", path) }
     }
 
-    /// Sets permission bits.
-    package static func setMode(_ mode: UInt32, of path: String) throws(FileError) {
-        guard chmod(path, mode_t(mode)) == 0 else { throw FileError("set the mode of", path) }
-    }
-
     /// A new, empty directory (0700) of an unused name; the caller removes it.
     package static func makeTemporaryDirectory(prefix: String = "homelab") throws(FileError) -> String {
         var template = Array("\(temporaryDirectory)/\(prefix).XXXXXX".utf8CString)

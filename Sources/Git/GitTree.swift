@@ -21,14 +21,4 @@ package struct GitTree: Sendable {
     package func file(_ path: String) -> [UInt8]? { entries[path]?.bytes }
 
     package func text(_ path: String) -> String? { entries[path].map { String(decoding: $0.bytes, as: UTF8.self) } }
-
-    /// The paths that are new, gone or have other content, sorted.
-    package func changedPaths(since old: GitTree) -> [String] {
-        var changed = Set<String>()
-        for (path, entry) in entries where old.entries[path]?.id != entry.id || old.entries[path]?.kind != entry.kind {
-            changed.insert(path)
-        }
-        for path in old.entries.keys where entries[path] == nil { changed.insert(path) }
-        return changed.sorted()
-    }
 }

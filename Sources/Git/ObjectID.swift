@@ -30,19 +30,6 @@ package struct ObjectID: Hashable, Sendable, CustomStringConvertible {
     package var description: String { hex }
 }
 
-/// What is followed and the commit it is at, in Flux's form: `main@sha1:5f2c…`.
-package struct Revision: Hashable, Sendable, CustomStringConvertible {
-    package let reference: String
-    package let commit: ObjectID
-
-    package init(reference: String, commit: ObjectID) {
-        self.reference = reference
-        self.commit = commit
-    }
-
-    package var description: String { "\(reference)@sha1:\(commit)" }
-}
-
 /// What a commit says about itself.
 package struct CommitInfo: Hashable, Sendable {
     package var id: ObjectID

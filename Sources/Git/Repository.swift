@@ -69,13 +69,4 @@ package actor Repository {
         var reader = TreeReader(repository: handle, directories: directories, known: old, limit: limit)
         return GitTree(commit: id, entries: try reader.entries(of: id))
     }
-
-    /// Points a branch at a commit, as a push does.
-    package func update(branch: String, to id: ObjectID) throws(GitError) {
-        var reference: OpaquePointer?
-        var oid = id.git
-        let code = git_reference_create(&reference, handle.pointer, "refs/heads/\(branch)", &oid, 1, "homelab")
-        git_reference_free(reference)
-        if code < 0 { throw GitError.last("update \(branch)", code: code) }
-    }
 }

@@ -25,39 +25,30 @@ package struct HomelabCommand: AsyncParsableCommand {
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
         Signals.hold()
-        let work = Task { [arguments] in
-            var command = try parseAsRoot(arguments)
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
-        }
+        let command: any ParsableCommand
+        do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
+        let work = Task { try await run(command) }
         Signals.onStop { work.cancel() }
-        do {
-            try await work.value
-        } catch {
-            finish(error)
-        }
+        do { try await work.value } catch { finish(error) }
     }
 
-    /// Our own errors are printed as they are, with exit status 1; the parser's (help, usage) as the parser does.
+    private static func run(_ command: sending any ParsableCommand) async throws {
+        if var asynchronous = command as? any AsyncParsableCommand { return try await asynchronous.run() }
+        var command = command
+        try command.run()
+    }
+
+    /// What a command threw: our findings are printed as they are, with exit status 1.
     private static func finish(_ error: any Error) -> Never {
         switch error {
-        case let many as Diagnostics:
-            Console.standard.problem(many.description)
-            Glibc.exit(1)
-        case let one as Diagnostic:
-            Console.standard.problem(one.description)
-            Glibc.exit(1)
+        case is ExitCode, is CleanExit, is ValidationError: exit(withError: error)
         case is CancellationError:
             Console.standard.problem("Stopped. Running the same command again goes on from here.")
             Glibc.exit(130)
-        case is ExitCode, is CleanExit, is ValidationError:
-            exit(withError: error)
         default:
-            if exitCode(for: error) == .validationFailure || "\(type(of: error))" == "CommandError" { exit(withError: error) }
-            Console.standard.problem("error: \(error)")
+            var findings = Diagnostics()
+            findings.append(error)
+            Console.standard.problem(findings.description)
             Glibc.exit(1)
         }
     }

@@ -1,5 +1,5 @@
 internal import CLibssh2
-package import Cryptography
+internal import Cryptography
 internal import Glibc
 internal import Synchronization
 
@@ -16,20 +16,6 @@ extension SSHSession {
             throw error
         }
         return session
-    }
-
-    /// The key a machine shows, without logging in: for an operator to compare and pin.
-    package static func offeredHostKey(
-        host: String, port: Int = 22, jump: [SSHTarget] = [], timeout: Duration = .seconds(10)
-    ) async throws(SSHError) -> OpenSSHPublicKey {
-        let target = SSHTarget(host: host, port: port, user: "nobody", authentication: [], hostKeys: .pinned([]), jump: jump)
-        do throws(SSHError) {
-            await (try reach(target, timeout: timeout)).0.close()
-        } catch {
-            if case .hostKeyUnknown(let offered) = error.kind { return offered }
-            throw error
-        }
-        throw SSHError(target: target.label, kind: .protocolMismatch("it showed no host key"))
     }
 
     /// A session up to the checked host key.

@@ -204,12 +204,14 @@ struct ClusterLive {
             #expect(try await client.resource(for: kind) == nil)
             let stored = try await client.apply(definition, options: ApplyOptions())
             #expect(difference(desired: definition, live: stored).isEmpty)
-            let watcher = ObjectWatcher(client, kind: definition.groupVersionKind)
-            for await update in watcher.updates() {
-                var objects: [Manifest] = []
-                if case .snapshot(let all) = update { objects = all }
-                if case .event(.modified(let one)) = update { objects = [one] }
-                if objects.contains(where: { $0.name == definition.name && health(of: $0).isCurrent }) { break }
+            let isEstablished = { (one: Manifest) in one.name == definition.name && health(of: one).isCurrent }
+            let list = try await client.list(definition.groupVersionKind, namespace: "", labelSelector: nil)
+            if !list.items.contains(where: isEstablished) {
+                let events = try await client.watch(
+                    definition.groupVersionKind, namespace: "", labelSelector: nil, resourceVersion: list.resourceVersion)
+                for try await event in events {
+                    if case .modified(let one) = event, isEstablished(one) { break }
+                }
             }
             let widget = Manifest([
                 "apiVersion": .string(kind.apiVersion), "kind": "Widget", "metadata": ["name": "w", "namespace": .string(namespace)],
