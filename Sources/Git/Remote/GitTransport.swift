@@ -16,16 +16,15 @@ package enum GitConversation: Sendable {
     case requests(any GitRequests)
 }
 
-/// Bytes that the remote sends.
+/// Bytes that the remote sends; dropping it gives up what is still to come.
 package protocol GitAnswer: Sendable {
     /// The next bytes, never empty; nil at the end.
     func read() async throws(GitError) -> [UInt8]?
-    /// Gives up what is still to come.
-    func close() async
 }
 
 package protocol GitStream: GitAnswer {
     func write(_ bytes: [UInt8]) async throws(GitError)
+    func close() async
 }
 
 package protocol GitRequests: Sendable {

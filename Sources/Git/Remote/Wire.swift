@@ -91,7 +91,6 @@ final class Wire: @unchecked Sendable {
     }
 
     private func endAnswer() {
-        if let answer, case .requests = conversation { Task { await answer.close() } }
         answer = nil
         unread = []
         hasEnded = false
