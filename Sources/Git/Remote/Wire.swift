@@ -107,7 +107,8 @@ final class Wire: @unchecked Sendable {
         let free = Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
         if free < limits.freeSpace + count {
             throw GitError(
-                .diskFull, operation: "", message: "only \(free >> 20) MiB are free for \(directory), and \(limits.freeSpace >> 20) must stay")
+                .diskFull, operation: "",
+                message: "only \(free >> 20) MiB are free for \(directory), and \(limits.freeSpace >> 20) must stay")
         }
     }
 
@@ -125,7 +126,8 @@ final class Wire: @unchecked Sendable {
             case .cancelled: throw GitError(.cancelled, operation: "", message: "cancelled")
             case .timedOut:
                 let text =
-                    silence < deadline ? "no answer for \(limits.silence.components.seconds) s" : "no end after \(total.components.seconds) s"
+                    silence < deadline
+                    ? "no answer for \(limits.silence.components.seconds) s" : "no end after \(total.components.seconds) s"
                 throw GitError(.timedOut, operation: "", message: text)
             }
         }

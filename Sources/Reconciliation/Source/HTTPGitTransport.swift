@@ -69,7 +69,8 @@ private final class HTTPGitRequests: GitRequests {
                 let type = Self.header("content-type", response) ?? ""
                 guard type.hasPrefix("application/x-git-upload-pack-advertisement") else {
                     throw GitError(
-                        .notFound, operation: "", message: "what answers there is no git server (it sends \(type.isEmpty ? "no type" : type))")
+                        .notFound, operation: "",
+                        message: "what answers there is no git server (it sends \(type.isEmpty ? "no type" : type))")
                 }
                 return HTTPGitAnswer(body: response.body, url: base)
             case 301, 302, 303, 307, 308:

@@ -49,7 +49,8 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case .unreachable: "the agent keeps trying; check that the host is up and the URL is right"
         case .timedOut: "the agent keeps trying; see what the host is busy with, or what is between it and this server"
         case .authentication: "check that the deploy key or token is registered with the git host and may read the repository"
-        case .untrusted: "compare the host's key or certificate with the real one; if a key was changed on purpose, update repository.hostKeys"
+        case .untrusted:
+            "compare the host's key or certificate with the real one; if a key was changed on purpose, update repository.hostKeys"
         case .corrupt: "run `git fsck` on the repository; the agent's mirror is made anew when its directory is deleted"
         case .diskFull: "free some space on this server"
         case .repositoryMissing: "correct repository.url in the inventory, or let the deploy key or token read the repository"
