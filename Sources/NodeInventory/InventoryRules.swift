@@ -195,6 +195,14 @@ struct InventoryRules {
                 "the host key of the repository is not pinned", repository["url"]?.location,
                 "add repository.hostKeys with a line of `ssh-keyscan HOST` that you have checked")
         }
+        for pin in repository.texts("hostKeys") where pin.hasPrefix("SHA256:") {
+            error(
+                "repository.hostKeys has only a fingerprint", repository["hostKeys"]?.location,
+                "give the whole key, `ssh-ed25519 AAAA…`: the agents look it up in a known_hosts file")
+        }
+        if let url = spec.repository.url, url.hasPrefix("http://"), let token = repository["token"] {
+            error("the token would travel in clear text", token.location, "give an https:// URL")
+        }
         for key in ["path"] {
             guard let text = repository.text(key) else { continue }
             if text.hasPrefix("/") || text.split(separator: "/").contains("..") {

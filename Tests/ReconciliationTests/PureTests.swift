@@ -107,6 +107,11 @@ import YAML
         let unready = state.response(path: "/readyz", now: now)
         #expect(unready.status == 503 && unready.body.contains("no commit yet") && unready.body.contains("no leader"))
         state.leader = "m2_1"
+        #expect(state.response(path: "/readyz", now: now).status == 503)
+        state.source.problem = SourceProblem(.keyRefused, "login refused")
+        #expect(state.response(path: "/readyz", now: now).status == 200, "with an unknown key everybody starts")
+        state.source.problem = SourceProblem(.authentication, "it refuses the token")
+        #expect(state.response(path: "/readyz", now: now).status == 503)
         state.source.commit = MemoryRepository().push([:])
         #expect(state.response(path: "/readyz", now: now).status == 200)
         #expect(state.response(path: "/else", now: now).status == 404)

@@ -67,7 +67,9 @@ package struct Bootstrap: AsyncParsableCommand {
         if report.execution != nil {
             for finding in report.findings.sorted where finding.severity == .error { console.problem(finding.description) }
         }
-        for (node, key) in (report.execution?.deployKeys ?? [:]).sorted(by: { $0.key < $1.key }) {
+        // The first server's own repository has let the others' keys in already.
+        let keys = spec.repository.url == nil ? [:] : report.execution?.deployKeys ?? [:]
+        for (node, key) in keys.sorted(by: { $0.key < $1.key }) {
             console.line("Deploy key of \(node), to be registered (read only) with the git host:\n  \(key)")
         }
         if report.execution?.wasStopped == true {

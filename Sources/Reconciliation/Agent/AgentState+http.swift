@@ -23,8 +23,9 @@ extension AgentState {
 
     private var unready: [String] {
         var reasons: [String] = []
-        // An empty repository is where everybody starts.
-        if source.commit == nil, source.problem?.kind != .branchMissing {
+        // An empty repository is where everybody starts, and with an ssh URL a key that the host has not been told of.
+        let start: [SourceProblem.Kind?] = [.branchMissing, .keyRefused]
+        if source.commit == nil, !start.contains(source.problem?.kind) {
             reasons.append(source.problem.map { "no commit yet: \($0.message)" } ?? "no commit yet")
         }
         if leader.isEmpty { reasons.append("no leader is known: the API server does not answer, or the lease is free") }

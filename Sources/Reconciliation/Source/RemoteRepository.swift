@@ -31,7 +31,7 @@ package actor RemoteRepository: RepositorySource {
         do throws(GitError) {
             return try await remote.references().first { $0.name == reference }?.id
         } catch {
-            throw SourceProblem(remote: error)
+            throw problem(error)
         }
     }
 
@@ -43,7 +43,7 @@ package actor RemoteRepository: RepositorySource {
         } catch  where error.kind == .corrupt {
             try await renew(error)
         } catch {
-            throw SourceProblem(remote: error)
+            throw problem(error)
         }
         return try await mirrored()
     }
@@ -94,6 +94,15 @@ package actor RemoteRepository: RepositorySource {
         }
     }
 
+    /// What speaking with the remote met: what is not found there is the repository, and what ssh refuses is the key.
+    private func problem(_ error: GitError) -> SourceProblem {
+        switch error.kind {
+        case .notFound: SourceProblem(.repositoryMissing, error.description)
+        case .authentication where url.hasPrefix("ssh://"): SourceProblem(.keyRefused, error.description)
+        default: SourceProblem(error)
+        }
+    }
+
     // MARK: A damaged mirror
 
     /// Makes the mirror anew; whoever finds the damage while that is under way waits for it.
@@ -132,12 +141,5 @@ package actor RemoteRepository: RepositorySource {
         } catch {
             throw GitError(.other, operation: "put the mirror in its place", message: "\(error)")
         }
-    }
-}
-
-extension SourceProblem {
-    /// What speaking with a remote met: what is not found there is the repository.
-    fileprivate init(remote error: GitError) {
-        if error.kind == .notFound { self.init(.repositoryMissing, error.description) } else { self.init(error) }
     }
 }

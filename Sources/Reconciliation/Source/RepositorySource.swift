@@ -26,6 +26,8 @@ package struct SourceProblem: Error, Hashable, Sendable {
         /// It takes connections and does not answer.
         case timedOut = "TimedOut"
         case authentication = "AuthenticationFailed"
+        /// The host does not know the agent's key (yet).
+        case keyRefused = "DeployKeyRefused"
         case untrusted = "HostKeyNotTrusted"
         case corrupt = "RepositoryCorrupt"
         case diskFull = "DiskFull"
@@ -48,7 +50,8 @@ package struct SourceProblem: Error, Hashable, Sendable {
         switch kind {
         case .unreachable: "the agent keeps trying; check that the host is up and the URL is right"
         case .timedOut: "the agent keeps trying; see what the host is busy with, or what is between it and this server"
-        case .authentication: "check that the deploy key or token is registered with the git host and may read the repository"
+        case .authentication: "check that the token is valid and may read the repository; homelab bootstrap brings a new one to the servers"
+        case .keyRefused: "register the key with the git host, for reading only"
         case .untrusted:
             "compare the host's key or certificate with the real one; if a key was changed on purpose, update repository.hostKeys"
         case .corrupt: "run `git fsck` on the repository; the agent's mirror is made anew when its directory is deleted"

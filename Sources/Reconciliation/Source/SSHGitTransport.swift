@@ -1,3 +1,4 @@
+import FileSystem
 package import Git
 import NodeInventory
 import SSH
@@ -22,7 +23,10 @@ package actor SSHGitTransport: GitTransport {
         do throws(SSHError) {
             return .stream(SSHGitStream(try await command(), remote))
         } catch {
-            throw GitError(error)
+            guard case .authenticationFailed = error.kind else { throw GitError(error) }
+            let key = try? Files.readText(identityFile + ".pub").split(whereSeparator: \.isNewline).first
+            let text = key.map { "; its key is \($0)" } ?? "; \(error.advice)"
+            throw GitError(.authentication, operation: "", message: error.summary + text)
         }
     }
 
@@ -142,6 +146,8 @@ extension GitError {
             case .cancelled: .cancelled
             case .protocolMismatch, .refused, .localFile: .other
             }
-        self.init(kind, operation: "", message: "\(error.summary); \(error.advice)")
+        // Where the remedy of the source says what to do, the connection's advice would only say it again.
+        let isClear = [.unreachable, .timedOut, .cancelled].contains(kind)
+        self.init(kind, operation: "", message: isClear ? error.summary : error.description)
     }
 }
