@@ -25,16 +25,15 @@ package struct HomelabCommand: AsyncParsableCommand {
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
         Signals.hold()
-        let command: any ParsableCommand
-        do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
-        let work = Task { try await run(command) }
+        let work = Task { [arguments] in try await run(arguments) }
         Signals.onStop { work.cancel() }
         do { try await work.value } catch { finish(error) }
     }
 
-    private static func run(_ command: sending any ParsableCommand) async throws {
+    private static func run(_ arguments: [String]) async throws {
+        var command: any ParsableCommand
+        do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
         if var asynchronous = command as? any AsyncParsableCommand { return try await asynchronous.run() }
-        var command = command
         try command.run()
     }
 
