@@ -40,10 +40,12 @@ package struct HomelabCommand: AsyncParsableCommand {
     /// What a command threw: our findings are printed as they are, with exit status 1.
     private static func finish(_ error: any Error) -> Never {
         switch error {
-        case is ExitCode, is CleanExit, is ValidationError: exit(withError: error)
         case is CancellationError:
             Console.standard.problem("Stopped. Running the same command again goes on from here.")
             Glibc.exit(130)
+        case _ where exitCode(for: error) != .failure || error is ExitCode:
+            // The parser's own: help, usage, an exit status that a command chose.
+            exit(withError: error)
         default:
             var findings = Diagnostics()
             findings.append(error)
