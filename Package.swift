@@ -137,7 +137,8 @@ let package = Package(
         tests(
             "HomelabCLI",
             [
-                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "Reconciliation", "HTTPNetworking", "HTTP", "HomelabTestSupport",
+                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
+                "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "LiveTests", swiftSettings: settings),

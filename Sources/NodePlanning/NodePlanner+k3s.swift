@@ -12,6 +12,8 @@ struct K3sWork {
     var restart: String?
     /// Why it has to be started; nil: it runs.
     var start: String?
+    /// An earlier start goes on still and has to begin anew: starting what is being started does nothing.
+    var isStarting = false
 }
 
 extension NodePlanner {
@@ -57,6 +59,10 @@ extension NodePlanner {
         } else {
             work.start = state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed"
             work.token = token(node, facts)
+            // Whoever still tries to join keeps nothing by going on, and may hang on what has been put right since. A server that has
+            // data of the cluster may be waiting for the others only.
+            let hasToBeginAnew = !facts.holdsCluster || !(work.files + work.token).isEmpty
+            work.isStarting = state?.active == "activating" && hasToBeginAnew
         }
         return work
     }
@@ -212,7 +218,9 @@ extension NodePlanner {
     }
 
     private func startSteps(_ node: NodeSpec, _ work: K3sWork, _ reason: String) -> [PlannedStep] {
-        work.files + work.token + work.enable + [PlannedStep(.startUnit(node.role.unit), reason)]
+        let unit = node.role.unit
+        let start = work.isStarting ? Step.restartUnit(unit) : Step.startUnit(unit)
+        return work.files + work.token + work.enable + [PlannedStep(start, reason)]
     }
 
     private func waitSteps(_ node: NodeSpec) -> [PlannedStep] {

@@ -54,7 +54,8 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case .keyRefused: "register the key with the git host, for reading only"
         case .untrusted:
             "compare the host's key or certificate with the real one; if a key was changed on purpose, update repository.hostKeys"
-        case .corrupt: "run `git fsck` on the repository; the agent's mirror is made anew when its directory is deleted"
+        case .corrupt:
+            "look at this server's disk and run `git fsck` on the repository; a damaged mirror is made anew once the host can be reached"
         case .diskFull: "free some space on this server"
         case .repositoryMissing: "correct repository.url in the inventory, or let the deploy key or token read the repository"
         case .branchMissing: "push the branch, or correct repository.branch in the inventory"
