@@ -186,12 +186,6 @@ package struct Preflight {
         if let address, network.addresses.contains(where: { $0.cidr.address == address && $0.dynamic }), facts.installedRole == nil {
             warning(node, "its address \(address) comes from DHCP", "reserve it on the router: a node whose address changes is lost")
         }
-        if let firewall = network.firewall, facts.installedRole == nil {
-            warning(
-                node, "\(firewall) is active",
-                "let TCP 6443, 10250 and UDP 8472 in from the other nodes\(node.role == .server ? ", TCP 2379-2380 from servers" : ""), "
-                    + "and everything from \(ranges.map(\.description).joined(separator: " and "))")
-        }
     }
 
     private mutating func ports(_ node: NodeSpec, _ facts: NodeFacts) {

@@ -6,6 +6,7 @@ extension Step {
     /// The commands that carry the step out, to be run on the task's node one after the other; empty for waits and reads, which have
     /// rules of their own. Throws when an input is missing that the step's documentation asks for.
     package func commands(inputs: StepInputs) throws(Diagnostic) -> [RemoteCommand] {
+        if let commands = clusterCommands { return commands }
         switch self {
         case .loadModules(let names): return names.map { RemoteCommand(["modprobe", $0]) }
         case .setSysctls(let pairs): return pairs.map { RemoteCommand(["sysctl", "-q", "-w", "\($0.key)=\($0.value)"]) }
@@ -30,7 +31,7 @@ extension Step {
         case .createRepository(let path, let owner, let branch): return [.script(NodeScripts.createRepository, [path, owner, branch])]
         case .generateKey(let path, let comment): return [.script(NodeScripts.generateKey, [path, comment])]
         case .authorizeKeys(let keys, let user, let home): return [try Self.authorize(keys, user, home, inputs)]
-        case .reboot, .awaitK3s, .awaitNode, .awaitAgent, .fetchKubeconfig: return []
+        default: return []
         }
     }
 
