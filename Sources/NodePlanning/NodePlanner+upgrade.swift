@@ -1,4 +1,5 @@
 internal import NodeInventory
+internal import YAML
 
 /// Another version of k3s on nodes that are in service: servers first and one at a time, then agents, none before the one before it is
 /// well again (docs.k3s.io/upgrades, and the version skew policy of Kubernetes).
@@ -104,8 +105,8 @@ extension NodePlanner {
     mutating func upgrades() -> [Phase] {
         let servers = planned(desired.servers).filter { upgrading[$0.node.name] != nil }
         // The one that is down already goes first: the others cannot spare a second.
-        let isDown = { (node: NodeSpec) in cluster.node(named: node.name)?.ready != true }
-        let ordered = servers.filter { isDown($0.node) } + servers.filter { !isDown($0.node) }
+        let ready = Set(cluster.nodes.filter(\.ready).map(\.name))
+        let ordered = servers.filter { !ready.contains($0.node.name) } + servers.filter { ready.contains($0.node.name) }
         var phases = [snapshot(before: servers)]
         phases.append(Phase(.serverUpgrade, tasks: ordered.map { upgrade($0.node, $0.facts) }))
         let agents = planned(desired.agents).filter { upgrading[$0.node.name] != nil }

@@ -13,6 +13,8 @@ package struct BootstrapOptions: Sendable {
     package var cacheDirectory: String
     /// The nodes' log files of each run go to a folder in here; nil keeps none.
     package var logDirectory: String?
+    /// Snapshots from before an upgrade are brought to a folder in here; nil leaves them on their node.
+    package var backupDirectory: String?
     /// Where the kubeconfig is written (0600); nil: it is not fetched.
     package var kubeconfig: String?
     /// Put the cluster's entries into an existing kubeconfig instead of replacing the file.
@@ -151,6 +153,7 @@ package struct Bootstrapper: Sendable {
             secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
             recorder: recorder, lockOwner: options.owner)
         executor.limits = options.limits
+        executor.backups = options.backupDirectory
         let execution = try await executor.execute(observation.plan)
         report.execution = execution
         try keepKubeconfig(execution, &report)

@@ -17,7 +17,7 @@ extension Step {
         case .startUnit(let unit): "start \(unit)"
         case .restartUnit(let unit): "restart \(unit)"
         case .awaitK3s(let role): role == .server ? "wait for the k3s server" : "wait for the k3s agent"
-        case .awaitNode(let name, _, let voting): voting ? "wait for node \(name) and its etcd member" : "wait for node \(name)"
+        case .awaitNode(let name, _, let voting, _): voting ? "wait for node \(name) and its etcd member" : "wait for node \(name)"
         case .revokeToken: "revoke the join token"
         case .updateNode(let change, _): "label node \(change.node)"
         case .fetchKubeconfig: "fetch the kubeconfig"
