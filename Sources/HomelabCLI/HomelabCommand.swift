@@ -25,26 +25,27 @@ package struct HomelabCommand: AsyncParsableCommand {
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
         Signals.hold()
-        let command: any ParsableCommand
-        do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
-        let work = Task { try await run(command) }
+        let work = Task { [arguments] in try await run(arguments) }
         Signals.onStop { work.cancel() }
         do { try await work.value } catch { finish(error) }
     }
 
-    private static func run(_ command: sending any ParsableCommand) async throws {
+    private static func run(_ arguments: [String]) async throws {
+        var command: any ParsableCommand
+        do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
         if var asynchronous = command as? any AsyncParsableCommand { return try await asynchronous.run() }
-        var command = command
         try command.run()
     }
 
     /// What a command threw: our findings are printed as they are, with exit status 1.
     private static func finish(_ error: any Error) -> Never {
         switch error {
-        case is ExitCode, is CleanExit, is ValidationError: exit(withError: error)
         case is CancellationError:
             Console.standard.problem("Stopped. Running the same command again goes on from here.")
             Glibc.exit(130)
+        case _ where exitCode(for: error) != .failure || error is ExitCode:
+            // The parser's own: help, usage, an exit status that a command chose.
+            exit(withError: error)
         default:
             var findings = Diagnostics()
             findings.append(error)
