@@ -157,6 +157,12 @@ extension NodePlanner {
                 wait(node.name, "was set up anew and does not join yet: \(reason)", "run again afterwards")
                 continue
             }
+            if node.role == .agent, let behind = serverBehind {
+                wait(
+                    node.name, "was set up anew and does not join yet: the server \(behind) is older than k3s \(desired.k3s.version)",
+                    "upgrade it first")
+                continue
+            }
             if member.isEtcdMember, !quorum.survivesRemoval(ofHealthy: false) {
                 wait(
                     node.name,

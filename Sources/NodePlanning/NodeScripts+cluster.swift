@@ -65,9 +65,11 @@ extension NodeScripts {
     static let restoreBinary = """
         set -eu
         [ -f "$1.prev" ] || { echo "there is no $1.prev" >&2; exit 1; }
-        ln -f "$1.prev" "$1.back"
+        cp "$1.prev" "$1.back"
+        chown 0:0 "$1.back"
+        chmod 0755 "$1.back"
         mv -f "$1.back" "$1"
-        touch "$1"
+        if command -v restorecon >/dev/null 2>&1; then restorecon "$1" || :; fi
         """
 
     /// upload, target, sha256. Archives that homelab put there for another version go, once the new one is whole.

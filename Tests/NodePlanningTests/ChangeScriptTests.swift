@@ -82,9 +82,10 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
             let bad = "{ \(data); dd if=/dev/zero bs=32 count=1 2>/dev/null; }"
             let damaged = try run(shell, NodeScripts.saveSnapshot, [saver(folder, bad), "name", folder + "/s"])
             #expect(damaged.status != 0 && damaged.errors.contains("is damaged"), "\(damaged.errors)")
-            try write("#!/bin/sh\nexit 0\n", folder + "/k3s")
             try FileManager.default.removeItem(atPath: folder + "/s/name-m1-1")
-            let none = try run(shell, NodeScripts.saveSnapshot, [folder + "/k3s", "name", folder + "/s"])
+            try write("#!/bin/sh\nexit 0\n", folder + "/none")
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/none")
+            let none = try run(shell, NodeScripts.saveSnapshot, [folder + "/none", "name", folder + "/s"])
             #expect(none.status != 0 && none.errors.contains("saved no snapshot"), "\(none.errors)")
         }
     }

@@ -104,8 +104,9 @@ import YAML
 
     @Test func anAgentGoesBackByItselfAndTheRunEnds() async throws {
         let m1 = FakeHost("m1").on("get node", .ok(Self.node("v1.33.4+k3s1"))).on("homelab.dev/cordoned", .ok())
-        let m2 = FakeHost("m2").on("homelab-upload", .ok()).withLocks().on("systemctl show", Self.looks("activating"), Self.looks("activating", restarts: 9), Self.looks("active"))
-            .on("systemctl", .ok()).on(".prev", .ok())
+        let m2 = FakeHost("m2").on("homelab-upload", .ok())
+            .on("systemctl show", Self.looks("activating"), Self.looks("activating", restarts: 9), Self.looks("active"))
+            .withLocks().on("systemctl", .ok()).on(".prev", .ok())
         let m3 = FakeHost("m3")
         let back = Fallback(
             version: "v1.33.4+k3s1",
@@ -130,8 +131,9 @@ import YAML
     }
 
     @Test func aServerStopsTheRunAndSaysTheRecipe() async throws {
-        let m1 = FakeHost("m1").on("homelab-upload", .ok()).withLocks().on("systemctl show", Self.looks("activating"), Self.looks("activating", restarts: 20))
-            .on("systemctl", .ok())
+        let m1 = FakeHost("m1").on("homelab-upload", .ok())
+            .on("systemctl show", Self.looks("activating"), Self.looks("activating", restarts: 20))
+            .withLocks().on("systemctl", .ok())
         let report = try await executor([m1], servers: ["m1"]).execute(
             NodePlan(
                 cluster: "home",
