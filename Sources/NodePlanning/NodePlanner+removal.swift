@@ -28,7 +28,9 @@ extension NodePlanner {
                 wait(node.name, "is not taken out: \(refusal.text)", refusal.remedy)
             } else if leaving.count + chosen.count >= desired.policy.removals {
                 wait(node.name, "is taken out later: one run removes \(desired.policy.removals) (policy.removals)", "run again afterwards")
-            } else if node.role == .server, (chosen.map(\.node.name) + leaving).contains(where: { desired.node(named: $0)?.role == .server }) {
+            } else if node.role == .server,
+                (chosen.map(\.node.name) + leaving).contains(where: { desired.node(named: $0)?.role == .server })
+            {
                 wait(node.name, "is taken out later: servers leave one at a time", "run again afterwards")
             } else {
                 chosen.append(departure)
@@ -46,7 +48,8 @@ extension NodePlanner {
             var reason = ""
             if case .unreachable(let text)? = observed[node.name] { reason = " (\(text))" }
             return (
-                "it is Ready, but the machine cannot be reached\(reason)", "make it reachable, or switch it off when it is to be thrown away"
+                "it is Ready, but the machine cannot be reached\(reason)",
+                "make it reachable, or switch it off when it is to be thrown away"
             )
         }
         if let role = departure.facts?.installedRole, role != node.role {
@@ -83,7 +86,8 @@ extension NodePlanner {
         let busy: String? =
             !broken.tasks.isEmpty
             ? "other nodes are taken out first"
-            : !upgrading.isEmpty ? "the upgrade comes first" : !joining.isEmpty || !replaced.isEmpty ? "the machines that join come first" : nil
+            : !upgrading.isEmpty
+                ? "the upgrade comes first" : !joining.isEmpty || !replaced.isEmpty ? "the machines that join come first" : nil
         let departures = departures(broken: false)
         if let busy {
             for departure in departures { wait(departure.node.name, "is not taken out yet: \(busy)", "run again afterwards") }
@@ -115,7 +119,9 @@ extension NodePlanner {
                 cluster: desired.name, user: facts.access.user, home: facts.access.home, routes: routes.map { $0.destination.description })
             steps.append(PlannedStep(.uninstall(removed), why))
         } else {
-            wait(node.name, "cannot be reached: it is taken out of the cluster, and what is on its disk stays", "wipe it before it is used again")
+            wait(
+                node.name, "cannot be reached: it is taken out of the cluster, and what is on its disk stays",
+                "wipe it before it is used again")
         }
         steps.append(PlannedStep(.deleteNode(node.name, via: via), why))
         return (departure.facts == nil ? via : node.name, steps)

@@ -12,7 +12,9 @@ extension NodePlanner {
         let agents = planned(desired.agents).compactMap { node, facts in reasonToUpgrade(node, facts).map { (node, facts, $0) } }
         if let first = broken.tasks.first?.steps.first?.step.subjectNode {
             noJoining = "\(first) is taken out first"
-            for (node, _, _) in servers + agents { wait(node.name, "is not upgraded yet: \(first) is taken out first", "run again afterwards") }
+            for (node, _, _) in servers + agents {
+                wait(node.name, "is not upgraded yet: \(first) is taken out first", "run again afterwards")
+            }
             return
         }
         for (node, facts, reason) in servers where !isPaused(node) {

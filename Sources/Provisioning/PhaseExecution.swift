@@ -96,7 +96,8 @@ final class PhaseExecution: Sendable {
                 } else {
                     told.summary =
                         isBack
-                        ? "the upgrade failed, and the node runs \(before) again" : "the upgrade failed, and so did the way back to \(before)"
+                        ? "the upgrade failed, and the node runs \(before) again"
+                        : "the upgrade failed, and so did the way back to \(before)"
                 }
                 progress.report.failures[index] = told
             }

@@ -53,7 +53,8 @@ extension StepRunner {
         let arrived = try SHA256.hex(ofFile: part)
         guard arrived == sha256 else {
             throw Diagnostic(
-                .error, "the copy was damaged on its way", subject: "node \"\(host.name)\"", cause: "its sha256 is \(arrived), not \(sha256)",
+                .error, "the copy was damaged on its way", subject: "node \"\(host.name)\"",
+                cause: "its sha256 is \(arrived), not \(sha256)",
                 remedy: "Run again.")
         }
         try Files.move(part, to: local)

@@ -57,8 +57,9 @@ extension StepRunner {
                     !isOfVersion
                     ? "its kubelet is still \(status.kubeletVersion)"
                     : !status.isReady
-                    ? "not Ready: \(status.reason)"
-                    : status.isVotingMember == nil ? "Ready, its etcd member is not there yet" : "Ready, its etcd member does not vote yet"
+                        ? "not Ready: \(status.reason)"
+                        : status.isVotingMember == nil
+                            ? "Ready, its etcd member is not there yet" : "Ready, its etcd member does not vote yet"
             } else {
                 reason = "it has not registered yet"
             }

@@ -15,7 +15,8 @@ extension Lab {
 
     /// The folder of a release that differs from the other ones in its version.
     static func release(_ version: String) throws -> String {
-        version == k3sVersion ? k3s : try Shell.must([root + "/Tests/TestBed/k3s/build", "--version", version]).trimmingCharacters(in: .newlines)
+        version == k3sVersion
+            ? k3s : try Shell.must([root + "/Tests/TestBed/k3s/build", "--version", version]).trimmingCharacters(in: .newlines)
     }
 
     /// Writes inventory/home.yaml for these nodes and makes the folder a git repository with one commit.

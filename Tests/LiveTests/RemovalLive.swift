@@ -56,7 +56,8 @@ struct RemovalLive {
     }
 
     private func nodes(through server: String = "m1") throws -> [String] {
-        try lab.on(server, "k3s kubectl get nodes -o name").output.split(separator: "\n").map { String($0.dropFirst("node/".count)) }.sorted()
+        try lab.on(server, "k3s kubectl get nodes -o name").output.split(separator: "\n").map { String($0.dropFirst("node/".count)) }
+            .sorted()
     }
 
     @Test func t01_aRemovalThatWouldLoseTheMajorityIsRefused() throws {

@@ -39,7 +39,8 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
 
     /// A `k3s` whose `kubectl get` prints `state`, and which writes down everything else.
     private func kubectl(_ folder: String, _ state: String) throws -> String {
-        try write("#!/bin/sh\ncase \"$*\" in *' get '*) printf '%s' '\(state)' ;; *) echo \"$*\" >>\(folder)/asked ;; esac\n", folder + "/k3s")
+        try write(
+            "#!/bin/sh\ncase \"$*\" in *' get '*) printf '%s' '\(state)' ;; *) echo \"$*\" >>\(folder)/asked ;; esac\n", folder + "/k3s")
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/k3s")
         return folder + "/k3s"
     }

@@ -136,7 +136,8 @@ struct SimulatedMachines {
         facts.k3s.hasNodePassword = true
         let isMember = unit == NodeRole.server.unit && (facts.k3s.datastore ?? spec.datastore) == .etcd
         if unit == NodeRole.server.unit, facts.k3s.datastore != .etcd {
-            facts.k3s.datastore = facts.k3s.config?.contains("cluster-init: true") == false ? facts.k3s.datastore ?? spec.datastore : spec.datastore
+            facts.k3s.datastore =
+                facts.k3s.config?.contains("cluster-init: true") == false ? facts.k3s.datastore ?? spec.datastore : spec.datastore
         }
         let version = facts.k3s.binary?.version ?? ""
         if let at = index(node) {

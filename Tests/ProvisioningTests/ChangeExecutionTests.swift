@@ -71,7 +71,8 @@ import YAML
         #expect(failure.summary == "was not drained within 0 s")
         #expect(
             failure.cause
-                == "pod shop/web-0, which PodDisruptionBudget web keeps: it needs 1 healthy and there are 1; pod shop/slow, which is stopping")
+                == "pod shop/web-0, which PodDisruptionBudget web keeps: it needs 1 healthy and there are 1; pod shop/slow, which is stopping"
+        )
         #expect(failure.remedy?.contains("PodDisruptionBudget") == true)
         #expect(m1.log.last?.contains("uncordon") == true)
         #expect(report.skipped.map(\.text) == ["stop x"])
