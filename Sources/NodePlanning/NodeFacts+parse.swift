@@ -190,6 +190,15 @@ extension NodeFacts {
     }
 }
 
+extension SystemFacts {
+    var usesOpenRC: Bool { initSystem == "openrc" }
+}
+
+extension NodeRole {
+    /// k3s' name for OpenRC.
+    var service: String { String(unit.dropLast(".service".count)) }
+}
+
 extension NodeFacts {
     /// The role the machine already has: by the unit that is there.
     package var installedRole: NodeRole? {

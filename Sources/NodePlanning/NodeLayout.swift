@@ -37,5 +37,6 @@ package enum NodeLayout {
     /// An archive of images, by its content: so that looking at the folder tells whether it is there.
     package static func images(sha256: String, ending: String) -> String { "\(imageDirectory)/homelab-\(sha256.prefix(16))\(ending)" }
 
-    package static func unitFile(_ unit: String) -> String { "/etc/systemd/system/" + unit }
+    /// A name without `.service` is one of OpenRC's.
+    package static func unitFile(_ unit: String) -> String { (unit.hasSuffix(".service") ? "/etc/systemd/system/" : "/etc/init.d/") + unit }
 }

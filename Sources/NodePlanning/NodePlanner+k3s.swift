@@ -22,8 +22,8 @@ extension NodePlanner {
         let configuration = K3sConfiguration(spec: desired, node: node, entry: entry(node, facts))
         var restarting: [String] = []
         let unit = node.role.unit
-        let unitText = node.role == .server ? BootstrapAssets.serverUnit : BootstrapAssets.agentUnit
-        var effective = [configuration.config, PlannedFile(path: NodeLayout.unitFile(unit), mode: "0644", text: unitText)]
+        let unitFile = unitFile(node, facts)
+        var effective = [configuration.config, unitFile]
         if let registries = K3sConfiguration.registries(desired) {
             effective.append(registries)
         } else if case .file? = facts.files[NodeLayout.registries] {
@@ -51,10 +51,10 @@ extension NodePlanner {
             restarting.append("the binary is newer than the running process")
         }
         let state = facts.units[unit]
-        if state?.enabled != true || state?.needsReload == true || work.files.contains(where: { $0.step.path == NodeLayout.unitFile(unit) })
+        if state?.enabled != true || state?.needsReload == true || work.files.contains(where: { $0.step.path == unitFile.path })
         {
             let reason = state?.enabled == true ? "its unit file changes" : "is not enabled"
-            work.enable = [PlannedStep(.enableUnit(unit), reason)]
+            work.enable = [PlannedStep(.enableUnit(service(node, facts)), reason)]
         }
         if let state, state.active == "active" {
             work.restart = restarting.isEmpty ? nil : restarting.joined(separator: "; ")
@@ -64,6 +64,18 @@ extension NodePlanner {
             work.token = token(node, facts)
         }
         return work
+    }
+
+    /// What the machine's init system calls k3s.
+    func service(_ node: NodeSpec, _ facts: NodeFacts) -> String { facts.system.usesOpenRC ? node.role.service : node.role.unit }
+
+    private func service(_ node: NodeSpec) -> String { facts(node).map { service(node, $0) } ?? node.role.unit }
+
+    private func unitFile(_ node: NodeSpec, _ facts: NodeFacts) -> PlannedFile {
+        let path = NodeLayout.unitFile(service(node, facts))
+        if facts.system.usesOpenRC { return PlannedFile(path: path, mode: "0755", text: BootstrapAssets.agentService) }
+        let text = node.role == .server ? BootstrapAssets.serverUnit : BootstrapAssets.agentUnit
+        return PlannedFile(path: path, mode: "0644", text: text)
     }
 
     private static func name(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
@@ -236,7 +248,7 @@ extension NodePlanner {
 
     private func startSteps(_ node: NodeSpec, _ work: K3sWork, _ reason: String) -> [PlannedStep] {
         let changes = work.files + work.token
-        let unit = node.role.unit
+        let unit = service(node)
         // Starting what is being started does nothing: it would go on with the old files.
         let start = work.isStarting && !changes.isEmpty ? Step.restartUnit(unit) : Step.startUnit(unit)
         return changes + work.enable + [PlannedStep(start, reason)]
@@ -286,7 +298,7 @@ extension NodePlanner {
 
     private func restartSteps(_ node: NodeSpec, _ work: K3sWork) -> [PlannedStep] {
         var steps = work.files + work.enable
-        if let reason = work.restart { steps += [PlannedStep(.restartUnit(node.role.unit), reason)] + waitSteps(node) }
+        if let reason = work.restart { steps += [PlannedStep(.restartUnit(service(node)), reason)] + waitSteps(node) }
         return steps
     }
 }

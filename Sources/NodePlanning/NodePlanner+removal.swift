@@ -111,7 +111,7 @@ extension NodePlanner {
             steps.append(PlannedStep(.removeMember(node: node.name, via: via), "the others go on without its vote"))
         }
         if let facts = departure.facts {
-            if facts.installedRole != nil { steps.append(PlannedStep(.stopUnit(node.role.unit), why)) }
+            if facts.installedRole != nil { steps.append(PlannedStep(.stopUnit(service(node, facts)), why)) }
             let routes = facts.network.routes.filter { route in
                 desired.network.pods.contains { $0.overlaps(route.destination) } && route.interface != "cni0"
             }

@@ -143,6 +143,7 @@ extension NodePlanner {
         let unit = node.role.unit
         let reason = upgrading[node.name] ?? ""
         let via = node.role == .server ? node.name : leader?.name ?? ""
+        let service = service(node, facts)
         let isActive = facts.isActive(unit)
         let work = work(node, facts)
         var steps = isActive ? drain(node, for: .upgrade, via: via) : []
@@ -152,14 +153,14 @@ extension NodePlanner {
             // Its database is whole only while nothing writes to it.
             let copies = node.role == .server && facts.k3s.datastore == .sqlite
             if copies {
-                if isActive { steps.append(PlannedStep(.stopUnit(unit), "its database is copied")) }
+                if isActive { steps.append(PlannedStep(.stopUnit(service), "its database is copied")) }
                 steps.append(PlannedStep(.copyDatabase, "without a copy there is no way back"))
             }
             let artifact = Artifact(name: .k3s, architecture: architecture, sha256: sha256, path: NodeLayout.k3s)
             steps.append(PlannedStep(.installBinary(artifact), reason))
-            steps.append(PlannedStep(copies ? .startUnit(unit) : .restartUnit(unit), "the binary is \(version) then"))
+            steps.append(PlannedStep(copies ? .startUnit(service) : .restartUnit(service), "the binary is \(version) then"))
         } else if !isActive || work.restart != nil || isNewer(NodeLayout.k3s, than: unit, facts) {
-            steps.append(PlannedStep(.restartUnit(unit), work.restart ?? reason))
+            steps.append(PlannedStep(.restartUnit(service), work.restart ?? reason))
         }
         steps += waitSteps(node, version: version)
         if steps.contains(where: { if case .cordon = $0.step { true } else { false } }) || cluster.node(named: node.name)?.cordon != nil
@@ -189,12 +190,11 @@ extension NodePlanner {
         guard node.role == .agent else {
             return Fallback(version: before, recipe: RecoveryRecipe.text(node: node, version: before, spec: desired, datastore: datastore))
         }
-        let unit = node.role.unit
         return Fallback(
             version: before,
             steps: [
                 PlannedStep(.restoreBinary(path: NodeLayout.k3s), "the new one did not come up"),
-                PlannedStep(.restartUnit(unit), "the binary is the one from before"),
+                PlannedStep(.restartUnit(service(node, facts)), "the binary is the one from before"),
                 PlannedStep(.awaitK3s(role: .agent), "must be ready before anything follows"),
                 PlannedStep(
                     .awaitNode(name: node.name, via: via, votingMember: false, version: before), "must be Ready before anything follows"),

@@ -17,7 +17,6 @@ extension Step {
         case .revokeKeys(let comments, let user, let home): [.script(NodeScripts.revokeKeys, [user, home] + comments)]
         case .openFirewall(let rules): [.script(NodeScripts.openFirewall, [rules.program.rawValue] + rules.sources)]
         case .uninstall(let removed): [removed.command]
-        case .stopUnit(let unit): [RemoteCommand(["systemctl", "stop", unit])]
         default: nil
         }
     }

@@ -179,7 +179,19 @@ package struct Bootstrapper: Sendable {
             report.findings.append(
                 Diagnostic(.warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
         }
-        for phase in after.plan.limited(to: options.only).phases {
+        let rest = after.plan.limited(to: options.only)
+        // One run adds, upgrades or removes: what waited for that was said, and is no fault of the run.
+        let waited = Set(before.plan.pending.compactMap(\.node))
+        if rest.phases.flatMap(\.tasks).contains(where: { task in
+            task.steps.contains { waited.contains($0.step.subjectNode ?? task.node) }
+        }) {
+            report.findings.append(
+                Diagnostic(
+                    .warning, "what waited for this run can be done now: \(rest.phases.map(\.kind.rawValue).joined(separator: ", "))",
+                    subject: "cluster \"\(spec.name)\"", remedy: "Run `homelab bootstrap` again."))
+            return
+        }
+        for phase in rest.phases {
             for task in phase.tasks {
                 for planned in task.steps {
                     report.findings.append(

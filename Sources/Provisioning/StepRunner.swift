@@ -142,7 +142,8 @@ extension StepRunner {
 
     private func markJournal(of unit: String, on host: any Host) async throws {
         let result = try await host.run(UnitWatch.cursorCommand)
-        if let cursor = UnitWatch.cursor(in: result.output) { state.update { $0.cursors["\(host.name)/\(unit)"] = cursor } }
+        let name = unit.hasSuffix(".service") ? unit : unit + ".service"
+        if let cursor = UnitWatch.cursor(in: result.output) { state.update { $0.cursors["\(host.name)/\(name)"] = cursor } }
     }
 
     /// A node has one key to manage machines and another to fetch with, so the keys go kind by kind.
@@ -171,7 +172,7 @@ extension StepRunner {
     private func reboot(_ host: any Host, _ step: Step) async throws {
         let before = try await bootID(of: host)
         do {
-            _ = try await run(RemoteCommand(["systemctl", "reboot"]), on: host)
+            _ = try await run(RemoteCommand(["sh", "-c", "if [ -d /run/systemd/system ]; then systemctl reboot; else reboot; fi"]), on: host)
         } catch let error as HostError where error.kind == .connectionLost {
             // The machine goes down before it answers.
         }

@@ -9,7 +9,7 @@ struct RemovalLive {
 
     static let lab: Result<Lab, any Error> = Result {
         let lab = try Lab("livegone")
-        try lab.lab("up", "5")
+        try lab.lab("up", "5", limit: 900)
         for machine in servers + agents { try files(lab, machine).write(toFile: before(lab, machine), atomically: true, encoding: .utf8) }
         try write(lab)
         try lab.trustHosts(servers + agents)

@@ -7,7 +7,7 @@ struct UpgradeLive {
     /// Three servers and two agents with an app that may lose one of its two pods at a time.
     static let lab: Result<Lab, any Error> = Result {
         let lab = try Lab("liveup")
-        try lab.lab("up", "5")
+        try lab.lab("up", "5", limit: 900)
         try write(lab, Lab.k3sVersion)
         try lab.trustHosts(["m1", "m2", "m3", "m4", "m5"])
         let result = try lab.bootstrap(limit: 900)

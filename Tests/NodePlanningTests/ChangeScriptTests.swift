@@ -153,3 +153,41 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
         }
     }
 }
+
+/// OpenRC's services, with commands in a folder that write down what they are asked.
+@Suite struct OpenRCTests {
+    @Test func servicesOfOpenRC() throws {
+        let commands = { (step: Step) throws in try step.commands(inputs: StepInputs()).map { Array($0.argv.suffix(2)) } }
+        #expect(try commands(.enableUnit("k3s-agent")) == [["enable", "k3s-agent"]])
+        #expect(try commands(.stopUnit("k3s-agent")) == [["stop", "k3s-agent"]])
+        #expect(try Step.stopUnit("k3s.service").commands(inputs: StepInputs()).map(\.argv) == [["systemctl", "stop", "k3s.service"]])
+    }
+
+    @Test(arguments: shells) func theScriptAsksForWhatTheStepSays(_ shell: [String]) throws {
+        let folder = NSTemporaryDirectory() + "homelab-openrc-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for name in ["rc-service", "rc-update"] {
+            try "#!/bin/sh\necho \"${0##*/} $*\" >>\(folder)/asked\n".write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/" + name)
+        }
+        for verb in ["enable", "start", "restart", "stop"] {
+            let process = Process()
+            process.executableURL = URL(filePath: shell[0])
+            process.arguments = Array(shell.dropFirst()) + ["-c", NodeScripts.openRC, "homelab", verb, "k3s-agent"]
+            process.environment = ["PATH": folder + ":/usr/bin:/bin"]
+            try process.run()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0)
+        }
+        let asked = try String(contentsOfFile: folder + "/asked", encoding: .utf8)
+        #expect(
+            asked == """
+                rc-update add k3s-agent default
+                rc-service --ifstopped k3s-agent start
+                rc-service k3s-agent restart
+                rc-service --ifstarted k3s-agent stop
+
+                """)
+    }
+}

@@ -85,14 +85,17 @@ struct SimulatedMachines {
                 facts.k3s.joinTokenID = "join-\(node)"
                 cluster.bootstrapTokens.insert("join-\(node)")
             }
-        case .enableUnit(let unit):
+        case .enableUnit(let name):
+            let unit = Self.unit(name)
             facts.units[unit] = UnitFact(
                 active: facts.units[unit].map { $0.active == "absent" ? "inactive" : $0.active } ?? "inactive", enabled: true)
-        case .startUnit(let unit), .restartUnit(let unit):
+        case .startUnit(let name), .restartUnit(let name):
+            let unit = Self.unit(name)
             facts.units[unit] = UnitFact(active: "active", enabled: facts.units[unit]?.enabled ?? false, started: now)
             if unit == NodeLayout.agentUnit { return }
             start(node, unit, &facts)
-        case .stopUnit(let unit):
+        case .stopUnit(let name):
+            let unit = Self.unit(name)
             if facts.units[unit] != nil { facts.units[unit] = UnitFact(active: "inactive", enabled: facts.units[unit]?.enabled ?? false) }
             if unit != NodeLayout.agentUnit, let at = index(node) { cluster.nodes[at].ready = false }
         case .revokeToken(let id, let node, _): cluster.bootstrapTokens.remove(id ?? "join-\(node)")
@@ -129,6 +132,9 @@ struct SimulatedMachines {
             break
         }
     }
+
+    /// A look names OpenRC's services as systemd would.
+    private static func unit(_ name: String) -> String { name.hasSuffix(".service") ? name : name + ".service" }
 
     private func index(_ node: String) -> Int? { cluster.nodes.firstIndex { $0.name == node } }
 

@@ -136,8 +136,25 @@ describe() {
     fi
 }
 
+# The same of OpenRC's service, under the name that systemd would have for it. The supervisor writes its file at each start.
+openrc() {
+    if [ ! -e "/etc/init.d/$1" ]; then say unit "$1.service absent"; return 0; fi
+    case $(rc-service "$1" status 2>/dev/null) in
+    *started*) state=active ;;
+    *crashed*) state=failed ;;
+    *starting*) state=activating ;;
+    *) state=inactive ;;
+    esac
+    enabled=disabled
+    if rc-update show default 2>/dev/null | grep -q "^ *$1 "; then enabled=enabled; fi
+    started=-
+    if [ $state = active ]; then started=$(stat -c %Y "/run/$1.pid" 2>/dev/null || echo -); fi
+    say unit "$1.service $state $enabled $started loaded"
+}
+
 # A unit's state, and when its process started, in seconds since 1970.
 unit() {
+    [ "$init" != openrc ] || openrc "${1%.service}"
     [ "$init" = systemd ] || return 0
     systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p MainPID \
         -p ExecMainStartTimestampMonotonic "$1" 2>/dev/null |

@@ -16,6 +16,9 @@ for unit in $units; do
     if has systemctl; then
         systemctl stop "$unit" 2>/dev/null
         systemctl disable -q "$unit" 2>/dev/null
+    elif has rc-service; then
+        rc-service --ifstarted "${unit%.service}" stop 2>/dev/null
+        rc-update -q delete "${unit%.service}" default 2>/dev/null
     fi
 done
 
@@ -98,7 +101,10 @@ for folder in $data /var/lib/kubelet /run/k3s /run/flannel /var/lib/cni /var/log
     clear_folder "$folder"
 done
 rmdir /etc/rancher /var/lib/rancher /root/.kube 2>/dev/null
-for unit in $units; do rm -f "/etc/systemd/system/$unit"; done
+for unit in $units; do
+    rm -f "/etc/systemd/system/$unit"
+    if [ -x /sbin/openrc-run ]; then rm -f "/etc/init.d/${unit%.service}" "/var/log/${unit%.service}.log"; fi
+done
 rm -f /etc/modules-load.d/homelab-k3s.conf /etc/sysctl.d/90-homelab-k3s.conf /run/homelab-agent*
 for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do rm -f "$file.homelab-before" "$file.homelab-new"; done
 rm -f /tmp/homelab-upload-* /var/tmp/homelab-upload-*
