@@ -51,8 +51,7 @@ extension NodePlanner {
             restarting.append("the binary is newer than the running process")
         }
         let state = facts.units[unit]
-        if state?.enabled != true || state?.needsReload == true || work.files.contains(where: { $0.step.path == unitFile.path })
-        {
+        if state?.enabled != true || state?.needsReload == true || work.files.contains(where: { $0.step.path == unitFile.path }) {
             let reason = state?.enabled == true ? "its unit file changes" : "is not enabled"
             work.enable = [PlannedStep(.enableUnit(service(node, facts)), reason)]
         }
@@ -198,6 +197,12 @@ extension NodePlanner {
             guard let start = work.start else { continue }
             // Those were started together with the leader.
             if facts.holdsCluster, self.facts(leader)?.isActive(NodeRole.server.unit) != true { continue }
+            if facts.holdsCluster, cluster.node(named: node.name)?.isRemovedMember == true {
+                wait(
+                    node.name, "was taken out of etcd by a removal that was not finished, and cannot go on with its old data",
+                    "write state: absent again and let the removal finish, then add it anew")
+                continue
+            }
             if leaderHeldCluster, !facts.holdsCluster, let reason = noJoining, !isPaused(node) {
                 wait(node.name, "does not join as a server yet: \(reason)", "run again afterwards")
                 continue
