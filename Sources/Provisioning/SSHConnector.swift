@@ -72,6 +72,22 @@ final class AskingLock: Sendable {
 }
 
 extension SSHConnector {
+    /// What of `~/.ssh/config` stands for these nodes and is not followed here, told once for all of them.
+    package func notes(on nodes: [NodeSpec]) -> Diagnostics {
+        var notes = Diagnostics()
+        var names: [String: [String]] = [:]
+        for node in nodes {
+            for line in Set(settings(for: node.host).unsupported) where line.hasPrefix("Match") { names[line, default: []].append(node.name) }
+        }
+        for (line, concerned) in names.sorted(by: { $0.key < $1.key }) {
+            notes.append(
+                Diagnostic(
+                    .note, "`\(line)` is not read here", subject: "~/.ssh/config", cause: "it may be meant for \(concerned.joined(separator: ", "))",
+                    remedy: "Write what it says about these machines under `Host`, or into the inventory."))
+        }
+        return notes
+    }
+
     private func settings(for host: String) -> SSHConfig.Settings { config.settings(for: host) }
 
     private func target(for node: NodeSpec, user: String) throws -> SSHTarget {
@@ -172,7 +188,7 @@ extension SSHConnector {
                 .refused, node: node,
                 Diagnostic(
                     .error, "no host key is pinned for it, so the agent does not connect", subject: "node \"\(node)\"",
-                    remedy: "Pin it in the inventory under this node (`hostKeys`); `homelab enroll \(node)` shows and writes it."))
+                    remedy: "Pin it in the inventory under this node: `hostKeys:` with a line of `ssh-keyscan -t ed25519 HOST` compared with the machine's own."))
         }
         let files =
             settings.userKnownHostsFiles.isEmpty
