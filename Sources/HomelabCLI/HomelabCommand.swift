@@ -10,7 +10,10 @@ package struct HomelabCommand: AsyncParsableCommand {
         version: HomelabVersion.current,
         groupedSubcommands: [
             CommandGroup(name: "From machines to a cluster", subcommands: [Init.self, Validate.self, PreflightCommand.self, Plan.self, Bootstrap.self]),
-            CommandGroup(name: "Daily use", subcommands: [Status.self, SSHCommand.self, Build.self, Key.self, RepositoryCommand.self, Schema.self]),
+            CommandGroup(name: "Daily use", subcommands: [
+                    Status.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Wake.self, Lock.self, Build.self, Key.self,
+                    RepositoryCommand.self, Schema.self,
+                ]),
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self]),

@@ -23,14 +23,14 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
             lines += ["Host \(node.name)"] + block(node.host, node.port, node.user, node.login, node.hostKeys, alias: node.name)
             if !proxies.isEmpty { lines.append("    ProxyJump \(proxies.joined(separator: ","))") }
         }
-        return lines.joined(separator: "\n") + "\nHost *\n    Include ~/.ssh/config\n"
+        return lines.joined(separator: "\n") + "\nHost *\n    Include ~/.ssh/config\nHost *\n    User root\n"
     }
 
-    /// The known_hosts to go with it: whole keys by the names above. A pin that is only a fingerprint needs the key it was seen with.
-    package func knownHosts(seen: [String: [HostKey]] = [:]) -> String {
+    /// The known_hosts to go with it: the whole keys, by the names above; a pin that is only a fingerprint has no form there.
+    package var knownHosts: String {
         var lines: [String] = []
         for node in spec.nodes {
-            for key in node.hostKeys + (seen[node.name] ?? []) { if case .key = key { lines.append("\(node.name) \(key)") } }
+            for key in node.hostKeys { if case .key = key { lines.append("\(node.name) \(key)") } }
             for (index, jump) in node.jumps.enumerated() {
                 for key in jump.hostKeys { if case .key = key { lines.append("\(Self.alias(node, jump: index)) \(key)") } }
             }

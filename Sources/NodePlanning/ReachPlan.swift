@@ -1,4 +1,5 @@
 package import NodeInventory
+internal import YAML
 
 /// One way a packet must be able to take between two nodes, as k3s needs it (docs.k3s.io/installation/requirements, "Networking").
 package struct ReachProbe: Hashable, Sendable {

@@ -36,7 +36,7 @@ package struct SSHCommand: AsyncParsableCommand {
         let folder = (Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state") + "/homelab/ssh"
         try Files.makeDirectory(folder, mode: 0o700)
         let configuration = OpenSSHConfiguration(spec, knownHostsFile: "\(folder)/\(spec.name).known_hosts")
-        try Files.write(configuration.knownHosts(), to: "\(folder)/\(spec.name).known_hosts", mode: 0o600)
+        try Files.write(configuration.knownHosts, to: "\(folder)/\(spec.name).known_hosts", mode: 0o600)
         try Files.write(configuration.text, to: "\(folder)/\(spec.name).config", mode: 0o600)
         var words = ["ssh", "-F", "\(folder)/\(spec.name).config"]
         var rest = command[...]
