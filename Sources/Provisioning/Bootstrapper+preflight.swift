@@ -1,4 +1,5 @@
 package import Diagnostics
+internal import NodeInventory
 internal import NodePlanning
 
 /// What `homelab preflight` found.

@@ -1,7 +1,7 @@
 internal import Cryptography
-package import Diagnostics
+internal import Diagnostics
 internal import Glibc
-package import NodeInventory
+internal import NodeInventory
 package import NodePlanning
 internal import YAML
 

@@ -1,6 +1,6 @@
 package import Diagnostics
 package import NodeInventory
-package import NodePlanning
+internal import NodePlanning
 
 /// The machines of an inventory, reached as bootstrap reaches them, for commands that are no part of a plan.
 package struct Machines: Sendable {

@@ -41,7 +41,7 @@ package struct WakePacket: Hashable, Sendable {
         var next = list
         while let entry = next?.pointee {
             next = entry.ifa_next
-            guard entry.ifa_flags & UInt32(IFF_BROADCAST.rawValue) != 0, entry.ifa_flags & UInt32(IFF_UP.rawValue) != 0,
+            guard entry.ifa_flags & UInt32(IFF_BROADCAST) != 0, entry.ifa_flags & UInt32(IFF_UP) != 0,
                 let address = entry.ifa_ifu.ifu_broadaddr, address.pointee.sa_family == sa_family_t(AF_INET)
             else { continue }
             var text = [CChar](repeating: 0, count: 64)

@@ -2,7 +2,7 @@ internal import Cryptography
 package import Diagnostics
 internal import FileSystem
 package import NodeInventory
-package import NodePlanning
+internal import NodePlanning
 internal import Synchronization
 
 /// Tries from every node to every other whether k3s' ports can be reached, by the addresses the cluster will use: on each node this
