@@ -10,9 +10,16 @@ package struct HomelabCommand: AsyncParsableCommand {
         version: HomelabVersion.current,
         groupedSubcommands: [
             CommandGroup(name: "From machines to a cluster", subcommands: [Init.self, Validate.self, PreflightCommand.self, Plan.self, Bootstrap.self]),
-            CommandGroup(name: "Daily use", subcommands: [
-                    Status.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Wake.self, Lock.self, Build.self, Key.self,
-                    RepositoryCommand.self, Schema.self,
+            CommandGroup(
+                name: "Daily use",
+                subcommands: [
+                    Status.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self, RepositoryCommand.self,
+                    Schema.self,
+                ]),
+            CommandGroup(
+                name: "Now and then",
+                subcommands: [
+                    SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self,
                 ]),
             CommandGroup(
                 name: "Run by homelab itself on the nodes",

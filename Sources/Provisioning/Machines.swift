@@ -1,3 +1,4 @@
+internal import Cryptography
 package import Diagnostics
 package import NodeInventory
 internal import NodePlanning
@@ -47,6 +48,22 @@ package struct Machines: Sendable {
         } catch {
             await shielded { for host in opened { await host.close() } }
             throw error
+        }
+    }
+
+    /// Brings a file to all of these nodes at once; each checks its sha256.
+    package func upload(_ file: String, to destination: String, nodes: [NodeSpec]) async throws {
+        let upload = FileUpload(source: file, destination: destination, mode: 0o644, sha256: try SHA256.hex(ofFile: file))
+        try await with(nodes) { hosts, _ in
+            let outcomes = await parallel(Array(hosts.values), limit: 20) { host -> Diagnostic? in
+                do {
+                    try await host.upload(upload, progress: { _, _ in })
+                    return nil
+                } catch {
+                    return FactGatherer.diagnostic(error, node: host.name)
+                }
+            }
+            try Diagnostics(outcomes.compactMap { $0 }).throwIfErrors()
         }
     }
 

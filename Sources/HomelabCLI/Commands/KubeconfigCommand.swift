@@ -1,4 +1,5 @@
 package import ArgumentParser
+import NodeInventory
 import Provisioning
 
 /// `homelab kubeconfig`: the cluster's kubeconfig from a server, printed or put into the operator's file.

@@ -5,7 +5,8 @@ import Provisioning
 /// `homelab probe`: the two ends of `homelab preflight`'s probes, run by it on the nodes.
 package struct ProbeCommand: ParsableCommand {
     package static let configuration = CommandConfiguration(
-        commandName: "probe", abstract: "Try ports between nodes.", shouldDisplay: false, subcommands: [Listen.self, Send.self])
+        commandName: "probe", abstract: "Try ports between nodes, and the way to them.", shouldDisplay: false,
+        subcommands: [Listen.self, Send.self, Upload.self])
 
     package init() {}
 
@@ -42,6 +43,29 @@ package struct ProbeCommand: ParsableCommand {
             while let line = readLine() { targets.append(line) }
             var sender = ProbeSender(targets)
             for line in sender.run(seconds: seconds) { Console.standard.line(line) }
+        }
+    }
+
+    /// The way every binary takes to a node, for measuring it.
+    package struct Upload: AsyncParsableCommand {
+        package static let configuration = CommandConfiguration(abstract: "Bring a file to nodes, checked there.")
+
+        @OptionGroup var inventory: InventoryOption
+
+        @Argument(help: "The file.")
+        var file: String
+
+        @Argument(help: "Where it goes.")
+        var destination: String
+
+        @Argument(help: "The nodes; all when none is named.")
+        var nodes: [String] = []
+
+        package init() {}
+
+        package func run() async throws {
+            let machines = try inventory.machines()
+            try await machines.upload(file, to: destination, nodes: try machines.spec.nodes(named: nodes))
         }
     }
 }
