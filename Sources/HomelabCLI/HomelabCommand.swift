@@ -35,9 +35,11 @@ package struct HomelabCommand: AsyncParsableCommand {
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
         Signals.hold()
-        let command: any ParsableCommand
-        do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
-        let work = Task { try await run(command) }
+        let work = Task { [arguments] in
+            let command: any ParsableCommand
+            do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
+            try await run(command)
+        }
         Signals.onStop { work.cancel() }
         do { try await work.value } catch { finish(error) }
     }

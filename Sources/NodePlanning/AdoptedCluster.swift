@@ -67,7 +67,8 @@ package struct AdoptedCluster {
                     .warning, "the cluster has a node that was not named", subject: "node \"\(node.name)\"",
                     remedy: "name its host too: a node that is not in the inventory is only reported"))
         }
-        let settings = machines.map { settings(of: $0) }
+        var settings: [Object] = []
+        for machine in machines { settings.append(self.settings(of: machine)) }
         var k3s: Value = ["version": .string(version.description)]
         var sums = Object()
         for machine in machines {

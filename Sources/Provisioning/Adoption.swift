@@ -1,6 +1,6 @@
 package import Diagnostics
-package import NodeInventory
-package import NodePlanning
+internal import NodeInventory
+internal import NodePlanning
 internal import YAML
 
 /// Looks at the machines of an existing k3s cluster for `homelab adopt`.

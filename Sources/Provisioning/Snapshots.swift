@@ -2,7 +2,7 @@ internal import Cryptography
 package import Diagnostics
 internal import FileSystem
 internal import Glibc
-package import NodeInventory
+internal import NodeInventory
 internal import NodePlanning
 
 /// A snapshot of etcd: where it lies, how large it is and when it was made.

@@ -2,6 +2,7 @@ package import ArgumentParser
 import Diagnostics
 import Glibc
 import NodeInventory
+import NodePlanning
 import Provisioning
 import YAML
 

@@ -1,6 +1,7 @@
 package import ArgumentParser
 import Diagnostics
 import FileSystem
+import NodeInventory
 import Provisioning
 
 /// `homelab token`: the cluster's server token.
