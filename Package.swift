@@ -137,7 +137,7 @@ let package = Package(
         tests(
             "HomelabCLI",
             [
-                "NodeInventory", "NodePlanning", "Diagnostics", "YAML",
+                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "LiveTests", swiftSettings: settings),

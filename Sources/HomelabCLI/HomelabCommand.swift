@@ -9,7 +9,9 @@ package struct HomelabCommand: AsyncParsableCommand {
         abstract: "Takes bare machines to a running k3s cluster, and keeps nodes and apps as git says.",
         version: HomelabVersion.current,
         groupedSubcommands: [
-            CommandGroup(name: "From machines to a cluster", subcommands: [Init.self, Validate.self, PreflightCommand.self, Plan.self, Bootstrap.self]),
+            CommandGroup(
+                name: "From machines to a cluster",
+                subcommands: [Init.self, Validate.self, PreflightCommand.self, Plan.self, Bootstrap.self]),
             CommandGroup(
                 name: "Daily use",
                 subcommands: [
@@ -18,12 +20,12 @@ package struct HomelabCommand: AsyncParsableCommand {
                 ]),
             CommandGroup(
                 name: "Now and then",
-                subcommands: [
-                    SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self,
-                ]),
+                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self]),
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
-                subcommands: [AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self]),
+                subcommands: [
+                    AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self,
+                ]),
         ])
 
     package init() {}
@@ -35,28 +37,27 @@ package struct HomelabCommand: AsyncParsableCommand {
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
         Signals.hold()
-        let work = Task { [arguments] in
-            let command: any ParsableCommand
-            do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
-            try await run(command)
-        }
+        let work = Task { [arguments] in try await run(arguments) }
         Signals.onStop { work.cancel() }
         do { try await work.value } catch { finish(error) }
     }
 
-    private static func run(_ command: sending any ParsableCommand) async throws {
+    private static func run(_ arguments: [String]) async throws {
+        var command: any ParsableCommand
+        do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
         if var asynchronous = command as? any AsyncParsableCommand { return try await asynchronous.run() }
-        var command = command
         try command.run()
     }
 
     /// What a command threw: our findings are printed as they are, with exit status 1.
     private static func finish(_ error: any Error) -> Never {
         switch error {
-        case is ExitCode, is CleanExit, is ValidationError: exit(withError: error)
         case is CancellationError:
             Console.standard.problem("Stopped. Running the same command again goes on from here.")
             Glibc.exit(130)
+        case _ where exitCode(for: error) != .failure || error is ExitCode:
+            // The parser's own: help, usage, an exit status that a command chose.
+            exit(withError: error)
         default:
             var findings = Diagnostics()
             findings.append(error)

@@ -39,6 +39,11 @@ extension ClusterSpec {
     /// `inventory/home.yaml` -> `inventory/home.lock.yaml`.
     package static func lockFile(of path: String) -> String { withoutExtension(path) + ".lock.yaml" }
 
+    /// `inventory/home.yaml` -> `home`, which the cluster is called, too, unless its inventory says otherwise.
+    package static func stem(of path: String) -> String {
+        withoutExtension(path).split(separator: "/").last.map(String.init) ?? path
+    }
+
     private static func withoutExtension(_ path: String) -> String {
         for ending in [".yaml", ".yml"] where path.hasSuffix(ending) { return String(path.dropLast(ending.count)) }
         return path

@@ -12,6 +12,8 @@ struct K3sWork {
     var restart: String?
     /// Why it has to be started; nil: it runs.
     var start: String?
+    /// A start of an earlier run goes on still, with what the disk held then.
+    var isStarting = false
 }
 
 extension NodePlanner {
@@ -56,6 +58,7 @@ extension NodePlanner {
             work.restart = restarting.isEmpty ? nil : restarting.joined(separator: "; ")
         } else {
             work.start = state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed"
+            work.isStarting = state?.active == "activating"
             work.token = token(node, facts)
         }
         return work
@@ -212,7 +215,11 @@ extension NodePlanner {
     }
 
     private func startSteps(_ node: NodeSpec, _ work: K3sWork, _ reason: String) -> [PlannedStep] {
-        work.files + work.token + work.enable + [PlannedStep(.startUnit(node.role.unit), reason)]
+        let changes = work.files + work.token
+        let unit = node.role.unit
+        // Starting what is being started does nothing: it would go on with the old files.
+        let start = work.isStarting && !changes.isEmpty ? Step.restartUnit(unit) : Step.startUnit(unit)
+        return changes + work.enable + [PlannedStep(start, reason)]
     }
 
     private func waitSteps(_ node: NodeSpec) -> [PlannedStep] {

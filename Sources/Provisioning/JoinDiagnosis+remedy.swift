@@ -37,7 +37,8 @@ extension JoinDiagnosis {
             "If the machine was installed anew, run `kubectl delete node \(node)` and run again; "
                 + "if two machines have this name, give one of them another name in the inventory."
         case .wrongCluster:
-            "Run again: the token is read afresh from the first server. If it stays, check that `host` of every server is right."
+            "Run again: the token is read afresh from the first server. If it stays, check that `host` of every server is right and that "
+                + "no file in /etc/rancher/k3s/config.yaml.d of this machine sets another token."
         case .otherToken:
             "Remove /var/lib/rancher/k3s/server/db on the machine if its data is not needed, or restore the old token; then run again."
         case .tokenRefused:

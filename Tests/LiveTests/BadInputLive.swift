@@ -81,19 +81,73 @@ struct BadInputLive {
 
     @Test func t05_aWrongTokenIsNamedAsTheCause() throws {
         try lab.lab("on", "m4")
-        try lab.on(
-            "m4",
-            "mkdir -p /etc/rancher/k3s && printf 'K10%064d::node:wrong\\n' 0 > /etc/rancher/k3s/homelab-token && chmod 600 /etc/rancher/k3s/homelab-token"
-        )
+        // What another cluster left behind overrides what bootstrap writes.
+        let leftover = "/etc/rancher/k3s/config.yaml.d/50-old.yaml"
+        try lab.on("m4", "mkdir -p /etc/rancher/k3s/config.yaml.d && printf 'token: K10%064d::node:wrong\\n' 0 >\(leftover)")
         try lab.writeInventory([try lab.node("m1", role: "server"), try lab.node("m4", role: "agent")])
         let result = try lab.bootstrap()
-        // A token file that is there is not trusted: bootstrap either replaces it or says what is wrong with it.
-        #expect(result.succeeded || result.text.contains("token"), "\(result.text)")
-        if !result.succeeded {
-            #expect(try lab.bootstrap().succeeded)
-        }
+        #expect(result.status == 1)
+        #expect(result.text.contains("the join token belongs to another cluster"), "\(result.text)")
+        try lab.on("m4", "rm \(leftover)")
+        let again = try lab.bootstrap()
+        #expect(again.succeeded, "\(again.text)")
         #expect(try lab.readyNodes() == 2)
     }
 
-    @Test func t06_tearDown() throws { try lab.tearDown() }
+    @Test func t06_aStartThatHangsWithAnOldTokenIsBegunAnew() throws {
+        try lab.lab("reinstall", "m4")
+        try lab.writeInventory([try lab.node("m1", role: "server")])
+        try lab.kubectl("delete", "node", "m4")
+        try lab.put(Lab.k3s + "/k3s", on: "m4", at: "/usr/local/bin/k3s")
+        try lab.put(Lab.root + "/bootstrap/assets/k3s-agent.service", on: "m4", at: "/etc/systemd/system/k3s-agent.service")
+        try lab.on(
+            "m4",
+            """
+            mkdir -p /etc/rancher/k3s && cd /etc/rancher/k3s && printf 'K10%064d::node:wrong\\n' 0 >homelab-token && chmod 600 homelab-token
+            printf 'server: https://\(try lab.lab("ip", "m1")):6443\\ntoken-file: /etc/rancher/k3s/homelab-token\\n' >config.yaml
+            systemctl daemon-reload && systemctl start --no-block k3s-agent && sleep 2 && systemctl is-active k3s-agent
+            """)
+        try lab.writeInventory([try lab.node("m1", role: "server"), try lab.node("m4", role: "agent")])
+        let result = try lab.bootstrap()
+        #expect(result.succeeded, "\(result.text)")
+        #expect(try lab.readyNodes() == 2)
+    }
+
+    @Test func t07_anOldSystemAndAFullDiskAreRefusedBeforeAnythingIsChanged() throws {
+        try lab.on("m2", "mount -t tmpfs -o size=1m tmpfs /usr/local/bin")
+        try lab.on(
+            "m3",
+            "sed -i 's/^VERSION_ID=.*/VERSION_ID=\"11\"/' /usr/lib/os-release && echo 'debian ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/zz")
+        try lab.writeInventory([try lab.node("m3", role: "server"), try lab.node("m2", role: "agent")])
+        let result = try lab.bootstrap()
+        #expect(result.status == 1)
+        #expect(
+            result.text.contains("is too old for the homelab agent") && result.text.contains("upgrade it to debian 12 or later"),
+            "\(result.text)")
+        #expect(result.text.contains("are free at /usr/local/bin") && result.text.contains("free at least"), "\(result.text)")
+        #expect(try lab.on("m3", "ls /etc/rancher").status != 0, "nothing is changed before the checks pass")
+    }
+
+    @Test func t08_everyMistakeOfTheInventoryIsToldWithItsPlace() throws {
+        try lab.write(
+            """
+            apiVersion: homelab.dev/v1alpha1
+            kind: Cluster
+            name: home
+            k3s: {version: latest}
+            nodes:
+              - {name: m1, role: boss, host: 10.77.0.11}
+              - {name: m2, role: agent, hots: 10.77.0.12}
+
+            """, to: "inventory/home.yaml")
+        let result = try lab.bootstrap()
+        #expect(result.status == 1)
+        for place in ["home.yaml:4:", "home.yaml:6:", "home.yaml:7:"] { #expect(result.text.contains(place), "\(result.text)") }
+        #expect(result.text.contains("host"), "the misspelt field is named with what was meant:\n\(result.text)")
+        try lab.write("nodes: [\n", to: "inventory/home.yaml")
+        let malformed = try lab.bootstrap()
+        #expect(malformed.status == 1 && malformed.text.contains("home.yaml:2:"), "\(malformed.text)")
+    }
+
+    @Test func t09_tearDown() throws { try lab.tearDown() }
 }

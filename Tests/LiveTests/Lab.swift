@@ -107,13 +107,18 @@ final class Lab: Sendable {
     /// Puts the app's images where k3s finds them: the machines have no way to a registry.
     func preload(_ machines: String...) throws {
         for machine in machines {
-            try Shell.must(
-                [
-                    "sh", "-c",
-                    "\"$0\" ssh \"$1\" root -- 'mkdir -p /var/lib/rancher/k3s/agent/images && cat >/var/lib/rancher/k3s/agent/images/airgap.tar' <\"$2\"",
-                    Self.root + "/Tests/TestBed/machines/lab", machine, Self.k3s + "/k3s-airgap-images-amd64.tar",
-                ], environment: environment)
+            try put(Self.k3s + "/k3s-airgap-images-amd64.tar", on: machine, at: "/var/lib/rancher/k3s/agent/images/airgap.tar")
         }
+    }
+
+    /// Copies a file to a machine, as root and with its mode.
+    func put(_ file: String, on machine: String, at path: String) throws {
+        try Shell.must(
+            [
+                "sh", "-c",
+                "\"$0\" ssh \"$1\" root -- \"mkdir -p $(dirname \"$3\") && cat >$3 && chmod $(stat -c %a \"$2\") $3\" <\"$2\"",
+                Self.root + "/Tests/TestBed/machines/lab", machine, file, path,
+            ], environment: environment)
     }
 
     /// Looks again and again until the condition holds; the seconds it took since `start`.

@@ -18,16 +18,19 @@ package struct Validate: AsyncParsableCommand {
         let path = try inventory.path()
         var found = Diagnostics()
         var summary: [String] = []
+        // An inventory that cannot be read still has a name, so that the objects are checked in the same run.
+        var directory = "clusters/" + ClusterSpec.stem(of: path)
         do {
             let (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: InventoryOption.texts(around: path))
             found.append(contentsOf: warnings)
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
-            let (objects, problems) = ClusterTree(directory: spec.repository.path ?? "clusters/\(spec.name)").check()
-            found.append(contentsOf: problems)
-            if let objects { summary.append("\(spec.repository.path ?? "clusters/\(spec.name)"): \(objects) object(s)") }
+            directory = spec.repository.path ?? "clusters/\(spec.name)"
         } catch let problems as Diagnostics {
             found.append(contentsOf: problems)
         }
+        let (objects, problems) = ClusterTree(directory: directory).check()
+        found.append(contentsOf: problems)
+        if let objects { summary.append("\(directory): \(objects) object(s)") }
         for problem in found.sorted { Console.standard.problem(problem.description) }
         let errors = found.all.filter { $0.severity == .error }.count
         guard errors == 0 else {

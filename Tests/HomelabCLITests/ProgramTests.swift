@@ -1,0 +1,59 @@
+import Foundation
+import Testing
+
+/// The program as a person starts it: what it prints where, and its exit status.
+@Suite struct ProgramTests {
+    private struct Answer {
+        let status: Int32
+        let output: String
+        let errors: String
+    }
+
+    private static let program = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appending(path: ".build/debug/homelab")
+
+    private func homelab(_ arguments: String..., in folder: String = NSTemporaryDirectory()) throws -> Answer {
+        let process = Process()
+        let (output, errors) = (Pipe(), Pipe())
+        process.executableURL = Self.program
+        process.arguments = arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: folder)
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        let text = { (pipe: Pipe) in String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
+        let (out, err) = (text(output), text(errors))
+        process.waitUntilExit()
+        return Answer(status: process.terminationStatus, output: out, errors: err)
+    }
+
+    @Test func `help goes to standard output and is no failure`() throws {
+        let help = try homelab("--help")
+        #expect(help.status == 0 && help.errors.isEmpty)
+        #expect(help.output.contains("bootstrap") && help.output.contains("status"))
+        #expect(try homelab("bootstrap", "--help").output.contains("--yes"))
+    }
+
+    @Test func `a wrong word shows the usage, with status 64`() throws {
+        let wrong = try homelab("bootstrap", "--yess")
+        #expect(wrong.status == 64 && wrong.output.isEmpty)
+        #expect(wrong.errors.contains("--yess") && wrong.errors.contains("Usage:"))
+    }
+
+    @Test func `validate tells what is wrong with machines and objects in one run`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(try homelab("init", folder, "--name", "home").status == 0)
+        #expect(try homelab("validate", in: folder).status == 0)
+        let inventory = folder + "/inventory/home.yaml"
+        try String(contentsOfFile: inventory, encoding: .utf8).replacing("role: server", with: "role: sever")
+            .write(toFile: inventory, atomically: true, encoding: .utf8)
+        try "resources: [nowhere.yaml]\n".write(
+            toFile: folder + "/clusters/home/hello/kustomization.yaml", atomically: true, encoding: .utf8)
+        let found = try homelab("validate", in: folder)
+        #expect(found.status == 1 && found.output.isEmpty)
+        #expect(found.errors.contains("inventory/home.yaml:22:11") && found.errors.contains("did you mean \"server\"?"), "\(found.errors)")
+        #expect(found.errors.contains("clusters/home/hello/kustomization.yaml:1:13"), "\(found.errors)")
+    }
+}
