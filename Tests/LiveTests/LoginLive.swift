@@ -5,7 +5,7 @@ import Testing
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct LoginLive {
     static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livelogin")
+        let lab = try Lab("livelog")
         try lab.lab(
             "up", "plain:hostkeys=all", "pass:auth=password,sudo=pass", "kbd:auth=kbd,sudo=pass", "tty:sudo=tty", "nosudo:sudo=none,root=no",
             "odd:port=2222,shell=/usr/bin/fish", "behind:net=behind", "hard:hostkeys=all")
