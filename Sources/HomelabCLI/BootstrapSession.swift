@@ -48,6 +48,7 @@ struct BootstrapArguments: ParsableArguments {
             inventoryDirectory: Files.directoryName(path), cacheDirectory: cache + "/homelab", owner: Self.whoAmI)
         options.homelabBinaries = try binaries()
         options.logDirectory = state + "/homelab/logs"
+        options.backupDirectory = state + "/homelab/backups"
         options.kubeconfig = kubeconfig
         options.mergesKubeconfig = true
         options.only = Set(only)

@@ -111,7 +111,7 @@ extension NodePlanner {
         }
         let names = ["git-receive-pack", "git-upload-pack"].filter { facts.commands[$0] == nil }
         if !names.isEmpty { steps.append(PlannedStep(.link(names: names, target: "homelab"), "git is not installed")) }
-        let others = desired.servers.filter { $0.name != server.name && self.facts($0) != nil }
+        let others = planned(desired.servers).map(\.node).filter { $0.name != server.name }
         let keys = others.map { other in
             AuthorizedKey(
                 node: other.name, purpose: .fetch(repository: NodeLayout.repository), from: source(other, to: server),
@@ -152,7 +152,7 @@ extension NodePlanner {
     mutating func homelabAgents() -> Phase {
         var tasks: [(node: String, steps: [PlannedStep])] = []
         for (node, facts) in planned(desired.nodes) {
-            let servers = desired.servers.filter { $0.name != node.name && self.facts($0) != nil }
+            let servers = planned(desired.servers).map(\.node).filter { $0.name != node.name }
             let keys = servers.map { server in
                 AuthorizedKey(
                     node: server.name, purpose: .manage, from: source(server, to: node), comment: keyComment("agent", server))

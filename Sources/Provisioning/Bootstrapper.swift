@@ -13,6 +13,8 @@ package struct BootstrapOptions: Sendable {
     package var cacheDirectory: String
     /// The nodes' log files of each run go to a folder in here; nil keeps none.
     package var logDirectory: String?
+    /// Snapshots from before an upgrade are brought to a folder in here; nil leaves them on their node.
+    package var backupDirectory: String?
     /// Where the kubeconfig is written (0600); nil: it is not fetched.
     package var kubeconfig: String?
     /// Put the cluster's entries into an existing kubeconfig instead of replacing the file.
@@ -152,6 +154,7 @@ package struct Bootstrapper: Sendable {
             secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
             recorder: recorder, lockOwner: options.owner)
         executor.limits = options.limits
+        executor.backups = options.backupDirectory
         let execution = try await executor.execute(observation.plan)
         report.execution = execution
         try keepKubeconfig(execution, &report)
@@ -177,7 +180,19 @@ package struct Bootstrapper: Sendable {
             report.findings.append(
                 Diagnostic(.warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
         }
-        for phase in after.plan.limited(to: options.only).phases {
+        let rest = after.plan.limited(to: options.only)
+        // One run adds, upgrades or removes: what waited for that was said, and is no fault of the run.
+        let waited = Set(before.plan.pending.compactMap(\.node))
+        if rest.phases.flatMap(\.tasks).contains(where: { task in
+            task.steps.contains { waited.contains($0.step.subjectNode ?? task.node) }
+        }) {
+            report.findings.append(
+                Diagnostic(
+                    .warning, "what waited for this run can be done now: \(rest.phases.map(\.kind.rawValue).joined(separator: ", "))",
+                    subject: "cluster \"\(spec.name)\"", remedy: "Run `homelab bootstrap` again."))
+            return
+        }
+        for phase in rest.phases {
             for task in phase.tasks {
                 for planned in task.steps {
                     report.findings.append(
