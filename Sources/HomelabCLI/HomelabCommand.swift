@@ -20,7 +20,7 @@ package struct HomelabCommand: AsyncParsableCommand {
                 ]),
             CommandGroup(
                 name: "Now and then",
-                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self]),
+                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self, Reset.self]),
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [
