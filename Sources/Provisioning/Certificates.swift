@@ -33,10 +33,11 @@ extension Machines {
                 recorder.emit(.stepStarted(node: node.name, step: title))
                 let start = ContinuousClock.now
                 // Whatever the renewal says, k3s is started again: a node that stays down is worse than an old certificate.
+                let service = node.role.unit.hasSuffix(".service") ? String(node.role.unit.dropLast(".service".count)) : node.role.unit
                 let script = """
-                    systemctl stop \(node.role.unit) || exit
+                    if [ -d /run/systemd/system ]; then systemctl stop \(node.role.unit); else rc-service \(service) stop; fi || exit
                     \(NodeLayout.k3s) certificate rotate 2>&1; status=$?
-                    systemctl --no-block start \(node.role.unit)
+                    if [ -d /run/systemd/system ]; then systemctl --no-block start \(node.role.unit); else rc-service \(service) start; fi
                     exit $status
                     """
                 let result = try await host.run(RemoteCommand(["sh", "-c", script]))
@@ -54,10 +55,11 @@ extension Machines {
 
     /// Until the unit is active and a server's API is ready.
     func awaitRunning(_ node: NodeSpec, _ host: any Host) async throws {
+        var watch = UnitWatch(unit: node.role.unit, cursor: nil)
         let deadline = ContinuousClock.now + .seconds(300)
         while true {
-            let active = try await host.run(RemoteCommand(["systemctl", "is-active", node.role.unit])).output.trimmingLineBreaks
-            if active == "active" {
+            let state = watch.read(try await host.run(watch.command).output).active
+            if state == "active" {
                 if node.role == .agent { return }
                 if try await host.run(Self.readyz).succeeded { return }
             }

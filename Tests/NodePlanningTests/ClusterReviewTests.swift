@@ -1,3 +1,4 @@
+import Diagnostics
 import NodeInventory
 import Testing
 import YAML
