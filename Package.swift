@@ -113,7 +113,7 @@ let package = Package(
         tests("Cryptography"),
         tests("NodeInventory", ["YAML", "Diagnostics"], fixtures: true),
         tests("KubernetesModel", ["YAML", "Diagnostics"], fixtures: true),
-        tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics"], fixtures: true),
+        tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics", "BootstrapAssets"], fixtures: true),
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
         tests("SSH", ["Cryptography", "HomelabTestSupport"]),

@@ -2,6 +2,8 @@
 package enum BootstrapAssets {
     /// Gathers everything about a node in one run of a POSIX shell; its output is read by `NodeFacts.parse`.
     package static var factsScript: String { text(PackageResources.facts_sh) }
+    /// What `homelab preflight` asks of a machine beyond its facts; read by `HostChecks`.
+    package static var checksScript: String { text(PackageResources.checks_sh) }
     /// Takes k3s, homelab and all they made off a machine, for a POSIX shell.
     package static var uninstallScript: String { text(PackageResources.uninstall_sh) }
     package static var serverUnit: String { text(PackageResources.k3s_service) }

@@ -85,3 +85,15 @@ struct Operator {
         }
     }
 }
+
+extension InventoryOption {
+    /// The inventory's machines for a command that is no part of a plan; `logs` keeps what is done on each node.
+    func machines(logs: Bool = false, events: @escaping @Sendable (ProvisioningEvent) -> Void = { _ in }) throws -> Machines {
+        let (path, spec) = try load()
+        let user = Operator(console: .standard)
+        let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
+        return try Machines(
+            spec, inventoryDirectory: Files.directoryName(path), logDirectory: logs ? state + "/homelab/logs" : nil,
+            interaction: BootstrapInteraction(events: events, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
+    }
+}

@@ -90,6 +90,9 @@ package struct Artifacts: Sendable {
 
     package var homelabHashes: [Architecture: String] { homelab.mapValues(\.sha256) }
 
+    /// This program's own binaries, as they were given and checked.
+    var homelabBinaries: [Architecture: LocalBinary] { homelab }
+
     /// Fetches what the plan installs, before anything on a node is changed.
     /// - Returns: the file for each artifact, by name and architecture.
     package func fetch(for plan: NodePlan, recorder: RunRecorder) async throws -> FetchedArtifacts {

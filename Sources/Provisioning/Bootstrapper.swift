@@ -75,14 +75,14 @@ package struct BootstrapReport: Sendable {
 ///
 /// Everything is observed afresh, so a second run continues what a first one left, and does nothing where nothing is left to do.
 package struct Bootstrapper: Sendable {
-    private let spec: ClusterSpec
-    private let options: BootstrapOptions
-    private let interaction: BootstrapInteraction
-    private let recorder: RunRecorder
-    private let secrets: SecretSource
-    private let connector: SSHConnector
-    private let observer: ProvisioningObserver
-    private let artifacts: Artifacts
+    let spec: ClusterSpec
+    let options: BootstrapOptions
+    let interaction: BootstrapInteraction
+    let recorder: RunRecorder
+    let secrets: SecretSource
+    let connector: SSHConnector
+    let observer: ProvisioningObserver
+    let artifacts: Artifacts
 
     /// - Parameter transport: downloads k3s; nil where only folders are used.
     /// - Throws: `Diagnostics` about the given binaries, `Diagnostic` about `~/.ssh/config`, `FileError` about the log folder.
@@ -113,6 +113,7 @@ package struct Bootstrapper: Sendable {
             return host
         }
         observation.plan = observation.plan.limited(to: options.only)
+        observation.findings.append(contentsOf: connector.notes(on: spec.nodes))
         return observation
     }
 
