@@ -137,7 +137,7 @@ final class BuildRun {
             }
         } else if let path = kustomization.openAPIPath, let bytes = place.read(path, self, findings) {
             do throws(YAMLError) {
-                let values = try YAMLReader.values(bytes: bytes, file: path.value, duplicateKeys: .lastWins)
+                let values = try YAMLReader.values(bytes: bytes, file: path.value, duplicateKeys: .lastWins, rule: .first)
                 if let value = values.first { kinds.use(value) }
             } catch {
                 findings.error("openapi: \(path.value) cannot be read", at: path.mark, cause: error.description)

@@ -15,7 +15,7 @@ protocol ComposedTree: Sendable {
 
 /// Builds trees from events: anchors, merge keys, duplicate keys, typed scalars and the limits, in one place for both kinds of tree.
 struct Composer<Tree: ComposedTree> {
-    private let stream: EventStream
+    var stream: EventStream
     private let limits: YAMLLimits
     private let schema: YAMLSchema
     private let duplicates: DuplicateKeys
@@ -48,7 +48,7 @@ struct Composer<Tree: ComposedTree> {
             nulls = NullForms()
             let kind = try stream.next()
             let mark = stream.mark
-            let tree = try compose(kind, depth: 0, place: schema == .resource ? .root : .elsewhere)
+            let tree = try compose(kind, depth: 0, place: schema == .kubernetes ? .elsewhere : .root)
             _ = try stream.next()
             if tree.scalarValue != .null { return (tree, mark) }
         }
@@ -97,12 +97,18 @@ struct Composer<Tree: ComposedTree> {
         let bytes = stream.bytes
         try count(nodes: 0, scalarBytes: bytes.count)
         if let tag = stream.tag, tag != "!" { return Tree.scalar(try tagged(bytes, tag: tag), from: stream) }
-        guard stream.isPlain, stream.tag == nil else { return Tree.scalar(Self.string(bytes), from: stream) }
+        guard stream.isPlain, stream.tag == nil else {
+            if schema != .kubernetes, place != .annotations, stream.style == .folded {
+                return Tree.scalar(.string(FoldedText.rewritten(bytes)), from: stream)
+            }
+            return Tree.scalar(Self.string(bytes), from: stream)
+        }
         switch ScalarResolver.resolve(bytes, schema: schema) {
         case .string: return Tree.scalar(Self.string(bytes), from: stream)
         case .value(let value):
             if value.isNull { nulls.insert(bytes.isEmpty ? .blank : .written) }
-            return Tree.scalar(place == .annotations && !value.isNull ? Self.string(bytes) : value, from: stream)
+            let isText = place == .annotations && (!value.isNull || schema == .targetedPatch)
+            return Tree.scalar(isText ? Self.string(bytes) : value, from: stream)
         case .notFinite:
             if place == .annotations { return Tree.scalar(Self.string(bytes), from: stream) }
             throw stream.error("\(String(decoding: bytes, as: UTF8.self)) is a number without a JSON form; quote it if text is meant")
@@ -157,8 +163,11 @@ struct Composer<Tree: ComposedTree> {
             let (key, text) = try mappingKey(kind, depth: depth)
             let value = try compose(try stream.next(), depth: depth + 1, place: inner(place, key: text))
             if let earlier = seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) {
-                guard duplicates == .lastWins else { throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark) }
-                entries[earlier] = Tree.entry(text, key: key, value: value)
+                switch duplicates {
+                case .error: throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark)
+                case .firstWins: break
+                case .lastWins: entries[earlier] = Tree.entry(text, key: key, value: value)
+                }
             } else {
                 entries.append(Tree.entry(text, key: key, value: value))
             }
@@ -200,7 +209,7 @@ struct Composer<Tree: ComposedTree> {
     private func inner(_ place: Place, key: String) -> Place {
         switch place {
         case .root: key == "metadata" ? .metadata : key == "items" ? .items : .elsewhere
-        case .metadata: key == "annotations" ? .annotations : .elsewhere
+        case .metadata: key == "annotations" || key == "labels" && schema == .targetedPatch ? .annotations : .elsewhere
         case .annotations: .annotations
         case .items, .elsewhere: .elsewhere
         }

@@ -3,31 +3,31 @@ package enum YAMLReader {
     /// Every document of a text with the places of all its values.
     package static func documents(
         _ text: String, file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [Node] {
-        try documents(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys)
+        try documents(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys, rule: rule)
     }
 
     package static func documents(
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [Node] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Node, _, _) in tree })
+        try read(bytes, file, limits, schema, duplicateKeys, rule, keeping: { (tree: Node, _, _) in tree })
     }
 
     /// Every document of a text as a plain value: the fast way when places do not matter.
     package static func values(
         _ text: String, file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [Value] {
-        try values(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys)
+        try values(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys, rule: rule)
     }
 
     package static func values(
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [Value] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Value, _, _) in tree })
+        try read(bytes, file, limits, schema, duplicateKeys, rule, keeping: { (tree: Value, _, _) in tree })
     }
 
     /// A document as a plain value, and where it starts.
@@ -39,28 +39,32 @@ package enum YAMLReader {
 
     package static func markedValues(
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [MarkedValue] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { MarkedValue(value: $0, mark: $1, nulls: $2) })
+        try read(bytes, file, limits, schema, duplicateKeys, rule, keeping: { MarkedValue(value: $0, mark: $1, nulls: $2) })
     }
 
     private static func read<Tree: ComposedTree, Kept>(
         _ bytes: [UInt8], _ file: String, _ limits: YAMLLimits, _ schema: YAMLSchema, _ duplicateKeys: DuplicateKeys,
-        keeping: (Tree, Mark, NullForms) -> Kept
+        _ rule: DocumentRule, keeping: (Tree, Mark, NullForms) -> Kept
     ) throws(YAMLError) -> [Kept] {
         guard bytes.count <= limits.bytes else {
             throw YAMLError(file: file, line: 1, column: 1, problem: "the text is larger than \(limits.bytes) bytes")
         }
         let result = bytes.withUnsafeBufferPointer { buffer -> Result<[Kept], YAMLError> in
-            let stream = EventStream(buffer, file: file)
-            var composer = Composer<Tree>(stream, limits: limits, schema: schema, duplicates: duplicateKeys)
             var kept: [Kept] = []
             do throws(YAMLError) {
-                while let document = try composer.document() {
-                    guard kept.count < limits.documents else {
-                        throw stream.error("more than \(limits.documents) documents")
+                let parts = rule == .separated ? try DocumentParts(buffer, file: file) : DocumentParts(whole: buffer)
+                var composer = Composer<Tree>(EventStream(buffer, file: file), limits: limits, schema: schema, duplicates: duplicateKeys)
+                for part in parts.parts {
+                    if part.bytes.count < buffer.count { composer.stream = EventStream(part.bytes, file: file, line: part.line) }
+                    while let document = try composer.document() {
+                        guard kept.count < limits.documents else {
+                            throw composer.stream.error("more than \(limits.documents) documents")
+                        }
+                        kept.append(keeping(document.tree, document.mark, composer.nulls))
+                        if rule == .first || parts.parts.count > 1 { break }
                     }
-                    kept.append(keeping(document.tree, document.mark, composer.nulls))
                 }
             } catch {
                 return .failure(error)
