@@ -190,7 +190,7 @@ extension Resource {
         }
         if isClean == true, added.isEmpty { return }
         var members = (old.object ?? Object()).filter { !Self.internalAnnotations.contains($0.key) }.map {
-            Object.Member(key: $0.key, value: .string($0.value.isNull ? "" : $0.value.scalarText ?? ""))
+            Object.Member(key: $0.key, value: .string($0.value.isNull ? "null" : $0.value.scalarText ?? ""))
         }
         members += added
         setMetadata("annotations", members.isEmpty ? nil : .object(Object(members)))

@@ -101,6 +101,13 @@ struct Fields {
         return ""
     }
 
+    /// A part of a type, which kustomize takes from nothing but a string, in objects of transformers too.
+    func typePart(_ field: String) -> String {
+        guard let node = nodes[field] else { return "" }
+        if node.string == nil { wrongType(name(field), node, "a string") }
+        return node.string ?? ""
+    }
+
     func bool(_ field: String) -> Bool {
         guard let node = nodes[field] else { return false }
         if let flag = node.bool { return flag }

@@ -211,11 +211,16 @@ extension Layer {
     private func text(
         _ path: String, _ inline: String, _ mark: Mark, _ field: String, _ findings: FileFindings
     ) -> (bytes: [UInt8], display: String, offset: Int)? {
-        let isBlank = inline.allSatisfy(\.isWhitespace)
+        // kustomize takes blanks off both ends, and so a last line's end off a block of text.
+        let start = inline.firstIndex { !$0.isWhitespace } ?? inline.endIndex
+        let end = inline.lastIndex { !$0.isWhitespace }.map(inline.index(after:)) ?? start
+        let trimmed = Array(inline[start..<end].utf8)
+        let skipped = inline[..<start].utf8.count { $0 == UInt8(ascii: "\n") }
+        let isBlank = trimmed.isEmpty
         switch (path.isEmpty, isBlank) {
         case (true, true): findings.error("one of path and \(field) is needed", at: mark)
         case (false, false): findings.error("path and \(field) cannot both be set", at: mark)
-        case (true, false): return (Array(inline.utf8), file.display, mark.line)
+        case (true, false): return (trimmed, file.display, mark.line + skipped)
         case (false, true):
             guard let bytes = place.read(Located(value: path, mark: mark), run, findings) else { return nil }
             return (bytes, display(path), 0)

@@ -17,7 +17,7 @@ struct ResourceReader {
         let documents: [YAMLReader.MarkedValue]
         do throws(YAMLError) {
             documents = try YAMLReader.markedValues(
-                bytes: bytes, file: display, schema: isTargeted ? .targetedPatch : .resource,
+                bytes: bytes, file: display, schema: isTargeted ? .targetedPatch : isPatch ? .patch : .resource,
                 duplicateKeys: isPatch ? .firstWins : .error, rule: .separated)
         } catch {
             var error = error

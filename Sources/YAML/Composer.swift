@@ -15,7 +15,7 @@ protocol ComposedTree: Sendable {
 
 /// Builds trees from events: anchors, merge keys, duplicate keys, typed scalars and the limits, in one place for both kinds of tree.
 struct Composer<Tree: ComposedTree> {
-    var stream: EventStream
+    private var stream: EventStream
     private let limits: YAMLLimits
     private let schema: YAMLSchema
     private let duplicates: DuplicateKeys
@@ -32,17 +32,18 @@ struct Composer<Tree: ComposedTree> {
     }
 
     /// Where in a resource a value is: annotation values are read as text.
-    private enum Place { case root, metadata, annotations, items, elsewhere }
+    private enum Place { case root, metadata, pairs, annotations, items, elsewhere }
 
-    init(_ stream: EventStream, limits: YAMLLimits, schema: YAMLSchema, duplicates: DuplicateKeys) {
-        self.stream = stream
+    init(limits: YAMLLimits, schema: YAMLSchema, duplicates: DuplicateKeys) {
+        stream = EventStream(UnsafeBufferPointer(start: nil, count: 0), file: "")
         self.limits = limits
         self.schema = schema
         self.duplicates = duplicates
     }
 
-    /// The next document that is not empty, nil at the end of the stream.
-    mutating func document() throws(YAMLError) -> (tree: Tree, mark: Mark)? {
+    /// The stream's next document that is not empty, nil at its end.
+    mutating func document(of stream: EventStream) throws(YAMLError) -> (tree: Tree, mark: Mark)? {
+        self.stream = stream
         while try stream.next() == .documentStart {
             anchors.removeAll(keepingCapacity: true)
             nulls = NullForms()
@@ -107,7 +108,7 @@ struct Composer<Tree: ComposedTree> {
         case .string: return Tree.scalar(Self.string(bytes), from: stream)
         case .value(let value):
             if value.isNull { nulls.insert(bytes.isEmpty ? .blank : .written) }
-            let isText = place == .annotations && (!value.isNull || schema == .targetedPatch)
+            let isText = place == .annotations && (!value.isNull || schema != .patch)
             return Tree.scalar(isText ? Self.string(bytes) : value, from: stream)
         case .notFinite:
             if place == .annotations { return Tree.scalar(Self.string(bytes), from: stream) }
@@ -209,8 +210,8 @@ struct Composer<Tree: ComposedTree> {
     private func inner(_ place: Place, key: String) -> Place {
         switch place {
         case .root: key == "metadata" ? .metadata : key == "items" ? .items : .elsewhere
-        case .metadata: key == "annotations" || key == "labels" && schema == .targetedPatch ? .annotations : .elsewhere
-        case .annotations: .annotations
+        case .metadata: key == "annotations" || key == "labels" && schema == .targetedPatch ? .pairs : .elsewhere
+        case .pairs, .annotations: .annotations
         case .items, .elsewhere: .elsewhere
         }
     }

@@ -8,17 +8,14 @@ struct DocumentParts {
         var line: Int
     }
 
-    private(set) var parts: [Part]
+    private(set) var all: [Part] = []
+    /// Whether some line starts with `...`, the end of a document.
+    private(set) var hasEndMarks = false
 
-    init(whole text: UnsafeBufferPointer<UInt8>) { parts = [Part(bytes: text, line: 0)] }
-
-    /// One part, the fast way, where YAML's own rules part the text in the same way: all but texts with a `...` line.
     init(_ text: UnsafeBufferPointer<UInt8>, file: String) throws(YAMLError) {
-        parts = []
-        var hasEndMarks = false
         var start = 0
-        var line = 1
         var startLine = 0
+        var line = 0
         var at = 0
         while let end = Self.newline(in: text, from: at) {
             line += 1
@@ -29,22 +26,16 @@ struct DocumentParts {
             let rest = text[(at + 3)..<close].first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }
             guard rest == nil || rest == UInt8(ascii: "#") else {
                 throw YAMLError(
-                    file: file, line: line, column: 1, problem: "nothing but a comment may stand behind a `---`",
+                    file: file, line: line + 1, column: 1, problem: "nothing but a comment may stand behind a `---`",
                     context: "kustomize parts files at lines that start with it")
             }
-            parts.append(Part(bytes: UnsafeBufferPointer(rebasing: text[start..<at]), line: startLine))
-            start = close + 1
-            startLine = line
-            // The line's own end starts no further separator.
+            all.append(Part(bytes: UnsafeBufferPointer(rebasing: text[start..<at]), line: startLine))
+            // The end of this line starts no further separator.
             line += 1
-            at = start
-            if at >= text.count { break }
+            at = close + 1
+            (start, startLine) = (at, line)
         }
-        if hasEndMarks {
-            parts.append(Part(bytes: UnsafeBufferPointer(rebasing: text[start...]), line: startLine))
-        } else {
-            parts = [Part(bytes: text, line: 0)]
-        }
+        all.append(Part(bytes: UnsafeBufferPointer(rebasing: text[start...]), line: startLine))
     }
 
     private static func newline(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {

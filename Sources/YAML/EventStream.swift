@@ -20,7 +20,8 @@ final class EventStream {
         parser.initialize(to: yaml_parser_t())
         event.initialize(to: yaml_event_t())
         yaml_parser_initialize(parser)
-        yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
+        // libyaml wants a pointer even to nothing.
+        yaml_parser_set_input_string(parser, bytes.baseAddress ?? ("" as StaticString).utf8Start, bytes.count)
     }
 
     deinit {

@@ -30,6 +30,8 @@ package enum YAMLSchema: Hashable, Sendable {
     /// As kustomize reads resources: only `true` and `false` are booleans, dates become RFC 3339 text, and the values of
     /// `metadata.annotations` are text as written.
     case resource
+    /// As kustomize reads patches: as resources, but a null among the annotations deletes.
+    case patch
     /// As kustomize reads patches for whatever a target selects: all that stands in `metadata.labels` and
     /// `metadata.annotations` is text, nulls too.
     case targetedPatch

@@ -51,25 +51,32 @@ package enum YAMLReader {
         guard bytes.count <= limits.bytes else {
             throw YAMLError(file: file, line: 1, column: 1, problem: "the text is larger than \(limits.bytes) bytes")
         }
-        let result = bytes.withUnsafeBufferPointer { buffer -> Result<[Kept], YAMLError> in
-            var kept: [Kept] = []
-            do throws(YAMLError) {
-                let parts = rule == .separated ? try DocumentParts(buffer, file: file) : DocumentParts(whole: buffer)
-                var composer = Composer<Tree>(EventStream(buffer, file: file), limits: limits, schema: schema, duplicates: duplicateKeys)
-                for part in parts.parts {
-                    if part.bytes.count < buffer.count { composer.stream = EventStream(part.bytes, file: file, line: part.line) }
-                    while let document = try composer.document() {
-                        guard kept.count < limits.documents else {
-                            throw composer.stream.error("more than \(limits.documents) documents")
-                        }
+        let result = bytes.withUnsafeBufferPointer { text -> Result<[Kept], YAMLError> in
+            func read(_ parts: [DocumentParts.Part], onlyFirst: Bool) throws(YAMLError) -> [Kept] {
+                var kept: [Kept] = []
+                var composer = Composer<Tree>(limits: limits, schema: schema, duplicates: duplicateKeys)
+                for part in parts {
+                    let stream = EventStream(part.bytes, file: file, line: part.line)
+                    while let document = try composer.document(of: stream) {
+                        guard kept.count < limits.documents else { throw stream.error("more than \(limits.documents) documents") }
                         kept.append(keeping(document.tree, document.mark, composer.nulls))
-                        if rule == .first || parts.parts.count > 1 { break }
+                        if onlyFirst { break }
                     }
                 }
-            } catch {
-                return .failure(error)
+                return kept
             }
-            return .success(kept)
+            return Result { () throws(YAMLError) in
+                let whole = [DocumentParts.Part(bytes: text, line: 0)]
+                guard rule == .separated else { return try read(whole, onlyFirst: rule == .first) }
+                let parts = try DocumentParts(text, file: file)
+                do throws(YAMLError) {
+                    // The fast way: where nothing is wrong and no part ends early, YAML's own rules part the text in the same way.
+                    if !parts.hasEndMarks { return try read(whole, onlyFirst: false) }
+                } catch {
+                    if parts.all.count == 1 { throw error }
+                }
+                return try read(parts.all, onlyFirst: true)
+            }
         }
         return try result.get()
     }
