@@ -58,7 +58,9 @@ let package = Package(
 
         // Pure: values and rules.
         module("NodeInventory", ["Diagnostics", "YAML"]),
-        module("KubernetesModel", ["Diagnostics", "YAML"]),
+        .target(
+            name: "KubernetesModel", dependencies: ["Diagnostics", "YAML"], resources: [.embedInCode("Flux/Definitions")],
+            swiftSettings: settings),
         module("NodePlanning", ["NodeInventory", "Diagnostics", "YAML", "Cryptography", "BootstrapAssets"]),
         module("SyncPlanning", ["KubernetesModel", "Diagnostics", "YAML"]),
         module("Kustomize", ["KubernetesModel", "Diagnostics", "YAML", "Cryptography", "FileSystem"]),
