@@ -37,8 +37,15 @@ package struct KustomizationSpec: Hashable, Sendable {
 
     /// A ConfigMap or Secret whose data are variables.
     package struct VariableSource: Hashable, Sendable {
-        package var kind = "", name = ""
-        package var isOptional = false
+        package var kind: String
+        package var name: String
+        package var isOptional: Bool
+
+        package init(kind: String, name: String, isOptional: Bool = false) {
+            self.kind = kind
+            self.name = name
+            self.isOptional = isOptional
+        }
     }
 
     package var source: SourceReference

@@ -6,7 +6,9 @@ package import Kustomize
 package struct KustomizeManifests: ManifestSource {
     package init() {}
 
-    package func build(_ files: GitFileTree, at path: String, overlay: FluxOverlay?) async throws(Diagnostics) -> BuiltManifests {
+    package func build(
+        _ files: GitFileTree, at path: String, overlay: FluxOverlay?, decryption: FileDecryption
+    ) async throws(Diagnostics) -> BuiltManifests {
         guard files.hasDirectory(path) else {
             throw Diagnostics([
                 Diagnostic(.error, "the commit has no directory \(path)", remedy: "add it, or correct the path of the unit")
@@ -15,7 +17,7 @@ package struct KustomizeManifests: ManifestSource {
         var options = BuildOptions(generatesMissingKustomization: true)
         options.loadRestriction = .none
         options.overlay = overlay
-        let result = try KustomizeBuild(files: files, options: options).result(path)
-        return BuiltManifests(manifests: result.manifests, inputs: result.inputs)
+        let result = try KustomizeBuild(files: DecryptingFileTree(files, decryption), options: options).result(path)
+        return BuiltManifests(manifests: try decryption.opened(result.manifests), inputs: result.inputs)
     }
 }

@@ -9,11 +9,11 @@ extension UnitReconciler {
     func adoptNewestCommit() async throws -> Bool {
         guard let source else { return enforced?.tree != nil }
         if let newest = source.state.value.commit {
-            let variables = try await variables(at: newest.id)
+            let materials = try await materials(at: newest.id)
             do throws(SourceProblem) {
-                if newest.id != attempted || attemptedKey != spec.buildKey || variables != attemptedVariables {
+                if newest.id != attempted || attemptedKey != spec.buildKey || materials != attemptedMaterials {
                     try await requireDescent(of: newest, source)
-                    try await build(newest, source, variables)
+                    try await build(newest, source, materials)
                 }
                 held = nil
                 sourceProblem = nil
@@ -58,14 +58,14 @@ extension UnitReconciler {
                 + "kubectl annotate \(store.place) --overwrite \(InventoryStore.acceptHistory)=\(commit.id.hex.prefix(12))")
     }
 
-    private func build(_ commit: CommitInfo, _ source: GitSource, _ variables: VariableValues) async throws(SourceProblem) {
+    private func build(_ commit: CommitInfo, _ source: GitSource, _ materials: BuildMaterials) async throws(SourceProblem) {
         let files = try await source.trees.files(of: commit.id)
         let generation = spec.generation
         attempted = commit.id
         attemptedKey = spec.buildKey
-        attemptedVariables = variables
+        attemptedMaterials = materials
         attemptStart = clock.now
-        if var current = pending ?? enforced, current.buildKey == spec.buildKey, current.variables == variables,
+        if var current = pending ?? enforced, current.buildKey == spec.buildKey, current.materials == materials,
             current.fingerprint == files.fingerprint(of: current.inputs)
         {
             // Nothing that the unit is built from has changed.
@@ -76,7 +76,7 @@ extension UnitReconciler {
             return
         }
         do {
-            let built = try await built(commit, files, variables)
+            let built = try await built(commit, files, materials)
             pending = built
             buildErrors = []
             await announce(built, generation: generation)
@@ -92,15 +92,16 @@ extension UnitReconciler {
     }
 
     /// The manifests of a commit, as the unit lays its own things over them.
-    private func built(_ commit: CommitInfo, _ files: GitFileTree, _ variables: VariableValues) async throws(Diagnostics) -> Enforced {
-        let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay)
+    private func built(_ commit: CommitInfo, _ files: GitFileTree, _ materials: BuildMaterials) async throws(Diagnostics) -> Enforced {
+        let decryption = try materials.decryption
+        let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
         let ours = FluxComponents(built.manifests, path: spec.path)
         leftOut = ours.leftOut
-        var result = Enforced(commit: commit, manifests: try variables.put(into: ours.manifests, always: spec.variables.always))
+        var result = Enforced(commit: commit, manifests: try materials.put(into: ours.manifests, always: spec.variables.always))
         result.inputs = built.inputs
         result.fingerprint = files.fingerprint(of: built.inputs)
         result.buildKey = spec.buildKey
-        result.variables = variables
+        result.materials = materials
         return result
     }
 
@@ -116,9 +117,9 @@ extension UnitReconciler {
     /// After a restart on a broken commit: what was applied last is enforced on.
     private func buildLastGood() async {
         guard let source, let applied, applied != attempted, let commit = try? await source.repository.info(of: applied),
-            let files = try? await source.trees.files(of: applied), let variables = try? await variables(at: applied)
+            let files = try? await source.trees.files(of: applied), let materials = try? await materials(at: applied)
         else { return }
-        enforced = try? await built(commit, files, variables)
+        enforced = try? await built(commit, files, materials)
     }
 
     private func beginRevision(_ commit: CommitInfo) {

@@ -23,7 +23,7 @@ package actor UnitReconciler {
         var fingerprint = 0
         var buildKey: UnitSpec.BuildKey?
         /// The variables, and the versions of the objects they come from.
-        var variables = VariableValues()
+        var materials = BuildMaterials()
     }
 
     struct Failure {
@@ -58,8 +58,8 @@ package actor UnitReconciler {
     var attempted: ObjectID?
     /// The parts of the spec that were built last.
     var attemptedKey: UnitSpec.BuildKey?
-    var attemptedVariables: VariableValues?
-    var knownVariables: (values: VariableValues, commit: ObjectID)?
+    var attemptedMaterials: BuildMaterials?
+    var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
     /// Objects of the repository that are not applied, and why.
     var leftOut: [PlannedException] = []
     /// Wanted by other units too.
@@ -155,7 +155,7 @@ package actor UnitReconciler {
         }
         register()
         if isAsked { retryNow() }
-        knownVariables = nil
+        knownMaterials = nil
         bell.ring()
     }
 

@@ -24,6 +24,9 @@ package struct UnitSpec: Hashable, Sendable {
     package var healthChecks: [ObjectKey] = []
     package var healthCheckKinds: Set<GroupVersionKind> = []
     package var variables = VariablesSpec()
+    package var isDecrypting = false
+    /// Holds the age keys, in the unit's namespace.
+    package var decryptionSecret: String?
     /// The longest wait before a refused object is tried again.
     package var retryLimit: Duration = .seconds(300)
     package var forces = false
@@ -56,6 +59,8 @@ package struct UnitSpec: Hashable, Sendable {
         healthChecks = kustomization.healthChecks
         healthCheckKinds = kustomization.healthCheckKinds
         variables = VariablesSpec(kustomization)
+        isDecrypting = kustomization.isDecrypting
+        decryptionSecret = kustomization.decryptionSecret
         retryLimit = kustomization.retryInterval ?? kustomization.interval
         forces = kustomization.force
         isSuspended = kustomization.isSuspended
@@ -72,9 +77,14 @@ package struct UnitSpec: Hashable, Sendable {
         var path: String
         var overlay: FluxOverlay?
         var variables: VariablesSpec
+        var isDecrypting: Bool
+        var decryptionSecret: String?
     }
 
-    var buildKey: BuildKey { BuildKey(path: path, overlay: overlay, variables: variables) }
+    var buildKey: BuildKey {
+        BuildKey(
+            path: path, overlay: overlay, variables: variables, isDecrypting: isDecrypting, decryptionSecret: decryptionSecret)
+    }
 }
 
 /// The variables that are put into a unit's manifests after the build.
