@@ -12,6 +12,11 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(name: "From machines to a cluster", subcommands: [Init.self, Validate.self, Plan.self, Bootstrap.self]),
             CommandGroup(name: "Daily use", subcommands: [Status.self, Build.self, Key.self, RepositoryCommand.self, Schema.self]),
             CommandGroup(
+                name: "Units",
+                subcommands: [
+                    Get.self, Tree.self, Trace.self, Why.self, EventsCommand.self, Diff.self, Reconcile.self, Suspend.self, Resume.self,
+                ]),
+            CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [AgentCommand.self, AgentHealth.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self]),
         ])

@@ -1,5 +1,5 @@
 package import KubernetesModel
-import YAML
+package import YAML
 
 /// The Kustomization that stands for a unit: its status is where the unit's state is shown and where its applied objects are recorded.
 package actor KustomizationObject: UnitRecord {
@@ -76,6 +76,25 @@ package actor KustomizationObject: UnitRecord {
             FluxKinds.kustomization, namespace: key.namespace, name: key.name,
             patch: sent.patch(withInventory: sent.inventory != written.inventory), subresource: "status")
         written = sent
+    }
+
+    // MARK: Suspension
+
+    /// Until when a person has suspended it; nil for without end.
+    package var suspendedUntil: Timestamp? { object.annotation(Self.suspendedUntil).flatMap { Timestamp($0) } }
+    package var suspensionReason: String? { object.annotation(Self.suspensionReason) }
+
+    package static let suspendedUntil = "homelab.dev/suspend-until"
+    package static let suspensionReason = "homelab.dev/suspend-reason"
+
+    /// What ends a suspension.
+    package static let resumption: Value = [
+        "spec": ["suspend": false], "metadata": ["annotations": ["homelab.dev/suspend-until": nil, "homelab.dev/suspend-reason": nil]],
+    ]
+
+    package func resume() async throws {
+        _ = try await api.mergePatch(
+            FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: Self.resumption, subresource: nil)
     }
 
     // MARK: Its end

@@ -54,10 +54,10 @@ package enum FileDecryption: Sendable {
 /// A commit's files in clear text. Each encrypted file is decrypted as a whole and checked before anything is made of it; the clear text is
 /// nowhere but in memory.
 struct DecryptingFileTree: FileTree {
-    private let files: GitFileTree
+    private let files: any FileTree
     private let decryption: FileDecryption
 
-    init(_ files: GitFileTree, _ decryption: FileDecryption) {
+    init(_ files: any FileTree, _ decryption: FileDecryption) {
         self.files = files
         self.decryption = decryption
     }

@@ -16,6 +16,35 @@ struct BuildMaterials: Hashable, Sendable {
     /// What should be there and is not.
     var missing: [String] = []
 
+    /// The objects they come from: the sources of variables, then the Secret with the keys.
+    static func origins(of spec: UnitSpec) -> [ObjectKey] {
+        let secret = spec.decryptionSecret.map { [KustomizationSpec.VariableSource(kind: "Secret", name: $0)] } ?? []
+        return (spec.variables.sources + secret).map {
+            ObjectKey(group: "", kind: $0.kind, namespace: spec.owner.namespace, name: $0.name)
+        }
+    }
+
+    static func read(_ spec: UnitSpec, _ api: any ClusterAPI) async throws -> BuildMaterials {
+        var result = BuildMaterials(keyFiles: spec.isDecrypting ? [:] : nil)
+        let sources = spec.variables.sources
+        for (index, key) in origins(of: spec).enumerated() {
+            let kind = GroupVersionKind(group: "", version: "v1", kind: key.kind)
+            guard let found = try await api.get(kind, namespace: key.namespace, name: key.name) else {
+                if index >= sources.count || !sources[index].isOptional { result.missing.append(key.description) }
+                continue
+            }
+            result.versions[key] = found.resourceVersion
+            if index < sources.count {
+                result.values.merge(found.dataTexts) { $1 }
+            } else {
+                let files = found.dataTexts.filter { $0.key.hasSuffix(".agekey") }
+                result.keyFiles = Dictionary(uniqueKeysWithValues: files.map { ("\(key.description) \($0.key)", Secret($0.value)) })
+            }
+        }
+        result.values.merge(spec.variables.inline) { $1 }
+        return result
+    }
+
     var decryption: FileDecryption {
         get throws(Diagnostics) {
             guard let keyFiles else { return .none }
@@ -62,13 +91,9 @@ extension UnitReconciler {
     /// Reads the ConfigMaps and Secrets that variables and keys come from, anew with each commit, when one that some unit applies changes,
     /// and when somebody asks for a look.
     func materials(at commit: ObjectID) async throws -> BuildMaterials {
-        var sources = spec.variables.sources
-        if let name = spec.decryptionSecret { sources.append(.init(kind: "Secret", name: name)) }
-        guard !sources.isEmpty else {
-            return BuildMaterials(values: spec.variables.inline, keyFiles: spec.isDecrypting ? [:] : nil)
-        }
-        let kinds = Set(sources.map { GroupVersionKind(group: "", version: "v1", kind: $0.kind) })
-        let keys = sources.map { ObjectKey(group: "", kind: $0.kind, namespace: spec.owner.namespace, name: $0.name) }
+        let keys = BuildMaterials.origins(of: spec)
+        guard !keys.isEmpty else { return try await BuildMaterials.read(spec, api) }
+        let kinds = Set(keys.map { GroupVersionKind(group: "", version: "v1", kind: $0.kind) })
         await live.setInterests(Set(keys), of: spec.owner)
         try await live.prepare(Array(try await live.resources(for: kinds).values))
         let versions = await live.resourceVersions(of: keys)
@@ -77,28 +102,8 @@ extension UnitReconciler {
         {
             return known.values
         }
-        let result = try await readMaterials(sources, keys)
+        let result = try await BuildMaterials.read(spec, api)
         knownMaterials = (result, commit)
-        return result
-    }
-
-    private func readMaterials(_ sources: [KustomizationSpec.VariableSource], _ keys: [ObjectKey]) async throws -> BuildMaterials {
-        var result = BuildMaterials(keyFiles: spec.isDecrypting ? [:] : nil)
-        for (index, (source, key)) in zip(sources, keys).enumerated() {
-            let kind = GroupVersionKind(group: "", version: "v1", kind: source.kind)
-            guard let found = try await api.get(kind, namespace: key.namespace, name: key.name) else {
-                if !source.isOptional { result.missing.append(key.description) }
-                continue
-            }
-            result.versions[key] = found.resourceVersion
-            if index < spec.variables.sources.count {
-                result.values.merge(found.dataTexts) { $1 }
-            } else {
-                let files = found.dataTexts.filter { $0.key.hasSuffix(".agekey") }
-                result.keyFiles = Dictionary(uniqueKeysWithValues: files.map { ("\(key.description) \($0.key)", Secret($0.value)) })
-            }
-        }
-        result.values.merge(spec.variables.inline) { $1 }
         return result
     }
 }

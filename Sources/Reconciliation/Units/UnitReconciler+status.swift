@@ -91,6 +91,7 @@ extension UnitReconciler {
         report.errors = buildErrors + refused + contests + (lastPlan?.refusals ?? [])
         await addObjects(to: &report)
         judge(&report, trouble)
+        if spec.isSuspended, let reason = await object?.suspensionReason { report.message += "; reason: \(reason)" }
         return report
     }
 

@@ -189,6 +189,7 @@ package actor UnitReconciler {
         do {
             if await object?.isBeingDeleted == true, !isRoot { return try await leave() }
             try await restore()
+            if spec.isSuspended { next = try await awaitResumption() }
             if !spec.isSuspended, spec.obstacles.isEmpty, try await adoptNewestCommit() {
                 next = try await converge()
             }
@@ -206,6 +207,15 @@ package actor UnitReconciler {
         // A commit that could not be read may be readable soon; one that waits for a person wakes us by the person's annotation.
         let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
         return [next, statusRetry, heldRetry].compactMap { $0 }.min()
+    }
+
+    /// A suspension with an end is ended here; gives when that is.
+    private func awaitResumption() async throws -> Duration? {
+        guard let object, let end = await object.suspendedUntil else { return nil }
+        let left = clock.timestamp.duration(to: end)
+        if left > .zero { return clock.now + left }
+        try await object.resume()
+        return nil
     }
 
     /// Notes what stopped the pass; gives the wait before the next.
