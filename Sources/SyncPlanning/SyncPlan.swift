@@ -81,6 +81,7 @@ package struct PlannedException: Hashable, Sendable {
         case contested(Rival)
         case passes(Ownership)
         case laggard(Ownership)
+        case inUse(ObjectKey)
         case fluxItself
         case foreign
     }
@@ -117,6 +118,7 @@ package struct PlannedException: Hashable, Sendable {
         case .contested(let rival):
             "is also wanted by \(rival.unit)" + (rival.origin.map { " at \($0)" } ?? "")
                 + "; remove it from one of the two"
+        case .inUse(let user): "is deleted when \(user) does not use it any more"
         case .fluxItself: "is Flux itself, whose work this agent does; it is left out"
         case .foreign: "waits for a controller of Flux that this agent is not: \(key.kind) is applied as it is and not handled yet"
         case .passes(let owner): "passes to \(owner), which wants it now"

@@ -50,6 +50,14 @@ package actor KustomizationObject: UnitRecord {
     package func write(_ inventory: ResourceInventory) async throws {
         try await hold()
         status.inventory = inventory
+        if status.conditions.all.isEmpty {
+            let message = "reconciliation in progress"
+            status.conditions.set(
+                [
+                    FluxCondition("Ready", "Unknown", "Progressing", message, generation: generation),
+                    FluxCondition("Reconciling", "True", "Progressing", message, generation: generation),
+                ], now: clock.timestamp)
+        }
         try await send()
     }
 

@@ -13,15 +13,22 @@ package actor CommitTrees {
     private var underway: [ObjectID: Task<Result<GitFileTree, SourceProblem>, Never>] = [:]
     private var descents: [Step: Bool] = [:]
 
-    init(repository: any RepositorySource) { self.repository = repository }
+    private let ignore: String?
+
+    /// - Parameter ignore: which files are left out instead of the default ones, as gitignore has it.
+    init(repository: any RepositorySource, ignore: String?) {
+        self.repository = repository
+        self.ignore = ignore
+    }
 
     package func files(of commit: ObjectID) async throws(SourceProblem) -> GitFileTree {
         if let found = known.first(where: { $0.commit == commit }) { return found.files }
         let reading =
             underway[commit]
-            ?? Task { [repository] in
+            ?? Task { [repository, ignore] in
                 do throws(SourceProblem) {
-                    return .success(GitFileTree(try await repository.tree(of: commit, under: [])))
+                    let tree = try await repository.tree(of: commit, under: [])
+                    return .success(GitFileTree(IgnoreRules(for: tree, ignore: ignore).applied(to: tree)))
                 } catch {
                     return .failure(error)
                 }

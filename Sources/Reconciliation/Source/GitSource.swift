@@ -16,10 +16,13 @@ package actor GitSource {
     private nonisolated let bell = Bell()
     private var backoff = Backoff(first: .seconds(2), limit: .seconds(120))
 
-    package init(repository: any RepositorySource, clock: any AgentClock, pollInterval: Duration, reference: String = "main") {
+    package init(
+        repository: any RepositorySource, clock: any AgentClock, pollInterval: Duration, reference: String = "main",
+        ignore: String? = nil
+    ) {
         self.repository = repository
         self.reference = reference
-        trees = CommitTrees(repository: repository)
+        trees = CommitTrees(repository: repository, ignore: ignore)
         self.clock = clock
         self.pollInterval = pollInterval
     }

@@ -95,7 +95,9 @@ package actor SourceRegistry {
                 entry.problem = "\(spec.url) cannot be followed yet: only the agent's own repository is"
                 return
             }
-            let source = GitSource(repository: repository, clock: clock, pollInterval: spec.interval, reference: spec.referenceName)
+            let source = GitSource(
+                repository: repository, clock: clock, pollInterval: spec.interval, reference: spec.referenceName,
+                ignore: spec.ignore)
             entry.source = source
             entry.follower = spec.isSuspended ? nil : Task { await source.run() }
         } catch {

@@ -2,6 +2,7 @@ import Diagnostics
 import Git
 import KubernetesModel
 import SyncPlanning
+import YAML
 
 extension UnitReconciler {
     /// Does all that can be done now towards the enforced commit. Gives when to look again although nothing happens.
@@ -113,8 +114,12 @@ extension UnitReconciler {
         deleting = deleting.filter { leaving.contains($0.key) }
         pruneFailures = pruneFailures.filter { leaving.contains($0.key) }
         var pruned: [ObjectKey] = []
+        let users = try await users(of: leaving.subtracting(deleting.keys))
+        inUse = users.map { PlannedException($0.key, .inUse($0.value)) }
         for wave in plan.prunes {
-            let due = wave.filter { deleting[$0.key] != $0.uid && (pruneFailures[$0.key]?.retryAt ?? .zero) <= clock.now }
+            let due = wave.filter {
+                users[$0.key] == nil && deleting[$0.key] != $0.uid && (pruneFailures[$0.key]?.retryAt ?? .zero) <= clock.now
+            }
             for batch in due.batches(of: spec.parallelism) {
                 if isSuperseded { return }
                 pruned += try await delete(Array(batch))
@@ -124,6 +129,29 @@ extension UnitReconciler {
         noteChange()
         monitor.update { [count = pruned.count] in $0.objectsDeleted += count }
         events.record(unitEvent("Pruned", "deleted \(Self.list(pruned)), which left the repository"))
+    }
+
+    /// The pods, or ReplicaSets that have some, that still read a ConfigMap or Secret which left the repository: a rollout under way, or
+    /// one that was rolled back by hand, must find the old one.
+    private func users(of keys: Set<ObjectKey>) async throws -> [ObjectKey: ObjectKey] {
+        let configuration = keys.filter { $0.group.isEmpty && ($0.kind == "ConfigMap" || $0.kind == "Secret") }
+        var result: [ObjectKey: ObjectKey] = [:]
+        for namespace in Set(configuration.map(\.namespace)) {
+            for kind in [
+                GroupVersionKind(group: "apps", version: "v1", kind: "ReplicaSet"), GroupVersionKind(group: "", version: "v1", kind: "Pod"),
+            ] {
+                for object in try await api.list(kind, namespace: namespace, labelSelector: nil).items where Self.mayRun(object) {
+                    for key in PodReferences.keys(of: object).intersection(configuration) { result[key] = object.key }
+                }
+            }
+        }
+        return result
+    }
+
+    private static func mayRun(_ object: Manifest) -> Bool {
+        if object.kind == "ReplicaSet" { return (object.value[path: "spec", "replicas"]?.int ?? 0) > 0 }
+        let phase = object.value[path: "status", "phase"]?.string
+        return phase != "Succeeded" && phase != "Failed"
     }
 
     /// Asks for the deletion of a few objects side by side. One that is refused does not keep the others.
@@ -190,6 +218,7 @@ extension UnitReconciler {
         }
         if let healthDeadline, healthDeadline > now, !unsettled.isEmpty { moments.append(healthDeadline) }
         if !foreignChecks.isEmpty, lastPhase != .ready { moments.append(now + .seconds(5)) }
+        if !inUse.isEmpty { moments.append(now + .seconds(15)) }
         // Aggregated APIs come without any definition that could be watched.
         if enforced?.unknownKinds.isEmpty == false { moments.append(now + .seconds(30)) }
         return moments.min().map { max($0, now + .milliseconds(20)) }

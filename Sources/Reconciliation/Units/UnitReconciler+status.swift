@@ -16,6 +16,7 @@ extension UnitReconciler {
         let isNews = lastPhase != report.phase
         let pace: Duration = isNews ? .zero : lastPhase == .ready && !isRoot ? .seconds(1) : .milliseconds(250)
         if let shownAt, clock.now < shownAt + pace { return shownAt + pace }
+        if let later = delayOfProgress(report) { return later }
         if isNews {
             tell(report)
             lastPhase = report.phase
@@ -29,6 +30,17 @@ extension UnitReconciler {
         } catch {
             return clock.now + .seconds(5)
         }
+    }
+
+    /// That a unit is under way is shown only when it is so for a while: most are through before anybody could read it.
+    private func delayOfProgress(_ report: StatusReport) -> Duration? {
+        guard !isRoot, report.phase == .progressing, lastPhase != .progressing else {
+            progressSince = nil
+            return nil
+        }
+        let since = progressSince ?? clock.now
+        progressSince = since
+        return clock.now < since + .milliseconds(400) ? since + .milliseconds(400) : nil
     }
 
     private func tell(_ report: StatusReport) {
@@ -137,7 +149,7 @@ extension UnitReconciler {
         report.objects =
             objects.count <= StatusReport.objectLimit
             ? objects : Array(objects.filter { $0.health != .current }.prefix(StatusReport.objectLimit))
-        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + leftOut
+        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + inUse + leftOut
         report.exceptions = exceptions.prefix(100).map {
             StatusReport.ObjectStatus(
                 key: $0.key, health: health[$0.key]?.status ?? .current, message: $0.reason,

@@ -80,6 +80,8 @@ package actor UnitReconciler {
     /// When their time is over.
     var healthDeadline: Duration?
     var pruneFailures: [ObjectKey: Failure] = [:]
+    /// Leaving, and still read by pods.
+    var inUse: [PlannedException] = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
@@ -95,6 +97,7 @@ package actor UnitReconciler {
     var lastGood: Enforced?
     var lastPhase: StatusReport.Phase?
     var shownAt: Duration?
+    var progressSince: Duration?
 
     /// The losses of watched kinds that are dealt with.
     var seenLosses = 0
