@@ -58,9 +58,12 @@ let package = Package(
 
         // Pure: values and rules.
         module("NodeInventory", ["Diagnostics", "YAML"]),
-        module("KubernetesModel", ["Diagnostics", "YAML"]),
+        .target(
+            name: "KubernetesModel", dependencies: ["Diagnostics", "YAML"], resources: [.embedInCode("Flux/Definitions")],
+            swiftSettings: settings),
         module("NodePlanning", ["NodeInventory", "Diagnostics", "YAML", "Cryptography", "BootstrapAssets"]),
         module("SyncPlanning", ["KubernetesModel", "Diagnostics", "YAML"]),
+        module("SOPS", ["Cryptography", "Diagnostics", "YAML"]),
         module("Kustomize", ["KubernetesModel", "Diagnostics", "YAML", "Cryptography", "FileSystem"]),
 
         // Effects: the only code that touches a node, a cluster or a remote.
@@ -88,7 +91,7 @@ let package = Package(
         module(
             "Reconciliation",
             [
-                "Git", "SSH", "Provisioning", "KubernetesClient", "NodePlanning", "NodeInventory", "SyncPlanning", "Kustomize",
+                "Git", "SSH", "Provisioning", "KubernetesClient", "NodePlanning", "NodeInventory", "SyncPlanning", "Kustomize", "SOPS",
                 "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML", "BlockingExecutor",
             ]),
 
@@ -116,6 +119,7 @@ let package = Package(
         tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics", "BootstrapAssets"], fixtures: true),
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
+        tests("SOPS", ["Diagnostics", "YAML"], fixtures: true),
         tests("SSH", ["Cryptography", "HomelabTestSupport"]),
         tests("Git", ["FileSystem"]),
         tests(

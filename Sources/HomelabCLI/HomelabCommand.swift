@@ -22,6 +22,11 @@ package struct HomelabCommand: AsyncParsableCommand {
                 name: "Now and then",
                 subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self, Reset.self]),
             CommandGroup(
+                name: "Units",
+                subcommands: [
+                    Get.self, Tree.self, Trace.self, Why.self, EventsCommand.self, Diff.self, Reconcile.self, Suspend.self, Resume.self,
+                ]),
+            CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [
                     AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self,
