@@ -141,7 +141,7 @@ let package = Package(
         tests(
             "HomelabCLI",
             [
-                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
+                "Git", "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
                 "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

@@ -18,7 +18,7 @@ package struct Get: AsyncParsableCommand {
     var kind = Kind.units
 
     @Option(name: .shortAndLong, help: "text, wide, json or yaml.")
-    var output = OutputFormat.text
+    var output = UnitFormat.text
 
     @Option(help: "Only those whose Ready condition is true or false.")
     var ready: Bool?
@@ -62,4 +62,4 @@ package struct Get: AsyncParsableCommand {
     }
 }
 
-package enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable { case text, wide, json, yaml }
+package enum UnitFormat: String, ExpressibleByArgument, CaseIterable, Sendable { case text, wide, json, yaml }
