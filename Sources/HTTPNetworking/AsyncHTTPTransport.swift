@@ -33,10 +33,15 @@ package final class AsyncHTTPTransport: HTTPTransport {
         self.bodyLimit = bodyLimit
     }
 
+    /// A client that goes away with its connections open ends the process, so whoever drops the transport need not think of them.
+    deinit {
+        let clients = [client, streaming]
+        Task { for client in clients { try? await client.shutdown() } }
+    }
+
     /// Ends idle connections and waits for those in use; the transport answers nothing after it.
     package func shutdown() async {
-        try? await client.shutdown()
-        try? await streaming.shutdown()
+        for client in [client, streaming] { try? await client.shutdown() }
     }
 
     package func send(_ request: HTTPRequest, timeout: Duration) async throws -> HTTPResponse {
