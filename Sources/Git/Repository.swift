@@ -40,6 +40,15 @@ package actor Repository {
         return nil
     }
 
+    /// The names of all tags, without `refs/tags/`.
+    package func tags() throws(GitError) -> [String] {
+        var names = git_strarray()
+        let code = git_tag_list(&names, handle.pointer)
+        if code < 0 { throw GitError.last("list the tags of \(path)", code: code) }
+        defer { git_strarray_dispose(&names) }
+        return (0..<names.count).compactMap { index in names.strings[index].map { String(cString: $0) } }
+    }
+
     package func info(of id: ObjectID) throws(GitError) -> CommitInfo {
         let commit = try handle.commit(id)
         defer { git_commit_free(commit) }

@@ -41,6 +41,12 @@ package final class GitHost {
         return try Self.git("-C", work, "rev-parse", "HEAD").trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// Gives the newest commit a tag, as an object of its own where it has a message.
+    package func tag(_ name: String, message: String? = nil) throws {
+        try Self.git(["-C", work, "tag", name] + (message.map { ["--annotate", "--message", $0] } ?? []))
+        try Self.git("-C", work, "push", "--quiet", bare, "refs/tags/" + name)
+    }
+
     /// Takes the branch away from the host.
     package func removeBranch() throws { try Self.git("-C", bare, "update-ref", "-d", "refs/heads/main") }
 

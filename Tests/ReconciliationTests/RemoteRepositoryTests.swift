@@ -1,6 +1,7 @@
 import Foundation
 import Git
 import HomelabTestSupport
+import KubernetesModel
 import SSH
 import Synchronization
 import Testing
@@ -29,7 +30,7 @@ import Testing
     }
 
     private func repository(_ transport: SSHGitTransport, limits: RemoteLimits = RemoteLimits()) -> RemoteRepository {
-        RemoteRepository(transport: transport, branch: "main", mirror: host.folder + "/mirror.git", limits: limits) { _ in }
+        RemoteRepository(transport: transport, following: .branch("main"), mirror: host.folder + "/mirror.git", limits: limits) { _ in }
     }
 
     private func problem(_ repository: RemoteRepository) async -> SourceProblem? {
@@ -81,6 +82,41 @@ import Testing
         #expect(try await repository.mirrored() == commit)
     }
 
+    @Test func `tags, versions, names and single commits are followed as a GitRepository says`() async throws {
+        let first = try host.push(["a.yaml": "a: 1\n"])
+        try host.tag("v1.0.0")
+        let second = try host.push(["a.yaml": "a: 2\n"])
+        try host.tag("v1.10.0", message: "Better")
+        let third = try host.push(["a.yaml": "a: 3\n"])
+        try host.tag("v2.0.0-rc.1", message: "Soon")
+
+        func followed(_ name: String, _ change: (inout GitRepositorySpec.Reference) -> Void) async throws -> (String?, String?, String?) {
+            var spec = GitRepositorySpec(namespace: "apps", name: name, url: "ssh://host/x")
+            change(&spec.reference)
+            let mirror = host.folder + "/\(name).git"
+            let repository = RemoteRepository(transport: try transport(), following: try FollowedReference(spec), mirror: mirror) { _ in }
+            let head = try await repository.head()
+            let commit = try await repository.fetch()
+            let text = if let commit { try await repository.tree(of: commit.id, under: []).text("a.yaml") } else { String?.none }
+            #expect(commit?.id == head)
+            #expect(try await repository.mirrored() == commit, "the mirror knows it without the host")
+            return (head?.hex, commit?.id.hex, text)
+        }
+        #expect(try await followed("tag") { $0.tag = "v1.10.0" } == (second, second, "a: 2\n"))
+        #expect(try await followed("light-tag") { $0.tag = "v1.0.0" } == (first, first, "a: 1\n"))
+        #expect(try await followed("versions") { $0.semver = ">=1.0.0" } == (second, second, "a: 2\n"))
+        #expect(try await followed("pre-release") { $0.semver = ">=2.0.0-0" } == (third, third, "a: 3\n"))
+        #expect(try await followed("name") { $0.name = "refs/heads/main" } == (third, third, "a: 3\n"))
+        #expect(
+            try await followed("commit") {
+                $0.branch = "main"
+                $0.commit = first
+            } == (first, first, "a: 1\n"))
+        #expect(try await followed("no-version") { $0.semver = "9.x" } == (nil, nil, nil))
+        let wrong = await #expect(throws: SourceProblem.self) { try await followed("wrong") { $0.semver = "newest" } }
+        #expect(wrong?.message.contains("spec.ref.semver newest is no range") == true)
+    }
+
     @Test func `who may not log in, and a host that shows another key, are told apart`() async throws {
         try host.push(["a.yaml": "a: 1\n"])
         try server.makeKey("stranger", type: "ed25519")
@@ -114,7 +150,7 @@ import Testing
         // A process that starts on the damaged mirror has nothing of it cached: each repository here is the only one at its time.
         let following = {
             RemoteRepository(
-                transport: try self.transport(), branch: "main", mirror: self.host.folder + "/mirror.git", log: { messages.add($0) })
+                transport: try self.transport(), following: .branch("main"), mirror: self.host.folder + "/mirror.git", log: { messages.add($0) })
         }
         let commit = try #require(try await following().fetch())
         try Damage.packs(of: host.folder + "/mirror.git")
@@ -159,7 +195,7 @@ import Testing
         }
         let transport = HTTPGitTransport(
             url: "\(root)/\(area)/\(path)", username: username, tokenFile: file, transport: LoopbackHTTP())
-        return RemoteRepository(transport: transport, branch: "main", mirror: host.folder + "/mirror.git") { _ in }
+        return RemoteRepository(transport: transport, following: .branch("main"), mirror: host.folder + "/mirror.git") { _ in }
     }
 
     private func problem(_ repository: RemoteRepository) async -> SourceProblem? {

@@ -123,11 +123,13 @@ extension RepositoryHandle {
         return id
     }
 
-    /// That a commit and the root of its tree are there.
+    /// That a commit, or the one a tag names, and the root of its tree are there.
     fileprivate func requireTree(of id: ObjectID) throws(GitError) {
-        var (commit, tree, oid): (OpaquePointer?, OpaquePointer?, git_oid) = (nil, nil, id.git)
-        try GitError.checkStored("read commit \(id)") { git_commit_lookup(&commit, pointer, &oid) }
-        defer { git_commit_free(commit) }
+        var (object, commit, tree, oid): (OpaquePointer?, OpaquePointer?, OpaquePointer?, git_oid) = (nil, nil, nil, id.git)
+        try GitError.checkStored("read \(id)") { git_object_lookup(&object, pointer, &oid, GIT_OBJECT_ANY) }
+        defer { git_object_free(object) }
+        try GitError.checkStored("read the commit of \(id)") { git_object_peel(&commit, object, GIT_OBJECT_COMMIT) }
+        defer { git_object_free(commit) }
         try GitError.checkStored("read the tree of \(id)") { git_commit_tree(&tree, commit) }
         git_tree_free(tree)
     }

@@ -31,7 +31,8 @@ package struct AgentCommand: AsyncParsableCommand {
                     owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
                 branch: configuration.repository.branch, pollInterval: .seconds(configuration.pollInterval)),
             api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) }, manifests: KustomizeManifests(),
-            nodes: NodeReconciler(configuration: configuration, transport: transport) { console.line($0) })
+            nodes: NodeReconciler(configuration: configuration, transport: transport) { console.line($0) },
+            repositories: AgentRepository.factory(configuration) { console.line($0) })
         let server = try await listen(configuration, agent)
         console.line("homelab agent \(HomelabVersion.current) on \(configuration.node): follows \(configuration.repository.url)")
         await withTaskGroup(of: Void.self) { group in

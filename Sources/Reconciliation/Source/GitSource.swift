@@ -51,9 +51,9 @@ package actor GitSource {
             }
             backoff.reset()
             let now = clock.timestamp
-            state.update { state in
+            state.update { [reference] state in
                 state.lastContact = now
-                state.problem = head == nil ? SourceProblem(.branchMissing, "the repository has no such branch yet") : nil
+                state.problem = head == nil ? SourceProblem(.branchMissing, "the repository has no \(reference) yet") : nil
             }
             return pollInterval + pollInterval * Double.random(in: -0.1...0.1)
         } catch {

@@ -1,35 +1,57 @@
 import Cryptography
+package import Diagnostics
 import FileSystem
 package import Git
 package import HTTP
 import Synchronization
 
-/// git's smart protocol over http (gitprotocol-http), with a token from a file of this server, which is read for every conversation so
-/// that a new one counts at once. The token goes only to the host of the URL.
+/// What a git host over http is told of who asks.
+package struct GitCredential: Sendable {
+    /// nil: the host takes any name beside a token.
+    package var username: String?
+    /// A password or a token.
+    package var secret: Secret
+    /// Only as a bearer token, as `bearerToken` in a Secret of Flux asks for.
+    package var isBearer: Bool
+
+    package init(username: String? = nil, secret: Secret, isBearer: Bool = false) {
+        self.username = username
+        self.secret = secret
+        self.isBearer = isBearer
+    }
+}
+
+/// git's smart protocol over http (gitprotocol-http). The credential is read for every conversation, so that a new one counts at once,
+/// and goes only to the host of the URL.
 package struct HTTPGitTransport: GitTransport {
     package let url: String
-    private let username: String?
-    private let tokenFile: String?
     private let transport: any HTTPTransport
+    private let credential: @Sendable () throws(GitError) -> GitCredential?
 
     /// - Parameter transport: must not follow redirects by itself; they are followed here, within the URL's scheme.
-    package init(url: String, username: String?, tokenFile: String?, transport: any HTTPTransport) {
+    package init(
+        url: String, transport: any HTTPTransport, credential: @escaping @Sendable () throws(GitError) -> GitCredential?
+    ) {
         self.url = url
-        self.username = username
-        self.tokenFile = tokenFile
         self.transport = transport
+        self.credential = credential
     }
 
-    package func connect() async throws(GitError) -> GitConversation {
-        var token: String?
-        if let tokenFile {
+    /// With a token from a file of this server.
+    package init(url: String, username: String?, tokenFile: String?, transport: any HTTPTransport) {
+        self.init(url: url, transport: transport) { () throws(GitError) in
+            guard let tokenFile else { return nil }
             do throws(FileError) {
-                token = String(try Files.readText(tokenFile, limit: 64 << 10).prefix { !$0.isNewline })
+                let token = String(try Files.readText(tokenFile, limit: 64 << 10).prefix { !$0.isNewline })
+                return GitCredential(username: username, secret: Secret(token))
             } catch {
                 throw GitError(.authentication, operation: "", message: "the token cannot be read: \(error)")
             }
         }
-        return .requests(HTTPGitRequests(url: url, username: username, token: token, transport: transport))
+    }
+
+    package func connect() async throws(GitError) -> GitConversation {
+        .requests(HTTPGitRequests(url: url, credential: try credential(), transport: transport))
     }
 }
 
@@ -42,21 +64,19 @@ private final class HTTPGitRequests: GitRequests {
     }
 
     private let origin: Substring
-    private let username: String?
-    private let token: String?
+    private let credential: GitCredential?
     private let transport: any HTTPTransport
     private let state: Mutex<State>
 
     /// Until the answer begins, and between two pieces of it; the conversation's own limits are shorter or longer as its caller likes.
     private static let patience = Duration.seconds(60)
 
-    init(url: String, username: String?, token: String?, transport: any HTTPTransport) {
+    init(url: String, credential: GitCredential?, transport: any HTTPTransport) {
         let base = url.hasSuffix("/") ? String(url.dropLast()) : url
         origin = Self.origin(of: base)
-        self.username = username
-        self.token = token
+        self.credential = credential
         self.transport = transport
-        state = Mutex(State(base: base))
+        state = Mutex(State(base: base, sendsBearer: credential?.isBearer == true))
     }
 
     func references() async throws(GitError) -> any GitAnswer {
@@ -109,14 +129,14 @@ private final class HTTPGitRequests: GitRequests {
 
     /// Hosts take any user name beside a token; one is needed all the same.
     private var authorization: String? {
-        guard let token else { return nil }
-        if state.withLock({ $0.sendsBearer }) { return "Bearer " + token }
-        return "Basic " + Base64.encode(Array("\(username ?? "git"):\(token)".utf8))
+        guard let credential else { return nil }
+        if state.withLock({ $0.sendsBearer }) { return "Bearer " + credential.secret.revealed }
+        return "Basic " + Base64.encode(Array("\(credential.username ?? "git"):\(credential.secret.revealed)".utf8))
     }
 
     /// A host that takes nothing but bearer tokens says so; with a user name given there is nothing to guess.
     private func wantsBearer(_ response: HTTPStreamingResponse) -> Bool {
-        guard token != nil, username == nil, !state.withLock({ $0.sendsBearer }) else { return false }
+        guard let credential, credential.username == nil, !state.withLock({ $0.sendsBearer }) else { return false }
         let offers = response.headers.filter { $0.name.lowercased() == "www-authenticate" }.map { $0.value.lowercased() }
         return offers.contains { $0.hasPrefix("bearer") } && !offers.contains { $0.hasPrefix("basic") }
     }
@@ -124,7 +144,7 @@ private final class HTTPGitRequests: GitRequests {
     private func refusal(_ status: Int) -> GitError {
         switch status {
         case 401, 403:
-            let text = token == nil ? "it wants a token, and none is given (repository.token)" : "it refuses the token"
+            let text = credential == nil ? "it wants a token, and none is given (repository.token; of a GitRepository, spec.secretRef)" : "it refuses the token"
             return GitError(.authentication, operation: "", message: "\(text) (HTTP \(status))")
         case 404, 410: return GitError(.notFound, operation: "", message: "there is no such repository for this login (HTTP \(status))")
         case 429, 500...599: return GitError(.unreachable, operation: "", message: "the server cannot answer now (HTTP \(status))")

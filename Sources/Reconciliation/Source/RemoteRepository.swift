@@ -6,20 +6,22 @@ package import Git
 package actor RemoteRepository: RepositorySource {
     package nonisolated let url: String
     private let remote: Remote
-    private let reference: String
+    private let followed: FollowedReference
     private let mirror: String
     private let log: @Sendable (String) -> Void
+    /// What the last listing had of what is followed.
+    private var target: (name: String, commit: ObjectID)?
     /// Kept open; made anew after a failure.
     private var opened: Repository?
     private var renewal: Task<SourceProblem?, Never>?
 
     /// - Parameter mirror: a path that is this repository's alone; `.new` and `.old` beside it are used too.
     package init(
-        transport: any GitTransport, branch: String, mirror: String, limits: RemoteLimits = RemoteLimits(),
+        transport: any GitTransport, following followed: FollowedReference, mirror: String, limits: RemoteLimits = RemoteLimits(),
         log: @escaping @Sendable (String) -> Void
     ) {
         remote = Remote(transport: transport, limits: limits)
-        reference = "refs/heads/" + branch
+        self.followed = followed
         self.mirror = mirror
         self.log = log
         url = transport.url
@@ -29,7 +31,8 @@ package actor RemoteRepository: RepositorySource {
 
     package func head() async throws(SourceProblem) -> ObjectID? {
         do throws(GitError) {
-            return try await remote.references().first { $0.name == reference }?.id
+            target = followed.target(in: try await remote.references())
+            return target?.commit
         } catch {
             throw problem(error)
         }
@@ -39,7 +42,7 @@ package actor RemoteRepository: RepositorySource {
         while let renewal { _ = await renewal.value }
         do throws(GitError) {
             try restoreInterruptedRenewal()
-            guard try await remote.fetch(reference, into: mirror) != nil else { return nil }
+            guard try await bring(into: mirror) else { return nil }
         } catch  where error.kind == .corrupt {
             try await renew(error)
         } catch {
@@ -48,11 +51,18 @@ package actor RemoteRepository: RepositorySource {
         return try await mirrored()
     }
 
+    /// False when the remote has nothing of what is followed.
+    private func bring(into mirror: String) async throws(GitError) -> Bool {
+        if target == nil { target = followed.target(in: try await remote.references()) }
+        guard let target else { return false }
+        return try await remote.fetch(target.name, into: mirror) != nil
+    }
+
     package func mirrored() async throws(SourceProblem) -> CommitInfo? {
         do throws(GitError) { try restoreInterruptedRenewal() } catch { throw SourceProblem(error) }
         guard Files.exists(mirror) else { return nil }
-        return try await ask { (repository, reference) async throws(GitError) in
-            guard let commit = try await repository.commit(named: reference) else { return nil }
+        return try await ask { (repository, followed) async throws(GitError) in
+            guard let commit = try await followed.commit(in: repository) else { return nil }
             return try await repository.info(of: commit)
         }
     }
@@ -62,7 +72,7 @@ package actor RemoteRepository: RepositorySource {
     }
 
     package func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
-        let question = { @Sendable (repository: Repository, _: String) async throws(GitError) in
+        let question = { @Sendable (repository: Repository, _: FollowedReference) async throws(GitError) in
             try await repository.tree(at: commit, under: directories)
         }
         do throws(SourceProblem) {
@@ -81,13 +91,13 @@ package actor RemoteRepository: RepositorySource {
     }
 
     private func ask<Answer: Sendable>(
-        _ question: @Sendable (Repository, String) async throws(GitError) -> Answer
+        _ question: @Sendable (Repository, FollowedReference) async throws(GitError) -> Answer
     ) async throws(SourceProblem) -> Answer {
         do throws(GitError) {
             let repository: Repository
             if let opened { repository = opened } else { repository = try await Repository(path: mirror) }
             opened = repository
-            return try await question(repository, reference)
+            return try await question(repository, followed)
         } catch {
             opened = nil
             throw SourceProblem(error)
@@ -119,7 +129,7 @@ package actor RemoteRepository: RepositorySource {
         let (new, old) = (mirror + ".new", mirror + ".old")
         do {
             try Files.removeTree(new)
-            _ = try await remote.fetch(reference, into: new)
+            _ = try await bring(into: new)
             // From here to the end nothing else runs on this actor.
             try Files.removeTree(old)
             if Files.exists(mirror) { try Files.move(mirror, to: old) }

@@ -1,22 +1,31 @@
 import FileSystem
 package import Git
 import NodeInventory
-import SSH
+package import SSH
 
 /// git over ssh: a channel for every conversation, on one connection with a key of the agent's and pinned host keys that is kept between
 /// polls and made anew when it is lost.
 package actor SSHGitTransport: GitTransport {
     package nonisolated let url: String
     private let remote: SSHRemote
-    private let identityFile: String
-    private let knownHostsFile: String
+    private let login: @Sendable () throws(SSHError) -> GitLogin
     private var session: SSHSession?
 
-    package init(_ remote: SSHRemote, identityFile: String, knownHostsFile: String) {
+    /// - Parameter login: asked for each connection, so that a new key or pin counts at once.
+    package init(_ remote: SSHRemote, login: @escaping @Sendable () throws(SSHError) -> GitLogin) {
         self.remote = remote
-        self.identityFile = identityFile
-        self.knownHostsFile = knownHostsFile
+        self.login = login
         url = remote.url
+    }
+
+    /// With a key and pinned host keys in files of this server.
+    package init(_ remote: SSHRemote, identityFile: String, knownHostsFile: String) {
+        self.init(remote) { () throws(SSHError) in
+            let line = try? Files.readText(identityFile + ".pub").split(whereSeparator: \.isNewline).first
+            return GitLogin(
+                authentication: [.keyFile(identityFile)], knownHosts: try KnownHosts(files: [knownHostsFile]),
+                publicKey: line.map(String.init))
+        }
     }
 
     package func connect() async throws(GitError) -> GitConversation {
@@ -24,7 +33,7 @@ package actor SSHGitTransport: GitTransport {
             return .stream(SSHGitStream(try await command(), remote))
         } catch {
             guard case .authenticationFailed = error.kind else { throw GitError(error) }
-            let key = try? Files.readText(identityFile + ".pub").split(whereSeparator: \.isNewline).first
+            let key = (try? login())?.publicKey
             let text = key.map { "; its key is \($0)" } ?? "; \(error.advice)"
             throw GitError(.authentication, operation: "", message: error.summary + text)
         }
@@ -46,11 +55,25 @@ package actor SSHGitTransport: GitTransport {
         return try await made.open(remote.command)
     }
 
-    /// Read afresh for each connection: a new pin counts at once.
     private func target() throws(SSHError) -> SSHTarget {
-        SSHTarget(
-            host: remote.host, port: remote.port, user: remote.user, authentication: [.keyFile(identityFile)],
-            hostKeys: .knownHosts(try KnownHosts(files: [knownHostsFile])))
+        let login = try login()
+        return SSHTarget(
+            host: remote.host, port: remote.port, user: remote.user, authentication: login.authentication,
+            hostKeys: .knownHosts(login.knownHosts))
+    }
+}
+
+/// How a git host over ssh is told who asks, and which host keys are believed.
+package struct GitLogin: Sendable {
+    package var authentication: [SSHAuthentication]
+    package var knownHosts: KnownHosts
+    /// To be registered with the host, for messages.
+    package var publicKey: String?
+
+    package init(authentication: [SSHAuthentication], knownHosts: KnownHosts, publicKey: String? = nil) {
+        self.authentication = authentication
+        self.knownHosts = knownHosts
+        self.publicKey = publicKey
     }
 }
 

@@ -1,0 +1,69 @@
+package import Git
+package import KubernetesModel
+
+/// What of a repository elsewhere is followed.
+package enum FollowedReference: Sendable {
+    case branch(String)
+    case tag(String)
+    /// The tag with the highest version in a range.
+    case versions(VersionRange)
+    /// A full name, `refs/pull/7/head`.
+    case name(String)
+    /// One commit for good, found in the history of a branch.
+    case commit(ObjectID, branch: String)
+
+    /// What a GitRepository's `spec.ref` asks for.
+    /// - Throws: `SourceProblem` about a range or a commit id that is none.
+    package init(_ spec: GitRepositorySpec) throws(SourceProblem) {
+        let reference = spec.reference
+        if !reference.commit.isEmpty {
+            guard let id = ObjectID(reference.commit) else {
+                throw SourceProblem(.other, "spec.ref.commit \(reference.commit) is no full commit id (40 hexadecimal digits)")
+            }
+            self = .commit(id, branch: reference.branch.isEmpty ? "master" : reference.branch)
+        } else if !reference.name.isEmpty {
+            self = .name(reference.name)
+        } else if !reference.semver.isEmpty {
+            guard let range = VersionRange(reference.semver) else {
+                throw SourceProblem(.other, "spec.ref.semver \(reference.semver) is no range of versions, such as >=1.0.0 <2.0.0")
+            }
+            self = .versions(range)
+        } else if !reference.tag.isEmpty {
+            self = .tag(reference.tag)
+        } else {
+            self = .branch(reference.branch.isEmpty ? "master" : reference.branch)
+        }
+    }
+
+    /// What the remote has of it: the reference to fetch, and the commit that has to be there afterwards.
+    func target(in references: [RemoteReference]) -> (name: String, commit: ObjectID)? {
+        func found(_ name: String) -> (name: String, commit: ObjectID)? {
+            guard let reference = references.first(where: { $0.name == name }) else { return nil }
+            // A tag object's commit is listed behind it.
+            return (name, references.first { $0.name == name + "^{}" }?.id ?? reference.id)
+        }
+        switch self {
+        case .branch(let branch): return found("refs/heads/" + branch)
+        case .tag(let tag): return found("refs/tags/" + tag)
+        case .name(let name): return found(name)
+        case .commit(let id, let branch): return found("refs/heads/" + branch).map { ($0.name, id) }
+        case .versions(let range):
+            let tags = references.map(\.name).filter { $0.hasPrefix("refs/tags/") && !$0.hasSuffix("^{}") }
+                .map { String($0.dropFirst("refs/tags/".count)) }
+            return range.highest(of: tags).flatMap { found("refs/tags/" + $0) }
+        }
+    }
+
+    /// The commit that a mirror has of it.
+    func commit(in mirror: Repository) async throws(GitError) -> ObjectID? {
+        switch self {
+        case .branch(let branch): return try await mirror.commit(named: "refs/heads/" + branch)
+        case .tag(let tag): return try await mirror.commit(named: "refs/tags/" + tag)
+        case .name(let name): return try await mirror.commit(named: name)
+        case .commit(let id, _): return try await mirror.commit(named: id.hex)
+        case .versions(let range):
+            guard let tag = range.highest(of: try await mirror.tags()) else { return nil }
+            return try await mirror.commit(named: "refs/tags/" + tag)
+        }
+    }
+}
