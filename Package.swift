@@ -132,12 +132,12 @@ let package = Package(
             "Reconciliation",
             [
                 "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
-                "FileSystem", "SSH",
+                "FileSystem",
             ]),
         tests(
             "HomelabCLI",
             [
-                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
+                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP", "Git",
                 "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

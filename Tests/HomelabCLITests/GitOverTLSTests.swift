@@ -1,4 +1,5 @@
 import Foundation
+import Git
 import HTTP
 import HTTPNetworking
 import HomelabTestSupport
