@@ -58,9 +58,12 @@ let package = Package(
 
         // Pure: values and rules.
         module("NodeInventory", ["Diagnostics", "YAML"]),
-        module("KubernetesModel", ["Diagnostics", "YAML"]),
+        .target(
+            name: "KubernetesModel", dependencies: ["Diagnostics", "YAML"], resources: [.embedInCode("Flux/Definitions")],
+            swiftSettings: settings),
         module("NodePlanning", ["NodeInventory", "Diagnostics", "YAML", "Cryptography", "BootstrapAssets"]),
         module("SyncPlanning", ["KubernetesModel", "Diagnostics", "YAML"]),
+        module("SOPS", ["Cryptography", "Diagnostics", "YAML"]),
         module("Kustomize", ["KubernetesModel", "Diagnostics", "YAML", "Cryptography", "FileSystem"]),
 
         // Effects: the only code that touches a node, a cluster or a remote.
@@ -88,7 +91,7 @@ let package = Package(
         module(
             "Reconciliation",
             [
-                "Git", "SSH", "Provisioning", "KubernetesClient", "NodePlanning", "NodeInventory", "SyncPlanning", "Kustomize",
+                "Git", "SSH", "Provisioning", "KubernetesClient", "NodePlanning", "NodeInventory", "SyncPlanning", "Kustomize", "SOPS",
                 "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML", "BlockingExecutor",
             ]),
 
@@ -113,9 +116,10 @@ let package = Package(
         tests("Cryptography"),
         tests("NodeInventory", ["YAML", "Diagnostics"], fixtures: true),
         tests("KubernetesModel", ["YAML", "Diagnostics"], fixtures: true),
-        tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics"], fixtures: true),
+        tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics", "BootstrapAssets"], fixtures: true),
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
+        tests("SOPS", ["Diagnostics", "YAML"], fixtures: true),
         tests("SSH", ["Cryptography", "HomelabTestSupport"]),
         tests("Git", ["FileSystem"]),
         tests(
@@ -132,12 +136,12 @@ let package = Package(
             "Reconciliation",
             [
                 "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
-                "FileSystem",
+                "FileSystem", "SSH",
             ]),
         tests(
             "HomelabCLI",
             [
-                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP", "Git",
+                "Git", "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
                 "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

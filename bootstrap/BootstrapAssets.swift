@@ -2,8 +2,14 @@
 package enum BootstrapAssets {
     /// Gathers everything about a node in one run of a POSIX shell; its output is read by `NodeFacts.parse`.
     package static var factsScript: String { text(PackageResources.facts_sh) }
+    /// What `homelab preflight` asks of a machine beyond its facts; read by `HostChecks`.
+    package static var checksScript: String { text(PackageResources.checks_sh) }
+    /// Takes k3s, homelab and all they made off a machine, for a POSIX shell.
+    package static var uninstallScript: String { text(PackageResources.uninstall_sh) }
     package static var serverUnit: String { text(PackageResources.k3s_service) }
     package static var agentUnit: String { text(PackageResources.k3s_agent_service) }
+    /// The same for machines that OpenRC starts.
+    package static var agentService: String { text(PackageResources.k3s_agent_openrc) }
     package static var homelabAgentUnit: String { text(PackageResources.homelab_agent_service) }
     package static var sysctls: String { text(PackageResources.homelab_k3s_sysctl_conf) }
     package static var modules: String { text(PackageResources.homelab_k3s_modules_conf) }

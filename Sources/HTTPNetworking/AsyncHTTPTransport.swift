@@ -8,12 +8,14 @@ internal import NIOSSL
 /// The project's HTTP client, on async-http-client: a bounded pool of kept connections per host, TLS with a private CA and client certificates.
 package final class AsyncHTTPTransport: HTTPTransport {
     private let client: HTTPClient
+    /// Streams have connections of their own: they last, and would in the end leave none for requests.
+    private let streaming: HTTPClient
     /// The largest body that is read whole; more is an error, so that no peer can exhaust the memory.
     private let bodyLimit: Int
 
     /// - Parameters:
     ///   - followsRedirects: false gives a redirect to the caller as the answer it is.
-    ///   - connectionsPerHost: how many requests may be under way to one host at a time; watches need one each.
+    ///   - connectionsPerHost: how many requests may be under way to one host at a time; streams do not count.
     /// - Throws: `HTTPError` of kind `untrusted` when the certificates or the key cannot be read.
     package init(tls: TLSOptions = TLSOptions(), followsRedirects: Bool = true, connectionsPerHost: Int = 64, bodyLimit: Int = 256 << 20)
         throws(HTTPError)
@@ -26,12 +28,20 @@ package final class AsyncHTTPTransport: HTTPTransport {
         // Several HTTP/1.1 connections carry many small requests to an API server faster than one HTTP/2 connection does.
         configuration.httpVersion = .http1Only
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 4096
+        streaming = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         self.bodyLimit = bodyLimit
+    }
+
+    /// A client that goes away with its connections open ends the process, so whoever drops the transport need not think of them.
+    deinit {
+        let clients = [client, streaming]
+        Task { for client in clients { try? await client.shutdown() } }
     }
 
     /// Ends idle connections and waits for those in use; the transport answers nothing after it.
     package func shutdown() async {
-        try? await client.shutdown()
+        for client in [client, streaming] { try? await client.shutdown() }
     }
 
     package func send(_ request: HTTPRequest, timeout: Duration) async throws -> HTTPResponse {
@@ -76,7 +86,7 @@ package final class AsyncHTTPTransport: HTTPTransport {
 
     /// The answer's head within the timeout; its body may take longer than any deadline.
     private func head(of request: HTTPRequest, within timeout: Duration) async throws -> HTTPClientResponse {
-        let client = client
+        let client = streaming
         let clientRequest = try Self.clientRequest(request)
         do {
             return try await withThrowingTaskGroup(of: HTTPClientResponse?.self) { group in

@@ -48,6 +48,7 @@ struct BootstrapArguments: ParsableArguments {
             inventoryDirectory: Files.directoryName(path), cacheDirectory: cache + "/homelab", owner: Self.whoAmI)
         options.homelabBinaries = try binaries()
         options.logDirectory = state + "/homelab/logs"
+        options.backupDirectory = state + "/homelab/backups"
         options.kubeconfig = kubeconfig
         options.mergesKubeconfig = true
         options.only = Set(only)
@@ -82,5 +83,17 @@ struct Operator {
             console.line("\(node) shows a host key that is not known yet:\n  \(fingerprint)\n  \(line)")
             return console.confirms("Is it the machine's own (compare /etc/ssh/ssh_host_*_key.pub on it)?")
         }
+    }
+}
+
+extension InventoryOption {
+    /// The inventory's machines for a command that is no part of a plan; `logs` keeps what is done on each node.
+    func machines(logs: Bool = false, events: @escaping @Sendable (ProvisioningEvent) -> Void = { _ in }) throws -> Machines {
+        let (path, spec) = try load()
+        let user = Operator(console: .standard)
+        let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
+        return try Machines(
+            spec, inventoryDirectory: Files.directoryName(path), logDirectory: logs ? state + "/homelab/logs" : nil,
+            interaction: BootstrapInteraction(events: events, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
     }
 }

@@ -8,11 +8,15 @@ struct ClusterSnapshot: Sendable {
     let nodes: [Manifest]
     let inventory: NodesReport?
     let units: [StatusReport]
+    /// The Kustomizations, the agent's own left out: that is what `units` tells more of.
+    let kustomizations: [Manifest]
 
-    init(nodes: [Manifest], inventory: NodesReport?, units: [StatusReport]) {
+    init(nodes: [Manifest], inventory: NodesReport?, units: [StatusReport], kustomizations: [Manifest] = []) {
         self.nodes = nodes
         self.inventory = inventory
         self.units = units
+        let own = Set(units.map { Ownership(namespace: HomelabNamespace.name, name: $0.unit) })
+        self.kustomizations = kustomizations.filter { $0.key.unit.map { !own.contains($0) } ?? false }
     }
 
     init(of api: any ClusterAPI) async throws {
@@ -20,10 +24,11 @@ struct ClusterSnapshot: Sendable {
         async let statuses = api.list(
             GroupVersionKind(group: "", version: "v1", kind: "ConfigMap"), namespace: HomelabNamespace.name,
             labelSelector: StatusReport.label)
+        let kustomizations = try? await UnitCatalog(of: api).units
         let written = try await statuses.items
         self.init(
             nodes: try await nodes.items, inventory: written.compactMap { NodesReport(of: $0) }.first,
-            units: written.compactMap { StatusReport(of: $0) })
+            units: written.compactMap { StatusReport(of: $0) }, kustomizations: kustomizations ?? [])
     }
 
     var isHealthy: Bool { complaint.isEmpty }
@@ -32,6 +37,9 @@ struct ClusterSnapshot: Sendable {
     var complaint: String {
         if units.isEmpty { return "no agent has reported yet" }
         if let unit = units.first(where: { !$0.isHealthy }) { return "\(unit.unit): \(unit.phase.rawValue): \(unit.message)" }
+        if let unit = kustomizations.first(where: { $0.readiness.status != "True" }) {
+            return "\(unit.namespace)/\(unit.name): \(unit.readiness.reason): \(unit.readiness.message)"
+        }
         if let node = nodes.first(where: { !$0.isReady }) { return "node \(node.name) is not Ready" }
         if let node = inventory?.nodes.first(where: { !$0.isHealthy }) { return "node \(node.name): \(node.phase): \(node.message)" }
         return ""
@@ -43,6 +51,14 @@ struct ClusterSnapshot: Sendable {
             "nodes": .array(nodes.map { ["name": .string($0.name), "ready": .bool($0.isReady), "version": .string($0.kubeletVersion)] }),
             "inventory": inventory?.json ?? .null,
             "units": .array(units.map(\.json)),
+            "kustomizations": .array(
+                kustomizations.map { unit in
+                    [
+                        "namespace": .string(unit.namespace), "name": .string(unit.name), "ready": .string(unit.readiness.status),
+                        "revision": .string(unit.appliedRevision), "reason": .string(unit.readiness.reason),
+                        "message": .string(unit.readiness.message), "suspended": .bool(unit.isSuspended),
+                    ]
+                }),
         ]
     }
 }

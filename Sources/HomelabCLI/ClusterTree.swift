@@ -39,4 +39,13 @@ struct ClusterTree {
         }
         return try KustomizeBuild(files: root, options: options).result(String(path.dropFirst()))
     }
+
+    /// The files of a repository on this machine.
+    static func files(at directory: String) throws(Diagnostics) -> DiskFileTree {
+        do {
+            return try DiskFileTree(root: directory)
+        } catch {
+            throw Diagnostics([Diagnostic(.error, "cannot be read", subject: directory, cause: error.description)])
+        }
+    }
 }

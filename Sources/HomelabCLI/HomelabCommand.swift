@@ -9,11 +9,28 @@ package struct HomelabCommand: AsyncParsableCommand {
         abstract: "Takes bare machines to a running k3s cluster, and keeps nodes and apps as git says.",
         version: HomelabVersion.current,
         groupedSubcommands: [
-            CommandGroup(name: "From machines to a cluster", subcommands: [Init.self, Validate.self, Plan.self, Bootstrap.self]),
-            CommandGroup(name: "Daily use", subcommands: [Status.self, Build.self, Key.self, RepositoryCommand.self, Schema.self]),
+            CommandGroup(
+                name: "From machines to a cluster",
+                subcommands: [Init.self, Validate.self, PreflightCommand.self, Plan.self, Bootstrap.self]),
+            CommandGroup(
+                name: "Daily use",
+                subcommands: [
+                    Status.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self, RepositoryCommand.self,
+                    Schema.self,
+                ]),
+            CommandGroup(
+                name: "Now and then",
+                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self, Reset.self]),
+            CommandGroup(
+                name: "Units",
+                subcommands: [
+                    Get.self, Tree.self, Trace.self, Why.self, EventsCommand.self, Diff.self, Reconcile.self, Suspend.self, Resume.self,
+                ]),
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
-                subcommands: [AgentCommand.self, AgentHealth.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self]),
+                subcommands: [
+                    AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self,
+                ]),
         ])
 
     package init() {}

@@ -106,6 +106,11 @@ final class Accumulator {
 }
 
 extension Resource {
+    /// Data that generated data is merged into becomes text, whatever it was written as.
+    private static func texts(_ data: Object) -> Object {
+        Object(data.map { Object.Member(key: $0.key, value: .string($0.value.isNull ? "" : $0.value.scalarText ?? "")) })
+    }
+
     /// Takes over the identity and history of the resource this one was generated to merge with or replace.
     fileprivate func absorb(_ old: Resource) {
         func merged(_ own: Object, _ old: Object) -> Value? {
@@ -119,7 +124,7 @@ extension Resource {
         setNamespace(old.namespace)
         if behavior == .merge {
             for field in ["data", "binaryData"] {
-                let value = merged(object[field]?.object ?? Object(), old.object[field]?.object ?? Object())
+                let value = merged(object[field]?.object ?? Object(), Self.texts(old.object[field]?.object ?? Object()))
                 change { $0[field] = value }
             }
             if let origin = old.buildOrigin { buildOrigin = origin }

@@ -137,7 +137,7 @@ final class BuildRun {
             }
         } else if let path = kustomization.openAPIPath, let bytes = place.read(path, self, findings) {
             do throws(YAMLError) {
-                let values = try YAMLReader.values(bytes: bytes, file: path.value, duplicateKeys: .lastWins)
+                let values = try YAMLReader.values(bytes: bytes, file: path.value, duplicateKeys: .lastWins, rule: .first)
                 if let value = values.first { kinds.use(value) }
             } catch {
                 findings.error("openapi: \(path.value) cannot be read", at: path.mark, cause: error.description)
@@ -190,7 +190,7 @@ extension Resource {
         }
         if isClean == true, added.isEmpty { return }
         var members = (old.object ?? Object()).filter { !Self.internalAnnotations.contains($0.key) }.map {
-            Object.Member(key: $0.key, value: .string($0.value.isNull ? "" : $0.value.scalarText ?? ""))
+            Object.Member(key: $0.key, value: .string($0.value.isNull ? "null" : $0.value.scalarText ?? ""))
         }
         members += added
         setMetadata("annotations", members.isEmpty ? nil : .object(Object(members)))

@@ -31,20 +31,19 @@ enum BuiltInFields {
     static let commonAnnotations =
         [FieldSpec("metadata/annotations", creates: true), controller("annotations")]
         + templates(
-            "annotations", workloads: [("", "Deployment"), ("", "ReplicaSet"), ("", "DaemonSet"), ("", "StatefulSet"), ("", "Job")])
+            "annotations", workloads: [("", "Deployment"), ("", "ReplicaSet"), ("", "DaemonSet"), ("", "StatefulSet"), ("batch", "Job")])
 
     private static let claimTemplates = FieldSpec(
         "spec/volumeClaimTemplates[]/metadata/labels", group: "apps", kind: "StatefulSet", creates: true)
 
     static let templateLabels =
-        templates(
-            "labels",
-            workloads: [("", "Deployment"), ("apps", "ReplicaSet"), ("apps", "DaemonSet"), ("apps", "StatefulSet"), ("batch", "Job")])
+        [FieldSpec("metadata/labels", creates: true), controller("labels")]
+        + templates(
+            "labels", workloads: [("", "Deployment"), ("", "ReplicaSet"), ("", "DaemonSet"), ("apps", "StatefulSet"), ("batch", "Job")])
         + [claimTemplates]
 
     static let commonLabels: [FieldSpec] =
         [
-            FieldSpec("metadata/labels", creates: true),
             FieldSpec("spec/selector", version: "v1", kind: "Service", creates: true),
             FieldSpec("spec/selector", version: "v1", kind: "ReplicationController", creates: true),
             FieldSpec("spec/selector/matchLabels", kind: "Deployment", creates: true),
@@ -57,10 +56,7 @@ enum BuiltInFields {
             FieldSpec("spec/podSelector/matchLabels", group: "networking.k8s.io", kind: "NetworkPolicy"),
             FieldSpec("spec/ingress/from/podSelector/matchLabels", group: "networking.k8s.io", kind: "NetworkPolicy"),
             FieldSpec("spec/egress/to/podSelector/matchLabels", group: "networking.k8s.io", kind: "NetworkPolicy"),
-        ] + [controller("labels")]
-        + templates(
-            "labels", workloads: [("", "Deployment"), ("", "ReplicaSet"), ("", "DaemonSet"), ("apps", "StatefulSet"), ("batch", "Job")])
-        + [claimTemplates] + affinity(of: "Deployment") + affinity(of: "StatefulSet")
+        ] + affinity(of: "Deployment") + affinity(of: "StatefulSet") + templateLabels
 
     private static func affinity(of kind: String) -> [FieldSpec] {
         let preferred = "preferredDuringSchedulingIgnoredDuringExecution/podAffinityTerm/labelSelector/matchLabels"
@@ -136,7 +132,8 @@ enum BuiltInFields {
                 target: TypeSelector(group: "scheduling.k8s.io", version: "v1", kind: "PriorityClass"),
                 referrers: inWorkloads("priorityClassName")),
             NameReference(
-                target: TypeSelector(group: "networking.k8s.io", version: "v1", kind: "IngressClass"),
+                // As kustomize has it, whereby no class is ever one: Ingresses keep the name they give.
+                target: TypeSelector(group: "networking.k8s.io/v1", version: "v1", kind: "IngressClass"),
                 referrers: [FieldSpec("spec/ingressClassName", kind: "Ingress")]),
             NameReference(
                 target: TypeSelector(group: "admissionregistration.k8s.io", kind: "ValidatingAdmissionPolicy"),

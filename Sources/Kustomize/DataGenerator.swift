@@ -52,7 +52,7 @@ struct DataGenerator {
             if !binary.isEmpty { object.append("binaryData", strings(binary.map { ($0.key, Self.base64($0.value)) })) }
         case .secret:
             object.append("type", .string(entry.type.isEmpty ? "Opaque" : entry.type))
-            if !pairs.isEmpty { object.append("data", strings(pairs.map { ($0.key, Self.base64($0.value)) })) }
+            object.append("data", strings(pairs.map { ($0.key, Self.base64($0.value)) }))
         }
         if entry.options?.immutable == true { object.append("immutable", true) }
         return object

@@ -42,12 +42,16 @@ struct Fields {
             if !node.isNull { findings.error("\(path.isEmpty ? "the file" : path) must be a mapping, not \(node.kindName)", at: node.mark) }
             return
         }
+        var keys: [String: String] = [:]
         for entry in entries {
             let text = entry.keyText
             guard let name = names.contains(text) ? text : names.first(where: { $0.lowercased() == text.lowercased() }) else {
                 if findings.isStrict { unknown(text, at: entry.key.mark, names) }
                 continue
             }
+            // Of one field written in several cases, kustomize takes the key that sorts last.
+            if let earlier = keys[name], text < earlier { continue }
+            keys[name] = text
             nodes[name] = entry.value.isNull ? nil : entry.value
         }
     }
@@ -95,6 +99,13 @@ struct Fields {
         if let text = text(node) { return text }
         wrongType(name(field), node, "a string")
         return ""
+    }
+
+    /// A part of a type, which kustomize takes from nothing but a string, in objects of transformers too.
+    func typePart(_ field: String) -> String {
+        guard let node = nodes[field] else { return "" }
+        if node.string == nil { wrongType(name(field), node, "a string") }
+        return node.string ?? ""
     }
 
     func bool(_ field: String) -> Bool {

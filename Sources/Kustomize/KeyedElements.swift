@@ -85,7 +85,10 @@ struct KeyedElements {
         let pairs = Array(zip(keys, values))
         let present = pairs.filter { !$0.1.isEmpty }
         return list.firstIndex { element in
-            (present.isEmpty ? pairs : present).allSatisfy { key, value in element[key].map(text) == value }
+            (present.isEmpty ? pairs : present).allSatisfy { key, value in
+                guard let own = element[key], !own.isNull else { return false }
+                return text(own) == value
+            }
         }
     }
 

@@ -48,7 +48,7 @@ struct KustomizationFile {
     /// The first document: kustomize reads no further.
     private static func first(_ bytes: [UInt8], _ display: String) throws(Diagnostics) -> Node {
         do throws(YAMLError) {
-            let documents = try YAMLReader.documents(bytes: bytes, file: display, duplicateKeys: .lastWins)
+            let documents = try YAMLReader.documents(bytes: bytes, file: display, duplicateKeys: .lastWins, rule: .first)
             return documents.first ?? Node(.mapping([]), mark: .start)
         } catch {
             throw Diagnostics([Diagnostic(error)])

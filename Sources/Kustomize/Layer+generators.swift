@@ -80,12 +80,12 @@ extension Layer {
         if cloud != "gke" { config.findings.error("IAMPolicyGenerator: cloud must be gke, not \"\(cloud)\"", at: fields.mark) }
         let service = fields.fields("kubernetesService", ["name", "namespace"])
         let account = fields.fields("serviceAccount", ["name", "projectId"])
-        try config.findings.diagnostics.throwIfErrors()
+        let name = service?.string("name") ?? ""
+        let namespace = service?.string("namespace") ?? ""
         let user = "\(account?.string("name") ?? "")@\(account?.string("projectId") ?? "").iam.gserviceaccount.com"
-        var metadata: Value = [
-            "annotations": ["iam.gke.io/gcp-service-account": .string(user)], "name": .string(service?.string("name") ?? ""),
-        ]
-        if let namespace = service?.string("namespace"), !namespace.isEmpty { metadata["namespace"] = .string(namespace) }
+        try config.findings.diagnostics.throwIfErrors()
+        var metadata: Value = ["annotations": ["iam.gke.io/gcp-service-account": .string(user)], "name": .string(name)]
+        if !namespace.isEmpty { metadata["namespace"] = .string(namespace) }
         let value: Value = ["apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata]
         return Resource(value.object ?? Object(), kinds: run.kinds, origin: config.location)
     }

@@ -155,7 +155,7 @@ extension Layer {
 
     /// An entry that reads as objects is the patch itself, any other the path of a file of patches.
     private func strategicMergePatches(_ entry: Located<String>, _ findings: FileFindings) -> [Resource] {
-        let inline = try? ResourceReader(run: run, display: file.display, offset: entry.mark.line).resources(Array(entry.value.utf8))
+        let inline = try? ResourceReader(run: run, display: file.display, offset: entry.mark.line, isPatch: true, isTargeted: true).resources(Array(entry.value.utf8))
         if let inline, !inline.isEmpty { return inline }
         guard inline == nil, !entry.value.contains("\n") else {
             findings.error("the patch is empty or no object", at: entry.mark)
@@ -163,7 +163,7 @@ extension Layer {
         }
         guard let bytes = place.read(entry, run, findings) else { return [] }
         do throws(Diagnostics) {
-            let patches = try ResourceReader(run: run, display: display(entry.value)).resources(bytes)
+            let patches = try ResourceReader(run: run, display: display(entry.value), isPatch: true, isTargeted: true).resources(bytes)
             if patches.isEmpty { findings.error("\"\(entry.value)\" holds no patch", at: entry.mark) }
             return patches
         } catch {
@@ -180,7 +180,7 @@ extension Layer {
     private func patch(_ entry: PatchEntry, _ findings: FileFindings) -> PatchTransformer? {
         guard let (bytes, display, offset) = text(entry.path, entry.patch, entry.mark, "patch", findings) else { return nil }
         let strategic: Result<[Resource], Diagnostics> = Result { () throws(Diagnostics) in
-            try ResourceReader(run: run, display: display, offset: offset).resources(bytes)
+            try ResourceReader(run: run, display: display, offset: offset, isPatch: true, isTargeted: entry.target != nil).resources(bytes)
         }
         if case .success(let patches) = strategic {
             if patches.isEmpty {
@@ -211,11 +211,16 @@ extension Layer {
     private func text(
         _ path: String, _ inline: String, _ mark: Mark, _ field: String, _ findings: FileFindings
     ) -> (bytes: [UInt8], display: String, offset: Int)? {
-        let isBlank = inline.allSatisfy(\.isWhitespace)
+        // kustomize takes blanks off both ends, and so a last line's end off a block of text.
+        let start = inline.firstIndex { !$0.isWhitespace } ?? inline.endIndex
+        let end = inline.lastIndex { !$0.isWhitespace }.map(inline.index(after:)) ?? start
+        let trimmed = Array(inline[start..<end].utf8)
+        let skipped = inline[..<start].utf8.count { $0 == UInt8(ascii: "\n") }
+        let isBlank = trimmed.isEmpty
         switch (path.isEmpty, isBlank) {
         case (true, true): findings.error("one of path and \(field) is needed", at: mark)
         case (false, false): findings.error("path and \(field) cannot both be set", at: mark)
-        case (true, false): return (Array(inline.utf8), file.display, mark.line)
+        case (true, false): return (trimmed, file.display, mark.line + skipped)
         case (false, true):
             guard let bytes = place.read(Located(value: path, mark: mark), run, findings) else { return nil }
             return (bytes, display(path), 0)
@@ -230,7 +235,7 @@ extension Layer {
             do throws(JSONError) { value = try JSONReader.value(bytes) } catch { throw MergeFailure(problem: error.description) }
         } else {
             do throws(YAMLError) {
-                value = try YAMLReader.values(bytes: bytes, file: display, duplicateKeys: .lastWins).first ?? .null
+                value = try YAMLReader.values(bytes: bytes, file: display, duplicateKeys: .lastWins, rule: .first).first ?? .null
             } catch {
                 throw MergeFailure(problem: error.description)
             }
@@ -270,7 +275,7 @@ extension Layer {
             guard let bytes = place.read(Located(value: entry.path, mark: entry.mark), run, findings) else { return [] }
             let inner = FileFindings(file: display(entry.path), isStrict: false)
             do throws(YAMLError) {
-                let nodes = try YAMLReader.documents(bytes: bytes, file: inner.file, duplicateKeys: .lastWins)
+                let nodes = try YAMLReader.documents(bytes: bytes, file: inner.file, duplicateKeys: .lastWins, rule: .first)
                 let read = (nodes.first.map { $0.sequence ?? [$0] } ?? []).map {
                     ReplacementEntry(Fields($0, names: ReplacementEntry.names, findings: inner))
                 }
@@ -364,7 +369,7 @@ extension Layer {
         let inline = fields.string("patches")
         if !inline.isEmpty {
             do throws(Diagnostics) {
-                patches += try ResourceReader(run: run, display: config.location.file, offset: config.location.line).resources(
+                patches += try ResourceReader(run: run, display: config.location.file, offset: config.location.line, isPatch: true, isTargeted: true).resources(
                     Array(inline.utf8))
             } catch {
                 config.findings.diagnostics.append(contentsOf: error)
@@ -386,7 +391,7 @@ extension Layer {
         let path = fields.string("targetFilePath")
         if !path.isEmpty, let bytes = place.read(Located(value: path, mark: fields.mark), run, findings) {
             do throws(YAMLError) {
-                let nodes = try YAMLReader.documents(bytes: bytes, file: path, duplicateKeys: .lastWins)
+                let nodes = try YAMLReader.documents(bytes: bytes, file: path, duplicateKeys: .lastWins, rule: .first)
                 if let node = nodes.first { all += targets(Fields(node, names: ["targets"], findings: findings)) }
             } catch {
                 findings.diagnostics.append(Diagnostic(error))

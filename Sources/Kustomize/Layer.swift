@@ -148,7 +148,7 @@ struct Layer {
             guard let bytes = place.read(entry, run, findings) else { continue }
             do throws(YAMLError) {
                 let inner = FileFindings(file: entry.value)
-                let nodes = try YAMLReader.documents(bytes: bytes, file: entry.value, duplicateKeys: .lastWins)
+                let nodes = try YAMLReader.documents(bytes: bytes, file: entry.value, rule: .first)
                 guard let node = nodes.first else { continue }
                 let config = TransformerConfig(node, findings: inner)
                 findings.diagnostics.append(contentsOf: inner.diagnostics)
@@ -160,7 +160,7 @@ struct Layer {
         for entry in kustomization.crds {
             guard let bytes = place.read(entry, run, findings) else { continue }
             do throws(YAMLError) {
-                let values = try YAMLReader.values(bytes: bytes, file: entry.value, duplicateKeys: .lastWins)
+                let values = try YAMLReader.values(bytes: bytes, file: entry.value, duplicateKeys: .lastWins, rule: .first)
                 accumulator.merge(CRDReferences(values.first ?? .null).config, at: location(entry.mark), &findings.diagnostics)
             } catch {
                 findings.diagnostics.append(Diagnostic(error))

@@ -31,6 +31,7 @@ struct PatchTransformer: Transformer {
                 copy.setAPIVersion(resource.apiVersion)
                 merge(copy, into: resource, set, report)
             }
+            refuseEqualIDs(in: set, report)
             return
         }
         for patch in patches {
@@ -50,10 +51,22 @@ struct PatchTransformer: Transformer {
         do throws(MergeFailure) {
             let id = resource.id
             try resource.merge(patch)
+            resource.settleSharedPairs()
             report.touch(resource)
             if resource.isEmpty || resource.id != id { set.invalidate() }
         } catch {
             report.add(error.problem, resource)
+        }
+    }
+
+    /// Patches that may rename can make two resources one.
+    private func refuseEqualIDs(in set: ResourceSet, _ report: Report) {
+        guard case .strategicMerge(let patches) = content, patches.contains(where: { $0.allowsNameChange || $0.allowsKindChange }) else {
+            return
+        }
+        var seen: Set<ResourceID> = []
+        for resource in set.all where !resource.isEmpty && !seen.insert(resource.id).inserted {
+            report.add("the patch gives a second resource the name \(resource.id.description)", resource)
         }
     }
 
@@ -67,6 +80,7 @@ struct PatchTransformer: Transformer {
             resource.rememberName()
             do throws(MergeFailure) {
                 try resource.change { (value) throws(MergeFailure) in try patch.apply(to: &value) }
+                resource.sharedPairs = []
                 report.touch(resource)
             } catch {
                 report.add(error.problem, resource)

@@ -90,6 +90,7 @@ struct ReplacementTransformer: Transformer {
                     try Self.replace(&field, with: value, target.options)
                 }
             }
+            resource.settleSharedPairs()
             if count == 0 { throw MergeFailure(problem: "there is no field \(text), and it is not to be created") }
         }
     }

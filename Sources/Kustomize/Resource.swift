@@ -30,6 +30,7 @@ final class Resource {
     var dropsNullsWhenPatched = false
     /// What comments in the file say of its lists.
     var commentSchema: MergeSchema?
+    var sharedPairs: [SharedPair] = []
     /// The variables whose values are read from this resource.
     var variables: [String] = []
     /// What `config.kubernetes.io/origin` and `alpha.config.kubernetes.io/transformations` would say.
@@ -80,6 +81,7 @@ final class Resource {
         copy.allowsKindChange = allowsKindChange
         copy.dropsNullsWhenPatched = dropsNullsWhenPatched
         copy.commentSchema = commentSchema
+        copy.sharedPairs = sharedPairs
         copy.variables = variables
         copy.buildOrigin = buildOrigin
         copy.buildTransformations = buildTransformations

@@ -7,12 +7,18 @@ struct ResourceReader {
     let display: String
     /// Where the text starts in its file, for text within a kustomization.
     var offset = 0
+    /// In a patch the first of two equal keys counts; in a resource they are an error.
+    var isPatch = false
+    /// Whether it is a patch for what a target selects.
+    var isTargeted = false
 
     /// The objects of a YAML or JSON text, in order, those of lists behind the others.
     func resources(_ bytes: [UInt8]) throws(Diagnostics) -> [Resource] {
         let documents: [YAMLReader.MarkedValue]
         do throws(YAMLError) {
-            documents = try YAMLReader.markedValues(bytes: bytes, file: display, schema: .resource)
+            documents = try YAMLReader.markedValues(
+                bytes: bytes, file: display, schema: isTargeted ? .targetedPatch : isPatch ? .patch : .resource,
+                duplicateKeys: isPatch ? .firstWins : .error, rule: .separated)
         } catch {
             var error = error
             error.line += offset
@@ -42,6 +48,7 @@ struct ResourceReader {
                 continue
             }
             let resource = Resource(object, kinds: run.kinds, origin: next.origin)
+            if isTargeted { resource.dropEmptyPairs() }
             resource.dropsNullsWhenPatched = next.nulls == .blank
             resources.append(resource)
         }
@@ -52,7 +59,7 @@ struct ResourceReader {
     }
 
     private func addSchemas(_ comments: CommentSchemas, _ bytes: [UInt8], to resources: [Resource]) {
-        guard let nodes = try? YAMLReader.documents(bytes: bytes, file: display, schema: .resource) else { return }
+        guard let nodes = try? YAMLReader.documents(bytes: bytes, file: display, schema: .resource, rule: .separated) else { return }
         for node in nodes {
             let line = node.mark.line + offset
             for resource in resources where resource.origin?.line == line { resource.commentSchema = comments.schema(of: node) }
@@ -94,5 +101,14 @@ struct ResourceReader {
         let generated = object["metadata"]?["generateName"] != nil ? "a generateName is not enough here" : nil
         findings.append(Diagnostic(.error, "\(kind): the object has no metadata.name", at: origin, remedy: generated))
         return false
+    }
+}
+
+extension Resource {
+    /// Of a patch for what a target selects: labels and annotations that hold nothing say nothing, not even that others go.
+    fileprivate func dropEmptyPairs() {
+        for field in ["labels", "annotations"] {
+            if let pairs = object["metadata"]?[field], pairs.object?.isEmpty != false { setMetadata(field, nil) }
+        }
     }
 }

@@ -15,9 +15,9 @@ struct Selector {
     var mark = Mark.start
 
     init(_ fields: Fields) {
-        type = TypeSelector(group: fields.string("group"), version: fields.string("version"), kind: fields.string("kind"))
-        name = fields.string("name")
-        namespace = fields.string("namespace")
+        type = TypeSelector(group: fields.typePart("group"), version: fields.typePart("version"), kind: fields.typePart("kind"))
+        name = fields.typePart("name")
+        namespace = fields.typePart("namespace")
         labelSelector = fields.string("labelSelector")
         annotationSelector = fields.string("annotationSelector")
         mark = fields.mark

@@ -37,13 +37,23 @@ extension Resource {
     /// Sets every pair in the mappings at the places; true when there was one.
     @discardableResult
     func set(_ pairs: [(key: String, value: String)], at specs: [FieldSpec]) throws(MergeFailure) -> Bool {
+        var added: [[FieldSpec]] = Array(repeating: [], count: pairs.count)
         try change { (value) throws(MergeFailure) in
             for spec in specs {
                 try spec.visit(&value, missing: .object(Object())) { (mapping) throws(MergeFailure) in
-                    let set: Void? = mapping.changeObject { object in for pair in pairs { object[pair.key] = .string(pair.value) } }
+                    let set: Void? = mapping.changeObject { object in
+                        for (index, pair) in pairs.enumerated() {
+                            if object.index(of: pair.key) == nil { added[index].append(spec) }
+                            object[pair.key] = .string(pair.value)
+                        }
+                    }
                     if set == nil { throw MergeFailure(problem: "a mapping is expected, not \(mapping.kindName)") }
                 }
             }
+        }
+        settleSharedPairs()
+        for (pair, specs) in zip(pairs, added) where specs.count > 1 {
+            sharedPairs.append(SharedPair(key: pair.key, value: .string(pair.value), specs: specs))
         }
         return !specs.isEmpty
     }

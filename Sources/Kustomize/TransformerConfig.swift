@@ -106,7 +106,7 @@ extension TransformerConfig {
         variableReferences = Self.specs(fields, "varReference")
         nameReferences = fields.fieldsList("nameReference", ["group", "version", "kind", "fieldSpecs"]) { entry in
             NameReference(
-                target: TypeSelector(group: entry.string("group"), version: entry.string("version"), kind: entry.string("kind")),
+                target: TypeSelector(group: entry.typePart("group"), version: entry.typePart("version"), kind: entry.typePart("kind")),
                 referrers: Self.specs(entry, "fieldSpecs"))
         }
     }
@@ -115,7 +115,7 @@ extension TransformerConfig {
 
     static func spec(_ entry: Fields) -> FieldSpec {
         FieldSpec(
-            entry.string("path"), group: entry.string("group"), version: entry.string("version"), kind: entry.string("kind"),
+            entry.string("path"), group: entry.typePart("group"), version: entry.typePart("version"), kind: entry.typePart("kind"),
             creates: entry.bool("create"))
     }
 }

@@ -78,8 +78,14 @@ struct InventoryRules {
         }
         let servers = spec.servers
         let location = servers.last?.location ?? root.location
+        // While servers come and go one at a time their number is even now and then.
+        let isLeaving = spec.nodes.contains { $0.role == .server && $0.state == .absent }
         if servers.isEmpty {
             error("no node has role: server", location, "a cluster needs one server, or three, five or seven")
+        } else if isLeaving, servers.count % 2 == 0 {
+            warning(
+                "\(servers.count) servers are left when the absent ones are out", location,
+                "let another server join soon: an even number survives no more failures than one less")
         } else if servers.count == 2 {
             error(
                 "two servers are worse than one: etcd stops when either of them does", location,

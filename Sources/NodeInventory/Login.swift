@@ -1,6 +1,6 @@
 package import Diagnostics
 
-/// How SSH proves who the user is: the ways that are given are tried in the order agent, identity files, password.
+/// How SSH proves who the user is: identity files (by the agent where it holds them), what else the agent holds, the password.
 package struct Login: Hashable, Sendable {
     /// Private key files on the operator's machine; `~` is the operator's home. Empty and nothing else given: OpenSSH's defaults.
     package var identityFiles: [String] = []

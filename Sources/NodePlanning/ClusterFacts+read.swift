@@ -26,6 +26,7 @@ extension ClusterNode {
         annotations = Self.texts(value[path: "metadata", "annotations"])
         unschedulable = value[path: "spec", "unschedulable"]?.bool ?? false
         kubeletVersion = value[path: "status", "nodeInfo", "kubeletVersion"]?.string ?? ""
+        machineID = value[path: "status", "nodeInfo", "machineID"]?.string ?? ""
         for taint in value[path: "spec", "taints"]?.array ?? [] {
             guard let key = taint["key"]?.string, let effect = taint["effect"]?.string.flatMap(Taint.Effect.init) else { continue }
             taints.append(Taint(key: key, value: taint["value"]?.string ?? "", effect: effect))
@@ -33,7 +34,9 @@ extension ClusterNode {
         for address in value[path: "status", "addresses"]?.array ?? [] where address["type"] == "InternalIP" {
             if let text = address["address"]?.string { internalIPs.append(text) }
         }
-        let condition = value[path: "status", "conditions"]?.array?.first { $0["type"] == "Ready" }
+        let conditions = value[path: "status", "conditions"]?.array ?? []
+        isVoter = conditions.first { $0["type"] == "EtcdIsVoter" }.map { $0["status"] == "True" }
+        let condition = conditions.first { $0["type"] == "Ready" }
         ready = condition?["status"] == "True"
         if !ready { reason = condition?["message"]?.string ?? "it has not reported yet" }
     }

@@ -32,8 +32,25 @@ package struct ClusterNode: Hashable, Sendable {
     package var taints: [Taint]
     package var internalIPs: [String]
     package var unschedulable: Bool
-    /// Label `node-role.kubernetes.io/etcd`: a member of the embedded etcd.
-    package var isEtcdMember: Bool { labels["node-role.kubernetes.io/etcd"] == "true" }
+    /// Of the machine whose kubelet made the Node; a fresh installation has another one.
+    package var machineID: String
+    /// k3s' condition; nil for releases without it.
+    package var isVoter: Bool?
+
+    /// Label `node-role.kubernetes.io/etcd`: a member of the embedded etcd, unless it was taken out and the Node is still there.
+    package var isEtcdMember: Bool { labels["node-role.kubernetes.io/etcd"] == "true" && !isRemovedMember }
+
+    package var isRemovedMember: Bool {
+        let removed = annotations["etcd.k3s.cattle.io/removed-node-name"]
+        return removed != nil && removed == annotations["etcd.k3s.cattle.io/node-name"]
+    }
+
+    package var isHealthyMember: Bool { isEtcdMember && ready && isVoter != false }
+
+    /// homelab cordoned it and has not finished what for.
+    package var cordon: Cordon? { annotations[ClusterNode.cordonAnnotation].flatMap(Cordon.init) }
+
+    package static let cordonAnnotation = "homelab.dev/cordoned"
 
     package init(name: String) {
         self.name = name
@@ -46,5 +63,6 @@ package struct ClusterNode: Hashable, Sendable {
         taints = []
         internalIPs = []
         unschedulable = false
+        machineID = ""
     }
 }

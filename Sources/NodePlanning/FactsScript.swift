@@ -15,14 +15,16 @@ package enum FactsScript {
 
     static let files =
         [
-            NodeLayout.k3sConfig, NodeLayout.k3sRegistration, NodeLayout.registries, NodeLayout.token, NodeLayout.modules,
+            NodeLayout.k3s, NodeLayout.k3sConfig, NodeLayout.k3sRegistration, NodeLayout.registries, NodeLayout.token, NodeLayout.modules,
             NodeLayout.sysctls,
             NodeLayout.agentConfiguration, NodeLayout.agentKey, NodeLayout.deployKey, NodeLayout.knownHosts, NodeLayout.repositoryToken,
+            NodeLayout.unitFile(NodeRole.agent.service),
         ] + units.map { NodeLayout.unitFile($0) } + links.map { NodeLayout.binaries + $0 }
 
     static let links = ["kubectl", "crictl", "ctr", "git-receive-pack", "git-upload-pack"]
 
-    private static let secret = [NodeLayout.token, NodeLayout.agentKey, NodeLayout.deployKey]
+    /// The binary is no secret, but large: its hash is told once, with its version.
+    private static let secret = [NodeLayout.token, NodeLayout.agentKey, NodeLayout.deployKey, NodeLayout.k3s]
     private static let units = [NodeRole.server.unit, NodeRole.agent.unit, NodeLayout.agentUnit]
     private static let directories = ["/var/lib/rancher", "/var/lib/kubelet", "/usr/local/bin", "/etc", "/tmp"]
 }

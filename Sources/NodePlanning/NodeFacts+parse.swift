@@ -143,6 +143,7 @@ extension NodeFacts {
             guard let port = words.first.flatMap({ Int($0) }) else { return false }
             network.listeners.append(.init(port: port, program: words.dropFirst().joined(separator: " ")))
         case "firewall": network.firewall = value
+        case "firewall-source": network.firewallSources.formUnion(words)
         default: return false
         }
         return true
@@ -171,6 +172,7 @@ extension NodeFacts {
         case "k3s.server-token": k3s.hasServerToken = value == "yes"
         case "k3s.node-password": k3s.hasNodePassword = value == "yes"
         case "k3s.join-token": k3s.joinTokenID = value
+        case "k3s.images": k3s.images.insert(value)
         case "homelab.sha256": agent.binary = BinaryFact(sha256: value, version: nil)
         case "homelab.version": agent.binary?.version = Self.version(value)
         case "homelab.public-key": agent.publicKey = value
@@ -186,6 +188,15 @@ extension NodeFacts {
         let words = line.split(separator: " ").map(String.init)
         return words.first { $0.hasPrefix("v") && $0.dropFirst().first?.isNumber == true } ?? words.last
     }
+}
+
+extension SystemFacts {
+    var usesOpenRC: Bool { initSystem == "openrc" }
+}
+
+extension NodeRole {
+    /// k3s' name for OpenRC.
+    var service: String { String(unit.dropLast(".service".count)) }
 }
 
 extension NodeFacts {

@@ -140,6 +140,8 @@ package struct NetworkFacts: Hashable, Sendable {
     package var listeners: [Listener] = []
     /// `ufw`, `firewalld` or nil when none is active.
     package var firewall: String?
+    /// Addresses and ranges from which the firewall lets everything in.
+    package var firewallSources: Set<String> = []
 
     package init() {}
 }
@@ -173,6 +175,8 @@ package struct K3sFacts: Hashable, Sendable {
     package var hasNodePassword = false
     /// The id of the bootstrap token in homelab's token file (the part before the dot, which is no secret).
     package var joinTokenID: String?
+    /// Archives of images that homelab put there.
+    package var images: Set<String> = []
 
     package init() {}
 }

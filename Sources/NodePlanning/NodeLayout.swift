@@ -10,6 +10,8 @@ package enum NodeLayout {
     package static let kubeconfig = "/etc/rancher/k3s/k3s.yaml"
     package static let serverToken = "/var/lib/rancher/k3s/server/token"
     package static let dataDirectory = "/var/lib/rancher/k3s"
+    package static let imageDirectory = "/var/lib/rancher/k3s/agent/images"
+    package static let snapshots = "/var/lib/rancher/k3s/server/db/snapshots"
     package static let homelab = "/usr/local/bin/homelab"
     package static let configuration = "/etc/homelab"
     package static let agentConfiguration = "/etc/homelab/agent.yaml"
@@ -27,8 +29,14 @@ package enum NodeLayout {
 
     /// Where the SSH user uploads a binary to before it is verified and moved into place.
     package static func upload(_ artifact: Artifact) -> String {
-        "/tmp/homelab-upload-\(artifact.name.rawValue)-\(artifact.sha256.prefix(16))"
+        // Images are large, and /tmp is often in memory.
+        let folder = artifact.name == .images ? "/var/tmp" : "/tmp"
+        return "\(folder)/homelab-upload-\(artifact.name.rawValue)-\(artifact.sha256.prefix(16))"
     }
 
-    package static func unitFile(_ unit: String) -> String { "/etc/systemd/system/" + unit }
+    /// An archive of images, by its content: so that looking at the folder tells whether it is there.
+    package static func images(sha256: String, ending: String) -> String { "\(imageDirectory)/homelab-\(sha256.prefix(16))\(ending)" }
+
+    /// A name without `.service` is one of OpenRC's.
+    package static func unitFile(_ unit: String) -> String { (unit.hasSuffix(".service") ? "/etc/systemd/system/" : "/etc/init.d/") + unit }
 }

@@ -7,7 +7,12 @@ extension NodePlan {
     package var hash: String {
         let steps = phases.map { phase -> Value in
             let tasks = phase.tasks.map { task -> Value in
-                ["node": .string(task.node), "steps": .array(task.steps.map { $0.step.json })]
+                var value: Value = ["node": .string(task.node), "steps": .array(task.steps.map { $0.step.json })]
+                // A plan without a way back keeps the hash it always had.
+                if let fallback = task.fallback, !fallback.steps.isEmpty {
+                    value["fallback"] = .array(fallback.steps.map { $0.step.json })
+                }
+                return value
             }
             return ["phase": .string(phase.kind.rawValue), "concurrency": .int(Int64(phase.concurrency)), "tasks": .array(tasks)]
         }
@@ -27,7 +32,9 @@ extension NodePlan {
                     step["reason"] = .string(planned.reason)
                     return step
                 }
-                return ["node": .string(task.node), "steps": .array(steps)]
+                var value: Value = ["node": .string(task.node), "steps": .array(steps)]
+                if let fallback = task.fallback { value["fallback"] = fallback.json }
+                return value
             }
             return ["phase": .string(phase.kind.rawValue), "concurrency": .int(Int64(phase.concurrency)), "tasks": .array(tasks)]
         }
@@ -54,6 +61,9 @@ extension NodePlan {
                     let name = Self.padded(index == 0 ? task.node : "", width)
                     lines.append("  \(name)  \(planned.step.summary)  (\(planned.reason))")
                 }
+                if let fallback = task.fallback {
+                    lines.append("  \(Self.padded("", width))  if it does not come up: \(fallback.summary)")
+                }
             }
         }
         for (heading, notes) in [("pending", pending), ("unchanged", unchanged)] where !notes.isEmpty {
@@ -76,6 +86,19 @@ extension NodeNote {
         var value: Value = ["text": .string(text)]
         if let node { value["node"] = .string(node) }
         if let remedy { value["remedy"] = .string(remedy) }
+        return value
+    }
+}
+
+extension Fallback {
+    fileprivate var summary: String {
+        steps.isEmpty ? "the run stops and says how to go back" : "goes back to \(version ?? "the binary from before") by itself"
+    }
+
+    fileprivate var json: Value {
+        var value: Value = ["steps": .array(steps.map { $0.step.json })]
+        if let version { value["version"] = .string(version) }
+        if let recipe { value["recipe"] = .string(recipe) }
         return value
     }
 }

@@ -38,10 +38,18 @@ package struct Phase: Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable, CaseIterable {
         case hostPreparation = "prepare hosts"
         case binaries = "k3s binary"
+        /// Nodes that are gone already, or whose removal was begun: they hold up everything else.
+        case brokenNodes = "take out what is gone"
+        case replacement = "machines set up anew"
         case firstServer = "first server"
+        case snapshot = "snapshot"
+        case serverUpgrade = "upgrade servers"
+        case agentUpgrade = "upgrade agents"
         case servers = "further servers"
         case agents = "agents"
         case configuration = "configuration"
+        case removal = "remove nodes"
+        case revokedKeys = "keys of removed nodes"
         case metadata = "labels and taints"
         case kubeconfig = "kubeconfig"
         case repository = "git repository"
@@ -52,6 +60,14 @@ package struct Phase: Hashable, Sendable {
     /// How many tasks run at the same time; 1: strictly one after the other, and the first failure stops the plan.
     package var concurrency: Int
     package var tasks: [NodeTask]
+
+    /// Whether one failure, of an agent too, ends the run: what these phases do to a second node must not follow on a failed first.
+    package var endsRunOnFailure: Bool {
+        switch kind {
+        case .brokenNodes, .replacement, .snapshot, .serverUpgrade, .agentUpgrade, .removal: true
+        default: false
+        }
+    }
 
     package init(_ kind: Kind, concurrency: Int = 1, tasks: [NodeTask]) {
         self.kind = kind
@@ -65,10 +81,29 @@ package struct NodeTask: Hashable, Sendable {
     /// The node the steps run on.
     package var node: String
     package var steps: [PlannedStep]
+    /// What becomes of the node when its new k3s does not come up; nil for tasks that change no k3s binary.
+    package var fallback: Fallback?
 
-    package init(node: String, steps: [PlannedStep]) {
+    package init(node: String, steps: [PlannedStep], fallback: Fallback? = nil) {
         self.node = node
         self.steps = steps
+        self.fallback = fallback
+    }
+}
+
+/// The way back from an upgrade that failed after the binary was swapped.
+package struct Fallback: Hashable, Sendable {
+    /// The version that ran before, when it is known.
+    package var version: String?
+    /// Carried out at once: gives an agent its old binary back. Empty for a server, whose data the new version may have changed.
+    package var steps: [PlannedStep]
+    /// What a person does instead; nil where `steps` do it.
+    package var recipe: String?
+
+    package init(version: String?, steps: [PlannedStep] = [], recipe: String? = nil) {
+        self.version = version
+        self.steps = steps
+        self.recipe = recipe
     }
 }
 

@@ -21,6 +21,9 @@ extension NodePlanner {
             if let change = Self.change(node, member) {
                 steps.append(PlannedStep(.updateNode(change.value, via: leader.name), change.reason))
             }
+            if member?.cordon != nil, upgrading[node.name] == nil {
+                steps.append(PlannedStep(.uncordon(node: node.name, via: leader.name), "an earlier run cordoned it, and what for is over"))
+            }
             if node.role == .agent { steps += tokenToDelete(node, facts, via: leader) }
         }
         return Phase(.metadata, [(leader.name, steps)])
@@ -111,7 +114,7 @@ extension NodePlanner {
         }
         let names = ["git-receive-pack", "git-upload-pack"].filter { facts.commands[$0] == nil }
         if !names.isEmpty { steps.append(PlannedStep(.link(names: names, target: "homelab"), "git is not installed")) }
-        let others = desired.servers.filter { $0.name != server.name && self.facts($0) != nil }
+        let others = planned(desired.servers).map(\.node).filter { $0.name != server.name }
         let keys = others.map { other in
             AuthorizedKey(
                 node: other.name, purpose: .fetch(repository: NodeLayout.repository), from: source(other, to: server),
@@ -152,7 +155,7 @@ extension NodePlanner {
     mutating func homelabAgents() -> Phase {
         var tasks: [(node: String, steps: [PlannedStep])] = []
         for (node, facts) in planned(desired.nodes) {
-            let servers = desired.servers.filter { $0.name != node.name && self.facts($0) != nil }
+            let servers = planned(desired.servers).map(\.node).filter { $0.name != node.name }
             let keys = servers.map { server in
                 AuthorizedKey(
                     node: server.name, purpose: .manage, from: source(server, to: node), comment: keyComment("agent", server))

@@ -34,7 +34,19 @@ extension NodePlanner {
                 steps.append(PlannedStep(.reboot, "the kernel's command line changes"))
             }
         }
-        return steps
+        return steps + firewall(facts)
+    }
+
+    /// What an active firewall has to let in (docs.k3s.io/installation/requirements): pods, services and the other nodes. What is let in
+    /// besides stays as it is.
+    private func firewall(_ facts: NodeFacts) -> [PlannedStep] {
+        guard let program = facts.network.firewall.flatMap(FirewallRules.Program.init) else { return [] }
+        let own = Set(facts.network.addresses.map(\.cidr.address.description))
+        let others = desired.nodes.filter { $0.state != .absent }.compactMap { IPAddress($0.address) }.map(\.description)
+        let wanted = (desired.network.pods + desired.network.services).map(\.description) + others.filter { !own.contains($0) }
+        let missing = wanted.filter { !facts.network.firewallSources.contains($0) }
+        if missing.isEmpty { return [] }
+        return [PlannedStep(.openFirewall(FirewallRules(program: program, sources: missing)), "\(program.rawValue) is active")]
     }
 
     /// The keys with which a server's agent logs in to the other nodes and fetches from the repository.
@@ -55,6 +67,7 @@ extension NodePlanner {
         var tasks: [(node: String, steps: [PlannedStep])] = []
         for (node, facts) in planned(desired.nodes) {
             var steps = k3sBinary(node, facts)
+            if upgrading[node.name] == nil, !isVersionKept(node, facts) { steps += images(facts) }
             if node.role == .server { steps += homelabBinary(node, facts) }
             tasks.append((node.name, steps))
         }
@@ -66,12 +79,15 @@ extension NodePlanner {
         var steps: [PlannedStep] = []
         if let sha256 = context.k3s[architecture] {
             if let reason = replacement(facts.k3s.binary, by: sha256, version: desired.k3s.version.description) {
-                if let found = upgrade(node, facts) {
-                    wait(node.name, found, "set k3s.version back; this plan does not change the version of a running node")
-                    return []
-                }
                 let artifact = Artifact(name: .k3s, architecture: architecture, sha256: sha256, path: NodeLayout.k3s)
-                steps.append(PlannedStep(.installBinary(artifact), reason))
+                if upgrading[node.name] != nil {
+                    // Everything slow happens before the node is emptied.
+                    steps.append(PlannedStep(.uploadBinary(artifact), reason))
+                } else if isVersionKept(node, facts) {
+                    return []
+                } else {
+                    steps.append(PlannedStep(.installBinary(artifact), reason))
+                }
             }
         } else if facts.k3s.binary?.version != desired.k3s.version.description {
             wait(node.name, "needs k3s \(desired.k3s.version) for \(architecture.rawValue), which is not at hand", "see k3s.source")
@@ -89,13 +105,19 @@ extension NodePlanner {
         return "is another build (sha256 \(binary.sha256.prefix(12)))"
     }
 
-    /// The words for another version on a node that is in service; nil when the binary may simply be put there.
-    private func upgrade(_ node: NodeSpec, _ facts: NodeFacts) -> String? {
-        guard facts.holdsCluster || facts.isActive(node.role.unit), let version = facts.k3s.binary?.version,
-            version != desired.k3s.version.description
-        else { return nil }
-        let isNewer = K3sVersion(version).map { $0 < desired.k3s.version } ?? true
-        return "runs k3s \(version) and is to be \(isNewer ? "upgraded" : "taken back") to \(desired.k3s.version)"
+    /// A node in service whose other version this plan does not change; why was said where upgrades are chosen.
+    private func isVersionKept(_ node: NodeSpec, _ facts: NodeFacts) -> Bool {
+        guard facts.holdsCluster || facts.isActive(node.role.unit), let version = facts.k3s.binary?.version else { return false }
+        return version != desired.k3s.version.description
+    }
+
+    /// k3s' images, brought along where the binary comes from a folder that has them; before k3s starts, since it imports them then.
+    func images(_ facts: NodeFacts) -> [PlannedStep] {
+        guard let architecture = facts.system.architecture, let archive = context.images[architecture] else { return [] }
+        let path = NodeLayout.images(sha256: archive.sha256, ending: archive.ending)
+        if facts.k3s.images.contains(path) { return [] }
+        let artifact = Artifact(name: .images, architecture: architecture, sha256: archive.sha256, path: path)
+        return [PlannedStep(.installImages(artifact), facts.k3s.images.isEmpty ? "are missing" : "are of another version")]
     }
 
     private mutating func homelabBinary(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {

@@ -22,8 +22,8 @@ extension NodePlanner {
         let configuration = K3sConfiguration(spec: desired, node: node, entry: entry(node, facts))
         var restarting: [String] = []
         let unit = node.role.unit
-        let unitText = node.role == .server ? BootstrapAssets.serverUnit : BootstrapAssets.agentUnit
-        var effective = [configuration.config, PlannedFile(path: NodeLayout.unitFile(unit), mode: "0644", text: unitText)]
+        let unitFile = unitFile(node, facts)
+        var effective = [configuration.config, unitFile]
         if let registries = K3sConfiguration.registries(desired) {
             effective.append(registries)
         } else if case .file? = facts.files[NodeLayout.registries] {
@@ -47,12 +47,13 @@ extension NodePlanner {
             binary.version == desired.k3s.version.description
         {
             restarting.append("the binary is another build")
+        } else if isNewer(NodeLayout.k3s, than: unit, facts) {
+            restarting.append("the binary is newer than the running process")
         }
         let state = facts.units[unit]
-        if state?.enabled != true || state?.needsReload == true || work.files.contains(where: { $0.step.path == NodeLayout.unitFile(unit) })
-        {
+        if state?.enabled != true || state?.needsReload == true || work.files.contains(where: { $0.step.path == unitFile.path }) {
             let reason = state?.enabled == true ? "its unit file changes" : "is not enabled"
-            work.enable = [PlannedStep(.enableUnit(unit), reason)]
+            work.enable = [PlannedStep(.enableUnit(service(node, facts)), reason)]
         }
         if let state, state.active == "active" {
             work.restart = restarting.isEmpty ? nil : restarting.joined(separator: "; ")
@@ -65,6 +66,18 @@ extension NodePlanner {
             work.isStarting = state?.active == "activating" && hasToBeginAnew
         }
         return work
+    }
+
+    /// What the machine's init system calls k3s.
+    func service(_ node: NodeSpec, _ facts: NodeFacts) -> String { facts.system.usesOpenRC ? node.role.service : node.role.unit }
+
+    private func service(_ node: NodeSpec) -> String { facts(node).map { service(node, $0) } ?? node.role.unit }
+
+    private func unitFile(_ node: NodeSpec, _ facts: NodeFacts) -> PlannedFile {
+        let path = NodeLayout.unitFile(service(node, facts))
+        if facts.system.usesOpenRC { return PlannedFile(path: path, mode: "0755", text: BootstrapAssets.agentService) }
+        let text = node.role == .server ? BootstrapAssets.serverUnit : BootstrapAssets.agentUnit
+        return PlannedFile(path: path, mode: "0644", text: text)
     }
 
     private static func name(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
@@ -86,7 +99,8 @@ extension NodePlanner {
 
     /// What the node's own file says stays as long as it is right: otherwise a change of the leader would restart everything.
     func entry(_ node: NodeSpec, _ facts: NodeFacts) -> K3sConfiguration.Entry {
-        let usesEtcd = desired.datastore == .etcd
+        // An upgrade does not migrate at the same time.
+        let usesEtcd = datastore == .etcd && !(upgrading[node.name] != nil && facts.k3s.datastore == .sqlite)
         let now = facts.k3s.config.flatMap { (try? YAMLReader.values($0, file: NodeLayout.k3sConfig))?.first }
         if let server = Self.serverURL(facts), isAddressOfServer(server, besides: node) { return .join(server: server) }
         if node.role == .server {
@@ -137,11 +151,11 @@ extension NodePlanner {
     // MARK: Phases
 
     mutating func firstServer() -> Phase {
-        guard let leader, let facts = facts(leader) else { return Phase(.firstServer, []) }
+        guard let leader, let facts = facts(leader), upgrading[leader.name] == nil else { return Phase(.firstServer, []) }
         let work = work(leader, facts)
         guard let start = work.start else {
             // The others can join only an etcd, into which k3s turns its SQLite at the next start with cluster-init.
-            guard facts.k3s.datastore == .sqlite, desired.datastore == .etcd, work.restart != nil else { return waitForLeader(leader) }
+            guard facts.k3s.datastore == .sqlite, datastore == .etcd, work.restart != nil else { return waitForLeader(leader) }
             isLeaderRestarted = true
             return Phase(.firstServer, [(leader.name, restartSteps(leader, work))])
         }
@@ -150,14 +164,23 @@ extension NodePlanner {
             $0.node.name != leader.name && $0.facts.holdsCluster && !$0.facts.isActive(NodeRole.server.unit)
         }
         joining.formUnion([leader.name] + others.map(\.node.name))
-        if others.isEmpty { return Phase(.firstServer, [(leader.name, startSteps(leader, work, start) + waitSteps(leader))]) }
+        if others.isEmpty {
+            let steps = startSteps(leader, work, start) + waitSteps(leader) + afterOutage(leader, facts)
+            return Phase(.firstServer, [(leader.name, steps)])
+        }
         var tasks = [(node: leader.name, steps: startSteps(leader, work, start))]
         for other in others {
             let work = self.work(other.node, other.facts)
             tasks.append((other.node.name, startSteps(other.node, work, work.start ?? "is stopped")))
         }
-        for node in [leader] + others.map(\.node) { tasks.append((node.name, waitSteps(node))) }
+        for node in [leader] + others.map(\.node) { tasks.append((node.name, waitSteps(node) + afterOutage(node, facts))) }
         return Phase(.firstServer, tasks)
+    }
+
+    /// While no API answered nobody could see whether an interrupted upgrade had cordoned the server.
+    private func afterOutage(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
+        guard facts.holdsCluster, cluster.unavailable != nil else { return [] }
+        return [PlannedStep(.uncordon(node: node.name, via: node.name), "if an interrupted run cordoned it")]
     }
 
     /// The leader runs but does not answer yet, and others are to join it.
@@ -172,11 +195,21 @@ extension NodePlanner {
         guard let leader else { return Phase(.servers, []) }
         let leaderHeldCluster = facts(leader)?.holdsCluster == true
         var tasks: [(node: String, steps: [PlannedStep])] = []
-        for (node, facts) in planned(desired.servers) where node.name != leader.name {
+        for (node, facts) in planned(desired.servers) where node.name != leader.name && upgrading[node.name] == nil {
             let work = work(node, facts)
             guard let start = work.start else { continue }
             // Those were started together with the leader.
             if facts.holdsCluster, self.facts(leader)?.isActive(NodeRole.server.unit) != true { continue }
+            if facts.holdsCluster, cluster.node(named: node.name)?.isRemovedMember == true {
+                wait(
+                    node.name, "was taken out of etcd by a removal that was not finished, and cannot go on with its old data",
+                    "write state: absent again and let the removal finish, then add it anew")
+                continue
+            }
+            if leaderHeldCluster, !facts.holdsCluster, let reason = noJoining, !isPaused(node) {
+                wait(node.name, "does not join as a server yet: \(reason)", "run again afterwards")
+                continue
+            }
             if leaderHeldCluster, !facts.holdsCluster, let reason = reasonNotToGrow(node) {
                 wait(node.name, "does not join as a server yet: \(reason)", "bring the other servers back first, or take the dead one out")
                 continue
@@ -189,27 +222,31 @@ extension NodePlanner {
 
     /// etcd refuses a member while another is down, and the new one would raise the majority that is needed.
     private func reasonNotToGrow(_ node: NodeSpec) -> String? {
-        if cluster.node(named: node.name)?.isEtcdMember == true {
-            return "etcd has a member of this name; a machine that was set up anew has to be taken out first"
-        }
-        let members = cluster.nodes.filter(\.isEtcdMember)
-        let quorum = Quorum(members: members.count, healthy: members.filter(\.ready).count)
+        let members = cluster.nodes.filter { $0.isEtcdMember && !replaced.contains($0.name) }
+        if members.contains(where: { $0.name == node.name }) { return "etcd has a member of this name" }
+        let quorum = Quorum(members: members.count, healthy: members.filter(\.isHealthyMember).count)
         if members.isEmpty || quorum.mayGrow { return nil }
-        return members.filter { !$0.ready }.map(\.name).joined(separator: ", ") + " is not healthy"
+        return members.filter { !$0.isHealthyMember }.map(\.name).joined(separator: ", ") + " is not healthy"
     }
 
     mutating func agents() -> Phase {
         guard leader != nil else { return Phase(.agents, []) }
         var tasks: [(node: String, steps: [PlannedStep])] = []
-        for (node, facts) in planned(desired.agents) {
+        for (node, facts) in planned(desired.agents) where upgrading[node.name] == nil {
             let work = work(node, facts)
             guard let start = work.start else { continue }
-            // The cluster keeps a hash of each node's password (docs.k3s.io/architecture); a fresh disk has another one.
-            if cluster.node(named: node.name) != nil, !facts.k3s.hasNodePassword {
-                wait(
-                    node.name, "was set up anew, but the cluster still has its old Node and would reject its password",
-                    "`kubectl delete node \(node.name)`, then run again")
-                continue
+            let member = cluster.node(named: node.name)
+            // What keeps out a machine that was set up anew was said where its old Node is deleted.
+            if let member, !replaced.contains(node.name), isSetUpAnew(node, facts, member) { continue }
+            if member == nil || replaced.contains(node.name), !isPaused(node) {
+                if let reason = noJoining {
+                    wait(node.name, "does not join yet: \(reason)", "run again afterwards")
+                    continue
+                }
+                if let behind = serverBehind {
+                    wait(node.name, "does not join yet: the server \(behind) is older than k3s \(desired.k3s.version)", "upgrade it first")
+                    continue
+                }
             }
             joining.insert(node.name)
             tasks.append((node.name, startSteps(node, work, start) + waitSteps(node)))
@@ -218,30 +255,34 @@ extension NodePlanner {
     }
 
     private func startSteps(_ node: NodeSpec, _ work: K3sWork, _ reason: String) -> [PlannedStep] {
-        let unit = node.role.unit
+        let unit = service(node)
         let start = work.isStarting ? Step.restartUnit(unit) : Step.startUnit(unit)
         return work.files + work.token + work.enable + [PlannedStep(start, reason)]
     }
 
-    private func waitSteps(_ node: NodeSpec) -> [PlannedStep] {
+    func waitSteps(_ node: NodeSpec, version: String? = nil) -> [PlannedStep] {
         let via = node.role == .server ? node.name : leader?.name ?? ""
-        let votes = node.role == .server && desired.datastore == .etcd
+        let votes = node.role == .server && entersEtcd(node)
         return [
             PlannedStep(.awaitK3s(role: node.role), "must be ready before anything follows"),
-            PlannedStep(.awaitNode(name: node.name, via: via, votingMember: votes), "must be Ready before anything follows"),
+            PlannedStep(
+                .awaitNode(name: node.name, via: via, votingMember: votes, version: version), "must be Ready before anything follows"),
         ]
+    }
+
+    /// Whether the server is a member of etcd once it runs; SQLite that is upgraded now is migrated by a later run.
+    private func entersEtcd(_ node: NodeSpec) -> Bool {
+        datastore == .etcd && !(upgrading[node.name] != nil && facts(node)?.k3s.datastore == .sqlite)
     }
 
     // MARK: Restarts
 
     mutating func restartedServers() -> Phase {
         var tasks: [(node: String, steps: [PlannedStep])] = []
-        for (node, facts) in planned(desired.servers) {
+        for (node, facts) in planned(desired.servers) where upgrading[node.name] == nil {
             let work = work(node, facts)
             guard work.start == nil, !(isLeaderRestarted && node.name == leader?.name) else { continue }
-            let members = cluster.nodes.filter(\.isEtcdMember)
-            let quorum = Quorum(members: members.count, healthy: members.filter(\.ready).count)
-            if work.restart != nil, members.count > 1, !quorum.survivesRestart {
+            if work.restart != nil, quorum.members > 1, !quorum.survivesRestart {
                 wait(
                     node.name, "is not restarted (\(work.restart ?? "")): etcd would lose its majority",
                     "bring the other servers back first")
@@ -254,6 +295,7 @@ extension NodePlanner {
 
     mutating func restartedAgents() -> Phase {
         let tasks = planned(desired.agents).compactMap { node, facts -> (node: String, steps: [PlannedStep])? in
+            if upgrading[node.name] != nil { return nil }
             let work = work(node, facts)
             return work.start == nil ? (node.name, restartSteps(node, work)) : nil
         }
@@ -262,7 +304,7 @@ extension NodePlanner {
 
     private func restartSteps(_ node: NodeSpec, _ work: K3sWork) -> [PlannedStep] {
         var steps = work.files + work.enable
-        if let reason = work.restart { steps += [PlannedStep(.restartUnit(node.role.unit), reason)] + waitSteps(node) }
+        if let reason = work.restart { steps += [PlannedStep(.restartUnit(service(node)), reason)] + waitSteps(node) }
         return steps
     }
 }

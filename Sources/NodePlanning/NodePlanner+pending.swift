@@ -5,6 +5,12 @@ extension NodePlanner {
     mutating func noteWhatIsLeftAlone() {
         for node in desired.nodes { noteObservation(node) }
         for (node, facts) in planned(desired.nodes) { noteK3s(node, facts) }
+        for node in desired.nodes where node.state != .absent {
+            guard let facts = facts(node), let moved = movedAddress(node, facts) else { continue }
+            wait(
+                node.name, "is an etcd member at \(moved.member) and \(moved.now)",
+                "give it that address again; an etcd member's cannot change: else take the node out (state: absent), then add it anew")
+        }
         noteOrphans()
         if let blocked { wait(nil, "no server is started or joined: \(blocked)", "make the machine reachable, or correct its entry") }
         if let reason = cluster.unavailable, desired.nodes.contains(where: { facts($0)?.holdsCluster == true }) {
@@ -16,38 +22,42 @@ extension NodePlanner {
         let clusterNode = cluster.node(named: node.name)
         switch observed[node.name] {
         case .unreachable(let reason):
-            if node.state == .absent, clusterNode == nil { return }
+            // Of one that is to leave, the removal says what is to be said.
+            if node.state == .absent, cluster.unavailable == nil { return }
             wait(node.name, "was not looked at: \(reason)")
         case .facts(let facts):
-            if node.state == .absent, clusterNode != nil || facts.installedRole != nil {
+            if node.state == .absent, clusterNode == nil, facts.installedRole != nil, cluster.unavailable == nil {
                 wait(
-                    node.name, "is to be absent but still \(clusterNode == nil ? "has k3s installed" : "belongs to the cluster")",
-                    "drain it, stop k3s on it and delete its Node object; this plan does not take nodes out")
+                    node.name, "has k3s installed but is no node of this cluster; it is left alone",
+                    "if it was, stop and uninstall k3s on it by hand; if it is another cluster's, take the entry out of the inventory")
             } else if let role = facts.installedRole, node.state != .absent, role != node.role {
                 wait(
                     node.name, "runs k3s as \(role.rawValue) and is to be \(node.role.rawValue)",
                     "a role is not changed in place: take the node out (state: absent), then add it anew")
             }
-        case nil:
-            if node.state == .absent, clusterNode != nil { wait(node.name, "is to be absent but still belongs to the cluster") }
+        case nil: break
         }
     }
 
     private mutating func noteK3s(_ node: NodeSpec, _ facts: NodeFacts) {
         guard facts.installedRole != nil else { return }
-        if let datastore = facts.k3s.datastore, datastore == .etcd, desired.datastore == .sqlite {
+        if facts.k3s.datastore == .etcd, desired.k3s.datastore == .sqlite {
             wait(node.name, "keeps its cluster in etcd and is to use sqlite", "k3s cannot go back; write k3s.datastore: etcd")
-        }
-        if let wanted = node.nodeIP?.description, let member = cluster.node(named: node.name),
-            let address = member.annotations["etcd.k3s.cattle.io/node-address"], address != wanted
-        {
-            wait(
-                node.name, "is an etcd member at \(address) and is to have \(wanted)",
-                "an etcd member's address cannot change: take the node out, then add it anew")
         }
         if let member = cluster.node(named: node.name), !member.ready, facts.isActive(node.role.unit) {
             wait(node.name, "is not Ready: \(member.reason)", "`journalctl -u \(node.role.unit)` on the node tells more")
         }
+    }
+
+    /// An etcd member is known to the others by its address; a server that was given another one must not be restarted with it.
+    func movedAddress(_ node: NodeSpec, _ facts: NodeFacts) -> (member: String, now: String)? {
+        guard facts.holdsCluster, let member = cluster.node(named: node.name), member.isEtcdMember,
+            let address = member.annotations["etcd.k3s.cattle.io/node-address"]
+        else { return nil }
+        if let wanted = node.nodeIP?.description { return wanted == address ? nil : (address, "is to have \(wanted)") }
+        let own = facts.network.addresses.map(\.cidr.address)
+        guard let known = IPAddress(address), !own.isEmpty, !own.contains(known) else { return nil }
+        return (address, "has \(facts.primaryAddress.map(\.description) ?? "no address") now")
     }
 
     /// A node of the cluster that the inventory does not name stays: only `state: absent` takes one out.

@@ -16,6 +16,13 @@ package struct NodePlanner: Sendable {
     var isLeaderRestarted = false
     /// Why no server may be started or joined at all.
     var blocked: String?
+    /// The nodes that this plan upgrades, with what was seen that asks for it.
+    var upgrading: [String: String] = [:]
+    /// The nodes that this plan takes out, and those whose old Node it deletes because their machine was set up anew.
+    var leaving: Set<String> = []
+    var replaced: Set<String> = []
+    /// Why no machine is added by this plan; nil when machines may be.
+    var noJoining: String?
 
     /// - Parameters:
     ///   - observed: by node name; a node that is missing in it was not looked at and is left alone.
@@ -26,11 +33,16 @@ package struct NodePlanner: Sendable {
         var planner = NodePlanner(desired: desired, observed: observed, cluster: cluster, context: context)
         planner.chooseLeader()
         planner.noteWhatIsLeftAlone()
-        let phases = [
-            planner.hostPreparation(), planner.binaries(), planner.firstServer(), planner.furtherServers(), planner.agents(),
-            planner.restartedServers(), planner.restartedAgents(), planner.metadata(), planner.kubeconfig(), planner.gitRepository(),
-            planner.homelabAgents(),
-        ]
+        // One kind of change at a time: what is broken goes first, since it holds up the others; then versions, since a new machine
+        // must not be ahead of the servers; then new machines; what is healthy leaves last, when its successors are in.
+        let broken = planner.brokenNodes()
+        planner.chooseUpgrades(unless: broken)
+        var phases = [planner.hostPreparation(), planner.binaries(), broken, planner.firstServer()]
+        phases += planner.upgrades()
+        phases += [planner.replacement(), planner.furtherServers(), planner.agents()]
+        phases += [planner.restartedServers(), planner.restartedAgents(), planner.metadata(), planner.removal(after: broken)]
+        phases += [planner.kubeconfig(), planner.gitRepository(), planner.homelabAgents()]
+        phases.insert(planner.revokedKeys(), at: 2)
         return planner.finished(phases)
     }
 
@@ -48,7 +60,9 @@ package struct NodePlanner: Sendable {
     /// The nodes that were seen, are to be there, and whose role is the one they have.
     func planned(_ nodes: [NodeSpec]) -> [(node: NodeSpec, facts: NodeFacts)] {
         nodes.compactMap { node in
-            guard node.state != .absent, let facts = facts(node), facts.installedRole ?? node.role == node.role else { return nil }
+            guard node.state != .absent, let facts = facts(node), facts.installedRole ?? node.role == node.role,
+                movedAddress(node, facts) == nil
+            else { return nil }
             return (node, facts)
         }
     }
@@ -70,13 +84,29 @@ package struct NodePlanner: Sendable {
             leader = running.node
         } else if let stopped = servers.first(where: { $0.facts.holdsCluster }) {
             leader = stopped.node
-        } else if let unseen = desired.servers.first(where: { facts($0) == nil }) {
+        } else if let leaving = serversOnTheirWayOut.first(where: { facts($0)?.holdsCluster == true }) {
+            blocked = "\(leaving.name) is to be absent and is the only one that holds the cluster; let another server join it first"
+        } else if let unseen = (desired.servers + serversOnTheirWayOut).first(where: { facts($0) == nil }) {
             blocked = "\(unseen.name) cannot be seen and may hold the cluster already"
         } else if let first = desired.servers.first, facts(first)?.installedRole ?? .server == .server {
             leader = first
         } else {
             blocked = "no server of the inventory can be used"
         }
+    }
+
+    private var serversOnTheirWayOut: [NodeSpec] { desired.nodes.filter { $0.role == .server && $0.state == .absent } }
+
+    /// Where the cluster's data are: what runs counts before what the number of servers would ask for, since k3s cannot go back.
+    var datastore: Datastore {
+        let holdsEtcd = desired.servers.contains { facts($0)?.k3s.datastore == .etcd }
+        return desired.k3s.datastore ?? (holdsEtcd ? .etcd : desired.datastore)
+    }
+
+    /// The servers' votes, and who is down.
+    var quorum: Quorum {
+        let members = cluster.nodes.filter(\.isEtcdMember)
+        return Quorum(members: members.count, healthy: members.filter(\.isHealthyMember).count)
     }
 
     // MARK: Putting the plan together

@@ -35,6 +35,17 @@ enum NodeScripts {
         rm -f "$1"
         """
 
+    /// verb, service: on a machine that OpenRC starts. A start never waits there: supervise-daemon is running at once.
+    static let openRC = """
+        set -eu
+        case $1 in
+        enable) rc-update add "$2" default >/dev/null ;;
+        start) rc-service --ifstopped "$2" start || rc-service "$2" restart ;;
+        stop) rc-service --ifstarted "$2" stop ;;
+        *) rc-service "$2" "$1" ;;
+        esac
+        """
+
     /// target, then the links; what is there already stays.
     static let link = """
         set -eu

@@ -5,6 +5,8 @@ package import NodeInventory
 package struct PlanningContext: Hashable, Sendable {
     /// sha256 of the k3s binary of the wanted version, for each architecture that could be had.
     package var k3s: [Architecture: String]
+    /// The images of the wanted version, for each architecture whose archive lies beside the binary in the folder they come from.
+    package var images: [Architecture: ImageArchive]
     /// sha256 of this program's binary, for each architecture that could be had.
     package var homelab: [Architecture: String]
     /// What the secrets are that files hold (registries.yaml): needed to compare hashes; they never enter the plan.
@@ -17,9 +19,22 @@ package struct PlanningContext: Hashable, Sendable {
     package init(k3s: [Architecture: String], homelab: [Architecture: String]) {
         self.k3s = k3s
         self.homelab = homelab
+        images = [:]
         secrets = [:]
         hasKubeconfig = false
         wantsKubeconfig = true
+    }
+}
+
+/// An archive of container images.
+package struct ImageArchive: Hashable, Sendable {
+    package var sha256: String
+    /// `.tar`, `.tar.gz` or `.tar.zst`.
+    package var ending: String
+
+    package init(sha256: String, ending: String) {
+        self.sha256 = sha256
+        self.ending = ending
     }
 }
 

@@ -50,7 +50,7 @@ package struct Preflight {
     private static let known: Set<String> = [
         "debian", "ubuntu", "raspbian", "fedora", "rhel", "centos", "rocky", "almalinux", "opensuse", "opensuse-leap",
         "opensuse-tumbleweed",
-        "sles", "suse",
+        "sles", "suse", "alpine",
     ]
 
     /// The first release with glibc 2.34, which the homelab binary needs.
@@ -64,10 +64,16 @@ package struct Preflight {
         if system.architecture == nil {
             error(node, "k3s has no binary for \(system.machine)", "use a machine with x86-64, arm64 or 32-bit arm (armv7)")
         }
-        if system.initSystem != "systemd" {
+        if system.usesOpenRC {
+            if node.role == .server {
+                error(
+                    node, "it is started by OpenRC, and the homelab agent of a server runs under systemd",
+                    "make it an agent of the cluster, or use a distribution with systemd")
+            }
+        } else if system.initSystem != "systemd" {
             error(
                 node, "it is not started by systemd but by \(system.initSystem.isEmpty ? "something unknown" : system.initSystem)",
-                "homelab runs k3s as a systemd unit: use a distribution with systemd")
+                "homelab runs k3s under systemd, or on agents under OpenRC: use a distribution with one of them")
         }
         let name = system.name.isEmpty ? system.id : system.name
         if !Self.known.contains(system.id), Self.known.isDisjoint(with: system.like) {
@@ -125,7 +131,7 @@ package struct Preflight {
     private static let mebibyte: Int64 = 1 << 20
 
     private mutating func space(_ node: NodeSpec, _ facts: NodeFacts) {
-        let isNew = facts.k3s.binary == nil
+        let isNew = facts.k3s.binary?.version != spec.k3s.version.description
         let needs: [(path: String, error: Int64, warning: Int64)] = [
             ("/var/lib/rancher", isNew ? 1024 : 100, 4096), ("/usr/local/bin", isNew ? 250 : 20, 0), ("/tmp", isNew ? 150 : 20, 0),
             ("/etc", 5, 0),
@@ -185,12 +191,6 @@ package struct Preflight {
         let address = node.nodeIP ?? facts.primaryAddress
         if let address, network.addresses.contains(where: { $0.cidr.address == address && $0.dynamic }), facts.installedRole == nil {
             warning(node, "its address \(address) comes from DHCP", "reserve it on the router: a node whose address changes is lost")
-        }
-        if let firewall = network.firewall, facts.installedRole == nil {
-            warning(
-                node, "\(firewall) is active",
-                "let TCP 6443, 10250 and UDP 8472 in from the other nodes\(node.role == .server ? ", TCP 2379-2380 from servers" : ""), "
-                    + "and everything from \(ranges.map(\.description).joined(separator: " and "))")
         }
     }
 

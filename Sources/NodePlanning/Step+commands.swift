@@ -6,6 +6,7 @@ extension Step {
     /// The commands that carry the step out, to be run on the task's node one after the other; empty for waits and reads, which have
     /// rules of their own. Throws when an input is missing that the step's documentation asks for.
     package func commands(inputs: StepInputs) throws(Diagnostic) -> [RemoteCommand] {
+        if let commands = clusterCommands { return commands }
         switch self {
         case .loadModules(let names): return names.map { RemoteCommand(["modprobe", $0]) }
         case .setSysctls(let pairs): return pairs.map { RemoteCommand(["sysctl", "-q", "-w", "\($0.key)=\($0.value)"]) }
@@ -21,16 +22,31 @@ extension Step {
         case .writeSecretFile(let path, let source):
             guard let secret = inputs.secrets[source] else { throw Self.missing("the secret in \(source)") }
             return [.writing(.secret(Secret(secret.revealed + "\n")), to: path, mode: "0600")]
-        case .enableUnit(let unit):
-            return [RemoteCommand(["systemctl", "daemon-reload"]), RemoteCommand(["systemctl", "enable", "--quiet", unit])]
-        case .startUnit(let unit): return [RemoteCommand(["systemctl", "--no-block", "start", unit])]
-        case .restartUnit(let unit): return [RemoteCommand(["systemctl", "--no-block", "restart", unit])]
+        case .enableUnit(let name), .startUnit(let name), .restartUnit(let name), .stopUnit(let name):
+            return Self.serviceCommands(self, name)
         case .revokeToken(let id, _, _): return id.map { [RemoteCommand([NodeLayout.k3s, "token", "delete", $0])] } ?? []
         case .updateNode(let change, _): return change.commands
         case .createRepository(let path, let owner, let branch): return [.script(NodeScripts.createRepository, [path, owner, branch])]
         case .generateKey(let path, let comment): return [.script(NodeScripts.generateKey, [path, comment])]
         case .authorizeKeys(let keys, let user, let home): return [try Self.authorize(keys, user, home, inputs)]
-        case .reboot, .awaitK3s, .awaitNode, .awaitAgent, .fetchKubeconfig: return []
+        default: return []
+        }
+    }
+
+    /// systemd's units end in `.service`; other names are OpenRC's.
+    private static func serviceCommands(_ step: Step, _ name: String) -> [RemoteCommand] {
+        let verb =
+            switch step {
+            case .enableUnit: "enable"
+            case .startUnit: "start"
+            case .stopUnit: "stop"
+            default: "restart"
+            }
+        guard name.hasSuffix(".service") else { return [.script(NodeScripts.openRC, [verb, name])] }
+        return switch verb {
+        case "enable": [RemoteCommand(["systemctl", "daemon-reload"]), RemoteCommand(["systemctl", "enable", "--quiet", name])]
+        case "stop": [RemoteCommand(["systemctl", "stop", name])]
+        default: [RemoteCommand(["systemctl", "--no-block", verb, name])]
         }
     }
 

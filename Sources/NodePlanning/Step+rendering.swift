@@ -20,7 +20,8 @@ extension Step {
         case .startUnit(let unit): "start \(unit)"
         case .restartUnit(let unit): "restart \(unit)"
         case .awaitK3s(let role): "wait until k3s is \(role == .server ? "ready" : "running")"
-        case .awaitNode(let name, _, let votes): "wait until node \(name) is Ready" + (votes ? " and votes in etcd" : "")
+        case .awaitNode(let name, _, let votes, let version):
+            "wait until node \(name) is Ready" + (version.map { " with \($0)" } ?? "") + (votes ? " and votes in etcd" : "")
         case .revokeToken(_, let node, _): "delete the join token of \(node)"
         case .updateNode(let change, _): "update node \(change.node)"
         case .fetchKubeconfig(let server): "fetch the kubeconfig for \(server)"
@@ -31,6 +32,30 @@ extension Step {
         case .writeSecretFile(let path, let source): "write \(path) from \(source)"
         case .awaitAgent(let listen): "wait until the homelab agent at \(listen) is ready"
         case .makeDirectory(let path, _, _): "make the directory \(path)"
+        default: changeSummary
+        }
+    }
+
+    /// Of the steps of upgrades and removals.
+    private var changeSummary: String {
+        switch self {
+        case .uploadBinary(let artifact): "bring \(artifact.path) to the node, beside the one that runs"
+        case .restoreBinary(let path): "put \(path).prev back"
+        case .installImages(let artifact): "install \(artifact.path)"
+        case .stopUnit(let unit): "stop \(unit)"
+        case .saveSnapshot: "save a snapshot of etcd, check it, and copy it here with the cluster's token"
+        case .copyDatabase: "copy the database, and bring the copy here with the cluster's token"
+        case .cordon(let node, _, _): "cordon \(node)"
+        case .drain(let request, _):
+            "drain \(request.node)" + (request.force ? ", going on after \(request.timeout) s" : ", giving up after \(request.timeout) s")
+        case .uncordon(let node, _): "uncordon \(node)"
+        case .awaitWorkloads: "wait until all that was healthy is healthy again"
+        case .removeMember(let node, _): "take the member of \(node) out of etcd"
+        case .deleteNode(let node, _): "delete node \(node) and its password"
+        case .uninstall: "uninstall k3s and homelab, with all data and local volumes on the machine"
+        case .revokeKeys(let comments, let user, _): "take \(comments.joined(separator: ", ")) out of the keys of \(user)"
+        case .openFirewall(let rules): "let in everything from \(rules.sources.joined(separator: ", ")) with \(rules.program.rawValue)"
+        default: ""
         }
     }
 
@@ -63,19 +88,17 @@ extension Step {
         case .extendKernelCommandLine(let path, let words):
             return ["step": "extendKernelCommandLine", "path": .string(path), "words": texts(words)]
         case .reboot: return ["step": "reboot"]
-        case .installBinary(let artifact):
-            return [
-                "step": "installBinary", "name": .string(artifact.name.rawValue), "path": .string(artifact.path),
-                "architecture": .string(artifact.architecture.rawValue), "sha256": .string(artifact.sha256),
-            ]
+        case .installBinary(let artifact): return artifact.json("installBinary")
         case .link(let names, let target): return ["step": "link", "names": texts(names), "target": .string(target)]
         case .writeToken(let source): return ["step": "writeToken", "source": .string("\(source)")]
         case .enableUnit(let unit): return ["step": "enableUnit", "unit": .string(unit)]
         case .startUnit(let unit): return ["step": "startUnit", "unit": .string(unit)]
         case .restartUnit(let unit): return ["step": "restartUnit", "unit": .string(unit)]
         case .awaitK3s(let role): return ["step": "awaitK3s", "role": .string(role.rawValue)]
-        case .awaitNode(let name, let via, let votes):
-            return ["step": "awaitNode", "name": .string(name), "via": .string(via), "votingMember": .bool(votes)]
+        case .awaitNode(let name, let via, let votes, let version):
+            var value: Value = ["step": "awaitNode", "name": .string(name), "via": .string(via), "votingMember": .bool(votes)]
+            if let version { value["version"] = .string(version) }
+            return value
         case .revokeToken(let id, let node, let via):
             return ["step": "revokeToken", "id": id.map { .string($0) } ?? .null, "node": .string(node), "via": .string(via)]
         case .updateNode(let change, let via):
@@ -92,6 +115,55 @@ extension Step {
         case .awaitAgent(let listen): return ["step": "awaitAgent", "listen": .string(listen)]
         case .makeDirectory(let path, let mode, let owner):
             return ["step": "makeDirectory", "path": .string(path), "mode": .string(mode), "owner": .string(owner)]
+        default: return changeJSON
         }
+    }
+
+    private var changeJSON: Value {
+        let texts = { (list: [String]) in Value.array(list.map { .string($0) }) }
+        let about = { (step: String, node: String, via: String) -> Value in
+            ["step": .string(step), "node": .string(node), "via": .string(via)]
+        }
+        switch self {
+        case .uploadBinary(let artifact): return artifact.json("uploadBinary")
+        case .installImages(let artifact): return artifact.json("installImages")
+        case .restoreBinary(let path): return ["step": "restoreBinary", "path": .string(path)]
+        case .stopUnit(let unit): return ["step": "stopUnit", "unit": .string(unit)]
+        case .saveSnapshot(let name, let directory):
+            return ["step": "saveSnapshot", "name": .string(name), "directory": .string(directory)]
+        case .copyDatabase: return ["step": "copyDatabase"]
+        case .cordon(let node, let mark, let via):
+            var value = about("cordon", node, via)
+            value["for"] = .string(mark.rawValue)
+            return value
+        case .drain(let request, let via):
+            var value = about("drain", request.node, via)
+            value["timeout"] = .int(Int64(request.timeout))
+            value["gracePeriod"] = request.gracePeriod.map { .int(Int64($0)) } ?? .null
+            value["deleteEmptyDirData"] = .bool(request.deleteEmptyDirData)
+            value["force"] = .bool(request.force)
+            return value
+        case .uncordon(let node, let via): return about("uncordon", node, via)
+        case .awaitWorkloads(let node, let via): return about("awaitWorkloads", node, via)
+        case .removeMember(let node, let via): return about("removeMember", node, via)
+        case .deleteNode(let node, let via): return about("deleteNode", node, via)
+        case .uninstall(let removed):
+            return [
+                "step": "uninstall", "user": .string(removed.user), "home": .string(removed.home), "routes": texts(removed.routes),
+            ]
+        case .revokeKeys(let comments, let user, _): return ["step": "revokeKeys", "user": .string(user), "comments": texts(comments)]
+        case .openFirewall(let rules):
+            return ["step": "openFirewall", "program": .string(rules.program.rawValue), "sources": texts(rules.sources)]
+        default: return .null
+        }
+    }
+}
+
+extension Artifact {
+    fileprivate func json(_ step: String) -> Value {
+        [
+            "step": .string(step), "name": .string(name.rawValue), "path": .string(path), "architecture": .string(architecture.rawValue),
+            "sha256": .string(sha256),
+        ]
     }
 }

@@ -4,10 +4,11 @@ package import NodeInventory
 ///
 /// What the executor does with each:
 /// - cases with commands (`Step.commands(inputs:)`) are carried out by running these on the task's node as root;
-/// - `installBinary` first uploads the file to `NodeLayout.upload(_:)` as the SSH user;
+/// - `uploadBinary`, `installBinary` and `installImages` first upload the file to `NodeLayout.upload(_:)` as the SSH user;
 /// - `writeToken`, `authorizeKeys`, `writeSecretFile` and files with secrets need `StepInputs` that the executor fetches first
 ///   (see each case);
-/// - `reboot`, `awaitK3s`, `awaitNode`, `awaitAgent` and `fetchKubeconfig` are waits and reads with their own rules.
+/// - `reboot`, `saveSnapshot`, `copyDatabase`, `drain`, `removeMember`, `fetchKubeconfig` and everything that begins with `await` have
+///   rules of their own.
 package enum Step: Hashable, Sendable {
     /// Load the modules now (they are written to modules-load.d by a `writeFile`). A module that is missing but built in is no failure.
     case loadModules([String])
@@ -19,8 +20,14 @@ package enum Step: Hashable, Sendable {
     case extendKernelCommandLine(path: String, words: [String])
     /// Reboot and wait until the boot id has changed and SSH answers again.
     case reboot
-    /// Verify the uploaded file's sha256 on the node and move it into place.
+    /// Bring the file to the node and no further: so that what follows interrupts the node for moments only.
+    case uploadBinary(Artifact)
+    /// Verify the uploaded file's sha256 on the node and move it into place; the one before stays as `<path>.prev`.
     case installBinary(Artifact)
+    /// Put `<path>.prev` back.
+    case restoreBinary(path: String)
+    /// Verify the uploaded archive of images, put it where k3s imports it from, and remove the ones of other versions.
+    case installImages(Artifact)
     /// Symbolic links in /usr/local/bin to a binary, for tools the node does not have (`kubectl` -> `k3s`).
     case link(names: [String], target: String)
     /// Put the join secret into homelab's token file, 0600.
@@ -30,10 +37,12 @@ package enum Step: Hashable, Sendable {
     /// Start without blocking (`systemctl --no-block`): a k3s that cannot join never returns.
     case startUnit(String)
     case restartUnit(String)
+    case stopUnit(String)
     /// Until the unit is active and, on a server, `/readyz` answers ok. The journal's last reason is shown meanwhile.
     case awaitK3s(role: NodeRole)
-    /// Until the Node object of this name is Ready, and on an etcd server its member votes. Asked through the server `via`.
-    case awaitNode(name: String, via: String, votingMember: Bool)
+    /// Until the Node object of this name is Ready, and on an etcd server its member votes, and, when a version is given, its kubelet
+    /// is of that version. Asked through the server `via`.
+    case awaitNode(name: String, via: String, votingMember: Bool, version: String? = nil)
     /// Delete the bootstrap token that this node joined with; runs on the server `via`.
     case revokeToken(id: String?, node: String, via: String)
     /// Labels, taints and homelab's annotations of a Node object; run on the server `via`.
@@ -51,6 +60,84 @@ package enum Step: Hashable, Sendable {
     /// Until the homelab agent's `/readyz` answers on `listen`.
     case awaitAgent(listen: String)
     case makeDirectory(path: String, mode: String, owner: String)
+    /// An etcd snapshot on this server, verified there, then brought to the operator's side together with the cluster's token.
+    case saveSnapshot(name: String, directory: String)
+    /// A copy of the SQLite database of a stopped server, on the node and on the operator's side, with the token.
+    case copyDatabase
+    /// Let no new pod onto a node, and note on it that this was homelab and why; one that somebody else cordoned stays his.
+    case cordon(node: String, for: Cordon, via: String)
+    /// Move the node's pods elsewhere by the eviction API, which respects PodDisruptionBudgets.
+    case drain(DrainRequest, via: String)
+    /// Let pods onto the node again, when it was homelab that cordoned it.
+    case uncordon(node: String, via: String)
+    /// Until the workloads that were healthy when the run began are so again.
+    case awaitWorkloads(node: String, via: String)
+    /// Take the node's member out of etcd and wait until it is seen to be gone and an election has passed.
+    case removeMember(node: String, via: String)
+    /// Delete the Node object and the Secret with its password.
+    case deleteNode(String, via: String)
+    /// Remove k3s, homelab and all that they made from the machine.
+    case uninstall(Uninstallation)
+    /// Take the lines with these comments out of the user's authorized_keys.
+    case revokeKeys(comments: [String], user: String, home: String)
+    /// Let the cluster's own traffic through the node's firewall.
+    case openFirewall(FirewallRules)
+}
+
+/// Why homelab cordoned a node: the value of the annotation `homelab.dev/cordoned`, by which a later run goes on.
+package enum Cordon: String, Hashable, Sendable {
+    case upgrade, removal
+}
+
+/// How a node is emptied; see `DrainPolicy`.
+package struct DrainRequest: Hashable, Sendable {
+    package var node: String
+    /// Seconds until it is given up.
+    package var timeout: Int
+    package var gracePeriod: Int?
+    package var deleteEmptyDirData: Bool
+    package var force: Bool
+
+    package init(node: String, policy: DrainPolicy) {
+        self.node = node
+        timeout = policy.timeout
+        gracePeriod = policy.gracePeriod
+        deleteEmptyDirData = policy.deleteEmptyDirData
+        force = policy.force
+    }
+}
+
+/// What is taken off a machine beside what is in homelab's and k3s' own places.
+package struct Uninstallation: Hashable, Sendable {
+    /// The user SSH logs in as, from whose authorized_keys homelab's lines of this cluster go.
+    package var cluster: String
+    package var user: String
+    package var home: String
+    /// Routes to other nodes' pods, which outlive k3s.
+    package var routes: [String]
+
+    package init(cluster: String, user: String, home: String, routes: [String]) {
+        self.cluster = cluster
+        self.user = user
+        self.home = home
+        self.routes = routes
+    }
+}
+
+/// What a node's firewall has to let in.
+package struct FirewallRules: Hashable, Sendable {
+    package enum Program: String, Hashable, Sendable {
+        case ufw, firewalld
+    }
+
+    package var program: Program
+    /// The ranges of pods and services and the addresses of the other nodes.
+    package var sources: [String]
+
+    package init(program: Program, sources: [String]) {
+        self.program = program
+        self.sources = sources
+    }
 }
 
 /// A file that a step writes.
@@ -84,6 +171,8 @@ package struct Sysctl: Hashable, Sendable {
 package struct Artifact: Hashable, Sendable {
     package enum Name: String, Hashable, Sendable {
         case k3s, homelab
+        /// k3s' images for machines without a registry.
+        case images
     }
 
     package var name: Name

@@ -74,7 +74,24 @@ package struct Artifacts: Sendable {
         return (hashes, problems)
     }
 
+    /// The archives of images that lie beside the binary, for the architectures of the nodes. One that cannot be read is reported.
+    package func imageArchives(_ architectures: Set<Architecture>) -> (archives: [Architecture: ImageArchive], problems: [Diagnostic]) {
+        var archives: [Architecture: ImageArchive] = [:]
+        var problems: [Diagnostic] = []
+        for architecture in architectures.sorted() {
+            do {
+                archives[architecture] = try BinaryStore.images(spec, architecture: architecture, folderBase: folderBase)?.archive
+            } catch {
+                problems.append(Diagnostic(.error, "\(error)", subject: "k3s images for \(architecture.rawValue)"))
+            }
+        }
+        return (archives, problems)
+    }
+
     package var homelabHashes: [Architecture: String] { homelab.mapValues(\.sha256) }
+
+    /// This program's own binaries, as they were given and checked.
+    var homelabBinaries: [Architecture: LocalBinary] { homelab }
 
     /// Fetches what the plan installs, before anything on a node is changed.
     /// - Returns: the file for each artifact, by name and architecture.
@@ -82,6 +99,10 @@ package struct Artifacts: Sendable {
         var fetched = FetchedArtifacts()
         for artifact in plan.artifacts {
             switch artifact.name {
+            case .images:
+                if let images = try BinaryStore.images(spec, architecture: artifact.architecture, folderBase: folderBase) {
+                    fetched.files[artifact.key] = images.path
+                }
             case .homelab:
                 if let binary = homelab[artifact.architecture] { fetched.files[artifact.key] = binary.path }
             case .k3s:
@@ -130,7 +151,11 @@ extension NodePlan {
     fileprivate var artifacts: [Artifact] {
         var all: [Artifact] = []
         for step in phases.flatMap(\.tasks).flatMap(\.steps) {
-            if case .installBinary(let artifact) = step.step, !all.contains(where: { $0.key == artifact.key }) { all.append(artifact) }
+            switch step.step {
+            case .installBinary(let artifact), .uploadBinary(let artifact), .installImages(let artifact):
+                if !all.contains(where: { $0.key == artifact.key }) { all.append(artifact) }
+            default: continue
+            }
         }
         return all
     }

@@ -77,7 +77,7 @@ package struct BinaryStore: Sendable {
         return LocalBinary(path: path, sha256: expected)
     }
 
-    private static func folder(_ folder: String, base: String) -> String {
+    static func folder(_ folder: String, base: String) -> String {
         let expanded = Files.expandingHome(folder)
         return expanded.hasPrefix("/") ? expanded : base + "/" + expanded
     }

@@ -13,6 +13,8 @@ package struct BootstrapOptions: Sendable {
     package var cacheDirectory: String
     /// The nodes' log files of each run go to a folder in here; nil keeps none.
     package var logDirectory: String?
+    /// Snapshots from before an upgrade are brought to a folder in here; nil leaves them on their node.
+    package var backupDirectory: String?
     /// Where the kubeconfig is written (0600); nil: it is not fetched.
     package var kubeconfig: String?
     /// Put the cluster's entries into an existing kubeconfig instead of replacing the file.
@@ -73,14 +75,14 @@ package struct BootstrapReport: Sendable {
 ///
 /// Everything is observed afresh, so a second run continues what a first one left, and does nothing where nothing is left to do.
 package struct Bootstrapper: Sendable {
-    private let spec: ClusterSpec
-    private let options: BootstrapOptions
-    private let interaction: BootstrapInteraction
-    private let recorder: RunRecorder
-    private let secrets: SecretSource
-    private let connector: SSHConnector
-    private let observer: ProvisioningObserver
-    private let artifacts: Artifacts
+    let spec: ClusterSpec
+    let options: BootstrapOptions
+    let interaction: BootstrapInteraction
+    let recorder: RunRecorder
+    let secrets: SecretSource
+    let connector: SSHConnector
+    let observer: ProvisioningObserver
+    let artifacts: Artifacts
 
     /// - Parameter transport: downloads k3s; nil where only folders are used.
     /// - Throws: `Diagnostics` about the given binaries, `Diagnostic` about `~/.ssh/config`, `FileError` about the log folder.
@@ -111,6 +113,7 @@ package struct Bootstrapper: Sendable {
             return host
         }
         observation.plan = observation.plan.limited(to: options.only)
+        observation.findings.append(contentsOf: connector.notes(on: spec.nodes))
         return observation
     }
 
@@ -151,6 +154,7 @@ package struct Bootstrapper: Sendable {
             secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
             recorder: recorder, lockOwner: options.owner)
         executor.limits = options.limits
+        executor.backups = options.backupDirectory
         let execution = try await executor.execute(observation.plan)
         report.execution = execution
         try keepKubeconfig(execution, &report)
@@ -176,7 +180,19 @@ package struct Bootstrapper: Sendable {
             report.findings.append(
                 Diagnostic(.warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
         }
-        for phase in after.plan.limited(to: options.only).phases {
+        let rest = after.plan.limited(to: options.only)
+        // One run adds, upgrades or removes: what waited for that was said, and is no fault of the run.
+        let waited = Set(before.plan.pending.compactMap(\.node))
+        if rest.phases.flatMap(\.tasks).contains(where: { task in
+            task.steps.contains { waited.contains($0.step.subjectNode ?? task.node) }
+        }) {
+            report.findings.append(
+                Diagnostic(
+                    .warning, "what waited for this run can be done now: \(rest.phases.map(\.kind.rawValue).joined(separator: ", "))",
+                    subject: "cluster \"\(spec.name)\"", remedy: "Run `homelab bootstrap` again."))
+            return
+        }
+        for phase in rest.phases {
             for task in phase.tasks {
                 for planned in task.steps {
                     report.findings.append(

@@ -77,11 +77,12 @@ package struct NodeJoiner: Sendable {
             let files = try await artifacts.fetch(for: plan, recorder: recorder)
             var hosts = observation.nodes.hosts
             hosts[configuration.node] = hosts[configuration.node] ?? LocalHost(name: configuration.node)
-            let executor = PlanExecutor(
+            var executor = PlanExecutor(
                 cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: hosts,
                 files: { try files.path(of: $0) },
                 secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
                 recorder: recorder, lockOwner: "the homelab agent on \(configuration.node)")
+            executor.backups = configuration.stateDirectory + "/backups"
             report = try await executor.execute(plan)
         }
         report.failures += blocked.filter { problem in blockedNodes.contains { problem.subject == "node \"\($0)\"" } }

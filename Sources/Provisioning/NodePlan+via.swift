@@ -21,9 +21,16 @@ extension Step {
         switch self {
         case .writeToken(.serverToken): self = .writeToken(.serverToken(of: server))
         case .writeToken(.bootstrapToken(_, let minutes)): self = .writeToken(.bootstrapToken(via: server, minutes: minutes))
-        case .awaitNode(let name, _, let voting): self = .awaitNode(name: name, via: server, votingMember: voting)
+        case .awaitNode(let name, _, let voting, let version):
+            self = .awaitNode(name: name, via: server, votingMember: voting, version: version)
         case .revokeToken(let id, let node, _): self = .revokeToken(id: id, node: node, via: server)
         case .updateNode(let change, _): self = .updateNode(change, via: server)
+        case .cordon(let node, let mark, _): self = .cordon(node: node, for: mark, via: server)
+        case .drain(let request, _): self = .drain(request, via: server)
+        case .uncordon(let node, _): self = .uncordon(node: node, via: server)
+        case .awaitWorkloads(let node, _): self = .awaitWorkloads(node: node, via: server)
+        case .removeMember(let node, _): self = .removeMember(node: node, via: server)
+        case .deleteNode(let node, _): self = .deleteNode(node, via: server)
         default: break
         }
     }
@@ -32,7 +39,12 @@ extension Step {
 extension NodeTask {
     /// A task that consists of nothing but changes to Node objects runs on the server it goes through.
     fileprivate func movedTo(_ server: String) -> String? {
-        let isMetadata = steps.allSatisfy { if case .updateNode = $0.step { true } else { false } }
+        let isMetadata = steps.allSatisfy { planned in
+            switch planned.step {
+            case .updateNode, .uncordon, .removeMember, .deleteNode: true
+            default: false
+            }
+        }
         return isMetadata && !steps.isEmpty ? server : nil
     }
 }

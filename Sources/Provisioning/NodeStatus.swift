@@ -8,6 +8,9 @@ struct NodeStatus: Hashable, Sendable {
     var reason: String
     /// nil: no member of the embedded etcd.
     var isVotingMember: Bool?
+    var kubeletVersion: String
+    /// etcd does not know it, or not any more.
+    var isRemovedMember: Bool
 
     /// Reads a Node as `kubectl get node NAME -o json` prints it; nil for an empty answer: there is no such Node yet.
     init?(json text: String) throws(JSONError) {
@@ -19,9 +22,12 @@ struct NodeStatus: Hashable, Sendable {
         let conditions = node[path: "status", "conditions"]?.array ?? []
         let ready = conditions.first { $0["type"] == "Ready" }
         isReady = ready?["status"] == "True"
+        kubeletVersion = node[path: "status", "nodeInfo", "kubeletVersion"]?.string ?? ""
         reason = ready?["message"]?.string ?? "its kubelet has not reported yet"
         let labels = node[path: "metadata", "labels"]
         let annotations = node[path: "metadata", "annotations"]
+        let member = annotations?["etcd.k3s.cattle.io/node-name"]
+        isRemovedMember = member == nil || annotations?["etcd.k3s.cattle.io/removed-node-name"] == member
         if labels?["node-role.kubernetes.io/etcd"]?.string == "true" {
             // k3s writes the condition once the member votes or while it learns; releases before it had only the annotation.
             let voter = conditions.first { $0["type"] == "EtcdIsVoter" }

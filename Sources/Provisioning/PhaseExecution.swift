@@ -9,6 +9,8 @@ final class PhaseExecution: Sendable {
         var report = ExecutionReport()
         var failedNodes: Set<String> = []
         var serverFailed = false
+        /// Something failed in the present phase.
+        var phaseFailed = false
     }
 
     private let runner: StepRunner
@@ -23,16 +25,21 @@ final class PhaseExecution: Sendable {
     }
 
     func run(_ plan: NodePlan) async -> ExecutionReport {
+        let waits = plan.phases.flatMap(\.tasks).flatMap(\.steps).lazy.compactMap { planned -> String? in
+            if case .awaitWorkloads(_, let via) = planned.step { via } else { nil }
+        }
+        if let via = waits.first { await runner.takeBaseline(via: via) }
         for (index, phase) in plan.phases.enumerated() {
+            progress.withLock { $0.phaseFailed = false }
             let names = phase.tasks.map(\.node).uniqued
             recorder.emit(.phaseStarted(title: phase.kind.rawValue, nodes: names, index: index + 1, count: plan.phases.count))
             let start = ContinuousClock.now
             let isSerial = phase.concurrency <= 1
             _ = await parallel(phase.tasks, limit: phase.concurrency) { task in
-                await self.run(task, stopsAfterFailure: isSerial)
+                await self.run(task, stopsAfterFailure: isSerial, endsRun: phase.endsRunOnFailure)
             }
             recorder.emit(.phaseDone(title: phase.kind.rawValue, elapsed: ContinuousClock.now - start))
-            if shouldStop {
+            if shouldStop || phase.endsRunOnFailure && progress.withLock({ $0.phaseFailed }) {
                 noteSkipped(plan.phases[(index + 1)...])
                 break
             }
@@ -45,8 +52,8 @@ final class PhaseExecution: Sendable {
 
     private var shouldStop: Bool { progress.withLock { $0.serverFailed || $0.report.wasStopped } }
 
-    private func run(_ task: NodeTask, stopsAfterFailure: Bool) async {
-        if let reason = reasonToSkip(task, stopsAfterFailure: stopsAfterFailure) {
+    private func run(_ task: NodeTask, stopsAfterFailure: Bool, endsRun: Bool) async {
+        if let reason = reasonToSkip(task, stopsAfterFailure: stopsAfterFailure, endsRun: endsRun) {
             skip(task.steps[...], on: task.node, because: reason)
             return
         }
@@ -59,16 +66,47 @@ final class PhaseExecution: Sendable {
                 skip([planned], on: task.node, because: "\(subject) failed before")
                 continue
             }
+            let failuresBefore = progress.withLock { $0.report.failures.count }
             let isDone = await attempt(planned.step, on: task.node)
             if !isDone {
+                if let fallback = task.fallback, planned.step.bringsK3sUp, !progress.withLock({ $0.report.wasStopped }) {
+                    await fallBack(fallback, on: task.node, from: failuresBefore)
+                }
                 skip(task.steps[(index + 1)...], on: task.node, because: "a step before failed")
                 return
             }
         }
     }
 
-    private func reasonToSkip(_ task: NodeTask, stopsAfterFailure: Bool) -> String? {
+    /// Goes back to what ran before, or says how that is done; either way the failure tells what the node runs now.
+    private func fallBack(_ fallback: Fallback, on node: String, from first: Int) async {
+        let before = fallback.version.map { "k3s \($0)" } ?? "the k3s from before"
+        var isBack = !fallback.steps.isEmpty
+        if isBack { recorder.emit(.note(node: node, text: "goes back to \(before)")) }
+        for planned in fallback.steps where isBack { isBack = await attempt(planned.step, on: node) }
+        let backup = runner.state.now.backup
         progress.withLock { progress in
+            for index in progress.report.failures.indices.dropFirst(first).prefix(1) {
+                let found = progress.report.failures[index]
+                var told = found
+                told.cause = found.cause.map { "\(found.summary): \($0)" } ?? found.summary
+                if fallback.steps.isEmpty {
+                    told.summary = "the upgrade of \(node) failed, and the run stops here"
+                    told.remedy = (fallback.recipe ?? found.remedy).map { recipe in recipe + (backup.map { " " + $0.text } ?? "") }
+                } else {
+                    told.summary =
+                        isBack
+                        ? "the upgrade failed, and the node runs \(before) again"
+                        : "the upgrade failed, and so did the way back to \(before)"
+                }
+                progress.report.failures[index] = told
+            }
+        }
+    }
+
+    private func reasonToSkip(_ task: NodeTask, stopsAfterFailure: Bool, endsRun: Bool) -> String? {
+        progress.withLock { progress in
+            if endsRun, progress.phaseFailed { return "another node failed before" }
             if progress.failedNodes.contains(task.node) { return "the node failed before" }
             if progress.report.wasStopped { return "the run was stopped" }
             if progress.serverFailed, stopsAfterFailure { return "a server failed before" }
@@ -126,6 +164,7 @@ final class PhaseExecution: Sendable {
         progress.withLock { progress in
             progress.report.failures += found.all
             progress.failedNodes.insert(node)
+            progress.phaseFailed = true
             if let subject = step.subjectNode { progress.failedNodes.insert(subject) }
             if servers.contains(node), step.subjectNode.map({ servers.contains($0) }) ?? true { progress.serverFailed = true }
         }
@@ -157,6 +196,22 @@ final class PhaseExecution: Sendable {
                 }
             }
         }
+    }
+}
+
+extension Step {
+    /// A step whose failure means that the k3s just put there does not come up.
+    fileprivate var bringsK3sUp: Bool {
+        switch self {
+        case .startUnit, .restartUnit, .awaitK3s, .awaitNode: true
+        default: false
+        }
+    }
+}
+
+extension Backup {
+    fileprivate var text: String {
+        "The copy from before is \(path) on \(node)" + (folder.map { ", and with the cluster's token in \($0) here." } ?? ".")
     }
 }
 

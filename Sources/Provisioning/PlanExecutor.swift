@@ -14,6 +14,9 @@ package struct PlanExecutor: Sendable {
     /// The nodes that have to be connected: those with tasks and those steps go through.
     package let hosts: [String: any Host]
     package var limits = WaitLimits()
+    /// Where snapshots and the token from before an upgrade are kept on this machine (0600 in a folder per run); nil leaves them on their
+    /// node alone.
+    package var backups: String?
     private let cluster: String
     private let servers: Set<String>
     private let files: @Sendable (Artifact) throws -> String
@@ -48,7 +51,8 @@ package struct PlanExecutor: Sendable {
         let involved = try involvedHosts(plan)
         let state = RunState()
         let runner = StepRunner(
-            cluster: cluster, hosts: hosts, files: files, secrets: secrets, limits: limits, recorder: recorder, state: state)
+            cluster: cluster, hosts: hosts, files: files, secrets: secrets, limits: limits, backups: backups, recorder: recorder,
+            state: state)
         let execution = PhaseExecution(runner: runner, servers: servers, recorder: recorder)
         guard let lockOwner else { return await execution.run(plan) }
         let locks = NodeLocks(

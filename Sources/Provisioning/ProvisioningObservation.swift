@@ -71,6 +71,8 @@ package struct ProvisioningObserver: Sendable {
         let k3s = await artifacts.k3sHashes(architectures)
         try Task.checkCancellation()
         var context = PlanningContext(k3s: k3s.hashes, homelab: artifacts.homelabHashes)
+        let images = artifacts.imageArchives(architectures)
+        context.images = images.archives
         context.wantsKubeconfig = kubeconfig != nil
         if let kubeconfig {
             // While the API does not answer nobody can tell whether the file's entry is of an earlier cluster of this name.
@@ -78,7 +80,7 @@ package struct ProvisioningObserver: Sendable {
                 look.certificateAuthority.map { kubeconfig.holds(cluster: spec.name, certificateAuthority: $0) }
                 ?? (cluster.unavailable != nil && kubeconfig.holds(cluster: spec.name, certificateAuthority: nil))
         }
-        var findings = Diagnostics(nodes.problems.map(softened) + k3s.problems)
+        var findings = Diagnostics(nodes.problems.map(softened) + k3s.problems + images.problems)
         for reference in spec.fileSecrets {
             do throws(Diagnostic) {
                 context.secrets[reference] = try secrets.secret(

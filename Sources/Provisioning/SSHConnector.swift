@@ -72,6 +72,22 @@ final class AskingLock: Sendable {
 }
 
 extension SSHConnector {
+    /// What of `~/.ssh/config` stands for these nodes and is not followed here, told once for all of them.
+    package func notes(on nodes: [NodeSpec]) -> Diagnostics {
+        var notes = Diagnostics()
+        var names: [String: [String]] = [:]
+        for node in nodes {
+            for line in Set(settings(for: node.host).unsupported) where line.hasPrefix("Match") { names[line, default: []].append(node.name) }
+        }
+        for (line, concerned) in names.sorted(by: { $0.key < $1.key }) {
+            notes.append(
+                Diagnostic(
+                    .note, "`\(line)` is not read here", subject: "~/.ssh/config", cause: "it may be meant for \(concerned.joined(separator: ", "))",
+                    remedy: "Write what it says about these machines under `Host`, or into the inventory."))
+        }
+        return notes
+    }
+
     private func settings(for host: String) -> SSHConfig.Settings { config.settings(for: host) }
 
     private func target(for node: NodeSpec, user: String) throws -> SSHTarget {
@@ -116,7 +132,7 @@ extension SSHConnector {
         }
     }
 
-    /// The order of the inventory's rule: agent, identity files, password.
+    /// Keys first, then the password.
     private func authentication(_ login: Login, settings: SSHConfig.Settings, subject: String) throws -> [SSHAuthentication] {
         // A file or variable that is missing is told as such; left to the login it would only look like a refusal.
         for reference in [login.password, login.passphrase].compactMap({ $0 }) where reference != .prompt {
@@ -124,16 +140,25 @@ extension SSHConnector {
         }
         if case .pinsOnly(let identityFile) = trust { return [.keyFile(identityFile)] }
         var methods: [SSHAuthentication] = []
-        if login.agent, !settings.identitiesOnly, settings.identityAgent != nil || Files.environment("SSH_AUTH_SOCK") != nil {
-            methods.append(.agent(socket: settings.identityAgent.map(Files.expandingHome)))
-        }
         let passphrase: SSHAuthentication.SecretProvider = { [secrets] prompt in
             if let reference = login.passphrase {
                 return (try? secrets.secret(reference, question: prompt, subject: "node \"\(subject)\""))?.revealed
             }
             return secrets.ask(prompt)?.revealed
         }
-        for file in identityFiles(login, settings: settings) { methods.append(.keyFile(file, passphrase: passphrase)) }
+        let files = identityFiles(login, settings: settings)
+        // ssh_config(5), IdentityAgent: `none`, or the variable's name for the agent of the environment.
+        let socket = settings.identityAgent.flatMap { $0 == "SSH_AUTH_SOCK" ? nil : Files.expandingHome($0) }
+        let hasAgent = login.agent && socket?.lowercased() != "none" && (socket != nil || Files.environment("SSH_AUTH_SOCK") != nil)
+        // As OpenSSH does it: the agent's own copies of the files' keys, the files, then what else the agent holds.
+        let named = files.compactMap { file in
+            (try? Files.readText(file + ".pub", limit: 1 << 16)).flatMap { OpenSSHPublicKey(line: $0.trimmingLineBreaks) }
+        }
+        if hasAgent, !named.isEmpty { methods.append(.agent(socket: socket, .only(named))) }
+        for file in files where Files.exists(file) || !Files.exists(file + ".pub") {
+            methods.append(.keyFile(file, passphrase: passphrase))
+        }
+        if hasAgent, !settings.identitiesOnly { methods.append(.agent(socket: socket, .except(named))) }
         if let reference = login.password {
             let password: SSHAuthentication.SecretProvider = { [secrets] prompt in
                 (try? secrets.secret(reference, question: "Password for \(subject)", subject: "node \"\(subject)\""))?.revealed
@@ -145,7 +170,7 @@ extension SSHConnector {
 
     private func identityFiles(_ login: Login, settings: SSHConfig.Settings) -> [String] {
         if !login.identityFiles.isEmpty { return login.identityFiles.map(Files.expandingHome) }
-        if !settings.identityFiles.isEmpty { return settings.identityFiles.filter(Files.exists) }
+        if !settings.identityFiles.isEmpty { return settings.identityFiles.filter { Files.exists($0) || Files.exists($0 + ".pub") } }
         return ["id_ed25519", "id_ecdsa", "id_rsa"].map { Files.homeDirectory + "/.ssh/" + $0 }.filter(Files.exists)
     }
 }
@@ -172,7 +197,7 @@ extension SSHConnector {
                 .refused, node: node,
                 Diagnostic(
                     .error, "no host key is pinned for it, so the agent does not connect", subject: "node \"\(node)\"",
-                    remedy: "Pin it in the inventory under this node (`hostKeys`); `homelab enroll \(node)` shows and writes it."))
+                    remedy: "Pin it in the inventory under this node: `hostKeys:` with a line of `ssh-keyscan -t ed25519 HOST` compared with the machine's own."))
         }
         let files =
             settings.userKnownHostsFiles.isEmpty

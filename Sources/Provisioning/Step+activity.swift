@@ -17,7 +17,7 @@ extension Step {
         case .startUnit(let unit): "start \(unit)"
         case .restartUnit(let unit): "restart \(unit)"
         case .awaitK3s(let role): role == .server ? "wait for the k3s server" : "wait for the k3s agent"
-        case .awaitNode(let name, _, let voting): voting ? "wait for node \(name) and its etcd member" : "wait for node \(name)"
+        case .awaitNode(let name, _, let voting, _): voting ? "wait for node \(name) and its etcd member" : "wait for node \(name)"
         case .revokeToken: "revoke the join token"
         case .updateNode(let change, _): "label node \(change.node)"
         case .fetchKubeconfig: "fetch the kubeconfig"
@@ -27,16 +27,29 @@ extension Step {
         case .writeSecretFile(let path, _): "write \(path)"
         case .awaitAgent: "wait for the homelab agent"
         case .makeDirectory(let path, _, _): "make \(path)"
+        default: changeActivity
         }
     }
 
-    /// The node a step is about when that is not the node it runs on: it is left out when that node failed before.
-    var subjectNode: String? {
+    /// Of the steps of upgrades and removals.
+    private var changeActivity: String {
         switch self {
-        case .awaitNode(let name, _, _): name
-        case .revokeToken(_, let node, _): node
-        case .updateNode(let change, _): change.node
-        default: nil
+        case .uploadBinary(let artifact): "bring \(artifact.path)"
+        case .restoreBinary(let path): "put the earlier \(path) back"
+        case .installImages: "install k3s' images"
+        case .stopUnit(let unit): "stop \(unit)"
+        case .saveSnapshot: "save a snapshot of etcd"
+        case .copyDatabase: "copy the database"
+        case .cordon(let node, _, _): "cordon \(node)"
+        case .drain(let request, _): "drain \(request.node)"
+        case .uncordon(let node, _): "uncordon \(node)"
+        case .awaitWorkloads: "wait for the workloads"
+        case .removeMember(let node, _): "take \(node) out of etcd"
+        case .deleteNode(let node, _): "delete node \(node)"
+        case .uninstall: "uninstall k3s and homelab"
+        case .revokeKeys(let comments, let user, _): "take \(comments.count == 1 ? "a key" : "\(comments.count) keys") from \(user)"
+        case .openFirewall(let rules): "open \(rules.program.rawValue) for the cluster"
+        default: summary
         }
     }
 }

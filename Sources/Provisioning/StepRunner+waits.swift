@@ -8,8 +8,10 @@ extension StepRunner {
         var watch = UnitWatch(unit: role.unit, cursor: state.now.cursors["\(host.name)/\(role.unit)"])
         let deadline = ContinuousClock.now + limits.k3s
         var reason = "has not said anything yet"
+        var restartsBefore: Int?
         while true {
             let look = try await self.look(&watch, on: host)
+            restartsBefore = restartsBefore ?? look.restarts
             if look.active == "active" {
                 if role == .agent { return }
                 let ready = try await host.run(Self.readyz)
@@ -22,13 +24,21 @@ extension StepRunner {
             if let diagnosis = watch.diagnosis, diagnosis.isHopeless, look.active != "active" {
                 throw diagnosis.diagnostic(node: host.name)
             }
+            let restarts = look.restarts - (restartsBefore ?? 0)
+            if look.active != "active", restarts >= (role == .agent ? limits.agentRestarts : limits.serverRestarts) {
+                throw Diagnostic(
+                    .error, "k3s ended \(restarts) times and does not come up", subject: "node \"\(host.name)\"",
+                    cause: recorder.scrub(reason), remedy: "Look at the node's journal (`journalctl -u \(role.unit)`), then run again.")
+            }
             if .now >= deadline { throw notReady(watch, reason, "k3s", after: limits.k3s, on: host) }
             try await Task.sleep(for: limits.poll)
         }
     }
 
     /// Until the Node object is Ready and, on an etcd server, its member votes: only then may the next server join.
-    func awaitNode(_ name: String, via: String, voting: Bool, _ step: Step, on host: any Host) async throws {
+    func awaitNode(
+        _ name: String, via: String, voting: Bool, version: String? = nil, _ step: Step, on host: any Host
+    ) async throws {
         let server = try self.host(via, for: step.activity)
         let node = hosts[name]
         let unit = voting ? NodeRole.server.unit : NodeRole.agent.unit
@@ -41,11 +51,15 @@ extension StepRunner {
             if !answer.succeeded {
                 reason = "\(via) does not answer: \(answer.complaint)"
             } else if let status = try NodeStatus(json: answer.output) {
-                if status.isReady, !voting || status.isVotingMember == true { return }
+                let isOfVersion = version == nil || status.kubeletVersion == version
+                if status.isReady, isOfVersion, !voting || status.isVotingMember == true { return }
                 reason =
-                    !status.isReady
-                    ? "not Ready: \(status.reason)"
-                    : status.isVotingMember == nil ? "Ready, its etcd member is not there yet" : "Ready, its etcd member does not vote yet"
+                    !isOfVersion
+                    ? "its kubelet is still \(status.kubeletVersion)"
+                    : !status.isReady
+                        ? "not Ready: \(status.reason)"
+                        : status.isVotingMember == nil
+                            ? "Ready, its etcd member is not there yet" : "Ready, its etcd member does not vote yet"
             } else {
                 reason = "it has not registered yet"
             }

@@ -17,6 +17,9 @@ final class RunState: Sendable {
         /// Deploy keys that were made and have to be registered with the git host, by node.
         var deployKeys: [String: String] = [:]
         var kubeconfig: Kubeconfig?
+        /// The workloads that were not healthy when the run began; nil when nobody could look.
+        var unhealthyBefore: Set<String>?
+        var backup: Backup?
         /// The last reason each waiting step gave.
         var details: [String: String] = [:]
     }
@@ -35,19 +38,23 @@ struct StepRunner: Sendable {
     let files: @Sendable (Artifact) throws -> String
     let secrets: @Sendable (SecretReference, String) throws -> Secret
     let limits: WaitLimits
+    /// The folder on this machine that snapshots are brought to; nil keeps them on their node alone.
+    let backups: String?
     let recorder: RunRecorder
     let state: RunState
 
     /// - Throws: `Diagnostic` or `Diagnostics` when the step failed, `HostError` when the connection did, `CancellationError`.
     func carryOut(_ step: Step, on host: any Host) async throws {
         switch step {
-        case .installBinary(let artifact): try await install(artifact, step, on: host)
+        case .uploadBinary(let artifact): try await upload(artifact, step, on: host)
+        case .installBinary(let artifact), .installImages(let artifact): try await install(artifact, step, on: host)
         case .writeToken(let source): try await writeToken(source, step, on: host)
         case .startUnit(let unit), .restartUnit(let unit):
             try await markJournal(of: unit, on: host)
             try await runCommands(of: step, StepInputs(), on: host)
         case .awaitK3s(let role): try await awaitK3s(role, step, on: host)
-        case .awaitNode(let name, let via, let voting): try await awaitNode(name, via: via, voting: voting, step, on: host)
+        case .awaitNode(let name, let via, let voting, let version):
+            try await awaitNode(name, via: via, voting: voting, version: version, step, on: host)
         case .awaitAgent(let listen): try await awaitAgent(listen, step, on: host)
         case .reboot: try await reboot(host, step)
         case .revokeToken(let id, let node, let via): try await revokeToken(id, node: node, via: via, on: host)
@@ -67,7 +74,14 @@ struct StepRunner: Sendable {
                 inputs.secrets[reference] = try secrets(reference, "Secret in \(file.path) on \(host.name)")
             }
             try await runCommands(of: step, inputs, on: host)
-        case .loadModules, .setSysctls, .extendKernelCommandLine, .link, .enableUnit, .updateNode, .createRepository, .makeDirectory:
+        case .saveSnapshot, .copyDatabase: try await backUp(step, on: host)
+        case .drain(let request, let via): try await drain(request, via: via, step)
+        case .awaitWorkloads(let node, let via): try await awaitWorkloads(node, via: via, step)
+        case .removeMember(let node, let via): try await removeMember(node, via: via, step)
+        case .cordon(_, _, let via), .uncordon(_, let via), .deleteNode(_, let via):
+            try await runCommands(of: step, StepInputs(), on: self.host(via, for: step.activity))
+        case .loadModules, .setSysctls, .extendKernelCommandLine, .link, .enableUnit, .updateNode, .createRepository, .makeDirectory,
+            .stopUnit, .restoreBinary, .uninstall, .revokeKeys, .openFirewall:
             try await runCommands(of: step, StepInputs(), on: host)
         }
     }
@@ -114,17 +128,22 @@ struct StepRunner: Sendable {
 
 extension StepRunner {
     private func install(_ artifact: Artifact, _ step: Step, on host: any Host) async throws {
+        try await upload(artifact, step, on: host)
+        try await runCommands(of: step, StepInputs(), on: host)
+    }
+
+    private func upload(_ artifact: Artifact, _ step: Step, on host: any Host) async throws {
         let upload = FileUpload(
             source: try files(artifact), destination: NodeLayout.upload(artifact), mode: 0o600, sha256: artifact.sha256)
         try await host.upload(upload) { sent, total in
             recorder.emit(.stepProgress(node: host.name, step: step.activity, done: sent, total: total))
         }
-        try await runCommands(of: step, StepInputs(), on: host)
     }
 
     private func markJournal(of unit: String, on host: any Host) async throws {
         let result = try await host.run(UnitWatch.cursorCommand)
-        if let cursor = UnitWatch.cursor(in: result.output) { state.update { $0.cursors["\(host.name)/\(unit)"] = cursor } }
+        let name = unit.hasSuffix(".service") ? unit : unit + ".service"
+        if let cursor = UnitWatch.cursor(in: result.output) { state.update { $0.cursors["\(host.name)/\(name)"] = cursor } }
     }
 
     /// A node has one key to manage machines and another to fetch with, so the keys go kind by kind.
@@ -153,7 +172,8 @@ extension StepRunner {
     private func reboot(_ host: any Host, _ step: Step) async throws {
         let before = try await bootID(of: host)
         do {
-            _ = try await run(RemoteCommand(["systemctl", "reboot"]), on: host)
+            _ = try await run(
+                RemoteCommand(["sh", "-c", "if [ -d /run/systemd/system ]; then systemctl reboot; else reboot; fi"]), on: host)
         } catch let error as HostError where error.kind == .connectionLost {
             // The machine goes down before it answers.
         }

@@ -1,7 +1,8 @@
 internal import Diagnostics
 internal import NodePlanning
 
-/// Follows a systemd unit on a node: its state and its journal, in one round trip per look.
+/// Follows a systemd unit on a node: its state and its journal, in one round trip per look. On a machine that OpenRC starts it follows the
+/// service of the same name and its log file, where a cursor is the number of bytes that were there.
 ///
 /// Only what was written after the unit's present start is read, so yesterday's failure never explains today's; the journal's cursor
 /// makes every line come once.
@@ -26,7 +27,33 @@ struct UnitWatch: Sendable {
     }
 
     /// Prints where the journal ends now.
-    static let cursorCommand = RemoteCommand(["journalctl", "--no-pager", "-q", "-n", "0", "--show-cursor"])
+    static let cursorCommand = RemoteCommand([
+        "sh", "-c",
+        """
+        if [ -d /run/systemd/system ]; then exec journalctl --no-pager -q -n 0 --show-cursor; fi
+        echo "-- cursor: $(cat \(log("k3s-agent")) 2>/dev/null | wc -c)"
+        """,
+    ])
+
+    private static func log(_ service: String) -> String { "/var/log/\(service).log" }
+
+    /// For OpenRC, in the words of systemd.
+    private var openRC: String {
+        let service = unit.hasSuffix(".service") ? String(unit.dropLast(".service".count)) : unit
+        let log = Self.log(service)
+        let seen = cursor.flatMap { Int($0) } ?? 0
+        return """
+            case $(rc-service \(ShellLine.quoted(service)) status 2>/dev/null) in
+            *started*) echo ActiveState=active ;; *crashed*) echo ActiveState=failed ;; *) echo ActiveState=inactive ;;
+            esac
+            echo '-- journal'
+            size=$(cat \(log) 2>/dev/null | wc -c)
+            seen=\(seen)
+            [ "$seen" -le "$size" ] || seen=0
+            tail -c +$((seen + 1)) \(log) 2>/dev/null | tail -n 300
+            echo "-- cursor: $size"
+            """
+    }
 
     static func cursor(in output: String) -> String? {
         output.split(separator: "\n").last { $0.hasPrefix("-- cursor: ") }.map { String($0.dropFirst("-- cursor: ".count)) }
@@ -46,6 +73,10 @@ struct UnitWatch: Sendable {
         return RemoteCommand([
             "sh", "-c",
             """
+            if [ ! -d /run/systemd/system ]; then
+            \(openRC)
+            exit 0
+            fi
             systemctl show -p ActiveState -p SubState -p NRestarts \(unit)
             echo '-- journal'
             \(from)

@@ -4,6 +4,16 @@ package struct WaitLimits: Hashable, Sendable {
     package var k3s: Duration = .seconds(300)
     /// From the unit's readiness until the Node object is Ready.
     package var node: Duration = .seconds(300)
+    /// Until what was healthy before an upgrade is so again.
+    package var workloads: Duration = .seconds(300)
+    /// One try of a drain, between which it is looked at what blocks.
+    package var drainTry: Duration = .seconds(15)
+    /// Until etcd has let a member go, and after that until its others have surely elected a leader.
+    package var member: Duration = .seconds(120)
+    package var election: Duration = .seconds(10)
+    /// A k3s that ended this often since it was started does not come up by waiting. A server may need a few tries until the others answer.
+    package var agentRestarts = 5
+    package var serverRestarts = 12
     package var agent: Duration = .seconds(90)
     /// A machine that stops its containers first takes over 90 s to go down.
     package var reboot: Duration = .seconds(600)

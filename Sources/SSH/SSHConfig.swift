@@ -9,7 +9,8 @@ package struct SSHConfig: Sendable, Equatable {
         package var user: String?
         package var port: Int?
         package var identityFiles: [String] = []
-        package var identitiesOnly = false
+        package var identitiesOnly: Bool { identitiesOnlySaid ?? false }
+        fileprivate var identitiesOnlySaid: Bool?
         package var identityAgent: String?
         /// `user@host:port` of each jump, the nearest first; empty when there is none.
         package var proxyJump: [String] = []
@@ -55,12 +56,19 @@ package struct SSHConfig: Sendable, Equatable {
         var settings = Settings()
         var jumpIsSet = false
         var isActive = true
+        var skippedMatch: String?
         for line in lines {
+            if !isActive, let match = skippedMatch, Self.honoured.contains(line.keyword) {
+                settings.unsupported.append(match)
+                skippedMatch = nil
+            }
             switch line.keyword {
-            case "host": isActive = Self.matches(host, line.arguments)
+            case "host":
+                isActive = Self.matches(host, line.arguments)
+                skippedMatch = nil
             case "match":
                 isActive = line.arguments.map { $0.lowercased() } == ["all"]
-                if !isActive { settings.unsupported.append("Match " + line.arguments.joined(separator: " ")) }
+                skippedMatch = isActive ? nil : "Match " + line.arguments.joined(separator: " ")
             case _ where !isActive: continue
             case "proxyjump":
                 if !jumpIsSet, let value = line.arguments.first, settings.unsupported.allSatisfy({ !$0.hasPrefix("ProxyCommand") }) {
@@ -79,6 +87,11 @@ package struct SSHConfig: Sendable, Equatable {
         settings.userKnownHostsFiles = settings.userKnownHostsFiles.map { Self.expand($0, host: hostName, settings: settings) }
         return settings
     }
+
+    /// What a block has to say to matter here: a `Match` with other settings only is none of our business.
+    private static let honoured: Set<String> = [
+        "hostname", "user", "port", "identityfile", "identitiesonly", "identityagent", "userknownhostsfile", "proxyjump", "proxycommand",
+    ]
 
     private static func matches(_ host: String, _ patterns: [String]) -> Bool {
         var isMatch = false
@@ -178,7 +191,7 @@ extension SSHConfig.Settings {
         case "user": user = user ?? value
         case "port": port = port ?? Int(value)
         case "identityfile": identityFiles.append(value)
-        case "identitiesonly": identitiesOnly = identitiesOnly || value.lowercased() == "yes"
+        case "identitiesonly": identitiesOnlySaid = identitiesOnlySaid ?? (value.lowercased() == "yes")
         case "identityagent": identityAgent = identityAgent ?? value
         case "userknownhostsfile": if userKnownHostsFiles.isEmpty { userKnownHostsFiles = arguments }
         default: break

@@ -131,11 +131,26 @@ extension SSHSession {
                     throw failure(.hostKeyUnknown(offered: offered))
                 }
             } else if !known.contains(offered) {
+                try explainRSAOnly(known, offered, handle)
                 throw failure(.hostKeyChanged(offered: offered, expected: known))
             }
         } else if !policy.pinned.contains(offered) {
+            try explainRSAOnly(policy.pinned, offered, handle)
             throw failure(.hostKeyChanged(offered: offered, expected: policy.pinned))
         }
         shared.withLock { $0.hostKey = offered }
+    }
+
+    /// A libssh2 that takes RSA host keys with SHA-1 only is shown another of the server's keys: that is no change of the machine's key.
+    private func explainRSAOnly(
+        _ believed: [OpenSSHPublicKey], _ offered: OpenSSHPublicKey, _ handle: SessionHandle
+    ) throws(SSHError) {
+        guard believed.allSatisfy({ $0.type == "ssh-rsa" }), offered.type != "ssh-rsa",
+            !algorithms(handle, LIBSSH2_METHOD_HOSTKEY).contains("rsa-sha2-256")
+        else { return }
+        throw failure(
+            .protocolMismatch(
+                "only its RSA host key is pinned or known, which this homelab's libssh2 \(Self.libraryVersion) cannot check (1.11 can); "
+                    + "compare its other key and pin that: \(offered.type) \(Base64.encode(offered.blob)) (\(offered.fingerprint))"))
     }
 }

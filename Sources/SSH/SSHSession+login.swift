@@ -79,7 +79,7 @@ extension SSHSession {
             return try await isKeyAccepted(text, "key \(path)", passphrase, &attempts, limit)
         case .key(let text, let keyName, let passphrase):
             return try await isKeyAccepted(text, "key \(keyName)", passphrase, &attempts, limit)
-        case .agent(let socket): return try await isAgentAccepted(socket, &attempts, limit)
+        case .agent(let socket, let keys): return try await isAgentAccepted(socket, keys, &attempts, limit)
         case .password(let provider):
             guard let password = provider("Password for \(target.label)") else { return false }
             attempts.tried.append("password")
@@ -137,14 +137,19 @@ extension SSHSession {
         return try await isSignatureAccepted(key.publicBlob(type: "rsa-sha2-256"), signer, limit)
     }
 
-    private func isAgentAccepted(_ socket: String?, _ attempts: inout LoginAttempts, _ limit: Limit) async throws(SSHError) -> Bool {
+    private func isAgentAccepted(
+        _ socket: String?, _ wanted: AgentKeys, _ attempts: inout LoginAttempts, _ limit: Limit
+    ) async throws(SSHError) -> Bool {
         guard let path = socket ?? Files.environment("SSH_AUTH_SOCK") else { return false }
         guard let agent = AgentClient(socket: path) else {
-            attempts.tried.append("ssh-agent")
-            attempts.hints.append("nothing answers at the agent's socket \(path)")
+            let hint = "nothing answers at the agent's socket \(path)"
+            if !attempts.hints.contains(hint) {
+                attempts.tried.append("ssh-agent")
+                attempts.hints.append(hint)
+            }
             return false
         }
-        for key in agent.keys() {
+        for key in agent.keys() where wanted.includes(key) {
             attempts.tried.append("agent key \(key.comment.isEmpty ? key.fingerprint : key.comment)")
             let blob: [UInt8]
             if key.type == "ssh-rsa" {

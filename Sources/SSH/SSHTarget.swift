@@ -42,10 +42,25 @@ package enum SSHAuthentication: Sendable {
     /// The text of a private key; `name` says where it came from, for messages.
     case key(text: String, name: String, passphrase: SecretProvider? = nil)
     /// The keys of the ssh-agent at `$SSH_AUTH_SOCK` (or at `socket`).
-    case agent(socket: String? = nil)
+    case agent(socket: String? = nil, AgentKeys = .all)
     case password(SecretProvider)
     /// The server asks what it likes (PAM); every prompt goes to the provider.
     case keyboardInteractive(SecretProvider)
+}
+
+/// Which of an agent's keys are tried: a server hangs up after a few wrong ones (MaxAuthTries), so the one that is meant goes first.
+package enum AgentKeys: Sendable, Equatable {
+    case all
+    case only([OpenSSHPublicKey])
+    case except([OpenSSHPublicKey])
+
+    func includes(_ key: OpenSSHPublicKey) -> Bool {
+        switch self {
+        case .all: true
+        case .only(let keys): keys.contains(key)
+        case .except(let keys): !keys.contains(key)
+        }
+    }
 }
 
 /// Which host keys are believed. Pins come first: where there are any, nothing else counts.

@@ -20,6 +20,11 @@ package struct DesiredObject: Hashable, Sendable {
         metadata["creationTimestamp"] = nil
         var annotations = metadata["annotations"] ?? .null
         annotations[Self.digestAnnotation] = .string(digest)
+        // A unit is held from its beginning, or what it applies could be left behind.
+        if manifest.key.unit != nil {
+            let others = (metadata["finalizers"]?.array ?? []).filter { $0.string != FluxKinds.finalizer }
+            metadata["finalizers"] = .array(others + [.string(FluxKinds.finalizer)])
+        }
         metadata["annotations"] = annotations
         manifest.value["metadata"] = metadata
         self.manifest = manifest

@@ -21,6 +21,7 @@ extension SyncPlan {
         }
         lines += prunes.flatMap { $0 }.map { Self.row("-", $0.key, "") }
         lines += waiting.map { Self.row("…", $0.key, $0.reason) }
+        lines += contested.map { Self.row("!", $0.key, $0.reason) }
         lines += kept.map { Self.row("!", $0.key, $0.reason) }
         lines += skipped.map { Self.row("·", $0.key, $0.reason) }
         lines += refusals.map(\.description)
@@ -33,7 +34,8 @@ extension SyncPlan {
         let creates = applies.count { $0.reason == .absent }
         let counts = [
             (creates, "to create"), (applies.count - creates, "to change"), (prunes.reduce(0) { $0 + $1.count }, "to delete"),
-            (unchanged.count, "unchanged"), (waiting.count, "waiting"), (kept.count, "kept"), (skipped.count, "skipped"),
+            (unchanged.count, "unchanged"), (waiting.count, "waiting"), (contested.count, "contested"), (kept.count, "kept"),
+            (skipped.count, "skipped"),
         ]
         let parts = counts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         return parts.isEmpty ? "nothing to do" : parts.joined(separator: ", ")

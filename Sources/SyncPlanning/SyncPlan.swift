@@ -12,6 +12,8 @@ package struct SyncPlan: Hashable, Sendable {
     package var skipped: [PlannedException] = []
     /// Wanted, but not possible yet: the rest does not wait for these.
     package var waiting: [PlannedException] = []
+    /// Wanted by another unit too, which has it: nothing is done to these until one of the two gives way.
+    package var contested: [PlannedException] = []
     /// One after the other; the objects of one wave side by side.
     package var prunes: [[PlannedPrune]] = []
     /// Recorded, not wanted any more, and deleted only when something happens: health, a confirmation.
@@ -76,6 +78,12 @@ package struct PlannedException: Hashable, Sendable {
         case unhealthy(ObjectKey, String)
         case refused
         case anotherOwner(Ownership?)
+        case contested(Rival)
+        case passes(Ownership)
+        case laggard(Ownership)
+        case inUse(ObjectKey)
+        case fluxItself
+        case foreign
     }
 
     package var key: ObjectKey
@@ -106,6 +114,15 @@ package struct PlannedException: Hashable, Sendable {
         case .unhealthy(let other, let reason): "is deleted when \(other) is healthy (\(reason.isEmpty ? "in progress" : reason))"
         case .refused: "stays, because pruning was refused"
         case .anotherOwner(let owner?): "belongs to \(owner) now"
+        case .contested(let rival) where rival.isBehind: "waits until \(rival.unit) has looked at this commit, since it has the object now"
+        case .contested(let rival):
+            "is also wanted by \(rival.unit)" + (rival.origin.map { " at \($0)" } ?? "")
+                + "; remove it from one of the two"
+        case .inUse(let user): "is deleted when \(user) does not use it any more"
+        case .fluxItself: "is Flux itself, whose work this agent does; it is left out"
+        case .foreign: "waits for a controller of Flux that this agent is not: \(key.kind) is applied as it is and not handled yet"
+        case .passes(let owner): "passes to \(owner), which wants it now"
+        case .laggard(let unit): "is deleted when \(unit), which may want it, has been built from this commit"
         case .anotherOwner(nil): "does not carry this unit's labels any more and is left alone"
         }
     }

@@ -19,6 +19,7 @@ package enum SyncPlanner {
             case .nothing: plan.unchanged.append(object.key)
             case .skip(let cause): plan.skipped.append(PlannedException(object.key, cause, origin: object.origin))
             case .wait(let cause): plan.waiting.append(PlannedException(object.key, cause, origin: object.origin))
+            case .refuse(let rival): plan.contested.append(PlannedException(object.key, .contested(rival), origin: object.origin))
             }
         }
         plan.stages = ApplyOrder.stages(of: applies.values.map(\.object.manifest)).map { stage, manifests in
@@ -31,15 +32,20 @@ package enum SyncPlanner {
         case nothing
         case skip(PlannedException.Cause)
         case wait(PlannedException.Cause)
+        case refuse(Rival)
     }
 
     private static func decision(on object: DesiredObject, _ request: SyncRequest) -> Decision {
         if object.marks.contains(.reconcileDisabled) { return .skip(.reconcileDisabled) }
         if object.marks.contains(.ignored) { return .skip(.ignored) }
         let observation = request.live[object.key] ?? .absent
+        if let rival = request.rivals[object.key], request.yields || observation.present?.owner != request.unit {
+            return rival.isBehind && !request.yields ? .wait(.contested(rival)) : .refuse(rival)
+        }
         let namespace = ObjectKey(group: "", kind: "Namespace", name: object.key.namespace)
         if !object.key.namespace.isEmpty, request.live[namespace]?.present?.isBeingDeleted == true { return .wait(.namespaceBeingDeleted) }
         switch observation {
+        case .kindUnknown where FluxKinds.isForeign(object.key.groupKind): return .skip(.foreign)
         case .kindUnknown: return .wait(.kindUnknown)
         case .absent: return .apply(.absent)
         case .present(let live):
@@ -78,6 +84,10 @@ package enum SyncPlanner {
             plan.kept += candidates.map { PlannedException($0.key, .refused) }
             return
         }
+        if let laggard = request.laggard {
+            plan.kept += candidates.map { PlannedException($0.key, .laggard(laggard)) }
+            return
+        }
         let ready = candidates.filter { candidate in
             guard let obstacle = request.gate.obstacle(for: candidate.key) else { return true }
             plan.kept.append(PlannedException(candidate.key, .unhealthy(obstacle.key, obstacle.reason)))
@@ -95,8 +105,9 @@ package enum SyncPlanner {
     }
 
     private static func fate(of key: ObjectKey, _ live: PresentObject, _ request: SyncRequest) -> Fate {
-        if let other = request.claimed[key] { return .release(.anotherOwner(other)) }
         if live.owner != request.unit { return .release(.anotherOwner(live.owner)) }
+        // Recorded here until the other has it: at no moment does nobody know of it.
+        if let other = request.claimed[key] { return .keep(.passes(other)) }
         if live.isBeingDeleted { return .going }
         if live.marks.contains(.reconcileDisabled) { return .keep(.reconcileDisabled) }
         if live.marks.contains(.pruneDisabled) { return .keep(.pruneDisabled) }

@@ -1,3 +1,4 @@
+package import Diagnostics
 package import KubernetesModel
 
 /// Everything a plan follows from.
@@ -12,6 +13,12 @@ package struct SyncRequest: Sendable {
     /// Objects that other units want: they pass to them and are not deleted.
     package var claimed: [ObjectKey: Ownership]
     package var gate: HealthGate
+    /// Desired objects that another unit wants too.
+    package var rivals: [ObjectKey: Rival] = [:]
+    /// The unit itself is on its way out: what another wants it gives up at once.
+    package var yields = false
+    /// A unit that may yet want what this one does not want any more, because it has not looked at the commit.
+    package var laggard: Ownership?
 
     package init(
         unit: Ownership, revision: String, desired: DesiredTree, applied: ResourceInventory, live: [ObjectKey: Observation],
@@ -25,6 +32,20 @@ package struct SyncRequest: Sendable {
         self.prune = prune
         self.claimed = claimed
         self.gate = gate
+    }
+}
+
+/// Another unit that wants the same object.
+package struct Rival: Hashable, Sendable {
+    package var unit: Ownership
+    package var origin: SourceLocation?
+    /// It has not looked at the commit at hand yet, and may be about to give the object up.
+    package var isBehind: Bool
+
+    package init(unit: Ownership, origin: SourceLocation? = nil, isBehind: Bool = false) {
+        self.unit = unit
+        self.origin = origin
+        self.isBehind = isBehind
     }
 }
 

@@ -15,7 +15,7 @@ protocol ComposedTree: Sendable {
 
 /// Builds trees from events: anchors, merge keys, duplicate keys, typed scalars and the limits, in one place for both kinds of tree.
 struct Composer<Tree: ComposedTree> {
-    private let stream: EventStream
+    private var stream: EventStream
     private let limits: YAMLLimits
     private let schema: YAMLSchema
     private let duplicates: DuplicateKeys
@@ -32,23 +32,24 @@ struct Composer<Tree: ComposedTree> {
     }
 
     /// Where in a resource a value is: annotation values are read as text.
-    private enum Place { case root, metadata, annotations, items, elsewhere }
+    private enum Place { case root, metadata, pairs, annotations, items, elsewhere }
 
-    init(_ stream: EventStream, limits: YAMLLimits, schema: YAMLSchema, duplicates: DuplicateKeys) {
-        self.stream = stream
+    init(limits: YAMLLimits, schema: YAMLSchema, duplicates: DuplicateKeys) {
+        stream = EventStream(UnsafeBufferPointer(start: nil, count: 0), file: "")
         self.limits = limits
         self.schema = schema
         self.duplicates = duplicates
     }
 
-    /// The next document that is not empty, nil at the end of the stream.
-    mutating func document() throws(YAMLError) -> (tree: Tree, mark: Mark)? {
+    /// The stream's next document that is not empty, nil at its end.
+    mutating func document(of stream: EventStream) throws(YAMLError) -> (tree: Tree, mark: Mark)? {
+        self.stream = stream
         while try stream.next() == .documentStart {
             anchors.removeAll(keepingCapacity: true)
             nulls = NullForms()
             let kind = try stream.next()
             let mark = stream.mark
-            let tree = try compose(kind, depth: 0, place: schema == .resource ? .root : .elsewhere)
+            let tree = try compose(kind, depth: 0, place: schema == .kubernetes ? .elsewhere : .root)
             _ = try stream.next()
             if tree.scalarValue != .null { return (tree, mark) }
         }
@@ -97,12 +98,18 @@ struct Composer<Tree: ComposedTree> {
         let bytes = stream.bytes
         try count(nodes: 0, scalarBytes: bytes.count)
         if let tag = stream.tag, tag != "!" { return Tree.scalar(try tagged(bytes, tag: tag), from: stream) }
-        guard stream.isPlain, stream.tag == nil else { return Tree.scalar(Self.string(bytes), from: stream) }
+        guard stream.isPlain, stream.tag == nil else {
+            if schema != .kubernetes, place != .annotations, stream.style == .folded {
+                return Tree.scalar(.string(FoldedText.rewritten(bytes)), from: stream)
+            }
+            return Tree.scalar(Self.string(bytes), from: stream)
+        }
         switch ScalarResolver.resolve(bytes, schema: schema) {
         case .string: return Tree.scalar(Self.string(bytes), from: stream)
         case .value(let value):
             if value.isNull { nulls.insert(bytes.isEmpty ? .blank : .written) }
-            return Tree.scalar(place == .annotations && !value.isNull ? Self.string(bytes) : value, from: stream)
+            let isText = place == .annotations && (!value.isNull || schema != .patch)
+            return Tree.scalar(isText ? Self.string(bytes) : value, from: stream)
         case .notFinite:
             if place == .annotations { return Tree.scalar(Self.string(bytes), from: stream) }
             throw stream.error("\(String(decoding: bytes, as: UTF8.self)) is a number without a JSON form; quote it if text is meant")
@@ -157,8 +164,11 @@ struct Composer<Tree: ComposedTree> {
             let (key, text) = try mappingKey(kind, depth: depth)
             let value = try compose(try stream.next(), depth: depth + 1, place: inner(place, key: text))
             if let earlier = seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) {
-                guard duplicates == .lastWins else { throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark) }
-                entries[earlier] = Tree.entry(text, key: key, value: value)
+                switch duplicates {
+                case .error: throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark)
+                case .firstWins: break
+                case .lastWins: entries[earlier] = Tree.entry(text, key: key, value: value)
+                }
             } else {
                 entries.append(Tree.entry(text, key: key, value: value))
             }
@@ -200,8 +210,8 @@ struct Composer<Tree: ComposedTree> {
     private func inner(_ place: Place, key: String) -> Place {
         switch place {
         case .root: key == "metadata" ? .metadata : key == "items" ? .items : .elsewhere
-        case .metadata: key == "annotations" ? .annotations : .elsewhere
-        case .annotations: .annotations
+        case .metadata: key == "annotations" || key == "labels" && schema == .targetedPatch ? .pairs : .elsewhere
+        case .pairs, .annotations: .annotations
         case .items, .elsewhere: .elsewhere
         }
     }

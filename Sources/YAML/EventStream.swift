@@ -7,17 +7,21 @@ final class EventStream {
     }
 
     private let file: String
+    /// Lines of the text before the bytes.
+    private let offset: Int
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let event: UnsafeMutablePointer<yaml_event_t>
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>, file: String) {
+    init(_ bytes: UnsafeBufferPointer<UInt8>, file: String, line offset: Int = 0) {
         self.file = file
+        self.offset = offset
         parser = .allocate(capacity: 1)
         event = .allocate(capacity: 1)
         parser.initialize(to: yaml_parser_t())
         event.initialize(to: yaml_event_t())
         yaml_parser_initialize(parser)
-        yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
+        // libyaml wants a pointer even to nothing.
+        yaml_parser_set_input_string(parser, bytes.baseAddress ?? ("" as StaticString).utf8Start, bytes.count)
     }
 
     deinit {
@@ -47,7 +51,7 @@ final class EventStream {
         }
     }
 
-    var mark: Mark { Mark(line: Int(event.pointee.start_mark.line) + 1, column: Int(event.pointee.start_mark.column) + 1) }
+    var mark: Mark { Mark(line: Int(event.pointee.start_mark.line) + 1 + offset, column: Int(event.pointee.start_mark.column) + 1) }
 
     var anchor: String? {
         switch event.pointee.type {
@@ -91,12 +95,12 @@ final class EventStream {
         let problem = state.problem.map { String(cString: $0) } ?? "the text cannot be read"
         if state.error == YAML_READER_ERROR {
             return YAMLError(
-                file: file, line: Int(state.mark.line) + 1, column: Int(state.mark.column) + 1,
+                file: file, line: Int(state.mark.line) + 1 + offset, column: Int(state.mark.column) + 1,
                 problem: problem, context: "byte \(state.problem_offset)")
         }
-        let context = state.context.map { "\(String(cString: $0)) from line \(state.context_mark.line + 1)" } ?? ""
+        let context = state.context.map { "\(String(cString: $0)) from line \(Int(state.context_mark.line) + 1 + offset)" } ?? ""
         return YAMLError(
-            file: file, line: Int(state.problem_mark.line) + 1, column: Int(state.problem_mark.column) + 1,
+            file: file, line: Int(state.problem_mark.line) + 1 + offset, column: Int(state.problem_mark.column) + 1,
             problem: problem, context: context)
     }
 

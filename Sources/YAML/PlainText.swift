@@ -5,7 +5,6 @@ enum PlainText {
         switch first {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"):
             if Timestamp(bytes) != nil || isBase60(bytes) { return false }
-        case UInt8(ascii: "<"): return !(bytes.count == 2 && bytes[1] == first)
         default: break
         }
         if case .string = ScalarResolver.resolve(bytes, schema: .kubernetes) { return true }

@@ -50,7 +50,7 @@ enum ScalarResolver {
 
     private static func number(_ bytes: Bytes, schema: YAMLSchema) -> Resolution {
         if let small = smallInteger(bytes) { return .value(.int(small)) }
-        if schema == .resource, let time = Timestamp(bytes) { return .value(.string(time.rfc3339)) }
+        if schema != .kubernetes, let time = Timestamp(bytes) { return .value(.string(time.rfc3339)) }
         if bytes.contains(UInt8(ascii: "_")) {
             let plain = bytes.filter { $0 != UInt8(ascii: "_") }
             return plain.withUnsafeBufferPointer { signed($0) }

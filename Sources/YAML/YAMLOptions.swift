@@ -30,12 +30,27 @@ package enum YAMLSchema: Hashable, Sendable {
     /// As kustomize reads resources: only `true` and `false` are booleans, dates become RFC 3339 text, and the values of
     /// `metadata.annotations` are text as written.
     case resource
+    /// As kustomize reads patches: as resources, but a null among the annotations deletes.
+    case patch
+    /// As kustomize reads patches for whatever a target selects: all that stands in `metadata.labels` and
+    /// `metadata.annotations` is text, nulls too.
+    case targetedPatch
 }
 
 /// What a key that a mapping holds twice means.
 package enum DuplicateKeys: Hashable, Sendable {
     case error
+    case firstWins
     case lastWins
+}
+
+/// Which documents of a text are read.
+package enum DocumentRule: Hashable, Sendable {
+    case all
+    /// Only the first that holds something; what is behind it is not even looked at.
+    case first
+    /// As kustomize parts files: at lines that start with `---`, which hold nothing else but a comment; of each part the first.
+    case separated
 }
 
 /// How a document writes its nulls: `key:` with nothing behind it, or `null` and `~`. kustomize drops the former when it patches.

@@ -3,31 +3,31 @@ package enum YAMLReader {
     /// Every document of a text with the places of all its values.
     package static func documents(
         _ text: String, file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [Node] {
-        try documents(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys)
+        try documents(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys, rule: rule)
     }
 
     package static func documents(
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [Node] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Node, _, _) in tree })
+        try read(bytes, file, limits, schema, duplicateKeys, rule, keeping: { (tree: Node, _, _) in tree })
     }
 
     /// Every document of a text as a plain value: the fast way when places do not matter.
     package static func values(
         _ text: String, file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [Value] {
-        try values(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys)
+        try values(bytes: Array(text.utf8), file: file, limits: limits, schema: schema, duplicateKeys: duplicateKeys, rule: rule)
     }
 
     package static func values(
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [Value] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { (tree: Value, _, _) in tree })
+        try read(bytes, file, limits, schema, duplicateKeys, rule, keeping: { (tree: Value, _, _) in tree })
     }
 
     /// A document as a plain value, and where it starts.
@@ -39,33 +39,44 @@ package enum YAMLReader {
 
     package static func markedValues(
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
-        duplicateKeys: DuplicateKeys = .error
+        duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [MarkedValue] {
-        try read(bytes, file, limits, schema, duplicateKeys, keeping: { MarkedValue(value: $0, mark: $1, nulls: $2) })
+        try read(bytes, file, limits, schema, duplicateKeys, rule, keeping: { MarkedValue(value: $0, mark: $1, nulls: $2) })
     }
 
     private static func read<Tree: ComposedTree, Kept>(
         _ bytes: [UInt8], _ file: String, _ limits: YAMLLimits, _ schema: YAMLSchema, _ duplicateKeys: DuplicateKeys,
-        keeping: (Tree, Mark, NullForms) -> Kept
+        _ rule: DocumentRule, keeping: (Tree, Mark, NullForms) -> Kept
     ) throws(YAMLError) -> [Kept] {
         guard bytes.count <= limits.bytes else {
             throw YAMLError(file: file, line: 1, column: 1, problem: "the text is larger than \(limits.bytes) bytes")
         }
-        let result = bytes.withUnsafeBufferPointer { buffer -> Result<[Kept], YAMLError> in
-            let stream = EventStream(buffer, file: file)
-            var composer = Composer<Tree>(stream, limits: limits, schema: schema, duplicates: duplicateKeys)
-            var kept: [Kept] = []
-            do throws(YAMLError) {
-                while let document = try composer.document() {
-                    guard kept.count < limits.documents else {
-                        throw stream.error("more than \(limits.documents) documents")
+        let result = bytes.withUnsafeBufferPointer { text -> Result<[Kept], YAMLError> in
+            func read(_ parts: [DocumentParts.Part], onlyFirst: Bool) throws(YAMLError) -> [Kept] {
+                var kept: [Kept] = []
+                var composer = Composer<Tree>(limits: limits, schema: schema, duplicates: duplicateKeys)
+                for part in parts {
+                    let stream = EventStream(part.bytes, file: file, line: part.line)
+                    while let document = try composer.document(of: stream) {
+                        guard kept.count < limits.documents else { throw stream.error("more than \(limits.documents) documents") }
+                        kept.append(keeping(document.tree, document.mark, composer.nulls))
+                        if onlyFirst { break }
                     }
-                    kept.append(keeping(document.tree, document.mark, composer.nulls))
                 }
-            } catch {
-                return .failure(error)
+                return kept
             }
-            return .success(kept)
+            return Result { () throws(YAMLError) in
+                let whole = [DocumentParts.Part(bytes: text, line: 0)]
+                guard rule == .separated else { return try read(whole, onlyFirst: rule == .first) }
+                let parts = try DocumentParts(text, file: file)
+                do throws(YAMLError) {
+                    // The fast way: where nothing is wrong and no part ends early, YAML's own rules part the text in the same way.
+                    if !parts.hasEndMarks { return try read(whole, onlyFirst: false) }
+                } catch {
+                    if parts.all.count == 1 { throw error }
+                }
+                return try read(parts.all, onlyFirst: true)
+            }
         }
         return try result.get()
     }

@@ -83,7 +83,8 @@ private final class Emitter {
             yaml_mapping_start_event_initialize(&event, nil, nil, 1, YAML_BLOCK_MAPPING_STYLE)
             send()
             for member in sortedKeys ? object.members.inNaturalOrder : object.members {
-                string(member.key)
+                // A plain `<<` would be read back as a merge key.
+                if member.key == "<<" { scalar(member.key, YAML_DOUBLE_QUOTED_SCALAR_STYLE) } else { string(member.key) }
                 emit(member.value)
             }
             yaml_mapping_end_event_initialize(&event)

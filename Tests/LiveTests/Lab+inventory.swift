@@ -13,17 +13,24 @@ extension Lab {
         """
     }
 
+    /// The folder of a release that differs from the other ones in its version.
+    static func release(_ version: String) throws -> String {
+        version == k3sVersion
+            ? k3s : try Shell.must([root + "/Tests/TestBed/k3s/build", "--version", version]).trimmingCharacters(in: .newlines)
+    }
+
     /// Writes inventory/home.yaml for these nodes and makes the folder a git repository with one commit.
-    func writeInventory(_ nodes: [String]) throws {
-        let sum = try Shell.must(["sha256sum", Self.k3s + "/k3s"]).prefix(64)
+    func writeInventory(_ nodes: [String], version: String = Lab.k3sVersion) throws {
+        let folder = try Self.release(version)
+        let sum = try Shell.must(["sha256sum", folder + "/k3s"]).prefix(64)
         try write(
             """
             apiVersion: homelab.dev/v1alpha1
             kind: Cluster
             name: home
             k3s:
-              version: \(Self.k3sVersion)
-              source: \(Self.k3s)
+              version: \(version)
+              source: \(folder)
               sha256:
                 amd64: \(sum)
             defaults:

@@ -42,6 +42,8 @@ final class Lab: Sendable {
                 + "-o UserKnownHostsFile=\(folder)/known_hosts -o LogLevel=ERROR -o ConnectTimeout=10",
             "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org", "GIT_COMMITTER_NAME": "test",
             "GIT_COMMITTER_EMAIL": "test@example.org", "HOME": folder,
+            // The machines' image is made once, not for every suite.
+            "XDG_CACHE_HOME": ProcessInfo.processInfo.environment["XDG_CACHE_HOME"] ?? NSHomeDirectory() + "/.cache",
         ]
     }
 

@@ -13,7 +13,7 @@ import Testing
         #expect(try lines(.loadModules(["overlay", "br_netfilter"])) == [["modprobe", "overlay"], ["modprobe", "br_netfilter"]])
         #expect(try lines(.setSysctls([Sysctl(key: "a.b", value: "1")])) == [["sysctl", "-q", "-w", "a.b=1"]])
         #expect(try lines(.startUnit("k3s.service")) == [["systemctl", "--no-block", "start", "k3s.service"]])
-        #expect(try lines(.enableUnit("x")) == [["systemctl", "daemon-reload"], ["systemctl", "enable", "--quiet", "x"]])
+        #expect(try lines(.enableUnit("x.service")) == [["systemctl", "daemon-reload"], ["systemctl", "enable", "--quiet", "x.service"]])
         #expect(try lines(.revokeToken(id: "abc123", node: "a", via: "s")) == [["/usr/local/bin/k3s", "token", "delete", "abc123"]])
         #expect(try lines(.revokeToken(id: nil, node: "a", via: "s")) == [])
         #expect(try lines(.awaitK3s(role: .server)) == [])

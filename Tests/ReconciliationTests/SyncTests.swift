@@ -144,4 +144,31 @@ import YAML
             try await eventually("the deployment is gone") { await bench.api.object(Files.deploymentKey) == nil }
         }
     }
+
+    @Test func `a ConfigMap goes only when no pod reads it any more`() async throws {
+        var files = Files.app()
+        bench.repository.push(files)
+        let pod = ObjectKey(group: "", kind: "Pod", namespace: "web", name: "old")
+        try await bench.run { source in
+            try await bench.phase(.ready)
+            _ = try await bench.api.create(
+                Manifest([
+                    "apiVersion": "v1", "kind": "Pod", "metadata": ["name": "old", "namespace": "web"],
+                    "spec": ["containers": [["name": "a", "envFrom": [["configMapRef": ["name": "site"]]]]]],
+                    "status": ["phase": "Running"],
+                ]))
+            files["clusters/home/config.yaml"] = Files.config("two", name: "site-2")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await bench.phase(.ready, at: second)
+            try await eventually("it says who uses it") {
+                await bench.report()?.exceptions.contains { $0.key == Files.configKey && $0.message.contains("Pod/web/old") } == true
+            }
+            #expect(await bench.api.object(Files.configKey) != nil)
+            await bench.api.remove(pod)
+            bench.repository.push(files.merging(["README.md": "x"]) { $1 })
+            source.wake()
+            try await eventually("it is gone") { await bench.api.object(Files.configKey) == nil }
+        }
+    }
 }

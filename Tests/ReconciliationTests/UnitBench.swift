@@ -21,14 +21,16 @@ struct UnitBench {
         let clock = SystemClock()
         let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
         let events = EventRecorder(api: api, clock: clock, node: "m1")
-        let unit = UnitReconciler(
-            spec: spec, api: api, clock: clock, source: source, manifests: KustomizeManifests(), events: events,
-            status: StatusWriter(api: api), monitor: monitor)
+        let context = UnitContext(
+            api: api, clock: clock, manifests: KustomizeManifests(), events: events, status: StatusWriter(api: api), monitor: monitor)
+        let units = UnitSupervisor(
+            root: spec, context: context,
+            own: UnitSupervisor.OwnSource(source: source, url: "ssh://m1/srv/home.git", branch: "main"))
         let running = Task {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await source.run() }
                 group.addTask { await events.run() }
-                group.addTask { await unit.run() }
+                group.addTask { await units.run() }
             }
         }
         do {

@@ -75,6 +75,14 @@ import YAML
         for id in options["claimed"]?.array ?? [] {
             request.claimed[try #require(ObjectKey(inventoryID: id.string ?? ""))] = Ownership(namespace: "homelab-system", name: "other")
         }
+        for member in options["rivals"]?.object ?? Object() {
+            let file = member.value.string ?? ""
+            request.rivals[try #require(ObjectKey(inventoryID: member.key))] = Rival(
+                unit: Ownership(namespace: "homelab-system", name: "other"), origin: SourceLocation(file: file, line: 3),
+                isBehind: file == "behind")
+        }
+        request.yields = options["yields"]?.bool ?? false
+        if let name = options["laggard"]?.string { request.laggard = Ownership(namespace: "homelab-system", name: name) }
         let plan = SyncPlanner.plan(request)
         let forgotten = plan.forgotten.map { "forgotten: \($0)\n" }.joined()
         #expect(applied.keys.allSatisfy(plan.record.contains))

@@ -95,8 +95,14 @@ network() {
     elif has netstat; then
         netstat -ltnp 2>/dev/null | awk '$1 ~ /^tcp/ { n = split($4, a, ":"); name = $7; sub(/^[0-9]*\//, "", name); print "listen=" a[n] " " name }' | sort -u
     fi
-    grep -q '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null && say firewall ufw
-    if has firewall-cmd && [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then say firewall firewalld; fi
+    if grep -q '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null; then
+        say firewall ufw
+        sed -n 's/^### tuple ### allow any any [^ ]* any \([^ ]*\) in.*/firewall-source=\1/p' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
+    fi
+    if has firewall-cmd && [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then
+        say firewall firewalld
+        say firewall-source "$(firewall-cmd --permanent --zone=trusted --list-sources 2>/dev/null)"
+    fi
 }
 
 access() {
@@ -130,8 +136,25 @@ describe() {
     fi
 }
 
+# The same of OpenRC's service, under the name that systemd would have for it. The supervisor writes its file at each start.
+openrc() {
+    if [ ! -e "/etc/init.d/$1" ]; then say unit "$1.service absent"; return 0; fi
+    case $(rc-service "$1" status 2>/dev/null) in
+    *started*) state=active ;;
+    *crashed*) state=failed ;;
+    *starting*) state=activating ;;
+    *) state=inactive ;;
+    esac
+    enabled=disabled
+    if rc-update show default 2>/dev/null | grep -q "^ *$1 "; then enabled=enabled; fi
+    started=-
+    if [ $state = active ]; then started=$(stat -c %Y "/run/$1.pid" 2>/dev/null || echo -); fi
+    say unit "$1.service $state $enabled $started loaded"
+}
+
 # A unit's state, and when its process started, in seconds since 1970.
 unit() {
+    [ "$init" != openrc ] || openrc "${1%.service}"
     [ "$init" = systemd ] || return 0
     systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p MainPID \
         -p ExecMainStartTimestampMonotonic "$1" 2>/dev/null |
@@ -158,6 +181,7 @@ k3s() {
     if [ -d $data/server/db/etcd ]; then say k3s.datastore etcd; elif [ -e $data/server/db/state.db ]; then say k3s.datastore sqlite; fi
     [ -s $data/server/token ] && say k3s.server-token yes
     [ -s /etc/rancher/node/password ] && say k3s.node-password yes
+    for f in $data/agent/images/homelab-*; do [ -f "$f" ] && say k3s.images "$f"; done
     id=$(sed -n 's/^\(.*::\)\{0,1\}\([a-z0-9]\{6\}\)\.[a-z0-9]\{16\}$/\2/p' /etc/rancher/k3s/homelab-token 2>/dev/null)
     [ -n "$id" ] && say k3s.join-token "$id"
     if [ -f /etc/rancher/k3s/config.yaml ]; then

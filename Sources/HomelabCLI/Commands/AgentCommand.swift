@@ -29,7 +29,7 @@ package struct AgentCommand: AsyncParsableCommand {
                 node: configuration.node, version: HomelabVersion.current,
                 unit: UnitSpec(
                     owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
-                pollInterval: .seconds(configuration.pollInterval)),
+                branch: configuration.repository.branch, pollInterval: .seconds(configuration.pollInterval)),
             api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) }, manifests: KustomizeManifests(),
             nodes: NodeReconciler(configuration: configuration, transport: transport) { console.line($0) })
         let server = try await listen(configuration, agent)

@@ -22,6 +22,9 @@ package struct Bootstrap: AsyncParsableCommand {
     @Option(name: .customLong("plan"), help: "Carry out only the plan with this hash, as homelab plan printed it.")
     var planHash: String?
 
+    @Option(name: .shortAndLong, help: "text, or json: one object a line for all that happens; asks nothing (--yes or --plan).")
+    var output = OutputFormat.text
+
     package init() {}
 
     package func run() async throws {
@@ -30,14 +33,21 @@ package struct Bootstrap: AsyncParsableCommand {
         let user = Operator(console: console)
         let view = ProgressView(console: console)
         let (events, feed) = AsyncStream<ProvisioningEvent>.makeStream()
-        let drawing = Task { for await event in events { await view.show(event) } }
+        let json = output == .json ? EventJSON(console: console) : nil
+        let drawing = Task {
+            for await event in events { if let json { json.show(event) } else { await view.show(event) } }
+        }
         let transport = try AsyncHTTPTransport()
-        console.line("Looking at \(spec.nodes.count) machine(s) of \(path)")
+        if json == nil { console.line("Looking at \(spec.nodes.count) machine(s) of \(path)") }
         let bootstrapper = try Bootstrapper(
             spec: spec, options: arguments.options(path: path, spec: spec),
             interaction: BootstrapInteraction(
                 events: { feed.yield($0) }, prompt: user.prompt, confirmHostKey: user.confirmHostKey,
-                confirmPlan: { plan, findings in confirms(plan, findings, console) }),
+                confirmPlan: { plan, findings in
+                    guard let json else { return confirms(plan, findings, console) }
+                    json.show(plan: plan, findings: findings)
+                    return plan.isEmpty || isApproved(plan) ?? yes
+                }),
             transport: transport)
         let outcome: Result<BootstrapReport, any Error>
         do { outcome = .success(try await bootstrapper.run()) } catch { outcome = .failure(error) }
@@ -45,20 +55,33 @@ package struct Bootstrap: AsyncParsableCommand {
         await drawing.value
         await view.finish()
         await transport.shutdown()
-        try tell(try outcome.get(), spec, console)
+        guard let json else { return try tell(try outcome.get(), spec, console) }
+        switch outcome {
+        case .success(let report):
+            json.show(report: report)
+            if !report.succeeded { throw ExitCode(report.execution?.wasStopped == true ? 130 : 1) }
+        case .failure(let error):
+            json.show(error: error)
+            throw ExitCode(error is CancellationError ? 130 : 1)
+        }
     }
 
     /// Shows the plan; yes when it is empty, was approved by hash or by flag, or the operator says so.
     private func confirms(_ plan: NodePlan, _ findings: Diagnostics, _ console: Console) -> Bool {
         for finding in findings.sorted { console.problem(finding.description) }
-        console.line(plan.text)
+        console.line(PlanView(console: console).text(plan))
         if plan.isEmpty { return true }
-        if let planHash {
-            if plan.hash.hasPrefix(planHash) && planHash.count >= 8 { return true }
-            console.problem("error: the plan is now \(plan.hash), not \(planHash)\n    look at it above; homelab plan shows it again")
+        if let isApproved = isApproved(plan) {
+            if isApproved { return true }
+            console.problem("error: the plan is now \(plan.hash), not \(planHash ?? "")\n    look at it above; homelab plan shows it again")
             return false
         }
         return yes || console.confirms("Carry this out?")
+    }
+
+    /// Whether this is the plan whose hash was given; nil when none was.
+    private func isApproved(_ plan: NodePlan) -> Bool? {
+        planHash.map { plan.hash.hasPrefix($0) && $0.count >= 8 }
     }
 
     private func tell(_ report: BootstrapReport, _ spec: ClusterSpec, _ console: Console) throws {

@@ -15,7 +15,7 @@ package struct Plan: AsyncParsableCommand {
     @OptionGroup var arguments: BootstrapArguments
 
     @Option(name: .shortAndLong, help: "text or json.")
-    var output = "text"
+    var output = OutputFormat.text
 
     package init() {}
 
@@ -32,8 +32,8 @@ package struct Plan: AsyncParsableCommand {
         await transport.shutdown()
         for finding in observation.findings.sorted { Console.standard.problem(finding.description) }
         switch output {
-        case "json": Console.standard.line(JSONWriter.text(observation.plan.json, pretty: true))
-        default: Console.standard.line(observation.plan.text)
+        case .json: Console.standard.line(JSONWriter.text(observation.plan.json, pretty: true))
+        case .text: Console.standard.line(PlanView(console: .standard).text(observation.plan))
         }
         if observation.findings.hasErrors { throw ExitCode(1) }
         if !observation.plan.isEmpty { throw ExitCode(2) }

@@ -13,7 +13,7 @@ package struct Status: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOption
 
     @Option(name: .shortAndLong, help: "text or json.")
-    var output = "text"
+    var output = OutputFormat.text
 
     @Flag(help: "Only answer, by the exit status, whether everything is as git says and healthy.")
     var healthy = false
@@ -28,8 +28,8 @@ package struct Status: AsyncParsableCommand {
             return
         }
         switch output {
-        case "json": Console.standard.line(JSONWriter.text(snapshot.json, pretty: true))
-        default: Console.standard.line(StatusView(console: .standard).text(snapshot))
+        case .json: Console.standard.line(JSONWriter.text(snapshot.json, pretty: true))
+        case .text: Console.standard.line(StatusView(console: .standard).text(snapshot))
         }
     }
 }

@@ -7,7 +7,21 @@ struct StatusView {
     let console: Console
 
     func text(_ snapshot: ClusterSnapshot) -> String {
-        ([nodes(snapshot)] + snapshot.units.map(unit)).joined(separator: "\n\n")
+        ([nodes(snapshot)] + snapshot.units.map(unit) + kustomizations(snapshot)).joined(separator: "\n\n")
+    }
+
+    private func kustomizations(_ snapshot: ClusterSnapshot) -> [String] {
+        guard !snapshot.kustomizations.isEmpty else { return [] }
+        var table = Table(header: ["UNIT", "READY", "REVISION", "MESSAGE"])
+        for unit in snapshot.kustomizations {
+            let (status, _, message) = unit.readiness
+            let state = unit.isSuspended ? "Suspended" : status
+            table.append([
+                "\(unit.namespace)/\(unit.name)", console.styled(state, status == "True" && !unit.isSuspended ? .green : .yellow),
+                Get.short(unit.appliedRevision), message,
+            ])
+        }
+        return [table.text]
     }
 
     private func nodes(_ snapshot: ClusterSnapshot) -> String {

@@ -7,8 +7,11 @@ import YAML
     guard let ready = manifest.condition("Ready") else {
         // A HelmRepository of type oci has no status by design.
         if manifest.kind == "HelmRepository", manifest.value[path: "spec", "type"]?.string == "oci" { return .current() }
-        return isSuspended ? .failed("suspended before it was ever reconciled") : .inProgress("not reconciled yet")
+        return isSuspended ? .failed("suspended before it was ever reconciled") : .inProgress(notReconciledYet)
     }
     if ready.status == "True" { return .current(isSuspended ? "suspended; \(ready.message)" : ready.message) }
     return isSuspended ? .failed("suspended while not ready: \(ready.explanation)") : .inProgress(ready.explanation)
 }
+
+/// What nobody has looked at yet.
+package let notReconciledYet = "not reconciled yet"

@@ -4,7 +4,10 @@ import YAML
 func genericHealth(of manifest: Manifest) -> Health? {
     if manifest.isBeingDeleted { return terminatingHealth(of: manifest) }
     let status = manifest.value["status"]
-    if let observed = status?["observedGeneration"]?.int, let generation = manifest.generation, observed != generation {
+    // Nobody looks at a Kustomization while it is suspended.
+    let isSuspended =
+        manifest.groupVersionKind.group.hasSuffix("toolkit.fluxcd.io") && manifest.value[path: "spec", "suspend"]?.bool == true
+    if !isSuspended, let observed = status?["observedGeneration"]?.int, let generation = manifest.generation, observed != generation {
         return .inProgress("its controller has seen generation \(observed) of \(generation)")
     }
     if let reconciling = manifest.condition("Reconciling"), reconciling.status == "True" {

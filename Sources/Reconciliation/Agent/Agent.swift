@@ -6,16 +6,18 @@ package struct Agent: Sendable {
         package var node: String
         package var version: String
         package var unit: UnitSpec
+        package var branch: String
         package var pollInterval: Duration
         package var election: LeaderElection.Settings
 
         package init(
-            node: String, version: String, unit: UnitSpec, pollInterval: Duration = .seconds(30),
+            node: String, version: String, unit: UnitSpec, branch: String = "main", pollInterval: Duration = .seconds(30),
             election: LeaderElection.Settings = LeaderElection.Settings()
         ) {
             self.node = node
             self.version = version
             self.unit = unit
+            self.branch = branch
             self.pollInterval = pollInterval
             self.election = election
         }
@@ -27,20 +29,24 @@ package struct Agent: Sendable {
     package let source: GitSource
     package let manifests: any ManifestSource
     package let nodes: (any NodeReconciling)?
+    /// Reaches the repositories of GitRepository objects.
+    package let repositories: RepositoryFactory?
     package let election: LeaderElection
     /// What this process knows of itself; `/healthz`, `/readyz` and `/metrics` are functions of it.
     package let monitor: Shared<AgentState>
 
     package init(
         configuration: Configuration, api: any ClusterAPI, repository: any RepositorySource, manifests: any ManifestSource,
-        nodes: (any NodeReconciling)? = nil, clock: any AgentClock = SystemClock()
+        nodes: (any NodeReconciling)? = nil, repositories: RepositoryFactory? = nil, clock: any AgentClock = SystemClock()
     ) {
         self.configuration = configuration
         self.api = api
         self.clock = clock
         self.manifests = manifests
         self.nodes = nodes
-        source = GitSource(repository: repository, clock: clock, pollInterval: configuration.pollInterval)
+        self.repositories = repositories
+        source = GitSource(
+            repository: repository, clock: clock, pollInterval: configuration.pollInterval, reference: configuration.branch)
         // The start is part of the identity: a restarted agent does not take its predecessor's lease for its own.
         let start = String(UInt64.random(in: 0...UInt64.max), radix: 16)
         let identity = "\(configuration.node)_\(start)"
@@ -63,19 +69,26 @@ package struct Agent: Sendable {
     private func lead() async {
         let events = EventRecorder(api: api, clock: clock, node: configuration.node)
         let status = StatusWriter(api: api)
-        let unit = UnitReconciler(
-            spec: configuration.unit, api: api, clock: clock, source: source, manifests: manifests, events: events, status: status,
-            monitor: monitor)
+        let context = UnitContext(api: api, clock: clock, manifests: manifests, events: events, status: status, monitor: monitor)
+        let units = UnitSupervisor(
+            root: configuration.unit, context: context,
+            own: UnitSupervisor.OwnSource(source: source, url: repositoryURL, branch: configuration.branch), factory: repositories)
         source.wake()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await events.run() }
-            group.addTask { await unit.run() }
+            group.addTask { await units.run() }
             if let nodes {
                 let loop = NodesLoop(nodes: nodes, source: source, status: status, clock: clock, monitor: monitor)
                 group.addTask { await loop.run() }
             }
             await group.waitForAll()
         }
+    }
+
+    /// A GitRepository's URL has a scheme; a directory on this server is reached from elsewhere over SSH.
+    private var repositoryURL: String {
+        let url = source.repository.url
+        return url.hasPrefix("/") ? "ssh://\(configuration.node)\(url)" : url
     }
 
     /// Carries what the other parts know into the monitor.

@@ -62,6 +62,13 @@ extension AgentState {
                 "homelab_unit_objects", "Objects by health.",
                 HealthStatus.allCases.map { (Double(unit.healthCounts[$0] ?? 0), labels + [("health", $0.rawValue)]) })
         }
+        if isLeading {
+            text.gauges(
+                "homelab_kustomization_ready", "1 when a Kustomization is applied and healthy.",
+                units.sorted { $0.key < $1.key }.map {
+                    ($0.value ? 1 : 0, [("namespace", $0.key.namespace), ("name", $0.key.name)])
+                })
+        }
         if let nodes, isLeading {
             text.gauges(
                 "homelab_node_healthy", "1 for a node that is as the inventory says.",

@@ -9,6 +9,10 @@ package struct AgentState: Hashable, Sendable {
     package var leader = ""
     package var source = SourceState()
     package var unit: StatusReport?
+    /// The other units, and whether each is ready.
+    package var units: [Ownership: Bool] = [:]
+    /// Why Flux' kinds cannot be served; empty when they are.
+    package var fluxProblem = ""
     package var nodes: NodesReport?
     package var passes = 0
     package var failedPasses = 0

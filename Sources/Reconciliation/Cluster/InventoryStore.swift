@@ -4,7 +4,7 @@ import YAML
 
 /// Keeps a unit's record in the ConfigMaps `homelab-system/homelab-inventory-<unit>` (and `-2`, `-3` … when it is large), and reads from
 /// their annotations what a person has confirmed.
-package actor InventoryStore {
+package actor InventoryStore: UnitRecord {
     /// `homelab.dev/confirm-prune: <commit>`: this commit may delete as much as it does.
     package static let confirmPrune = "homelab.dev/confirm-prune"
     /// `homelab.dev/accept-history: <commit>`: the branch was moved to this commit on purpose.
@@ -32,6 +32,7 @@ package actor InventoryStore {
     }
 
     package var inventory: ResourceInventory { record.inventory }
+    package nonisolated var place: String { "configmap -n \(HomelabNamespace.name) homelab-inventory-\(unit)" }
     /// Whether what is known is not what is written.
     package var hasLostParts: Bool { !lostParts.isEmpty }
     package func annotation(_ name: String) -> String? { annotations[name] }

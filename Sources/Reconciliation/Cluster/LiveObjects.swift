@@ -19,16 +19,55 @@ package struct LiveObjects: Sendable {
         var differences: [FieldDifference]
     }
 
+    /// By which unit an object is wanted, and how.
     package private(set) var desired: [ObjectKey: DesiredObject] = [:]
+    private var wantedBy: [ObjectKey: Ownership] = [:]
+    private var wanted: [Ownership: Set<ObjectKey>] = [:]
+    /// What units want to be told of besides: what they check the health of, what their variables come from.
+    private var interests: [ObjectKey: Set<Ownership>] = [:]
     package private(set) var entries: [ObjectKey: Entry] = [:]
     private var settled: [ObjectKey: Settled] = [:]
     package var healthContext = HealthContext()
 
     package init() {}
 
-    package mutating func setDesired(_ objects: [DesiredObject]) {
-        desired = Dictionary(objects.map { ($0.key, $0) }) { $1 }
-        settled = settled.filter { desired[$0.key]?.digest == $0.value.digest }
+    package mutating func setDesired(_ objects: [DesiredObject], of unit: Ownership) {
+        let keys = Set(objects.map(\.key))
+        for key in (wanted[unit] ?? []).subtracting(keys) where wantedBy[key] == unit {
+            wantedBy[key] = nil
+            desired[key] = nil
+            settled[key] = nil
+        }
+        for object in objects {
+            if desired[object.key]?.digest != object.digest { settled[object.key] = nil }
+            desired[object.key] = object
+            wantedBy[object.key] = unit
+        }
+        wanted[unit] = keys.isEmpty ? nil : keys
+    }
+
+    package mutating func setInterests(_ keys: Set<ObjectKey>, of unit: Ownership) {
+        for key in interests.keys where !keys.contains(key) && interests[key]?.contains(unit) == true {
+            interests[key]?.remove(unit)
+            if interests[key]?.isEmpty == true { interests[key] = nil }
+        }
+        for key in keys { interests[key, default: []].insert(unit) }
+    }
+
+    /// Whom a change of an object concerns: who wants it, who owns it, who asked.
+    package func audience(of key: ObjectKey) -> Set<Ownership> {
+        var units = interests[key] ?? []
+        if let unit = wantedBy[key] { units.insert(unit) }
+        if let owner = entries[key]?.object.owner { units.insert(owner) }
+        return units
+    }
+
+    /// Whom anything about a kind concerns.
+    package func audience(of kind: GroupKind) -> Set<Ownership> {
+        var units = Set(wantedBy.filter { $0.key.groupKind == kind }.values)
+        for (key, entry) in entries where key.groupKind == kind { if let owner = entry.object.owner { units.insert(owner) } }
+        for (key, others) in interests where key.groupKind == kind { units.formUnion(others) }
+        return units
     }
 
     /// nil when the object is not there.

@@ -3,9 +3,8 @@ package import KubernetesModel
 package import SyncPlanning
 import YAML
 
-/// Watches every kind that a unit wants or has applied, all namespaces in one stream, and wakes the unit when something that counts changed.
+/// Watches every kind that some unit wants or has applied, once for all units and namespaces, and wakes the units that a change concerns.
 package actor LiveState {
-    package nonisolated let bell: Bell
     private let api: any ClusterAPI
     private let clock: any AgentClock
     private var objects = LiveObjects()
@@ -14,19 +13,22 @@ package actor LiveState {
     private var listed: Set<GroupKind> = []
     private var listProblems: [GroupKind: ClusterError] = [:]
     private var followsDefinitions = false
-    /// Kinds whose definition went away while they were watched.
-    private var lost: Set<GroupKind> = []
+    /// Counts the kinds whose definition went away while they were watched, so that each unit notices.
+    private var losses: [GroupKind: Int] = [:]
     private let requests: AsyncStream<APIResource>
     private let requester: AsyncStream<APIResource>.Continuation
-    private nonisolated let listBell = Bell()
+    /// Each waits on a bell of its own, because a bell is heard by one.
+    private var listeners: [Int: Bell] = [:]
+    private var nextListener = 0
 
     private static let definitionKind = GroupVersionKind(
         group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition")
 
-    package init(api: any ClusterAPI, clock: any AgentClock, bell: Bell) {
+    private var bells: [Ownership: Bell] = [:]
+
+    package init(api: any ClusterAPI, clock: any AgentClock) {
         self.api = api
         self.clock = clock
-        self.bell = bell
         (requests, requester) = AsyncStream.makeStream()
     }
 
@@ -46,7 +48,18 @@ package actor LiveState {
 
     // MARK: What the unit asks
 
-    package func setDesired(_ objects: [DesiredObject]) { self.objects.setDesired(objects) }
+    /// Rings `bell` when something that concerns the unit changes.
+    package func attach(_ unit: Ownership, _ bell: Bell) { bells[unit] = bell }
+
+    package func detach(_ unit: Ownership) {
+        bells[unit] = nil
+        objects.setDesired([], of: unit)
+        objects.setInterests([], of: unit)
+    }
+
+    package func setDesired(_ objects: [DesiredObject], of unit: Ownership) { self.objects.setDesired(objects, of: unit) }
+
+    package func setInterests(_ keys: Set<ObjectKey>, of unit: Ownership) { objects.setInterests(keys, of: unit) }
 
     /// How these kinds are addressed; the unknown ones are missing, and any change of a definition rings the bell from now on.
     package func resources(for kinds: Set<GroupVersionKind>) async throws -> [GroupKind: APIResource] {
@@ -82,7 +95,12 @@ package actor LiveState {
 
     package func lastForeignManager(of key: ObjectKey) -> String? { objects.entries[key]?.lastForeignManager }
 
-    package func settle(_ live: Manifest, with wanted: DesiredObject) { objects.settle(live, with: wanted, now: clock.timestamp) }
+    /// Takes in the answer to an apply by `unit`; the watch will bring nothing new of it, so whom else it concerns is told here.
+    package func settle(_ live: Manifest, with wanted: DesiredObject, by unit: Ownership) {
+        let before = objects.audience(of: wanted.key)
+        objects.settle(live, with: wanted, now: clock.timestamp)
+        ring(before.union(objects.audience(of: wanted.key)).subtracting([unit]))
+    }
 
     /// Looks at one object itself: watches see only what carries an owner label.
     package func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
@@ -102,15 +120,18 @@ package actor LiveState {
         objects.healthContext.take(storageClasses: try await api.list(kind, namespace: "", labelSelector: nil).items)
     }
 
-    package func takeLostKinds() -> Set<GroupKind> {
-        defer { lost = [] }
-        return lost
-    }
+    /// How often the definition of any of these kinds went away so far.
+    package func losses(of kinds: some Sequence<GroupKind>) -> Int { kinds.reduce(0) { $0 + (losses[$1] ?? 0) } }
 
     // MARK: Watching
 
     private func awaitLists(_ kinds: [GroupKind]) async throws {
         let deadline = clock.now + .seconds(30)
+        if kinds.allSatisfy({ listed.contains($0) || watched[$0] == nil }) { return }
+        let (listener, bell) = (nextListener, Bell())
+        nextListener += 1
+        listeners[listener] = bell
+        defer { listeners[listener] = nil }
         while true {
             let missing = kinds.filter { !listed.contains($0) && watched[$0] != nil }
             guard let first = missing.first else { return }
@@ -119,9 +140,11 @@ package actor LiveState {
             guard clock.now < deadline else {
                 throw ClusterError(.unreachable, subject: "\(first)", message: "the list of these objects did not come within 30 s")
             }
-            await listBell.wait(until: deadline, clock: clock)
+            await bell.wait(until: deadline, clock: clock)
         }
     }
+
+    private func ringListeners() { for bell in listeners.values { bell.ring() } }
 
     private func follow(_ resource: APIResource) async {
         let follower = ObjectFollower(
@@ -129,22 +152,30 @@ package actor LiveState {
         await follower.run { await self.take($0, resource.kind.groupKind) }
         // The server does not know the kind any more; asking again at once would find what it is just forgetting.
         try? await clock.sleep(for: .seconds(1))
-        watched[resource.kind.groupKind] = nil
-        listed.remove(resource.kind.groupKind)
-        lost.insert(resource.kind.groupKind)
-        bell.ring()
+        let kind = resource.kind.groupKind
+        watched[kind] = nil
+        listed.remove(kind)
+        losses[kind, default: 0] += 1
+        ring(objects.audience(of: kind))
     }
 
+    private func ring(_ units: some Sequence<Ownership>) { for unit in units { bells[unit]?.ring() } }
+
     private func take(_ change: ObjectFollower.Change, _ kind: GroupKind) {
-        var counts = true
         switch change {
         case .all(let list):
+            let before = objects.audience(of: kind)
             objects.replace(kind, with: list, now: clock.timestamp)
             listed.insert(kind)
             listProblems[kind] = nil
-            listBell.ring()
-        case .present(let manifest): counts = objects.take(manifest, now: clock.timestamp)
-        case .gone(let manifest): counts = objects.remove(manifest.key)
+            ringListeners()
+            ring(before.union(objects.audience(of: kind)))
+        case .present(let manifest):
+            let before = objects.audience(of: manifest.key)
+            if objects.take(manifest, now: clock.timestamp) { ring(before.union(objects.audience(of: manifest.key))) }
+        case .gone(let manifest):
+            let before = objects.audience(of: manifest.key)
+            if objects.remove(manifest.key) { ring(before) }
         case .failed(let error):
             if error.kind == .unknownKind {
                 // Its definition is gone, and with it all its objects.
@@ -153,9 +184,9 @@ package actor LiveState {
             } else {
                 listProblems[kind] = error
             }
-            listBell.ring()
+            ringListeners()
+            ring(objects.audience(of: kind))
         }
-        if counts { bell.ring() }
     }
 
     private func watchForDefinitions() {
@@ -167,7 +198,9 @@ package actor LiveState {
     /// A kind that is waited for may come by a definition that is not ours; any change of a definition makes the unit ask again.
     private func followDefinitions() async {
         let follower = ObjectFollower(api: api, clock: clock, kind: Self.definitionKind, namespace: "", labelSelector: nil)
-        await follower.run { [bell] _ in bell.ring() }
+        await follower.run { _ in await self.ringAll() }
         followsDefinitions = false
     }
+
+    private func ringAll() { for bell in bells.values { bell.ring() } }
 }

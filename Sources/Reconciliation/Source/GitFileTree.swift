@@ -1,12 +1,12 @@
-import Git
-import Kustomize
+package import Git
+package import Kustomize
 
 /// A commit's files as a build reads them; symbolic links are followed inside the commit only.
-struct GitFileTree: FileTree {
+package struct GitFileTree: FileTree {
     private let tree: GitTree
     private let directories: [String: Set<String>]
 
-    init(_ tree: GitTree) {
+    package init(_ tree: GitTree) {
         self.tree = tree
         var directories: [String: Set<String>] = ["": []]
         for path in tree.entries.keys {
@@ -22,9 +22,9 @@ struct GitFileTree: FileTree {
         self.directories = directories
     }
 
-    func hasDirectory(_ path: String) -> Bool { (try? resolve(path))??.isDirectory == true }
+    package func hasDirectory(_ path: String) -> Bool { (try? resolve(path))??.isDirectory == true }
 
-    func resolve(_ path: String) throws(FileTreeError) -> TreeEntry? {
+    package func resolve(_ path: String) throws(FileTreeError) -> TreeEntry? {
         var pending = path.split(separator: "/").map(String.init)[...]
         var here: [String] = []
         var links = 0
@@ -53,14 +53,28 @@ struct GitFileTree: FileTree {
         return directories[resolved] == nil ? nil : TreeEntry(path: resolved, isDirectory: true)
     }
 
-    func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8] {
+    package func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8] {
         guard let bytes = tree.file(path) else { throw FileTreeError("there is no such file") }
         guard bytes.count <= limit else { throw FileTreeError("it is larger than \(limit) bytes") }
         return bytes
     }
 
-    func entries(_ path: String) throws(FileTreeError) -> [String] {
+    package func entries(_ path: String) throws(FileTreeError) -> [String] {
         guard let names = directories[path] else { throw FileTreeError("there is no such directory") }
         return Array(names)
+    }
+
+    /// The same as long as everything at these paths is: the content of files, the names in directories.
+    func fingerprint(of paths: Set<String>) -> Int {
+        var hasher = Hasher()
+        for path in paths.sorted() {
+            hasher.combine(path)
+            if let entry = tree.entries[path] {
+                hasher.combine(entry.id)
+            } else {
+                hasher.combine(directories[path])
+            }
+        }
+        return hasher.finalize()
     }
 }

@@ -7,14 +7,22 @@ import KubernetesModel
 package actor GitSource {
     package nonisolated let state = Shared(SourceState())
     package nonisolated let repository: any RepositorySource
+    package nonisolated let trees: CommitTrees
+    /// What stands before the `@` of a revision: the branch, the tag.
+    package nonisolated let reference: String
 
     private let clock: any AgentClock
     private let pollInterval: Duration
     private nonisolated let bell = Bell()
     private var backoff = Backoff(first: .seconds(2), limit: .seconds(120))
 
-    package init(repository: any RepositorySource, clock: any AgentClock, pollInterval: Duration) {
+    package init(
+        repository: any RepositorySource, clock: any AgentClock, pollInterval: Duration, reference: String = "main",
+        ignore: String? = nil
+    ) {
         self.repository = repository
+        self.reference = reference
+        trees = CommitTrees(repository: repository, ignore: ignore)
         self.clock = clock
         self.pollInterval = pollInterval
     }

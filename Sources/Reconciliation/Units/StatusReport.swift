@@ -15,6 +15,12 @@ package struct StatusReport: Hashable, Sendable {
         case applyFailed = "ApplyFailed"
         /// Everything is applied, and something does not become healthy or is not healthy any more.
         case unhealthy = "Unhealthy"
+        /// Built, and waiting for a unit that this one depends on.
+        case dependencyNotReady = "DependencyNotReady"
+        /// A person has suspended it.
+        case suspended = "Suspended"
+        /// What it asks for cannot be done.
+        case stalled = "Stalled"
         /// The API server does not answer.
         case unreachable = "Unreachable"
     }

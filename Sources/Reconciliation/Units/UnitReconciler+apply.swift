@@ -2,6 +2,7 @@ import Diagnostics
 import Git
 import KubernetesModel
 import SyncPlanning
+import YAML
 
 /// What came of executing a plan.
 struct ApplyOutcome {
@@ -9,11 +10,13 @@ struct ApplyOutcome {
     var sentAnything = false
     /// The server went away in the middle, or asked for a pause.
     var isAborted = false
+    /// Refused for fields that can never change, and marked to be made anew then.
+    var toReplace: [PlannedApply] = []
 }
 
 extension UnitReconciler {
     private enum Answer: Sendable {
-        case applied(ChangeSet.Action)
+        case applied(ChangeSet.Action, Manifest?)
         case failed(ClusterError)
     }
 
@@ -30,6 +33,8 @@ extension UnitReconciler {
                 let answers = await send(Array(batch))
                 outcome.sentAnything = true
                 for (apply, answer) in answers { take(answer, of: apply, into: &outcome) }
+                for apply in outcome.toReplace { await replace(apply) }
+                outcome.toReplace = []
                 if outcome.isAborted { return try finish(outcome) }
             }
             for apply in wave where apply.key.kind == "Namespace" && failures[apply.key] != nil { missingNamespaces.insert(apply.key.name) }
@@ -43,7 +48,8 @@ extension UnitReconciler {
             noteChange()
             monitor.update { [count = changed.count] in $0.objectsApplied += count }
             let commit = enforced.map { "\($0.commit.id.hex.prefix(12)) " } ?? ""
-            events.record(unitEvent("Applied", "\(commit)\(outcome.changes.summary): \(Self.list(changed.map(\.key)))"))
+            if isRoot { events.record(unitEvent("Applied", "\(commit)\(outcome.changes.summary): \(Self.list(changed.map(\.key)))")) }
+            lastChanges = "\(commit)\(outcome.changes.summary): \(Self.list(changed.map(\.key)))"
         }
         if outcome.isAborted, let problem { throw problem }
         return outcome
@@ -59,6 +65,7 @@ extension UnitReconciler {
     /// Applies side by side, at most `parallelism` at a time.
     private func send(_ batch: [PlannedApply]) async -> [(PlannedApply, Answer)] {
         let before = await live.resourceVersions(of: batch.map(\.key))
+        let owner = spec.owner
         return await withTaskGroup(of: (Int, Answer).self) { group in
             var answers: [(PlannedApply, Answer)] = []
             var next = 0
@@ -66,7 +73,7 @@ extension UnitReconciler {
                 guard next < batch.count else { return }
                 let (index, apply) = (next, batch[next])
                 next += 1
-                group.addTask { (index, await self.send(apply, before: before[apply.key])) }
+                group.addTask { (index, await self.send(apply, before: before[apply.key], owner)) }
             }
             for _ in 0..<spec.parallelism { start() }
             for await (index, answer) in group {
@@ -77,16 +84,16 @@ extension UnitReconciler {
         }
     }
 
-    private nonisolated func send(_ apply: PlannedApply, before: String?) async -> Answer {
+    private nonisolated func send(_ apply: PlannedApply, before: String?, _ owner: Ownership) async -> Answer {
         let object = apply.object
         do {
-            if object.marks.contains(.onlyIfAbsent), case .present = try await live.lookUp(object.kind, object.key) {
-                return .applied(.skipped)
+            if object.marks.contains(.onlyIfAbsent), case .present = try await context.live.lookUp(object.kind, object.key) {
+                return .applied(.skipped, nil)
             }
-            let answer = try await api.apply(object.manifest, options: ApplyOptions())
-            await live.settle(answer, with: object)
-            if apply.reason == .absent { return .applied(.created) }
-            return .applied(answer.resourceVersion == before ? .unchanged : .configured)
+            let answer = try await context.api.apply(object.manifest, options: ApplyOptions())
+            await context.live.settle(answer, with: object, by: owner)
+            if apply.reason == .absent { return .applied(.created, answer) }
+            return .applied(answer.resourceVersion == before ? .unchanged : .configured, answer)
         } catch let error as ClusterError {
             return .failed(error)
         } catch {
@@ -96,8 +103,11 @@ extension UnitReconciler {
 
     private func take(_ answer: Answer, of apply: PlannedApply, into outcome: inout ApplyOutcome) {
         switch answer {
-        case .applied(let action):
+        case .applied(let action, let answer):
             failures[apply.key] = nil
+            if let child = apply.key.unit, let generation = answer?.generation {
+                board.sent(child, generation: generation, by: spec.owner)
+            }
             outcome.changes.append(ChangeSet.Entry(apply.key, action))
             if action == .created || action == .configured { unsettled.insert(apply.key) }
             if apply.isDrift || (apply.reason == .absent && applied == enforced?.commit.id) { noteRepair(of: apply, action) }
@@ -107,8 +117,34 @@ extension UnitReconciler {
                 problem = error
                 return
             }
+            if error.isImmutableFieldError, spec.forces || apply.object.marks.contains(.forced) {
+                outcome.toReplace.append(apply)
+                return
+            }
             if error.kind == .tooManyRequests { pausedUntil = clock.now + (error.retryAfter ?? .seconds(1)) }
             note(error, of: apply)
+        }
+    }
+
+    /// Deletes an object so that the next pass makes it anew, but only when the server would take the new one: it is asked by a dry run
+    /// under another name.
+    private func replace(_ apply: PlannedApply) async {
+        var trial = apply.object.manifest
+        trial.value["metadata"]?["name"] = .string("\(apply.key.name.prefix(200))-homelab-trial")
+        do {
+            _ = try await api.apply(trial, options: ApplyOptions(dryRun: true))
+            guard case .present(let present) = try await live.lookUp(apply.object.kind, apply.key) else { return }
+            _ = try await api.delete(
+                apply.object.kind, namespace: apply.key.namespace, name: apply.key.name, options: DeleteOptions(uid: present.uid))
+            events.record(
+                EventRecorder.Event(
+                    "Replaced", "a field that cannot be changed has changed; it is marked to be made anew", object: apply.key,
+                    apiVersion: apply.object.manifest.apiVersion))
+            bell.ring()
+        } catch let error as ClusterError {
+            note(error, of: apply)
+        } catch {
+            note(ClusterError(.unreachable, subject: apply.key.description, message: String(describing: error)), of: apply)
         }
     }
 
@@ -128,7 +164,8 @@ extension UnitReconciler {
 
     private func note(_ error: ClusterError, of apply: PlannedApply) {
         let known = failures[apply.key]
-        var backoff = known?.digest == apply.object.digest ? known?.backoff ?? Backoff() : Backoff()
+        var backoff =
+            known?.digest == apply.object.digest ? known?.backoff ?? Backoff(limit: spec.retryLimit) : Backoff(limit: spec.retryLimit)
         if error.isTransient { backoff.limit = .seconds(30) }
         let diagnostic = Self.diagnostic(of: error, apply.object)
         let wait = backoff.failed(atLeast: error.retryAfter)

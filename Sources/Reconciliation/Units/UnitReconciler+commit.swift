@@ -7,19 +7,33 @@ extension UnitReconciler {
     /// Builds the newest commit when it is new. A commit that cannot be built, or that rewrites history, changes nothing: the last good
     /// one stays. Gives whether there is something to enforce.
     func adoptNewestCommit() async throws -> Bool {
-        if let newest = source.state.value.commit, newest.id != attempted {
+        guard let source else { return enforced?.tree != nil }
+        if let newest = source.state.value.commit {
+            let materials = try await materials(at: newest.id)
             do throws(SourceProblem) {
-                try await requireDescent(of: newest)
-                try await build(newest)
+                if newest.id != attempted || attemptedKey != spec.buildKey || materials != attemptedMaterials {
+                    try await requireDescent(of: newest, source)
+                    try await build(newest, source, materials)
+                }
                 held = nil
                 sourceProblem = nil
             } catch {
                 hold(newest, error)
             }
         }
-        if enforced == nil { await buildLastGood() }
+        adoptPending()
+        if enforced == nil, pending == nil { await buildLastGood() }
         try await placeTree()
         return enforced?.tree != nil
+    }
+
+    /// A built commit waits until everything the unit depends on is ready; meanwhile the one before it is enforced.
+    private func adoptPending() {
+        dependencyProblem = pending.flatMap { board.obstacle(for: spec.owner, at: $0.commit.id) }
+        guard let next = pending, dependencyProblem == nil else { return }
+        if enforced?.commit.id != next.commit.id || enforced?.buildKey != next.buildKey { beginRevision(next.commit) }
+        enforced = next
+        pending = nil
     }
 
     /// Leaves a commit aside for now: it cannot be read, or nobody has accepted it. It is tried again with every pass.
@@ -32,43 +46,80 @@ extension UnitReconciler {
     }
 
     /// A commit must follow from what was applied, unless a person has accepted that it does not.
-    private func requireDescent(of commit: CommitInfo) async throws(SourceProblem) {
+    private func requireDescent(of commit: CommitInfo, _ source: GitSource) async throws(SourceProblem) {
         guard let base = enforced?.commit.id ?? applied, base != commit.id else { return }
         if let accepted = await store.annotation(InventoryStore.acceptHistory), accepted.count >= 7, commit.id.hex.hasPrefix(accepted) {
             return
         }
-        if try await source.repository.isAncestor(base, of: commit.id) { return }
+        if try await source.trees.isAncestor(base, of: commit.id) { return }
         throw SourceProblem(
             .rewritten,
             "the branch is at \(commit.id.hex.prefix(12)), which does not contain the applied commit \(base.hex.prefix(12)); to accept it: "
-                + "kubectl annotate configmap -n \(HomelabNamespace.name) homelab-inventory-\(spec.name) --overwrite "
-                + "\(InventoryStore.acceptHistory)=\(commit.id.hex.prefix(12))")
+                + "kubectl annotate \(store.place) --overwrite \(InventoryStore.acceptHistory)=\(commit.id.hex.prefix(12))")
     }
 
-    private func build(_ commit: CommitInfo) async throws(SourceProblem) {
-        let tree = try await source.repository.tree(of: commit.id, under: [])
+    private func build(_ commit: CommitInfo, _ source: GitSource, _ materials: BuildMaterials) async throws(SourceProblem) {
+        let files = try await source.trees.files(of: commit.id)
+        let generation = spec.generation
         attempted = commit.id
-        do {
-            let built = try await manifests.manifests(of: tree, at: spec.path)
-            if enforced?.commit.id != commit.id { beginRevision(commit) }
-            enforced = Enforced(commit: commit, manifests: built, tree: nil)
+        attemptedKey = spec.buildKey
+        attemptedMaterials = materials
+        attemptStart = clock.now
+        if var current = pending ?? enforced, current.buildKey == spec.buildKey, current.materials == materials,
+            current.fingerprint == files.fingerprint(of: current.inputs)
+        {
+            // Nothing that the unit is built from has changed.
+            current.commit = commit
             buildErrors = []
+            pending = current
+            await announce(current, generation: generation)
+            return
+        }
+        do {
+            let built = try await built(commit, files, materials)
+            pending = built
+            buildErrors = []
+            await announce(built, generation: generation)
         } catch {
             var found = Diagnostics()
             found.append(error, subject: "commit \(commit.id.hex.prefix(12))")
             buildErrors = found.sorted
+            pending = nil
+            board.built(spec.owner, commit.id, generation: generation, claims: nil)
             let first = buildErrors.first?.description ?? ""
             events.record(unitEvent("BuildFailed", "\(commit.id.hex.prefix(12)): \(first)", isWarning: true))
         }
     }
 
+    /// The manifests of a commit, as the unit lays its own things over them.
+    private func built(_ commit: CommitInfo, _ files: GitFileTree, _ materials: BuildMaterials) async throws(Diagnostics) -> Enforced {
+        let decryption = try materials.decryption
+        let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
+        let ours = FluxComponents(built.manifests, path: spec.path)
+        leftOut = ours.leftOut
+        var result = Enforced(commit: commit, manifests: try materials.put(into: ours.manifests, always: spec.variables.always))
+        result.inputs = built.inputs
+        result.fingerprint = files.fingerprint(of: built.inputs)
+        result.buildKey = spec.buildKey
+        result.materials = materials
+        return result
+    }
+
+    /// Tells the other units what this one wants, with the places it is written at, and which units it makes or gives up.
+    private func announce(_ built: Enforced, generation: Int64) async {
+        let wanted = Set(built.manifests.compactMap(\.key.unit))
+        let leaving = Set(await store.inventory.keys.compactMap(\.unit)).subtracting(wanted)
+        board.setChildren(of: spec.owner, wanted: wanted, leaving: leaving)
+        let claims = Dictionary(built.manifests.map { ($0.key, $0.origin) }) { $1 }
+        board.built(spec.owner, built.commit.id, generation: generation, claims: claims)
+    }
+
     /// After a restart on a broken commit: what was applied last is enforced on.
     private func buildLastGood() async {
-        guard let applied, applied != attempted, let commit = try? await source.repository.info(of: applied),
-            let tree = try? await source.repository.tree(of: applied, under: []),
-            let built = try? await manifests.manifests(of: tree, at: spec.path)
+        guard let source, let applied, applied != attempted, let commit = try? await source.repository.info(of: applied),
+            let files = try? await source.trees.files(of: applied), let materials = try? await materials(at: applied)
         else { return }
-        enforced = Enforced(commit: commit, manifests: built, tree: nil)
+        enforced = try? await built(commit, files, materials)
     }
 
     private func beginRevision(_ commit: CommitInfo) {
@@ -80,9 +131,9 @@ extension UnitReconciler {
 
     /// Makes the desired tree of the manifests as soon as the scopes of their kinds are known, and again when an unknown kind may have come.
     private func placeTree() async throws {
-        let lost = await live.takeLostKinds()
         guard var current = enforced else { return }
-        guard current.tree == nil || !current.unknownKinds.isEmpty || !lost.isEmpty else {
+        let losses = await live.losses(of: current.resources.map(\.kind.groupKind))
+        guard current.tree == nil || !current.unknownKinds.isEmpty || losses != seenLosses else {
             return try await live.prepare(current.resources)
         }
         let kinds = Set(current.manifests.map(\.groupVersionKind))
@@ -91,7 +142,7 @@ extension UnitReconciler {
         if current.tree != nil, unknown == current.unknownKinds { return try await live.prepare(current.resources) }
         do {
             let tree = try DesiredTree(current.manifests, owner: spec.owner, scopes: resources.mapValues(\.isNamespaced))
-            await live.setDesired(tree.objects)
+            hasNewTree = true
             if kinds.contains(where: { $0.kind == "PersistentVolumeClaim" || $0.kind == "StatefulSet" }) {
                 try await live.learnStorageClasses()
             }
@@ -102,6 +153,7 @@ extension UnitReconciler {
             current.tree = tree
             current.unknownKinds = unknown
             current.resources = Array(resources.values)
+            seenLosses = await live.losses(of: resources.keys)
             enforced = current
             lastGood = current
         } catch let errors as Diagnostics {
@@ -115,7 +167,12 @@ extension UnitReconciler {
     }
 
     func unitEvent(_ reason: String, _ message: String, isWarning: Bool = false) -> EventRecorder.Event {
-        EventRecorder.Event(
+        guard isRoot else {
+            return EventRecorder.Event(
+                reason, message, object: ObjectKey(unit: spec.owner), apiVersion: FluxKinds.kustomization.apiVersion,
+                uid: object?.uid ?? "", isWarning: isWarning)
+        }
+        return EventRecorder.Event(
             reason, message,
             object: ObjectKey(
                 group: "", kind: "ConfigMap", namespace: HomelabNamespace.name, name: StatusReport.configMapName(of: spec.name)),

@@ -2,6 +2,7 @@ import Diagnostics
 import Git
 import KubernetesModel
 import SyncPlanning
+import YAML
 
 extension UnitReconciler {
     /// Does all that can be done now towards the enforced commit. Gives when to look again although nothing happens.
@@ -12,12 +13,16 @@ extension UnitReconciler {
         forgetFailures(of: tree)
         var plan = try await makePlan(tree)
         lastPlan = plan
+        for key in foreignChecks {
+            if let kind = spec.healthCheckKinds.first(where: { $0.groupKind == key.groupKind }) { _ = try await lookUp(kind, key) }
+        }
         // Before anything is applied it is recorded; what is recorded stays until it is seen to be gone.
         let recorded = await store.inventory
         if plan.record.subtracting(recorded).count > 0 || plan.record.count != recorded.count { try await store.write(plan.record) }
         if await store.hasLostParts { try await store.write(store.inventory) }
         let outcome = try await execute(plan)
         if isSuperseded { return .zero }
+        if !outcome.isAborted, let commit = enforced?.commit.id { board.sent(spec.owner, commit) }
         if outcome.sentAnything { plan = try await makePlan(tree) }
         lastPlan = plan
         if !outcome.isAborted {
@@ -39,16 +44,33 @@ extension UnitReconciler {
     private func makePlan(_ tree: DesiredTree) async throws -> SyncPlan {
         let record = await store.inventory
         try await watchRecorded(record, besides: tree)
+        await shareDesired(tree)
         var observed = await live.observations(of: Set(record.keys).union(tree.objects.map(\.key)))
         for key in observed.keys where enforced?.unknownKinds.contains(key.groupKind) == true { observed[key] = .kindUnknown }
         // The watches see what carries an owner label; whether a recorded object without it is gone takes a look.
         for key in record.subtracting(tree.inventory).keys where observed[key] == .absent {
             if let kind = record.groupVersionKind(of: key) { observed[key] = try await lookUp(kind, key) }
         }
-        return SyncPlanner.plan(
-            SyncRequest(
-                unit: spec.owner, revision: enforced?.commit.id.hex ?? "", desired: tree, applied: record, live: observed,
-                prune: await prunePolicy, gate: await gate(tree)))
+        let leaving = record.subtracting(tree.inventory).keys
+        var request = SyncRequest(
+            unit: spec.owner, revision: enforced?.commit.id.hex ?? "", desired: tree, applied: record, live: observed,
+            prune: await prunePolicy, claimed: board.heirs(of: spec.owner, for: leaving), gate: await gate(tree))
+        request.rivals = rivals
+        request.yields = board.isLeaving(spec.owner)
+        if !leaving.isEmpty, let commit = enforced?.commit.id { request.laggard = board.laggard(before: spec.owner, at: commit) }
+        return SyncPlanner.plan(request)
+    }
+
+    /// Lets the watches compare what they see with what this unit wants, but for what another unit has.
+    private func shareDesired(_ tree: DesiredTree) async {
+        rivals = board.rivals(of: spec.owner, for: tree.objects.lazy.map(\.key))
+        let found = await live.observations(of: rivals.keys)
+        let isLeaving = board.isLeaving(spec.owner)
+        let others = Set(rivals.keys.filter { isLeaving || found[$0]?.present?.owner != spec.owner })
+        guard hasNewTree || others != yielded else { return }
+        await live.setDesired(tree.objects.filter { !others.contains($0.key) }, of: spec.owner)
+        yielded = others
+        hasNewTree = false
     }
 
     private func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
@@ -92,8 +114,12 @@ extension UnitReconciler {
         deleting = deleting.filter { leaving.contains($0.key) }
         pruneFailures = pruneFailures.filter { leaving.contains($0.key) }
         var pruned: [ObjectKey] = []
+        let users = try await users(of: leaving.subtracting(deleting.keys))
+        inUse = users.map { PlannedException($0.key, .inUse($0.value)) }
         for wave in plan.prunes {
-            let due = wave.filter { deleting[$0.key] != $0.uid && (pruneFailures[$0.key]?.retryAt ?? .zero) <= clock.now }
+            let due = wave.filter {
+                users[$0.key] == nil && deleting[$0.key] != $0.uid && (pruneFailures[$0.key]?.retryAt ?? .zero) <= clock.now
+            }
             for batch in due.batches(of: spec.parallelism) {
                 if isSuperseded { return }
                 pruned += try await delete(Array(batch))
@@ -103,6 +129,29 @@ extension UnitReconciler {
         noteChange()
         monitor.update { [count = pruned.count] in $0.objectsDeleted += count }
         events.record(unitEvent("Pruned", "deleted \(Self.list(pruned)), which left the repository"))
+    }
+
+    /// The pods, or ReplicaSets that have some, that still read a ConfigMap or Secret which left the repository: a rollout under way, or
+    /// one that was rolled back by hand, must find the old one.
+    private func users(of keys: Set<ObjectKey>) async throws -> [ObjectKey: ObjectKey] {
+        let configuration = keys.filter { $0.group.isEmpty && ($0.kind == "ConfigMap" || $0.kind == "Secret") }
+        var result: [ObjectKey: ObjectKey] = [:]
+        for namespace in Set(configuration.map(\.namespace)) {
+            for kind in [
+                GroupVersionKind(group: "apps", version: "v1", kind: "ReplicaSet"), GroupVersionKind(group: "", version: "v1", kind: "Pod"),
+            ] {
+                for object in try await api.list(kind, namespace: namespace, labelSelector: nil).items where Self.mayRun(object) {
+                    for key in PodReferences.keys(of: object).intersection(configuration) { result[key] = object.key }
+                }
+            }
+        }
+        return result
+    }
+
+    private static func mayRun(_ object: Manifest) -> Bool {
+        if object.kind == "ReplicaSet" { return (object.value[path: "spec", "replicas"]?.int ?? 0) > 0 }
+        let phase = object.value[path: "status", "phase"]?.string
+        return phase != "Succeeded" && phase != "Failed"
     }
 
     /// Asks for the deletion of a few objects side by side. One that is refused does not keep the others.
@@ -152,7 +201,9 @@ extension UnitReconciler {
 
     /// The commit counts as applied when nothing of it is left to send.
     private func noteApplied(_ plan: SyncPlan) {
-        guard plan.stages.isEmpty, failures.isEmpty, plan.waiting.isEmpty, let commit = enforced?.commit.id, applied != commit else {
+        guard plan.stages.isEmpty, failures.isEmpty, plan.waiting.isEmpty, plan.contested.isEmpty, let commit = enforced?.commit.id,
+            applied != commit
+        else {
             return
         }
         applied = commit
@@ -166,6 +217,8 @@ extension UnitReconciler {
             return guardian.hold(now: now)
         }
         if let healthDeadline, healthDeadline > now, !unsettled.isEmpty { moments.append(healthDeadline) }
+        if !foreignChecks.isEmpty, lastPhase != .ready { moments.append(now + .seconds(5)) }
+        if !inUse.isEmpty { moments.append(now + .seconds(15)) }
         // Aggregated APIs come without any definition that could be watched.
         if enforced?.unknownKinds.isEmpty == false { moments.append(now + .seconds(30)) }
         return moments.min().map { max($0, now + .milliseconds(20)) }

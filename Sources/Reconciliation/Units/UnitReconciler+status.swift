@@ -1,59 +1,131 @@
+import Cryptography
 import Diagnostics
 import Git
 import KubernetesModel
 import SyncPlanning
 
 extension UnitReconciler {
-    /// Shows the state to everybody: the ConfigMap when something changed, the monitor always. Gives when to try again if it could not.
+    /// Shows the state to everybody: where it is kept when something changed, the monitor always. Gives when to try again if it could not.
     func publish() async -> Duration? {
         let report = await report()
-        monitor.update { $0.unit = report }
-        // While much happens, four times a second is often enough; a new phase is shown at once.
-        if let shownAt, lastPhase == report.phase, clock.now < shownAt + .milliseconds(250) { return shownAt + .milliseconds(250) }
-        if lastPhase != report.phase {
-            switch report.phase {
-            case .ready: events.record(unitEvent("Healthy", "\(report.appliedRevision.prefix(12)): \(report.message)"))
-            case .unhealthy: events.record(unitEvent("Unhealthy", report.message, isWarning: true))
-            default: break
-            }
+        monitor.update { [isRoot, owner = spec.owner] in
+            if isRoot { $0.unit = report } else { $0.units[owner] = report.isHealthy }
+        }
+        board.show(spec.owner, isReady: report.isHealthy, applied: applied)
+        // While much happens, four times a second is often enough; a new phase is shown at once, one more revision with time.
+        let isNews = lastPhase != report.phase
+        let pace: Duration = isNews ? .zero : lastPhase == .ready && !isRoot ? .seconds(1) : .milliseconds(250)
+        if let shownAt, clock.now < shownAt + pace { return shownAt + pace }
+        if let later = delayOfProgress(report) { return later }
+        if isNews {
+            tell(report)
             lastPhase = report.phase
         }
         do {
-            if try await status.write(report.manifest) { shownAt = clock.now }
+            var wasWritten = false
+            if isRoot { wasWritten = try await context.status.write(report.manifest) }
+            if try await show(report) { wasWritten = true }
+            if wasWritten { shownAt = clock.now }
             return nil
         } catch {
             return clock.now + .seconds(5)
         }
     }
 
+    /// That a unit is under way is shown only when it is so for a while: most are through before anybody could read it.
+    private func delayOfProgress(_ report: StatusReport) -> Duration? {
+        guard !isRoot, report.phase == .progressing, lastPhase != .progressing else {
+            progressSince = nil
+            return nil
+        }
+        let since = progressSince ?? clock.now
+        progressSince = since
+        return clock.now < since + .milliseconds(400) ? since + .milliseconds(400) : nil
+    }
+
+    private func tell(_ report: StatusReport) {
+        switch report.phase {
+        case .ready where isRoot: events.record(unitEvent("Healthy", "\(report.appliedRevision.prefix(12)): \(report.message)"))
+        case .ready where !lastChanges.isEmpty: events.record(unitEvent("ReconciliationSucceeded", lastChanges))
+        case .unhealthy: events.record(unitEvent(isRoot ? "Unhealthy" : "HealthCheckFailed", report.message, isWarning: true))
+        case .dependencyNotReady: events.record(unitEvent("DependencyNotReady", report.message))
+        default: break
+        }
+        if report.phase == .ready { lastChanges = "" }
+    }
+
+    /// The Kustomization's status; that of a suspended one stays as it is, and so does that of one that cannot be reached.
+    private func show(_ report: StatusReport) async throws -> Bool {
+        guard let object, report.phase != .suspended, report.phase != .unreachable else { return false }
+        let isHandled = attempted == source?.state.value.commit?.id || report.phase == .stalled
+        if isHandled { await object.noteHandled() }
+        let scene = KustomizationStatus.Scene(
+            generation: spec.generation, reference: source?.reference ?? "main",
+            checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty, digest: lastDigest,
+            duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
+            note: (spec.warnings + leftOutNotes).joined(separator: "; "))
+        let record = isRoot ? await store.inventory : nil
+        return try await object.show { status in
+            // A result that was noted is not noted again for the time that went by.
+            status.take(report, in: status.isNoted(report, scene) ? scene.withoutHistory : scene)
+            if let record { status.inventory = record }
+        }
+    }
+
+    private var leftOutNotes: [String] {
+        leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"]
+    }
+
+    private var lastDigest: String? {
+        guard let tree = enforced?.tree else { return nil }
+        var hash = SHA256()
+        for object in tree.objects { hash.update(Array(object.digest.utf8)) }
+        return "sha256:" + Hex.encode(hash.finalize())
+    }
+
     private func report() async -> StatusReport {
         var report = StatusReport(unit: spec.name)
-        let state = source.state.value
+        let state = source?.state.value
         report.path = spec.path
         report.agentNode = monitor.value.node
         report.agentVersion = monitor.value.version
-        report.source.url = source.repository.url
-        report.source.commit = state.commit?.id.hex ?? ""
-        report.source.summary = state.commit?.summary ?? ""
-        report.source.author = state.commit?.authorName ?? ""
-        let trouble = sourceProblem ?? state.problem
+        report.source.url = source?.repository.url ?? ""
+        report.source.commit = state?.commit?.id.hex ?? ""
+        report.source.summary = state?.commit?.summary ?? ""
+        report.source.author = state?.commit?.authorName ?? ""
+        let trouble = sourceProblem ?? state?.problem
         report.source.problem = trouble?.kind.rawValue ?? ""
         report.source.message = trouble.map { "\($0.message); \($0.remedy)" } ?? ""
         report.attemptedRevision = attempted?.hex ?? ""
         report.appliedRevision = applied?.hex ?? ""
         report.lastChange = lastChange
         let refused = [failures, pruneFailures].flatMap { $0.sorted { $0.key < $1.key }.map(\.value.diagnostic) }
-        report.errors = buildErrors + refused + (lastPlan?.refusals ?? [])
+        report.errors = buildErrors + refused + contests + (lastPlan?.refusals ?? [])
         await addObjects(to: &report)
         judge(&report, trouble)
+        if spec.isSuspended, let reason = await object?.suspensionReason { report.message += "; reason: \(reason)" }
         return report
+    }
+
+    /// Objects that another unit wants too, named on both sides.
+    private var contests: [Diagnostic] {
+        guard let tree = enforced?.tree, !rivals.isEmpty else { return [] }
+        return tree.objects.compactMap { object in
+            guard let rival = rivals[object.key], !rival.isBehind else { return nil }
+            let has = yielded.contains(object.key) ? "\(rival.unit) has it" : "this unit has it"
+            return Diagnostic(
+                .error, "is wanted by two units", subject: object.key.description, at: object.origin,
+                cause: "\(rival.unit) wants it too" + (rival.origin.map { ", at \($0)" } ?? "") + "; \(has)",
+                remedy: "remove it from one of the two")
+        }
     }
 
     private func addObjects(to report: inout StatusReport) async {
         guard let tree = enforced?.tree else { return }
         let skipped = Set((lastPlan?.skipped ?? []).map(\.key))
-        let waiting = Dictionary((lastPlan?.waiting ?? []).map { ($0.key, $0) }) { $1 }
-        let health = await live.health(of: tree.objects.map(\.key))
+        let waiting = Dictionary(((lastPlan?.waiting ?? []) + (lastPlan?.contested ?? [])).map { ($0.key, $0) }) { $1 }
+        let foreign = foreignChecks
+        let health = await live.health(of: tree.objects.map(\.key) + foreign)
         var objects: [StatusReport.ObjectStatus] = []
         for object in tree.objects where !skipped.contains(object.key) {
             var state = health[object.key] ?? Health(.unknown)
@@ -71,10 +143,13 @@ extension UnitReconciler {
                     origin: object.origin.map { "\($0.file):\($0.line)" } ?? ""))
         }
         report.objectCount = objects.count
+        objects += foreign.map {
+            StatusReport.ObjectStatus(key: $0, health: health[$0]?.status ?? .unknown, message: health[$0]?.message ?? "")
+        }
         report.objects =
             objects.count <= StatusReport.objectLimit
             ? objects : Array(objects.filter { $0.health != .current }.prefix(StatusReport.objectLimit))
-        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? [])
+        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + inUse + leftOut
         report.exceptions = exceptions.prefix(100).map {
             StatusReport.ObjectStatus(
                 key: $0.key, health: health[$0.key]?.status ?? .current, message: $0.reason,
@@ -89,32 +164,69 @@ extension UnitReconciler {
     }
 
     private func judge(_ report: inout StatusReport, _ trouble: SourceProblem?) {
-        let worst = Self.worst(report.objects)
-        if let problem {
+        if spec.isSuspended {
+            report.phase = .suspended
+            report.message = "suspended; nothing is applied and nothing is repaired"
+        } else if let obstacle = spec.obstacles.first {
+            report.phase = .stalled
+            report.message = obstacle
+        } else if let problem {
             report.phase = .unreachable
             report.message = problem.description
         } else if !buildErrors.isEmpty {
             report.phase = .buildFailed
             report.message = buildErrors.first.map(\.description) ?? ""
+        } else if let dependencyProblem {
+            report.phase = .dependencyNotReady
+            report.message = dependencyProblem
         } else if enforced?.tree == nil {
             report.phase = .waiting
-            report.message = trouble?.message ?? "waits for the first commit of \(source.repository.url)"
-        } else if !failures.isEmpty {
+            report.message = trouble?.message ?? waitingMessage
+        } else {
+            judgeObjects(&report)
+        }
+    }
+
+    private var waitingMessage: String {
+        guard let source else { return "\(spec.source.map(\.description) ?? "the source") is not there, or gives no commit yet" }
+        return "waits for the first commit of \(source.repository.url)"
+    }
+
+    private func judgeObjects(_ report: inout StatusReport) {
+        let worst = Self.worst(report.objects.filter { counts($0) })
+        if !failures.isEmpty {
             report.phase = .applyFailed
             report.message = failures.sorted { $0.key < $1.key }.first?.value.diagnostic.description ?? ""
+        } else if lastPlan?.contested.isEmpty == false {
+            report.phase = .applyFailed
+            report.message = contests.first { $0.cause?.hasSuffix("has it") == true }?.description ?? "an object is wanted by two units"
         } else if let worst {
-            let isInTime = unsettled.contains(worst.key) && (healthDeadline ?? .zero) > clock.now && worst.health != .failed
+            let isWaitedFor = unsettled.contains(worst.key) || foreignChecks.contains(worst.key)
+            let isInTime = isWaitedFor && (healthDeadline ?? .zero) > clock.now && worst.health != .failed
             report.phase = isInTime || lastPlan?.waiting.isEmpty == false ? .progressing : .unhealthy
             report.message = "\(worst.key) is \(worst.health.rawValue)" + (worst.message.isEmpty ? "" : ": \(worst.message)")
             if report.phase == .unhealthy, let kept = keptForHealth { report.message += "; \(kept)" }
-        } else if lastPlan?.stages.isEmpty == false {
+        } else if lastPlan?.stages.isEmpty == false || lastPlan?.waiting.isEmpty == false {
             report.phase = .progressing
-            report.message = "applying"
+            report.message = lastPlan?.waiting.first.map { "\($0.key) \($0.reason)" } ?? "applying"
         } else {
             report.phase = .ready
             report.message = "\(report.objectCount) objects as in \(enforced?.commit.id.hex.prefix(12) ?? "")"
             if let refusal = lastPlan?.refusals.first { report.message = refusal.description }
         }
+    }
+
+    /// Health checks of objects that are not the unit's own.
+    var foreignChecks: [ObjectKey] {
+        guard !spec.healthChecks.isEmpty, let tree = enforced?.tree else { return [] }
+        let own = Set(tree.objects.map(\.key))
+        return spec.healthChecks.filter { !own.contains($0) }
+    }
+
+    /// Whether the unit's readiness depends on an object.
+    private func counts(_ object: StatusReport.ObjectStatus) -> Bool {
+        if FluxKinds.isForeign(object.key.groupKind), object.message == notReconciledYet { return false }
+        return spec.waitsForAll || spec.healthChecks.contains(object.key)
     }
 
     private var keptForHealth: String? {

@@ -1,6 +1,6 @@
 import Diagnostics
 import Git
-package import KubernetesModel
+import KubernetesModel
 import SyncPlanning
 
 /// Keeps one unit's objects as the newest good commit says.
@@ -18,6 +18,12 @@ package actor UnitReconciler {
         var unknownKinds: Set<GroupKind> = []
         /// The kinds it does know.
         var resources: [APIResource] = []
+        /// What it was built from, so that a commit which touches none of it needs no build.
+        var inputs: Set<String> = []
+        var fingerprint = 0
+        var buildKey: UnitSpec.BuildKey?
+        /// The variables, and the versions of the objects they come from.
+        var materials = BuildMaterials()
     }
 
     struct Failure {
@@ -27,20 +33,42 @@ package actor UnitReconciler {
         var retryAt: Duration
     }
 
-    let spec: UnitSpec
-    let api: any ClusterAPI
-    let clock: any AgentClock
-    let source: GitSource
-    let manifests: any ManifestSource
-    let live: LiveState
-    let store: InventoryStore
-    let status: StatusWriter
-    let events: EventRecorder
-    let monitor: Shared<AgentState>
-    let bell: Bell
+    var spec: UnitSpec
+    let context: UnitContext
+    let store: any UnitRecord
+    /// The Kustomization that stands for the unit; the agent's own unit gets it late, and lives without it.
+    var object: KustomizationObject?
+    /// Whether the unit is the agent's own, which also keeps the ConfigMaps in homelab-system.
+    let isRoot: Bool
+    nonisolated let bell: Bell
 
+    var api: any ClusterAPI { context.api }
+    var clock: any AgentClock { context.clock }
+    var live: LiveState { context.live }
+    var events: EventRecorder { context.events }
+    var monitor: Shared<AgentState> { context.monitor }
+    var board: UnitBoard { context.board }
+
+    /// nil while there is no such repository.
+    var source: GitSource?
+    /// Built, and waiting for what the unit depends on.
+    var pending: Enforced?
+    var dependencyProblem: String?
     var enforced: Enforced?
     var attempted: ObjectID?
+    /// The parts of the spec that were built last.
+    var attemptedKey: UnitSpec.BuildKey?
+    var attemptedMaterials: BuildMaterials?
+    var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
+    /// Objects of the repository that are not applied, and why.
+    var leftOut: [PlannedException] = []
+    /// Wanted by other units too.
+    var rivals: [ObjectKey: Rival] = [:]
+    /// Objects that another unit has, and this one only wants.
+    var yielded: Set<ObjectKey> = []
+    var hasNewTree = false
+    /// What was sent since the unit was last ready, for the event that says so.
+    var lastChanges = ""
     /// The newest commit, when it may not or cannot be used.
     var held: ObjectID?
     var buildErrors: [Diagnostic] = []
@@ -52,6 +80,8 @@ package actor UnitReconciler {
     /// When their time is over.
     var healthDeadline: Duration?
     var pruneFailures: [ObjectKey: Failure] = [:]
+    /// Leaving, and still read by pods.
+    var inUse: [PlannedException] = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
@@ -67,37 +97,92 @@ package actor UnitReconciler {
     var lastGood: Enforced?
     var lastPhase: StatusReport.Phase?
     var shownAt: Duration?
+    var progressSince: Duration?
+
+    /// The losses of watched kinds that are dealt with.
+    var seenLosses = 0
+    var attemptStart: Duration?
+    /// Set by whoever runs the unit, to end it.
+    private var isStopped = false
 
     package init(
-        spec: UnitSpec, api: any ClusterAPI, clock: any AgentClock, source: GitSource, manifests: any ManifestSource,
-        events: EventRecorder, status: StatusWriter, monitor: Shared<AgentState>
+        spec: UnitSpec, context: UnitContext, source: GitSource?, record: any UnitRecord, object: KustomizationObject? = nil, bell: Bell
     ) {
         self.spec = spec
-        self.api = api
-        self.clock = clock
+        self.context = context
         self.source = source
-        self.manifests = manifests
-        self.events = events
-        self.status = status
-        self.monitor = monitor
-        bell = Bell()
-        live = LiveState(api: api, clock: clock, bell: bell)
-        store = InventoryStore(api: api, clock: clock, unit: spec.name, bell: bell)
+        self.object = object
+        store = record
+        isRoot = object == nil
+        self.bell = bell
     }
 
-    /// Runs until cancelled; a pass under way stops at its next request.
+    /// Runs until cancelled or stopped; a pass under way stops at its next request.
     package func run() async {
-        source.state.attach(bell)
-        defer { source.state.detach(bell) }
+        await live.attach(spec.owner, bell)
+        register()
+        source?.state.attach(bell)
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.live.run() }
             group.addTask { await self.store.run() }
-            while !Task.isCancelled {
+            while !Task.isCancelled, !isStopped {
+                let start = clock.now
                 let next = await pass()
-                await bell.wait(until: next, clock: clock)
+                // A large unit that is rung all the time must not do nothing but look.
+                let cost = clock.now - start
+                if cost > .milliseconds(30), !isSuperseded { try? await clock.sleep(for: min(cost * 2, .milliseconds(300))) }
+                if !isStopped { await bell.wait(until: next, clock: clock) }
             }
             group.cancelAll()
         }
+        source?.state.detach(bell)
+        await live.detach(spec.owner)
+        board.remove(spec.owner)
+    }
+
+    package func stop() {
+        isStopped = true
+        bell.ring()
+    }
+
+    /// The Kustomization as it is now; only what a person or a parent unit wrote makes a difference.
+    package func take(_ spec: UnitSpec, _ object: KustomizationObject, _ source: GitSource?) {
+        // That the agent's own object was made is nothing that anybody asks for.
+        let isAsked = !isRoot || self.object != nil
+        self.object = object
+        if isRoot {
+            self.spec.isSuspended = spec.isSuspended
+            self.spec.generation = spec.generation
+        } else {
+            self.spec = spec
+            use(source)
+        }
+        register()
+        if isAsked { retryNow() }
+        knownMaterials = nil
+        bell.ring()
+    }
+
+    package func use(_ source: GitSource?) {
+        guard self.source !== source else { return }
+        self.source?.state.detach(bell)
+        self.source = source
+        source?.state.attach(bell)
+        attempted = nil
+        register()
+        bell.ring()
+    }
+
+    private func register() {
+        board.register(
+            spec.owner, bell: bell, source: source, dependsOn: spec.dependsOn,
+            isIdle: spec.isSuspended || !spec.obstacles.isEmpty || source == nil)
+    }
+
+    /// Somebody asks for a look, or changed something: waits after failures are over.
+    private func retryNow() {
+        for key in failures.keys { failures[key]?.retryAt = clock.now }
+        for key in pruneFailures.keys { pruneFailures[key]?.retryAt = clock.now }
+        pausedUntil = nil
     }
 
     /// One look at everything; gives the moment of the next although nothing happens, nil for none.
@@ -105,8 +190,10 @@ package actor UnitReconciler {
         let start = clock.now
         var next: Duration?
         do {
+            if await object?.isBeingDeleted == true, !isRoot { return try await leave() }
             try await restore()
-            if try await adoptNewestCommit() {
+            if spec.isSuspended { next = try await awaitResumption() }
+            if !spec.isSuspended, spec.obstacles.isEmpty, try await adoptNewestCommit() {
                 next = try await converge()
             }
             problem = nil
@@ -125,6 +212,15 @@ package actor UnitReconciler {
         return [next, statusRetry, heldRetry].compactMap { $0 }.min()
     }
 
+    /// A suspension with an end is ended here; gives when that is.
+    private func awaitResumption() async throws -> Duration? {
+        guard let object, let end = await object.suspendedUntil else { return nil }
+        let left = clock.timestamp.duration(to: end)
+        if left > .zero { return clock.now + left }
+        try await object.resume()
+        return nil
+    }
+
     /// Notes what stopped the pass; gives the wait before the next.
     private func take(_ error: any Error) -> Duration {
         var floor: Duration?
@@ -134,8 +230,9 @@ package actor UnitReconciler {
             if error.kind == .conflict { return .milliseconds(50) }
             problem = error
             floor = error.retryAfter
-        case let error as Diagnostic: problem = ClusterError(.invalid, subject: error.subject ?? spec.name, message: error.description)
-        default: problem = ClusterError(.unreachable, subject: spec.name, message: String(describing: error))
+        case let error as Diagnostic:
+            problem = ClusterError(.invalid, subject: error.subject ?? spec.owner.description, message: error.description)
+        default: problem = ClusterError(.unreachable, subject: spec.owner.description, message: String(describing: error))
         }
         return problemBackoff.failed(atLeast: floor)
     }
@@ -144,16 +241,21 @@ package actor UnitReconciler {
     private func restore() async throws {
         try await store.load()
         guard !isRestored else { return }
-        if let last = try await status.last(unit: spec.name) {
-            applied = ObjectID(last.appliedRevision)
-            lastChange = last.lastChange
-            lastPhase = last.phase
+        if isRoot {
+            if let last = try await context.status.last(unit: spec.name) {
+                applied = ObjectID(last.appliedRevision)
+                lastChange = last.lastChange
+                lastPhase = last.phase
+            }
+        } else if let status = await object?.status {
+            applied = KustomizationStatus.commit(of: status.lastAppliedRevision).flatMap { ObjectID($0) }
+            lastPhase = status.conditions["Ready"]?.status == "True" ? .ready : nil
         }
         isRestored = true
     }
 
     var isSuperseded: Bool {
-        guard let newest = source.state.value.commit?.id else { return false }
+        guard let newest = source?.state.value.commit?.id else { return Task.isCancelled }
         return (newest != attempted && newest != held) || Task.isCancelled
     }
 }

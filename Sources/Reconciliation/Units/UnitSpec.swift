@@ -1,7 +1,9 @@
 package import KubernetesModel
+package import Kustomize
 package import SyncPlanning
 
-/// A part of the repository that is kept in the cluster as one: the unit that bootstrap makes covers `clusters/<cluster>/`.
+/// A part of the repository that is kept in the cluster as one: the unit that bootstrap makes covers `clusters/<cluster>/`, every other
+/// is a Kustomization object.
 package struct UnitSpec: Hashable, Sendable {
     /// Namespace and name, as the owner labels of its objects say.
     package var owner: Ownership
@@ -12,6 +14,28 @@ package struct UnitSpec: Hashable, Sendable {
     package var healthTimeout: Duration
     /// Applies that are under way at the same time.
     package var parallelism: Int
+    /// nil for the repository that the agent itself follows.
+    package var source: KustomizationSpec.SourceReference?
+    package var overlay: FluxOverlay?
+    package var dependsOn: [Ownership] = []
+    /// Whether the unit is ready only when all its objects are healthy.
+    package var waitsForAll = true
+    /// Otherwise these have to be.
+    package var healthChecks: [ObjectKey] = []
+    package var healthCheckKinds: Set<GroupVersionKind> = []
+    package var variables = VariablesSpec()
+    package var isDecrypting = false
+    /// Holds the age keys, in the unit's namespace.
+    package var decryptionSecret: String?
+    /// The longest wait before a refused object is tried again.
+    package var retryLimit: Duration = .seconds(300)
+    package var forces = false
+    package var isSuspended = false
+    package var deletionPolicy = KustomizationSpec.DeletionPolicy.mirrorPrune
+    package var obstacles: [String] = []
+    package var warnings: [String] = []
+    /// Of the Kustomization; 0 where there is none.
+    package var generation: Int64 = 0
 
     package init(
         owner: Ownership, path: String, prune: PrunePolicy = PrunePolicy(), healthTimeout: Duration = .seconds(300), parallelism: Int = 8
@@ -23,5 +47,81 @@ package struct UnitSpec: Hashable, Sendable {
         self.parallelism = parallelism
     }
 
+    package init(of object: Manifest) {
+        let kustomization = KustomizationSpec(of: object)
+        self.init(
+            owner: Ownership(namespace: object.namespace, name: object.name), path: kustomization.path,
+            prune: PrunePolicy(isEnabled: kustomization.prune), healthTimeout: kustomization.healthTimeout)
+        source = kustomization.source
+        overlay = FluxOverlay(kustomization)
+        dependsOn = kustomization.dependsOn
+        waitsForAll = kustomization.wait
+        healthChecks = kustomization.healthChecks
+        healthCheckKinds = kustomization.healthCheckKinds
+        variables = VariablesSpec(kustomization)
+        isDecrypting = kustomization.isDecrypting
+        decryptionSecret = kustomization.decryptionSecret
+        retryLimit = kustomization.retryInterval ?? kustomization.interval
+        forces = kustomization.force
+        isSuspended = kustomization.isSuspended
+        deletionPolicy = kustomization.deletionPolicy
+        obstacles = kustomization.obstacles
+        warnings = kustomization.warnings
+        generation = object.generation ?? 0
+    }
+
     package var name: String { owner.name }
+
+    /// What a build depends on besides the files.
+    struct BuildKey: Hashable {
+        var path: String
+        var overlay: FluxOverlay?
+        var variables: VariablesSpec
+        var isDecrypting: Bool
+        var decryptionSecret: String?
+    }
+
+    var buildKey: BuildKey {
+        BuildKey(
+            path: path, overlay: overlay, variables: variables, isDecrypting: isDecrypting, decryptionSecret: decryptionSecret)
+    }
+}
+
+/// The variables that are put into a unit's manifests after the build.
+package struct VariablesSpec: Hashable, Sendable {
+    package var inline: [String: String] = [:]
+    package var sources: [KustomizationSpec.VariableSource] = []
+    /// Even when there is none.
+    package var always = false
+
+    package init() {}
+
+    init(_ spec: KustomizationSpec) {
+        inline = spec.variables
+        sources = spec.variableSources
+        always = spec.alwaysSubstitutes
+    }
+
+    var isUsed: Bool { always || !inline.isEmpty || !sources.isEmpty }
+}
+
+extension FluxOverlay {
+    init(_ spec: KustomizationSpec) {
+        self.init()
+        targetNamespace = spec.targetNamespace
+        namePrefix = spec.namePrefix
+        nameSuffix = spec.nameSuffix
+        patches = spec.patches.map { item in
+            guard let target = item.target else { return Patch(patch: item.patch) }
+            return Patch(
+                patch: item.patch, hasTarget: true, group: target.group, version: target.version, kind: target.kind, name: target.name,
+                namespace: target.namespace, labelSelector: target.labelSelector, annotationSelector: target.annotationSelector)
+        }
+        components = spec.components
+        ignoreMissingComponents = spec.ignoresMissingComponents
+        images = spec.images.map { Image(name: $0.name, newName: $0.newName, newTag: $0.newTag, digest: $0.digest) }
+        buildMetadata = spec.buildMetadata
+        commonMetadataLabels = spec.commonLabels
+        commonMetadataAnnotations = spec.commonAnnotations
+    }
 }

@@ -1,0 +1,41 @@
+package import ArgumentParser
+import Diagnostics
+import FileSystem
+import NodeInventory
+import Provisioning
+
+/// `homelab token`: the cluster's server token.
+package struct TokenCommand: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "token", abstract: "Rotate the cluster's server token.", subcommands: [Rotate.self])
+
+    package init() {}
+
+    package struct Rotate: AsyncParsableCommand {
+        package static let configuration = CommandConfiguration(
+            abstract: "Make a new server token and restart the servers with it, one at a time.",
+            discussion: "The old one is kept in ~/.local/state/homelab/tokens: snapshots from before need it.")
+
+        @OptionGroup var inventory: InventoryOption
+
+        @Flag(help: "Do not ask.")
+        var yes = false
+
+        package init() {}
+
+        package func run() async throws {
+            let machines = try inventory.machines(logs: true) { Console.standard.line($0.description) }
+            guard yes || Console.standard.confirms("Give \(machines.spec.name) a new server token and restart its servers one at a time?") else {
+                throw Diagnostic(.error, "nothing was done", remedy: "answer y, or give --yes")
+            }
+            let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
+            let folder = "\(state)/homelab/tokens"
+            let file = "\(folder)/\(machines.spec.name)-until-\(RunRecorder.folderName()).token"
+            try await machines.rotateToken { old in
+                try Files.makeDirectory(folder, mode: 0o700)
+                try Files.write(old.revealed + "\n", to: file, mode: 0o600)
+            }
+            Console.standard.line("The token is rotated. Snapshots from before need the old one, which is in \(file)")
+        }
+    }
+}

@@ -1,0 +1,148 @@
+package import ArgumentParser
+import Diagnostics
+import KubernetesClient
+import KubernetesModel
+import Reconciliation
+import SyncPlanning
+import YAML
+
+/// `homelab reconcile`: asks for a look now, and waits for what comes of it.
+package struct Reconcile: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(abstract: "Reconcile a unit now, and wait until it is done.")
+
+    @OptionGroup var cluster: ClusterOption
+
+    @Argument(help: "The unit: NAME or NAMESPACE/NAME.")
+    var unit: String
+
+    @Flag(help: "Look at its repository first.")
+    var withSource = false
+
+    @Option(help: "How many seconds to wait.")
+    var timeout = 300
+
+    package init() {}
+
+    package func run() async throws {
+        try await cluster.withCluster { api in
+            let catalog = try await UnitCatalog(of: api)
+            let found = try catalog.unit(named: unit)
+            let mark = "\(SystemClock().timestamp.microseconds)"
+            let patch: Value = ["metadata": ["annotations": ["reconcile.fluxcd.io/requestedAt": .string(mark)]]]
+            if withSource, let source = catalog.source(of: found) {
+                _ = try await api.mergePatch(
+                    FluxKinds.gitRepository, namespace: source.namespace, name: source.name, patch: patch, subresource: nil)
+                try await Task.sleep(for: .seconds(1))
+            }
+            _ = try await api.mergePatch(
+                FluxKinds.kustomization, namespace: found.namespace, name: found.name, patch: patch, subresource: nil)
+            if found.isSuspended {
+                throw Diagnostic(.error, "the unit is suspended", subject: unit, remedy: "`homelab resume \(unit)` lets it go on")
+            }
+            try await wait(for: found, mark, api)
+        }
+    }
+
+    private func wait(for unit: Manifest, _ mark: String, _ api: KubernetesClient) async throws {
+        var shown = ""
+        for _ in 0..<(timeout * 2) {
+            guard let now = try await api.get(FluxKinds.kustomization, namespace: unit.namespace, name: unit.name) else {
+                throw Diagnostic(.error, "the unit is gone", subject: unit.name)
+            }
+            let (status, reason, message) = now.readiness
+            if now.value[path: "status", "lastHandledReconcileAt"]?.string == mark, now.condition("Reconciling") == nil, status == "True" {
+                Console.standard.line("\(unit.name): \(message)")
+                return
+            }
+            if message != shown { Console.standard.problem("\(reason): \(message)") }
+            shown = message
+            try await Task.sleep(for: .milliseconds(500))
+        }
+        throw Diagnostic(
+            .error, "not ready within \(timeout) s", subject: unit.name, cause: shown, remedy: "`homelab why \(unit.name)` says why")
+    }
+}
+
+/// `homelab suspend`: the agent leaves a unit alone, for a while or until it is resumed.
+package struct Suspend: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(abstract: "Leave a unit alone: nothing is applied and nothing repaired.")
+
+    @OptionGroup var cluster: ClusterOption
+
+    @Argument(help: "The unit: NAME or NAMESPACE/NAME.")
+    var unit: String
+
+    @Option(name: .customLong("for"), help: "How long, 30m or 2h; until `homelab resume` when it is not given.")
+    var duration: String?
+
+    @Option(help: "Why, for the others.")
+    var reason: String?
+
+    package init() {}
+
+    package func run() async throws {
+        var annotations: Value = .object(Object())
+        if let duration {
+            guard let length = Duration(goText: duration) else {
+                throw ValidationError("--for is a duration such as 30m or 2h, not \(duration)")
+            }
+            annotations[KustomizationObject.suspendedUntil] = .string(SystemClock().timestamp.advanced(by: length).description)
+        }
+        if let reason { annotations[KustomizationObject.suspensionReason] = .string(reason) }
+        try await cluster.withCluster { [annotations] api in
+            let found = try await UnitCatalog(of: api).unit(named: unit)
+            _ = try await api.mergePatch(
+                FluxKinds.kustomization, namespace: found.namespace, name: found.name,
+                patch: ["spec": ["suspend": true], "metadata": ["annotations": annotations]], subresource: nil)
+            Console.standard.line("\(found.name) is suspended" + (duration.map { " for \($0)" } ?? ""))
+        }
+    }
+}
+
+/// `homelab resume`: ends a suspension.
+package struct Resume: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(abstract: "End the suspension of a unit.")
+
+    @OptionGroup var cluster: ClusterOption
+
+    @Argument(help: "The unit: NAME or NAMESPACE/NAME.")
+    var unit: String
+
+    package init() {}
+
+    package func run() async throws {
+        try await cluster.withCluster { api in
+            let found = try await UnitCatalog(of: api).unit(named: unit)
+            _ = try await api.mergePatch(
+                FluxKinds.kustomization, namespace: found.namespace, name: found.name, patch: KustomizationObject.resumption,
+                subresource: nil)
+            Console.standard.line("\(found.name) goes on")
+        }
+    }
+}
+
+/// `homelab diff`: the plan that the agent would execute if the repository were as the files here are.
+package struct Diff: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Show what a unit would change if the repository were as the files here are.",
+        discussion: "Exit status 0: nothing, 2: changes, 1: error. Nothing is changed.")
+
+    @OptionGroup var cluster: ClusterOption
+
+    @Argument(help: "The unit: NAME or NAMESPACE/NAME.")
+    var unit: String
+
+    @Option(help: "The root of the repository's files.")
+    var root = "."
+
+    package init() {}
+
+    package func run() async throws {
+        let plan = try await cluster.withCluster { api in
+            let found = try await UnitCatalog(of: api).unit(named: unit)
+            return try await UnitPreview(of: found, api: api).plan(try ClusterTree.files(at: root))
+        }
+        Console.standard.raw(plan.text)
+        if plan.hasChanges { throw ExitCode(2) }
+    }
+}

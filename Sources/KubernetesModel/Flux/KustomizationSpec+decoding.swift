@@ -1,0 +1,109 @@
+import YAML
+
+extension KustomizationSpec {
+    /// Reads a Kustomization object. The API server has checked the types; what is missing has Flux' default.
+    package init(of object: Manifest) {
+        let spec = object.value["spec"] ?? .null
+        let reference = spec["sourceRef"] ?? .null
+        self.init(
+            source: SourceReference(
+                kind: reference["kind"]?.string ?? "GitRepository",
+                namespace: reference["namespace"]?.string ?? object.namespace, name: reference["name"]?.string ?? ""),
+            path: Self.normalised(spec["path"]?.string ?? ""))
+        readTimes(spec)
+        prune = spec["prune"]?.bool ?? false
+        wait = spec["wait"]?.bool ?? false
+        force = spec["force"]?.bool ?? false
+        isSuspended = spec["suspend"]?.bool ?? false
+        deletionPolicy = spec["deletionPolicy"]?.string.flatMap(DeletionPolicy.init(rawValue:)) ?? .mirrorPrune
+        readBuild(spec)
+        dependsOn = (spec["dependsOn"]?.array ?? []).map {
+            Ownership(namespace: $0["namespace"]?.string ?? object.namespace, name: $0["name"]?.string ?? "")
+        }
+        healthChecks = (spec["healthChecks"]?.array ?? []).map { check in
+            let kind = GroupVersionKind(apiVersion: check["apiVersion"]?.string ?? "", kind: check["kind"]?.string ?? "")
+            healthCheckKinds.insert(kind)
+            return ObjectKey(
+                group: kind.group, kind: kind.kind, namespace: check["namespace"]?.string ?? "", name: check["name"]?.string ?? "")
+        }
+        readVariables(spec["postBuild"] ?? .null)
+        readDecryption(spec["decryption"])
+        readLimits(spec)
+    }
+
+    /// `./clusters/home/` and `clusters/home` are the same directory.
+    package static func normalised(_ path: String) -> String {
+        path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+    }
+
+    private mutating func readTimes(_ spec: Value) {
+        func duration(_ field: String) -> Duration? { spec[field]?.string.flatMap { Duration(goText: $0) } }
+        interval = duration("interval") ?? interval
+        retryInterval = duration("retryInterval")
+        timeout = duration("timeout")
+    }
+
+    private mutating func readBuild(_ spec: Value) {
+        targetNamespace = spec["targetNamespace"]?.string ?? ""
+        namePrefix = spec["namePrefix"]?.string ?? ""
+        nameSuffix = spec["nameSuffix"]?.string ?? ""
+        patches = (spec["patches"]?.array ?? []).map { item in
+            Patch(
+                patch: item["patch"]?.string ?? "",
+                target: item["target"].map { target in
+                    func text(_ field: String) -> String { target[field]?.string ?? "" }
+                    return PatchTarget(
+                        group: text("group"), version: text("version"), kind: text("kind"), name: text("name"),
+                        namespace: text("namespace"), labelSelector: text("labelSelector"),
+                        annotationSelector: text("annotationSelector"))
+                })
+        }
+        images = (spec["images"]?.array ?? []).map { item in
+            func text(_ field: String) -> String { item[field]?.string ?? "" }
+            return Image(name: text("name"), newName: text("newName"), newTag: text("newTag"), digest: text("digest"))
+        }
+        components = (spec["components"]?.array ?? []).compactMap(\.string)
+        ignoresMissingComponents = spec["ignoreMissingComponents"]?.bool ?? false
+        commonLabels = Self.texts(spec[path: "commonMetadata", "labels"])
+        commonAnnotations = Self.texts(spec[path: "commonMetadata", "annotations"])
+        buildMetadata = (spec["buildMetadata"]?.array ?? []).compactMap(\.string)
+    }
+
+    private mutating func readVariables(_ postBuild: Value) {
+        variables = Self.texts(postBuild["substitute"])
+        variableSources = (postBuild["substituteFrom"]?.array ?? []).map {
+            VariableSource(
+                kind: $0["kind"]?.string ?? "", name: $0["name"]?.string ?? "", isOptional: $0["optional"]?.bool ?? false)
+        }
+        alwaysSubstitutes = postBuild["substituteStrategy"]?.string == "Always"
+    }
+
+    private mutating func readDecryption(_ decryption: Value?) {
+        guard let decryption else { return }
+        isDecrypting = true
+        decryptionSecret = decryption[path: "secretRef", "name"]?.string
+        let provider = decryption["provider"]?.string ?? ""
+        if provider != "sops" { obstacles.append("spec.decryption.provider \(provider) is not known; there is sops") }
+    }
+
+    private mutating func readLimits(_ spec: Value) {
+        if spec["kubeConfig"] != nil { obstacles.append("spec.kubeConfig names another cluster, which this agent does not reach") }
+        if source.kind != "GitRepository" {
+            obstacles.append("spec.sourceRef.kind \(source.kind) is not handled yet; there is GitRepository")
+        }
+        if spec["serviceAccountName"] != nil {
+            warnings.append("spec.serviceAccountName is not heeded yet: the objects are applied with the agent's own rights")
+        }
+        if spec["healthCheckExprs"] != nil { warnings.append("spec.healthCheckExprs is not heeded yet: the built-in rules judge health") }
+        if spec["dependsOn"]?.array?.contains(where: { $0["readyExpr"] != nil }) == true {
+            warnings.append("spec.dependsOn[].readyExpr is not heeded yet: a dependency is ready when its Ready condition is True")
+        }
+        if spec["ignore"] != nil { warnings.append("spec.ignore is not heeded yet: all fields are compared") }
+    }
+
+    private static func texts(_ value: Value?) -> [String: String] {
+        var result: [String: String] = [:]
+        for member in value?.object ?? Object() { result[member.key] = member.value.string ?? "" }
+        return result
+    }
+}

@@ -1,0 +1,62 @@
+/// An ssh_config(5) that leads OpenSSH to the nodes of a cluster exactly as homelab itself goes: same address, user, keys and jump hosts,
+/// and no host key but the pinned ones.
+package struct OpenSSHConfiguration: Hashable, Sendable {
+    private let spec: ClusterSpec
+    /// Where the pinned host keys are written to.
+    private let knownHostsFile: String
+
+    package init(_ spec: ClusterSpec, knownHostsFile: String) {
+        self.spec = spec
+        self.knownHostsFile = knownHostsFile
+    }
+
+    /// The configuration; `nodes` go by their names, and what is not said here comes from the operator's own file.
+    package var text: String {
+        var lines = ["# Written by homelab from the inventory, anew at each use."]
+        for node in spec.nodes {
+            var proxies: [String] = []
+            for (index, jump) in node.jumps.enumerated() {
+                let alias = Self.alias(node, jump: index)
+                proxies.append(alias)
+                lines += ["Host \(alias)"] + block(jump.host, jump.port, jump.user, jump.login, jump.hostKeys, alias: alias)
+            }
+            lines += ["Host \(node.name)"] + block(node.host, node.port, node.user, node.login, node.hostKeys, alias: node.name)
+            if !proxies.isEmpty { lines.append("    ProxyJump \(proxies.joined(separator: ","))") }
+        }
+        return lines.joined(separator: "\n") + "\nHost *\n    Include ~/.ssh/config\nHost *\n    User root\n"
+    }
+
+    /// The known_hosts to go with it: the whole keys, by the names above; a pin that is only a fingerprint has no form there.
+    package var knownHosts: String {
+        var lines: [String] = []
+        for node in spec.nodes {
+            for key in node.hostKeys { if case .key = key { lines.append("\(node.name) \(key)") } }
+            for (index, jump) in node.jumps.enumerated() {
+                for key in jump.hostKeys { if case .key = key { lines.append("\(Self.alias(node, jump: index)) \(key)") } }
+            }
+        }
+        return lines.map { $0 + "\n" }.joined()
+    }
+
+    private static func alias(_ node: NodeSpec, jump index: Int) -> String { "\(node.name)-jump-\(index + 1)" }
+
+    private func block(
+        _ host: String, _ port: Int, _ user: String, _ login: Login, _ keys: [HostKey], alias: String
+    ) -> [String] {
+        var lines = ["HostName \(host)"]
+        // What the inventory leaves at its default may be said in the operator's own file, as homelab takes it from there too.
+        if port != 22 { lines.append("Port \(port)") }
+        if user != "root" { lines.append("User \(user)") }
+        lines += login.identityFiles.map { "IdentityFile \(Self.quoted($0))" }
+        if !login.agent { lines.append("IdentityAgent none") }
+        if !keys.isEmpty {
+            lines += [
+                "HostKeyAlias \(alias)", "UserKnownHostsFile \(Self.quoted(knownHostsFile))", "GlobalKnownHostsFile /dev/null",
+                "StrictHostKeyChecking yes", "CheckHostIP no",
+            ]
+        }
+        return lines.map { "    " + $0 }
+    }
+
+    private static func quoted(_ path: String) -> String { path.contains(" ") ? "\"\(path)\"" : path }
+}

@@ -1,0 +1,116 @@
+package import Diagnostics
+package import NodeInventory
+
+/// What became of one probe.
+package enum ReachOutcome: Hashable, Sendable {
+    /// It arrived and was answered; microseconds there and back.
+    case reached(microseconds: Int)
+    /// It arrived, but a packet as large as the sender's interface allows did not.
+    case onlySmall(largest: Int, microseconds: Int)
+    /// The other machine refused it although something listens there: a firewall that rejects.
+    case refused
+    /// Nothing came back.
+    case silent
+    /// The sender's own system would not send it.
+    case failed(String)
+    /// A running k3s holds the port, so that no listener of ours could answer.
+    case held
+    /// It could not be tried, and why.
+    case untried(String)
+}
+
+/// Turns probes into findings: one for each node and port, however many others cannot get through to it.
+package enum ReachFindings {
+    /// etcd's members expect each other's heartbeats within half a second; beyond this the leader changes under load
+    /// (etcd documentation, "Tuning").
+    private static let slow = 50_000
+
+    package static func findings(_ results: [(probe: ReachProbe, outcome: ReachOutcome)], spec: ClusterSpec) -> Diagnostics {
+        var found = Diagnostics()
+        for node in spec.nodes {
+            let toNode = results.filter { $0.probe.to == node.name }
+            var ports: [ReachProbe] = []
+            for result in toNode
+            where !ports.contains(where: { $0.port == result.probe.port && $0.transport == result.probe.transport }) {
+                ports.append(result.probe)
+            }
+            for port in ports {
+                let here = toNode.filter { $0.probe.port == port.port && $0.probe.transport == port.transport }
+                blocked(here, port, node, &found)
+                untried(here, port, node, &found)
+            }
+            sizes(toNode, node, &found)
+            delays(toNode, node, spec, &found)
+        }
+        return found
+    }
+
+    private static func blocked(
+        _ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ port: ReachProbe, _ node: NodeSpec, _ found: inout Diagnostics
+    ) {
+        var reasons: [String: [String]] = [:]
+        for result in results {
+            switch result.outcome {
+            case .refused: reasons["is refused", default: []].append(result.probe.from)
+            case .silent: reasons["gets no answer", default: []].append(result.probe.from)
+            case .failed(let text): reasons["cannot be sent (\(text))", default: []].append(result.probe.from)
+            case .reached, .onlySmall, .held, .untried: break
+            }
+        }
+        let name = "\(port.transport.rawValue.uppercased()) \(port.port)"
+        for (reason, senders) in reasons.sorted(by: { $0.key < $1.key }) {
+            found.append(
+                Diagnostic(
+                    .error, "\(name), which \(port.use) needs, \(reason) from \(senders.joined(separator: ", "))",
+                    subject: "node \"\(node.name)\"", cause: "tried at \(port.address)",
+                    remedy: "open \(port.transport.rawValue) port \(port.port) of \(node.name) for the other nodes in every firewall on the "
+                        + "way, and check that \(port.address) is the address they reach it by (nodeIP)"))
+        }
+    }
+
+    private static func untried(
+        _ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ port: ReachProbe, _ node: NodeSpec, _ found: inout Diagnostics
+    ) {
+        var reasons: [String: [String]] = [:]
+        for result in results {
+            if case .untried(let why) = result.outcome { reasons[why, default: []].append(result.probe.from) }
+        }
+        for (why, senders) in reasons.sorted(by: { $0.key < $1.key }) {
+            found.append(
+                Diagnostic(
+                    .warning,
+                    "\(port.transport.rawValue.uppercased()) \(port.port) from \(senders.joined(separator: ", ")) could not be tried",
+                    subject: "node \"\(node.name)\"", cause: why))
+        }
+    }
+
+    private static func sizes(_ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ node: NodeSpec, _ found: inout Diagnostics) {
+        for result in results {
+            guard case .onlySmall(let largest, _) = result.outcome else { continue }
+            found.append(
+                Diagnostic(
+                    .error, "packets of \(largest) bytes from \(result.probe.from) do not arrive, smaller ones do",
+                    subject: "node \"\(node.name)\"",
+                    remedy: "give the interfaces on the way one MTU (`ip link`), or lower that of \(result.probe.from)"))
+        }
+    }
+
+    private static func delays(
+        _ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ node: NodeSpec, _ spec: ClusterSpec, _ found: inout Diagnostics
+    ) {
+        guard spec.datastore == .etcd, node.role == .server else { return }
+        for other in spec.servers where other.name != node.name {
+            let times = results.filter { $0.probe.from == other.name }.compactMap { result -> Int? in
+                switch result.outcome {
+                case .reached(let time), .onlySmall(_, let time): time
+                default: nil
+                }
+            }
+            guard let best = times.min(), best > slow else { continue }
+            found.append(
+                Diagnostic(
+                    .warning, "it is \(best / 1000) ms away from \(other.name)", subject: "node \"\(node.name)\"",
+                    remedy: "keep etcd's servers on one network: over \(slow / 1000) ms the leader changes under load"))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+internal import Cryptography
+internal import Diagnostics
+internal import Glibc
+internal import NodeInventory
+package import NodePlanning
+internal import YAML
+
+/// Asks every server that runs about itself, and one of them about the cluster, for `ClusterReview`.
+struct ClusterSurvey: Sendable {
+    let spec: ClusterSpec
+    let recorder: RunRecorder
+
+    func findings(_ nodes: NodeObservations) async throws -> Diagnostics {
+        let running = spec.servers.filter { server in
+            nodes.observed[server.name]?.facts?.units[NodeRole.server.unit]?.active == "active" && nodes.hosts[server.name] != nil
+        }
+        if running.isEmpty { return Diagnostics() }
+        let answers = await parallel(running, limit: 20) { server in await look(at: server, nodes.hosts[server.name]) }
+        try Task.checkCancellation()
+        var reviews: [String: ServerReview] = [:]
+        for (server, review) in zip(running, answers) { reviews[server.name] = review }
+        let whole = running.first { reviews[$0.name]?.readiness == "ok" }
+        guard let whole, let host = nodes.hosts[whole.name] else {
+            return ClusterReview.findings(
+                spec, nodes: .null, budgets: nil, servers: reviews, observed: nodes.observed, now: Int(time(nil)))
+        }
+        let objects = try await Self.list("nodes", on: host)
+        let budgets = try? await Self.list("poddisruptionbudgets -A", on: host)
+        return ClusterReview.findings(
+            spec, nodes: objects, budgets: budgets, servers: reviews, observed: nodes.observed, now: Int(time(nil)))
+    }
+
+    private static func list(_ what: String, on host: any Host) async throws -> Value {
+        let result = try await host.run(
+            RemoteCommand(["sh", "-c", "exec \(NodeLayout.k3s) kubectl --request-timeout=10s get \(what) -o json"]))
+        guard result.succeeded else {
+            throw Diagnostic(.error, "the API does not list \(what)", subject: "node \"\(host.name)\"", cause: result.complaint)
+        }
+        return try JSONReader.value(result.standardOutput)
+    }
+
+    private func look(at server: NodeSpec, _ host: (any Host)?) async -> ServerReview {
+        var review = ServerReview()
+        guard let host else { return review }
+        do {
+            let result = try await host.run(RemoteCommand(["sh", "-c", Self.script]))
+            review = ServerReview(printed: result.output)
+        } catch {
+            review.readiness = FactGatherer.diagnostic(error, node: server.name).summary
+        }
+        return review
+    }
+
+    /// One round trip: readiness through the server's own API, the newest snapshot, and every certificate k3s renews.
+    private static let script = """
+        echo '-- readyz'
+        timeout 15 \(NodeLayout.k3s) kubectl --request-timeout=10s get --raw '/readyz?verbose' 2>&1 | tail -n 60
+        echo '-- snapshots'
+        for f in \(NodeLayout.dataDirectory)/server/db/snapshots/*; do [ -f "$f" ] && stat -c %Y "$f"; done
+        echo '-- certificates'
+        \(CertificateReader.script)
+        """
+}
+
+/// Reads the certificates k3s keeps on a node, with its own eyes: no openssl is needed there.
+package enum CertificateReader {
+    /// Prints `== PATH` and the file, for every certificate that k3s issues and renews (docs.k3s.io/cli/certificate).
+    package static let script = """
+        for f in \(NodeLayout.dataDirectory)/server/tls/*.crt \(NodeLayout.dataDirectory)/server/tls/etcd/*.crt \
+        \(NodeLayout.dataDirectory)/agent/*.crt; do
+          [ -f "$f" ] || continue
+          echo "== $f"
+          cat "$f"
+        done
+        """
+
+    package static func certificates(in output: some StringProtocol) -> [ServerReview.Certificate] {
+        var found: [ServerReview.Certificate] = []
+        var path = ""
+        var text = ""
+        func take() {
+            guard !path.isEmpty, let validity = CertificateValidity(pem: text) else { return }
+            found.append(ServerReview.Certificate(path: path, notAfter: validity.notAfter))
+        }
+        for line in output.split(separator: "\n") {
+            if line.hasPrefix("== ") {
+                take()
+                (path, text) = (String(line.dropFirst(3)), "")
+            } else {
+                text += line + "\n"
+            }
+        }
+        take()
+        return found
+    }
+}
+
+extension ServerReview {
+    /// Reads what the survey's script printed.
+    init(printed text: String) {
+        self.init()
+        var section = ""
+        var readiness: [String] = []
+        var certificates: [String] = []
+        var snapshots: [Int] = []
+        for line in text.split(separator: "\n").map(String.init) {
+            if ["-- readyz", "-- snapshots", "-- certificates"].contains(line) {
+                section = line
+                continue
+            }
+            switch section {
+            case "-- readyz": readiness.append(line)
+            case "-- snapshots": if let time = Int(line) { snapshots.append(time) }
+            default: certificates.append(line)
+            }
+        }
+        newestSnapshot = snapshots.max()
+        self.certificates = CertificateReader.certificates(in: certificates.joined(separator: "\n"))
+        let failed = readiness.filter { $0.hasPrefix("[-]") }
+        if !failed.isEmpty {
+            self.readiness = failed.joined(separator: "; ")
+        } else if readiness.last.map({ $0 == "ok" || $0.contains("check passed") }) ?? false {
+            self.readiness = "ok"
+        } else {
+            self.readiness = readiness.last ?? "it gives no answer"
+        }
+    }
+}

@@ -1,0 +1,111 @@
+internal import Cryptography
+package import Diagnostics
+package import NodeInventory
+internal import NodePlanning
+
+/// The machines of an inventory, reached as bootstrap reaches them, for commands that are no part of a plan.
+package struct Machines: Sendable {
+    package let spec: ClusterSpec
+    package let recorder: RunRecorder
+    private let connector: SSHConnector
+
+    /// - Parameters:
+    ///   - inventoryDirectory: relative names of secrets in the inventory start here.
+    ///   - logDirectory: one log file per node goes to a folder in here; nil keeps none.
+    /// - Throws: `Diagnostic` about `~/.ssh/config`, `FileError` about the log folder.
+    package init(
+        _ spec: ClusterSpec, inventoryDirectory: String, logDirectory: String?, interaction: BootstrapInteraction
+    ) throws {
+        self.spec = spec
+        let recorder = try RunRecorder(
+            folder: logDirectory.map { "\($0)/\(spec.name)-\(RunRecorder.folderName())" }, forward: interaction.events)
+        self.recorder = recorder
+        let secrets = SecretSource(base: inventoryDirectory, prompt: interaction.prompt, onFetched: { recorder.conceal($0) })
+        connector = try SSHConnector(trust: .person(confirm: interaction.confirmHostKey), secrets: secrets)
+    }
+
+    /// Connects to these nodes at once and calls `body` with the hosts; closes them afterwards.
+    /// - Throws: `Diagnostics` with the reasons of all nodes that cannot be reached, unless `needsAll` is false: then they are handed over.
+    package func with<Result: Sendable>(
+        _ nodes: [NodeSpec], needsAll: Bool = true, _ body: ([String: any Host], Diagnostics) async throws -> Result
+    ) async throws -> Result {
+        let reached = await parallel(nodes, limit: 20) { node in await reach(node) }
+        var hosts: [String: any Host] = [:]
+        var problems = Diagnostics()
+        for (node, outcome) in zip(nodes, reached) {
+            switch outcome {
+            case .success(let host): hosts[node.name] = host
+            case .failure(let problem): problems.append(problem)
+            }
+        }
+        let opened = Array(hosts.values)
+        do {
+            try Task.checkCancellation()
+            if needsAll { try problems.throwIfErrors() }
+            let result = try await body(hosts, problems)
+            for host in opened { await host.close() }
+            return result
+        } catch {
+            await shielded { for host in opened { await host.close() } }
+            throw error
+        }
+    }
+
+    /// Brings a file to all of these nodes at once; each checks its sha256.
+    package func upload(_ file: String, to destination: String, nodes: [NodeSpec]) async throws {
+        let upload = FileUpload(source: file, destination: destination, mode: 0o644, sha256: try SHA256.hex(ofFile: file))
+        try await with(nodes) { hosts, _ in
+            let outcomes = await parallel(Array(hosts.values), limit: 20) { host -> Diagnostic? in
+                do {
+                    try await host.upload(upload, progress: { _, _ in })
+                    return nil
+                } catch {
+                    return FactGatherer.diagnostic(error, node: host.name)
+                }
+            }
+            try Diagnostics(outcomes.compactMap { $0 }).throwIfErrors()
+        }
+    }
+
+    /// Waits until the machine lets us in, for as long as a boot may take.
+    package func wait(for node: NodeSpec, limit: Duration, waiting: @escaping @Sendable (String) -> Void) async throws {
+        let host = connector.host(for: node)
+        try await host.reconnect(within: limit, waiting: waiting)
+        await host.close()
+    }
+
+    private func reach(_ node: NodeSpec) async -> Swift.Result<any Host, Diagnostic> {
+        let host = connector.host(for: node)
+        do {
+            try await host.connect()
+            return .success(host)
+        } catch {
+            return .failure(FactGatherer.diagnostic(error, node: node.name))
+        }
+    }
+}
+
+extension ClusterSpec {
+    /// Where kubeconfigs point: the endpoint, or the first server.
+    package var apiURL: String? {
+        if let endpoint { return K3sConfiguration.url(of: endpoint.host, port: endpoint.port) }
+        return servers.first.map { K3sConfiguration.url(of: $0.host) }
+    }
+
+    /// The nodes of these names, all when there are none.
+    /// - Throws: `Diagnostic` for a name the inventory does not have.
+    package func nodes(named names: [String]) throws(Diagnostic) -> [NodeSpec] {
+        if names.isEmpty { return nodes.filter { $0.state != .absent } }
+        var found: [NodeSpec] = []
+        for name in names {
+            guard let node = node(named: name) else {
+                throw Diagnostic(
+                    .error, "the inventory has no node \(name)",
+                    remedy: Suggestion.nearest(to: name, in: nodes.map(\.name)).map { "did you mean \($0)?" }
+                        ?? "it has " + nodes.map(\.name).joined(separator: ", "))
+            }
+            found.append(node)
+        }
+        return found
+    }
+}

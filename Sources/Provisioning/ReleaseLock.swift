@@ -1,0 +1,55 @@
+internal import Cryptography
+package import Diagnostics
+internal import FileSystem
+package import NodeInventory
+internal import YAML
+
+/// Fetches what `homelab lock` pins: the sha256 of the k3s binary for each architecture, from the release's own lists.
+package struct ReleaseLock: Sendable {
+    package let version: K3sVersion
+    package private(set) var sums: [Architecture: String] = [:]
+    /// Architectures that could not be had, and why.
+    package private(set) var missing: [Architecture: Diagnostic] = [:]
+
+    /// - Throws: `Diagnostics` when there is no sum at all; `CancellationError`.
+    package init(_ spec: K3sSpec, store: BinaryStore, folderBase: String) async throws {
+        version = spec.version
+        var unpinned = spec
+        unpinned.sha256 = [:]
+        for architecture in Architecture.allCases {
+            do {
+                sums[architecture] = try await store.lockedSHA256(unpinned, architecture: architecture, folderBase: folderBase)
+            } catch let error as CancellationError {
+                throw error
+            } catch let problem as Diagnostic {
+                missing[architecture] = problem
+            } catch {
+                missing[architecture] = Diagnostic(.error, "\(error)", subject: "k3s \(version) for \(architecture.rawValue)")
+            }
+        }
+        if sums.isEmpty { throw Diagnostics(missing.sorted { $0.key < $1.key }.map(\.value)) }
+    }
+
+    /// The lock file's text: this version's sums in place of what it said of it, other versions as they were.
+    /// - Parameter before: the file as it is; nil when there is none.
+    package func text(replacing before: String?) -> String {
+        var versions = (before.flatMap { try? YAMLReader.values($0, file: "lock").first })?["k3s"]?.object ?? Object()
+        versions[version.description] = .object(
+            Object(sums.sorted { $0.key < $1.key }.map { Object.Member(key: $0.key.rawValue, value: .string($0.value)) }))
+        let value: Value = ["apiVersion": .string(InventoryFormat.apiVersion), "kind": "Lock", "k3s": .object(versions)]
+        return "# Written by `homelab lock`: no k3s binary with another sha256 is put on a machine.\n"
+            + YAMLWriter.text(value, sortedKeys: false)
+    }
+}
+
+extension BinaryStore {
+    /// As `expectedSHA256`, but a folder without a list of sums is taken at its word: the file that lies there now is what is locked.
+    func lockedSHA256(_ spec: K3sSpec, architecture: Architecture, folderBase: String) async throws -> String {
+        if case .folder(let folder) = spec.source {
+            let path = Self.folder(folder, base: folderBase) + "/" + architecture.k3sAsset
+            let hasSums = Files.exists(Self.folder(folder, base: folderBase) + "/" + Self.sumsName(architecture))
+            if !hasSums, Files.exists(path) { return try SHA256.hex(ofFile: path) }
+        }
+        return try await expectedSHA256(spec, architecture: architecture, folderBase: folderBase)
+    }
+}

@@ -1,0 +1,140 @@
+package import KubernetesModel
+package import YAML
+
+/// The Kustomization that stands for a unit: its status is where the unit's state is shown and where its applied objects are recorded.
+package actor KustomizationObject: UnitRecord {
+    package nonisolated let key: ObjectKey
+    package nonisolated let uid: String
+    private let api: any ClusterAPI
+    private let clock: any AgentClock
+    private var object: Manifest
+    package private(set) var status: KustomizationStatus
+    private var written: KustomizationStatus
+    private var isFinalized: Bool
+
+    package init(_ object: Manifest, api: any ClusterAPI, clock: any AgentClock) {
+        self.object = object
+        self.api = api
+        self.clock = clock
+        key = object.key
+        uid = object.uid
+        status = KustomizationStatus(of: object)
+        written = status
+        isFinalized = object.finalizers.contains(FluxKinds.finalizer)
+    }
+
+    /// Takes in what a watch saw; the status is only ever written here. Whether a person or a parent unit has changed anything.
+    package func take(_ newer: Manifest) -> Bool {
+        defer {
+            object = newer
+            isFinalized = newer.finalizers.contains(FluxKinds.finalizer)
+        }
+        return newer.generation != object.generation || newer.isBeingDeleted != object.isBeingDeleted
+            || newer.value[path: "metadata", "annotations"] != object.value[path: "metadata", "annotations"]
+    }
+
+    package var isBeingDeleted: Bool { object.isBeingDeleted }
+    package var generation: Int64 { object.generation ?? 0 }
+    /// The look that was asked for and has not been answered yet.
+    package var isRequested: Bool { (object.annotation(FluxKinds.requestedAt) ?? "") != status.lastHandledReconcileAt }
+
+    // MARK: The record
+
+    package var inventory: ResourceInventory { status.inventory }
+    package var hasLostParts: Bool { false }
+    package nonisolated var place: String { "kustomization -n \(key.namespace) \(key.name)" }
+    package func annotation(_ name: String) -> String? { object.annotation(name) }
+    package func load() async throws {}
+    package func run() async {}
+
+    package func write(_ inventory: ResourceInventory) async throws {
+        try await hold()
+        status.inventory = inventory
+        if status.conditions.all.isEmpty {
+            let message = "reconciliation in progress"
+            status.conditions.set(
+                [
+                    FluxCondition("Ready", "Unknown", "Progressing", message, generation: generation),
+                    FluxCondition("Reconciling", "True", "Progressing", message, generation: generation),
+                ], now: clock.timestamp)
+        }
+        try await send()
+    }
+
+    // MARK: The status
+
+    /// Shows a new status; the inventory is that of the record. Whether there was something to write.
+    @discardableResult
+    package func show(_ change: @Sendable (inout KustomizationStatus) -> Void) async throws -> Bool {
+        change(&status)
+        status.observedGeneration = generation
+        guard status != written else { return false }
+        try await send()
+        return true
+    }
+
+    /// Says that somebody's request for a look was answered.
+    package func noteHandled() {
+        if let requested = object.annotation(FluxKinds.requestedAt) { status.lastHandledReconcileAt = requested }
+    }
+
+    private func send() async throws {
+        let sent = status
+        _ = try await api.mergePatch(
+            FluxKinds.kustomization, namespace: key.namespace, name: key.name,
+            patch: sent.patch(withInventory: sent.inventory != written.inventory), subresource: "status")
+        written = sent
+    }
+
+    // MARK: Suspension
+
+    /// Until when a person has suspended it; nil for without end.
+    package var suspendedUntil: Timestamp? { object.annotation(Self.suspendedUntil).flatMap { Timestamp($0) } }
+    package var suspensionReason: String? { object.annotation(Self.suspensionReason) }
+
+    package static let suspendedUntil = "homelab.dev/suspend-until"
+    package static let suspensionReason = "homelab.dev/suspend-reason"
+
+    /// What ends a suspension.
+    package static let resumption: Value = [
+        "spec": ["suspend": false], "metadata": ["annotations": ["homelab.dev/suspend-until": nil, "homelab.dev/suspend-reason": nil]],
+    ]
+
+    package func resume() async throws {
+        _ = try await api.mergePatch(
+            FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: Self.resumption, subresource: nil)
+    }
+
+    // MARK: Its end
+
+    /// From now on it goes only when what it applied is dealt with.
+    private func hold() async throws {
+        guard !isFinalized, !object.isBeingDeleted else { return }
+        try await setFinalizers(object.finalizers + [FluxKinds.finalizer])
+        isFinalized = true
+    }
+
+    package func release() async throws {
+        guard object.finalizers.contains(FluxKinds.finalizer) else { return }
+        do {
+            try await setFinalizers(object.finalizers.filter { $0 != FluxKinds.finalizer })
+        } catch let error as ClusterError where error.kind == .notFound {
+            return
+        }
+    }
+
+    /// The resourceVersion keeps another's finalizer from being lost.
+    private func setFinalizers(_ names: [String]) async throws {
+        let patch: Value = [
+            "metadata": [
+                "resourceVersion": .string(object.resourceVersion), "finalizers": .array(names.map { .string($0) }),
+            ]
+        ]
+        object = try await api.mergePatch(
+            FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: nil)
+    }
+}
+
+extension Manifest {
+    fileprivate var finalizers: [String] { (value[path: "metadata", "finalizers"]?.array ?? []).compactMap(\.string) }
+}

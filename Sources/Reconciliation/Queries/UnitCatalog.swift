@@ -1,0 +1,54 @@
+package import Diagnostics
+package import KubernetesModel
+import YAML
+
+/// The Kustomizations and GitRepositories of a cluster, as a command finds them.
+package struct UnitCatalog: Sendable {
+    package let units: [Manifest]
+    package let sources: [Manifest]
+
+    /// - Throws: a finding when the cluster does not know the kinds, which the agent installs when it first leads.
+    package init(of api: any ClusterAPI) async throws {
+        do {
+            units = try await api.list(FluxKinds.kustomization, namespace: "", labelSelector: nil).items.sorted { $0.key < $1.key }
+            sources = try await api.list(FluxKinds.gitRepository, namespace: "", labelSelector: nil).items.sorted { $0.key < $1.key }
+        } catch let error as ClusterError where error.kind == .unknownKind {
+            throw Diagnostic(
+                .error, "the cluster has no units", cause: "it does not know Flux' kinds, which the agent installs",
+                remedy: "look at `homelab status` whether an agent leads")
+        }
+    }
+
+    /// - Parameter name: `apps`, or `flux-system/apps` where the name alone stands for several.
+    package func unit(named name: String) throws(Diagnostic) -> Manifest {
+        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+        let found = units.filter { parts.count == 2 ? $0.namespace == parts[0] && $0.name == parts[1] : $0.name == name }
+        if found.count == 1 { return found[0] }
+        let known = (found.isEmpty ? units : found).map { "\($0.namespace)/\($0.name)" }.joined(separator: ", ")
+        throw Diagnostic(
+            .error, found.isEmpty ? "there is no unit \(name)" : "there are several units \(name)",
+            remedy: "name one of \(known)")
+    }
+
+    package func source(of unit: Manifest) -> Manifest? {
+        let reference = KustomizationSpec(of: unit).source
+        return sources.first { $0.kind == reference.kind && $0.namespace == reference.namespace && $0.name == reference.name }
+    }
+
+    /// The unit that made an object, by its labels.
+    package func owner(of object: Manifest) -> Manifest? {
+        Ownership(of: object).flatMap { owner in units.first { $0.key.unit == owner } }
+    }
+}
+
+extension Manifest {
+    /// The Ready condition of a unit or source.
+    package var readiness: (status: String, reason: String, message: String) {
+        let ready = condition("Ready")
+        return (ready?.status ?? "Unknown", ready?.reason ?? "", ready?.message ?? "not reconciled yet")
+    }
+
+    package var isSuspended: Bool { value[path: "spec", "suspend"]?.bool == true }
+
+    package var appliedRevision: String { value[path: "status", "lastAppliedRevision"]?.string ?? "" }
+}

@@ -1,0 +1,54 @@
+import Diagnostics
+package import KubernetesModel
+package import Kustomize
+package import SyncPlanning
+
+/// What a unit would do if the repository were as these files are: the very plan that the agent would execute.
+package struct UnitPreview: Sendable {
+    private let api: any ClusterAPI
+    private let unit: Manifest
+    private let spec: UnitSpec
+
+    package init(of unit: Manifest, api: any ClusterAPI) {
+        self.unit = unit
+        self.api = api
+        spec = UnitSpec(of: unit)
+    }
+
+    package func plan(_ files: some FileTree) async throws -> SyncPlan {
+        let materials = try await BuildMaterials.read(spec, api)
+        var options = BuildOptions(generatesMissingKustomization: true)
+        options.loadRestriction = .none
+        options.overlay = spec.overlay
+        let decryption = try materials.decryption
+        let built = try KustomizeBuild(files: DecryptingFileTree(files, decryption), options: options).build(spec.path)
+        let ours = FluxComponents(try decryption.opened(built), path: spec.path).manifests
+        let manifests = try materials.put(into: ours, always: spec.variables.always)
+        var scopes: [GroupKind: Bool] = [:]
+        for kind in Set(manifests.map(\.groupVersionKind)) {
+            scopes[kind.groupKind] = try await api.resource(for: kind)?.isNamespaced
+        }
+        let tree = try DesiredTree(manifests, owner: spec.owner, scopes: scopes)
+        let record = KustomizationStatus(of: unit).inventory
+        var request = SyncRequest(unit: spec.owner, revision: "", desired: tree, applied: record, live: [:], prune: spec.prune)
+        request.live = try await observations(tree, record, scopes)
+        return SyncPlanner.plan(request)
+    }
+
+    private func observations(
+        _ tree: DesiredTree, _ record: ResourceInventory, _ scopes: [GroupKind: Bool]
+    ) async throws -> [ObjectKey: Observation] {
+        let desired = Dictionary(tree.objects.map { ($0.key, $0) }) { $1 }
+        var result: [ObjectKey: Observation] = [:]
+        for key in Set(desired.keys).union(record.keys) {
+            guard let kind = desired[key]?.kind ?? record.groupVersionKind(of: key) else { continue }
+            do {
+                let live = try await api.get(kind, namespace: key.namespace, name: key.name)
+                result[key] = live.map { .present(PresentObject(of: $0, desired: desired[key])) } ?? .absent
+            } catch let error as ClusterError where error.kind == .unknownKind {
+                result[key] = .kindUnknown
+            }
+        }
+        return result
+    }
+}

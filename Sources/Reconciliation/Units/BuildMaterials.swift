@@ -1,0 +1,121 @@
+import Cryptography
+import Diagnostics
+import Git
+import KubernetesModel
+import SOPS
+import SyncPlanning
+import YAML
+
+/// The variables and keys that a unit's build needs besides the files, as they are now.
+struct BuildMaterials: Hashable, Sendable {
+    var values: [String: String] = [:]
+    /// Where they come from, with the versions that were read.
+    var versions: [ObjectKey: String] = [:]
+    /// Files with age keys, by name; nil where nothing is decrypted.
+    var keyFiles: [String: Secret]?
+    /// What should be there and is not.
+    var missing: [String] = []
+
+    /// The objects they come from: the sources of variables, then the Secret with the keys.
+    static func origins(of spec: UnitSpec) -> [ObjectKey] {
+        let secret = spec.decryptionSecret.map { [KustomizationSpec.VariableSource(kind: "Secret", name: $0)] } ?? []
+        return (spec.variables.sources + secret).map {
+            ObjectKey(group: "", kind: $0.kind, namespace: spec.owner.namespace, name: $0.name)
+        }
+    }
+
+    static func read(_ spec: UnitSpec, _ api: any ClusterAPI) async throws -> BuildMaterials {
+        var result = BuildMaterials(keyFiles: spec.isDecrypting ? [:] : nil)
+        let sources = spec.variables.sources
+        for (index, key) in origins(of: spec).enumerated() {
+            let kind = GroupVersionKind(group: "", version: "v1", kind: key.kind)
+            guard let found = try await api.get(kind, namespace: key.namespace, name: key.name) else {
+                if index >= sources.count || !sources[index].isOptional { result.missing.append(key.description) }
+                continue
+            }
+            result.versions[key] = found.resourceVersion
+            if index < sources.count {
+                result.values.merge(found.dataTexts) { $1 }
+            } else {
+                let files = found.dataTexts.filter { $0.key.hasSuffix(".agekey") }
+                result.keyFiles = Dictionary(uniqueKeysWithValues: files.map { ("\(key.description) \($0.key)", Secret($0.value)) })
+            }
+        }
+        result.values.merge(spec.variables.inline) { $1 }
+        return result
+    }
+
+    var decryption: FileDecryption {
+        get throws(Diagnostics) {
+            guard let keyFiles else { return .none }
+            var problems = Diagnostics()
+            var identities: [AgeIdentity] = []
+            for (name, text) in keyFiles.sorted(by: { $0.key < $1.key }) {
+                do throws(Diagnostics) {
+                    identities += try AgeIdentity.identities(inFile: text, name: name)
+                } catch {
+                    problems.append(contentsOf: error)
+                }
+            }
+            try problems.throwIfErrors()
+            return .identities(identities)
+        }
+    }
+
+    /// Puts them into manifests, each that does not opt out.
+    func put(into manifests: [Manifest], always: Bool) throws(Diagnostics) -> [Manifest] {
+        if !missing.isEmpty {
+            throw Diagnostics(
+                missing.map {
+                    Diagnostic(
+                        .error, "what the unit names in its spec cannot be read", cause: "there is no \($0)",
+                        remedy: "add it to the unit's namespace; a source of variables can be marked `optional: true`")
+                })
+        }
+        guard always || !values.isEmpty else { return manifests }
+        var problems = Diagnostics()
+        let result = manifests.map { manifest in
+            do throws(Diagnostics) {
+                return try Substitution(variables: values).result(of: manifest)
+            } catch {
+                problems.append(contentsOf: error)
+                return manifest
+            }
+        }
+        try problems.throwIfErrors()
+        return result
+    }
+}
+
+extension UnitReconciler {
+    /// Reads the ConfigMaps and Secrets that variables and keys come from, anew with each commit, when one that some unit applies changes,
+    /// and when somebody asks for a look.
+    func materials(at commit: ObjectID) async throws -> BuildMaterials {
+        let keys = BuildMaterials.origins(of: spec)
+        guard !keys.isEmpty else { return try await BuildMaterials.read(spec, api) }
+        let kinds = Set(keys.map { GroupVersionKind(group: "", version: "v1", kind: $0.kind) })
+        await live.setInterests(Set(keys), of: spec.owner)
+        try await live.prepare(Array(try await live.resources(for: kinds).values))
+        let versions = await live.resourceVersions(of: keys)
+        if let known = knownMaterials, known.commit == commit, attemptedKey == spec.buildKey, known.values.missing.isEmpty,
+            versions.allSatisfy({ known.values.versions[$0.key] == $0.value })
+        {
+            return known.values
+        }
+        let result = try await BuildMaterials.read(spec, api)
+        knownMaterials = (result, commit)
+        return result
+    }
+}
+
+extension Manifest {
+    /// The values of a ConfigMap's or a Secret's data.
+    fileprivate var dataTexts: [String: String] {
+        var result: [String: String] = [:]
+        for member in value["data"]?.object ?? Object() {
+            guard let text = member.value.string else { continue }
+            result[member.key] = kind == "Secret" ? Base64.decode(text).map { String(decoding: $0, as: UTF8.self) } ?? "" : text
+        }
+        return result
+    }
+}

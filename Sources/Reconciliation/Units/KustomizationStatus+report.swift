@@ -1,0 +1,80 @@
+import KubernetesModel
+import YAML
+
+extension KustomizationStatus {
+    /// Takes over what a unit's report says, in the conditions and reasons of Flux.
+    mutating func take(_ report: StatusReport, in scene: Scene) {
+        let generation = scene.generation
+        if !report.attemptedRevision.isEmpty { lastAttemptedRevision = scene.revision(report.attemptedRevision) }
+        if !report.appliedRevision.isEmpty { lastAppliedRevision = scene.revision(report.appliedRevision) }
+        func condition(_ type: String, _ status: String, _ reason: String, _ message: String) -> FluxCondition {
+            FluxCondition(type, status, reason, message, generation: generation)
+        }
+        let message = report.message.isEmpty ? report.phase.rawValue : report.message
+        let new: [FluxCondition]
+        switch report.phase {
+        case .ready:
+            let applied = "Applied revision: \(lastAppliedRevision)" + (scene.note.isEmpty ? "" : "; \(scene.note)")
+            new =
+                [condition("Ready", "True", "ReconciliationSucceeded", applied)]
+                + (scene.checksHealth ? [condition("Healthy", "True", "Succeeded", "Health check passed")] : [])
+        case .progressing:
+            new = [
+                condition("Ready", "Unknown", "Progressing", message), condition("Reconciling", "True", "Progressing", message),
+            ]
+        case .stalled:
+            new = [condition("Ready", "False", "InvalidSpec", message), condition("Stalled", "True", "InvalidSpec", message)]
+        default:
+            let reason = Self.reason(of: report.phase)
+            new =
+                [condition("Ready", "False", reason, message), condition("Reconciling", "True", "ProgressingWithRetry", message)]
+                + (report.phase == .unhealthy ? [condition("Healthy", "False", "HealthCheckFailed", message)] : [])
+        }
+        conditions.set(new, now: scene.now)
+        guard let digest = scene.digest, report.phase == .ready || report.phase == .unhealthy || report.phase == .applyFailed else {
+            return
+        }
+        note(
+            digest: digest, status: new.first?.reason ?? "", revision: scene.revision(report.attemptedRevision), duration: scene.duration,
+            now: scene.now)
+    }
+
+    /// What a report does not say of itself.
+    struct Scene: Sendable {
+        var generation: Int64
+        /// What stands before the `@` of a revision.
+        var reference: String
+        var checksHealth: Bool
+        /// Of the manifests; nil while a history entry would be premature.
+        var digest: String?
+        var duration: Duration
+        var now: Timestamp
+        /// Warnings, for the message of a ready unit.
+        var note: String
+
+        var withoutHistory: Scene {
+            var scene = self
+            scene.digest = nil
+            return scene
+        }
+
+        func revision(_ commit: String) -> String { "\(reference)@sha1:\(commit)" }
+    }
+
+    /// Whether the top of the history is this result already.
+    func isNoted(_ report: StatusReport, _ scene: Scene) -> Bool {
+        guard let top = history.first else { return false }
+        return top.digest == scene.digest && top.revision == scene.revision(report.attemptedRevision)
+            && top.lastStatus == (report.phase == .ready ? "ReconciliationSucceeded" : Self.reason(of: report.phase))
+    }
+
+    private static func reason(of phase: StatusReport.Phase) -> String {
+        switch phase {
+        case .buildFailed: "BuildFailed"
+        case .unhealthy: "HealthCheckFailed"
+        case .dependencyNotReady: "DependencyNotReady"
+        case .waiting: "ArtifactFailed"
+        default: "ReconciliationFailed"
+        }
+    }
+}

@@ -1,0 +1,237 @@
+import Diagnostics
+import Git
+import KubernetesModel
+import SyncPlanning
+import Synchronization
+
+/// What the units know of each other: who is ready, who wants which object, and who has looked at the newest commit already. Whoever
+/// waits for one of these is rung when it changes.
+package final class UnitBoard: Sendable {
+    fileprivate struct Entry {
+        var bell: Bell
+        /// Which repository it is built from; units of one repository are compared at one commit.
+        var source: ObjectIdentifier?
+        var dependsOn: [Ownership] = []
+        var isReady = false
+        var applied: ObjectID?
+        /// The newest commit that it has built, or tried to, and of which generation of its spec.
+        var built: ObjectID?
+        var generation: Int64 = 0
+        var claims: [ObjectKey: SourceLocation?] = [:]
+        /// Suspended, or impossible: nobody waits for it.
+        var isIdle = false
+    }
+
+    /// The units that a unit's tree makes.
+    fileprivate struct Children {
+        var wanted: Set<Ownership> = []
+        /// Applied once, and not in the tree any more.
+        var leaving: Set<Ownership> = []
+        /// The commit whose tree has been sent.
+        var sent: ObjectID?
+        /// The generation that the server gave each.
+        var generations: [Ownership: Int64] = [:]
+    }
+
+    fileprivate struct State {
+        var entries: [Ownership: Entry] = [:]
+        var claimants: [ObjectKey: [Ownership]] = [:]
+        var children: [Ownership: Children] = [:]
+        var waiting: Set<Ownership> = []
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    /// Changes the state and then rings, outside the lock.
+    private func update(_ change: (inout State) -> [Bell]) {
+        let bells = state.withLock { change(&$0) }
+        for bell in bells { bell.ring() }
+    }
+
+    // MARK: What a unit tells
+
+    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], isIdle: Bool) {
+        update { state in
+            var entry = state.entries[unit] ?? Entry(bell: bell)
+            let wasIdle = entry.isIdle
+            entry.source = source.map { ObjectIdentifier($0) }
+            entry.dependsOn = dependsOn
+            entry.isIdle = isIdle
+            state.entries[unit] = entry
+            return state.waitingBells + (isIdle != wasIdle ? state.dependents(of: unit) : [])
+        }
+    }
+
+    func remove(_ unit: Ownership) {
+        update { state in
+            let rivals = state.setClaims([:], of: unit)
+            state.entries[unit] = nil
+            state.children[unit] = nil
+            return rivals + state.waitingBells + state.dependents(of: unit)
+        }
+    }
+
+    /// A unit has tried to build a commit; without `claims` (it could not) it goes on wanting what it wanted.
+    func built(_ unit: Ownership, _ commit: ObjectID, generation: Int64, claims: [ObjectKey: SourceLocation?]?) {
+        update { state in
+            guard state.entries[unit] != nil else { return [] }
+            state.entries[unit]?.built = commit
+            state.entries[unit]?.generation = generation
+            let rivals = claims.map { state.setClaims($0, of: unit) } ?? []
+            return rivals + state.waitingBells
+        }
+    }
+
+    func show(_ unit: Ownership, isReady: Bool, applied: ObjectID?) {
+        update { state in
+            guard let entry = state.entries[unit], entry.isReady != isReady || entry.applied != applied else { return [] }
+            state.entries[unit]?.isReady = isReady
+            state.entries[unit]?.applied = applied
+            return state.dependents(of: unit)
+        }
+    }
+
+    func setChildren(of parent: Ownership, wanted: Set<Ownership>, leaving: Set<Ownership>) {
+        update { state in
+            guard state.children[parent]?.wanted != wanted || state.children[parent]?.leaving != leaving else { return [] }
+            state.children[parent, default: Children()].wanted = wanted
+            state.children[parent]?.leaving = leaving
+            return state.waitingBells + leaving.compactMap { state.entries[$0]?.bell }
+        }
+    }
+
+    func sent(_ parent: Ownership, _ commit: ObjectID) {
+        update { state in
+            guard state.children[parent] != nil, state.children[parent]?.sent != commit else { return [] }
+            state.children[parent]?.sent = commit
+            return state.waitingBells
+        }
+    }
+
+    func sent(_ child: Ownership, generation: Int64, by parent: Ownership) {
+        state.withLock { $0.children[parent, default: Children()].generations[child] = generation }
+    }
+
+    // MARK: What a unit asks
+
+    /// Whether the unit's own definition has left the repository: it applies nothing more, and what others want passes to them.
+    func isLeaving(_ unit: Ownership) -> Bool {
+        state.withLock { state in state.children.values.contains { $0.leaving.contains(unit) } }
+    }
+
+    /// Why a unit may not apply yet, as Flux words it; nil when all it depends on is ready.
+    func obstacle(for unit: Ownership, at commit: ObjectID) -> String? {
+        state.withLock { state in
+            guard let entry = state.entries[unit] else { return nil }
+            if let cycle = state.cycle(from: unit) {
+                return "the dependencies lead in a circle: " + cycle.map(\.description).joined(separator: " → ")
+            }
+            for dependency in entry.dependsOn {
+                guard let other = state.entries[dependency] else { return "dependency '\(dependency)' not found" }
+                if !other.isReady { return "dependency '\(dependency)' is not ready" }
+                if other.source == entry.source, other.applied != commit {
+                    return "dependency '\(dependency)' revision is not up to date"
+                }
+            }
+            return nil
+        }
+    }
+
+    /// The other units that want objects of `unit` too. One that has not looked at the same commit yet may be about to give them up.
+    func rivals(of unit: Ownership, for keys: some Sequence<ObjectKey>) -> [ObjectKey: Rival] {
+        state.withLock { state in
+            guard let entry = state.entries[unit] else { return [:] }
+            var result: [ObjectKey: Rival] = [:]
+            for key in keys {
+                guard let claimants = state.claimants[key], claimants.count > 1 else { continue }
+                for other in claimants where other != unit && !state.isLeaving(other) {
+                    let its = state.entries[other]
+                    let isBehind = its?.source == entry.source && its?.built != entry.built && its?.isIdle == false
+                    result[key] = Rival(unit: other, origin: its?.claims[key] ?? nil, isBehind: isBehind)
+                    break
+                }
+            }
+            return result
+        }
+    }
+
+    /// Who wants what `unit` does not want any more.
+    func heirs(of unit: Ownership, for keys: some Sequence<ObjectKey>) -> [ObjectKey: Ownership] {
+        state.withLock { state in
+            Dictionary(
+                keys.compactMap { key in
+                    state.claimants[key]?.first { $0 != unit && !state.isLeaving($0) }.map { (key, $0) }
+                }, uniquingKeysWith: { $1 })
+        }
+    }
+
+    /// The first unit that may yet claim what `unit` is about to delete, because it has not looked at this commit; nil when all have.
+    /// The asker is rung when that changes.
+    func laggard(before unit: Ownership, at commit: ObjectID) -> Ownership? {
+        state.withLock { state in
+            let found = state.laggard(before: unit, at: commit)
+            if found == nil { state.waiting.remove(unit) } else { state.waiting.insert(unit) }
+            return found
+        }
+    }
+}
+
+extension UnitBoard.State {
+    fileprivate var waitingBells: [Bell] { waiting.compactMap { entries[$0]?.bell } }
+
+    fileprivate func dependents(of unit: Ownership) -> [Bell] {
+        entries.values.filter { $0.dependsOn.contains(unit) }.map(\.bell)
+    }
+
+    fileprivate func isLeaving(_ unit: Ownership) -> Bool { children.values.contains { $0.leaving.contains(unit) } }
+
+    /// Gives the bells of those who want, or wanted, the same.
+    fileprivate mutating func setClaims(_ claims: [ObjectKey: SourceLocation?], of unit: Ownership) -> [Bell] {
+        guard let old = entries[unit]?.claims else { return [] }
+        var touched: Set<Ownership> = []
+        for key in old.keys where claims[key] == nil {
+            claimants[key]?.removeAll { $0 == unit }
+            if let others = claimants[key], !others.isEmpty { touched.formUnion(others) } else { claimants[key] = nil }
+        }
+        for key in claims.keys where old[key] == nil {
+            touched.formUnion(claimants[key] ?? [])
+            claimants[key, default: []].append(unit)
+        }
+        entries[unit]?.claims = claims
+        return touched.compactMap { entries[$0]?.bell }
+    }
+
+    fileprivate func laggard(before unit: Ownership, at commit: ObjectID) -> Ownership? {
+        guard let entry = entries[unit] else { return nil }
+        for (other, its) in entries where other != unit && its.source == entry.source && !its.isIdle && its.built != commit {
+            if !isLeaving(other) { return other }
+        }
+        for (parent, children) in children {
+            if parent != unit, entries[parent]?.source == entry.source, !children.wanted.isEmpty || !children.leaving.isEmpty,
+                children.sent != commit
+            {
+                return parent
+            }
+            for child in children.wanted where child != unit {
+                guard let its = entries[child] else { return child }
+                if !its.isIdle, its.source == entry.source, its.generation < children.generations[child] ?? 0 { return child }
+            }
+        }
+        return nil
+    }
+
+    /// A path of dependencies from a unit back to itself.
+    fileprivate func cycle(from unit: Ownership) -> [Ownership]? {
+        var seen: Set<Ownership> = []
+        func search(_ here: Ownership, _ path: [Ownership]) -> [Ownership]? {
+            for next in entries[here]?.dependsOn ?? [] {
+                if next == unit { return path + [next] }
+                if seen.insert(next).inserted, let found = search(next, path + [next]) { return found }
+            }
+            return nil
+        }
+        return search(unit, [unit])
+    }
+}

@@ -1,0 +1,27 @@
+package import KubernetesModel
+
+/// What all units of an agent share.
+package struct UnitContext: Sendable {
+    package let api: any ClusterAPI
+    package let clock: any AgentClock
+    package let live: LiveState
+    package let board: UnitBoard
+    package let manifests: any ManifestSource
+    package let events: EventRecorder
+    package let status: StatusWriter
+    package let monitor: Shared<AgentState>
+
+    package init(
+        api: any ClusterAPI, clock: any AgentClock, manifests: any ManifestSource, events: EventRecorder, status: StatusWriter,
+        monitor: Shared<AgentState>
+    ) {
+        self.api = api
+        self.clock = clock
+        self.manifests = manifests
+        self.events = events
+        self.status = status
+        self.monitor = monitor
+        live = LiveState(api: api, clock: clock)
+        board = UnitBoard()
+    }
+}

@@ -1,0 +1,55 @@
+import KubernetesModel
+import SyncPlanning
+
+extension UnitReconciler {
+    /// The Kustomization is being deleted: what it applied goes first, as its deletion policy says; what another unit wants stays, and so
+    /// does what only a person may delete. Gives when to look again.
+    func leave() async throws -> Duration? {
+        guard let object else { return nil }
+        let record = await object.inventory
+        if !spec.isSuspended, deletesOnRemoval, !record.isEmpty {
+            let kinds = Set(record.keys.compactMap { record.groupVersionKind(of: $0) })
+            try await live.prepare(Array(try await live.resources(for: kinds).values))
+            let present = try await deleteRecorded(record)
+            if spec.deletionPolicy == .waitForTermination, !present.isEmpty { return clock.now + .seconds(10) }
+        }
+        try await object.release()
+        return nil
+    }
+
+    private var deletesOnRemoval: Bool {
+        switch spec.deletionPolicy {
+        case .mirrorPrune: spec.prune.isEnabled
+        case .delete, .waitForTermination: true
+        case .orphan: false
+        }
+    }
+
+    /// Asks for the deletion of what is the unit's own; gives those that are not gone yet.
+    private func deleteRecorded(_ record: ResourceInventory) async throws -> [ObjectKey] {
+        let heirs = board.heirs(of: spec.owner, for: record.keys)
+        let observed = await live.observations(of: record.keys)
+        var present: [ObjectKey] = []
+        var kept: [ObjectKey] = []
+        for key in ApplyOrder.sortedForDeletion(record.keys) where heirs[key] == nil {
+            guard let kind = record.groupVersionKind(of: key), let found = observed[key]?.present, found.owner == spec.owner else {
+                continue
+            }
+            if found.marks.contains(.reconcileDisabled) || found.marks.contains(.pruneDisabled)
+                || (PrunePolicy.kindsToConfirm.contains(key.groupKind) && !found.marks.contains(.pruneConfirmed))
+            {
+                kept.append(key)
+                continue
+            }
+            present.append(key)
+            if deleting[key] == found.uid { continue }
+            _ = try await api.delete(kind, namespace: key.namespace, name: key.name, options: DeleteOptions(uid: found.uid))
+            deleting[key] = found.uid
+        }
+        if !kept.isEmpty {
+            events.record(
+                unitEvent("Kept", "the unit is deleted, and these are left: \(Self.list(kept)); deleting them is final", isWarning: true))
+        }
+        return present
+    }
+}

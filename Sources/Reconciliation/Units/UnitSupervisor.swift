@@ -1,0 +1,187 @@
+import KubernetesModel
+
+/// Runs the agent's own unit, and one unit for each Kustomization in the cluster, whoever made it.
+package actor UnitSupervisor {
+    private struct Running {
+        var unit: UnitReconciler
+        var object: KustomizationObject
+        var source: KustomizationSpec.SourceReference?
+        var task: Task<Void, Never>
+    }
+
+    /// How the agent's own repository is named in the cluster.
+    package struct OwnSource: Sendable {
+        package var source: GitSource
+        /// The URL that its GitRepository shows.
+        package var url: String
+        package var branch: String
+
+        package init(source: GitSource, url: String, branch: String) {
+            self.source = source
+            self.url = url
+            self.branch = branch
+        }
+    }
+
+    private let context: UnitContext
+    private let rootSpec: UnitSpec
+    private let root: UnitReconciler
+    private let own: OwnSource
+    private let sources: SourceRegistry
+    private var rootObject: KustomizationObject?
+    private var running: [Ownership: Running] = [:]
+    /// Tasks of units that were stopped; a successor starts when its predecessor has ended.
+    private var ending: [Ownership: Task<Void, Never>] = [:]
+
+    package init(root spec: UnitSpec, context: UnitContext, own: OwnSource, factory: RepositoryFactory? = nil) {
+        self.context = context
+        self.own = own
+        rootSpec = spec
+        let bell = Bell()
+        root = UnitReconciler(
+            spec: spec, context: context, source: own.source,
+            record: InventoryStore(api: context.api, clock: context.clock, unit: spec.name, bell: bell), bell: bell)
+        sources = SourceRegistry(
+            own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock, factory: factory)
+    }
+
+    /// Runs until cancelled; then every unit stops at its next request.
+    package func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.context.live.run() }
+            group.addTask { await self.root.run() }
+            group.addTask { await self.sources.run() }
+            group.addTask { await self.serve() }
+            await group.waitForAll()
+        }
+        for entry in running.values { entry.task.cancel() }
+        for entry in running.values { await entry.task.value }
+    }
+
+    /// Installs what is missing and follows the objects; begins anew when a definition goes away.
+    private func serve() async {
+        let flux = FluxAPI(api: context.api, clock: context.clock)
+        var backoff = Backoff(first: .milliseconds(500), limit: .seconds(30))
+        while !Task.isCancelled {
+            do {
+                try await flux.ensure()
+                try await flux.makeRoot(rootSpec, url: own.url, branch: own.branch)
+                backoff.reset()
+                await follow()
+            } catch {
+                context.monitor.update { $0.fluxProblem = String(describing: error) }
+            }
+            try? await context.clock.sleep(for: backoff.failed())
+        }
+    }
+
+    private func follow() async {
+        context.monitor.update { $0.fluxProblem = "" }
+        let (api, clock) = (context.api, context.clock)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await ObjectFollower(api: api, clock: clock, kind: FluxKinds.gitRepository, namespace: "", labelSelector: nil)
+                    .run { await self.takeRepository($0) }
+            }
+            group.addTask {
+                await ObjectFollower(api: api, clock: clock, kind: FluxKinds.kustomization, namespace: "", labelSelector: nil)
+                    .run { await self.takeKustomization($0) }
+            }
+            group.addTask {
+                while !Task.isCancelled {
+                    await self.sources.changed.wait()
+                    await self.assignSources()
+                }
+            }
+            // One that ends has lost its definition.
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    // MARK: Repositories
+
+    private var repositories: Set<ObjectKey> = []
+
+    private func takeRepository(_ change: ObjectFollower.Change) async {
+        switch change {
+        case .all(let list):
+            for key in repositories.subtracting(list.map(\.key)) { await sources.remove(key) }
+            repositories = Set(list.map(\.key))
+            for object in list { await sources.take(object) }
+        case .present(let object):
+            repositories.insert(object.key)
+            await sources.take(object)
+        case .gone(let object):
+            repositories.remove(object.key)
+            await sources.remove(object.key)
+        case .failed: break
+        }
+    }
+
+    private func assignSources() async {
+        for entry in running.values { await entry.unit.use(await sources.source(for: entry.source)) }
+    }
+
+    // MARK: Kustomizations
+
+    private func takeKustomization(_ change: ObjectFollower.Change) async {
+        switch change {
+        case .all(let list):
+            let present = Set(list.compactMap(\.key.unit))
+            for unit in running.keys where !present.contains(unit) { await stop(unit) }
+            for object in list { await take(object) }
+        case .present(let object): await take(object)
+        case .gone(let object): if let unit = object.key.unit { await stop(unit) }
+        case .failed: break
+        }
+    }
+
+    private func take(_ manifest: Manifest) async {
+        guard let owner = manifest.key.unit else { return }
+        if owner == rootSpec.owner { return await takeRoot(manifest) }
+        var spec = UnitSpec(of: manifest)
+        let source = await sources.source(for: spec.source)
+        if spec.path == rootSpec.path, source === own.source || manifest.namespace == "flux-system" {
+            spec.obstacles.append("it covers the directory of \(rootSpec.owner), which the agent keeps itself; delete this Kustomization")
+        }
+        if let known = running[owner], known.object.uid == manifest.uid {
+            running[owner]?.source = spec.source
+            if await known.object.take(manifest) { await known.unit.take(spec, known.object, source) }
+            return
+        }
+        if running[owner] != nil { await stop(owner) }
+        start(spec, manifest, source)
+    }
+
+    private func takeRoot(_ manifest: Manifest) async {
+        let object: KustomizationObject
+        if let known = rootObject, known.uid == manifest.uid {
+            object = known
+            guard await object.take(manifest) else { return }
+        } else {
+            object = KustomizationObject(manifest, api: context.api, clock: context.clock)
+            rootObject = object
+        }
+        if await object.isRequested { own.source.wake() }
+        await root.take(UnitSpec(of: manifest), object, own.source)
+    }
+
+    private func start(_ spec: UnitSpec, _ manifest: Manifest, _ source: GitSource?) {
+        let object = KustomizationObject(manifest, api: context.api, clock: context.clock)
+        let unit = UnitReconciler(spec: spec, context: context, source: source, record: object, object: object, bell: Bell())
+        let predecessor = ending.removeValue(forKey: spec.owner)
+        let task = Task {
+            await predecessor?.value
+            await unit.run()
+        }
+        running[spec.owner] = Running(unit: unit, object: object, source: spec.source, task: task)
+    }
+
+    private func stop(_ owner: Ownership) async {
+        guard let entry = running.removeValue(forKey: owner) else { return }
+        await entry.unit.stop()
+        ending[owner] = entry.task
+        context.monitor.update { $0.units[owner] = nil }
+    }
+}

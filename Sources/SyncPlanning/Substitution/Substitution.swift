@@ -1,0 +1,80 @@
+package import Diagnostics
+package import KubernetesModel
+import YAML
+
+/// Puts variables into manifests after the build, as Flux' `postBuild` does: into the object's YAML text, which is then read anew, so that
+/// `replicas: ${n}` becomes a number. Where Kubernetes knows only texts (labels, annotations, data, environment) it stays a text.
+package struct Substitution: Sendable {
+    private let variables: [String: String]
+
+    package init(variables: [String: String]) { self.variables = variables }
+
+    /// - Throws: everything in this object that cannot be put in, at the place of the object.
+    package func result(of manifest: Manifest) throws(Diagnostics) -> Manifest {
+        guard !Self.optsOut(manifest), manifest.value.mentionsDollar else { return manifest }
+        var template = SubstitutionTemplate(YAMLWriter.text(manifest.value), variables: variables)
+        let text = template.result()
+        guard template.problems.isEmpty else {
+            throw Diagnostics(template.problems.map { diagnostic($0.text, manifest) })
+        }
+        do {
+            guard let value = try YAMLReader.values(text, file: manifest.key.description).first else { return manifest }
+            return Manifest(restoringTexts(value, from: manifest.value, at: []), origin: manifest.origin)
+        } catch {
+            throw Diagnostics([diagnostic("with its variables put in it is no YAML any more: \(error)", manifest)])
+        }
+    }
+
+    private static func optsOut(_ manifest: Manifest) -> Bool {
+        ObjectMarks.prefixes.contains { prefix in
+            [manifest.annotation(prefix + "substitute"), manifest.label(prefix + "substitute")].contains { $0?.lowercased() == "disabled" }
+        }
+    }
+
+    private func diagnostic(_ cause: String, _ manifest: Manifest) -> Diagnostic {
+        Diagnostic(
+            .error, "the variables cannot be put in", subject: manifest.key.description, at: manifest.origin, cause: cause,
+            remedy:
+                "set the variable in spec.postBuild, give a default with ${name:=default}, write $${ where the text itself is meant, or "
+                + "annotate the object with kustomize.toolkit.fluxcd.io/substitute: disabled")
+    }
+
+    /// A number that a variable made of a text goes back to being one where only texts are allowed.
+    private func restoringTexts(_ new: Value, from old: Value, at path: [String]) -> Value {
+        switch (new, old) {
+        case (.object(let object), .object(let before)):
+            var result = object
+            result.changeValues { key, value in
+                if let original = before[key] { value = restoringTexts(value, from: original, at: path + [key]) }
+            }
+            return .object(result)
+        case (.array(let items), .array(let before)) where items.count == before.count:
+            return .array(zip(items, before).map { restoringTexts($0, from: $1, at: path + ["-"]) })
+        case (.int, .string(let text)), (.double, .string(let text)), (.bool, .string(let text)), (.null, .string(let text)):
+            guard Self.isText(path) else { return new }
+            var template = SubstitutionTemplate(text, variables: variables)
+            return .string(template.result())
+        default: return new
+        }
+    }
+
+    private static func isText(_ path: [String]) -> Bool {
+        guard path.count >= 2 else { return false }
+        let (parent, field) = (path[path.count - 2], path[path.count - 1])
+        if path.count == 2, parent == "data" || parent == "stringData" { return true }
+        if ["labels", "annotations", "matchLabels", "nodeSelector"].contains(parent) { return true }
+        return field == "value" && parent == "-" && path.dropLast(2).last == "env"
+    }
+}
+
+extension Value {
+    /// Whether there is anything to do at all.
+    fileprivate var mentionsDollar: Bool {
+        switch self {
+        case .string(let text): text.utf8.contains(0x24)
+        case .array(let items): items.contains { $0.mentionsDollar }
+        case .object(let object): object.contains { $0.key.utf8.contains(0x24) || $0.value.mentionsDollar }
+        default: false
+        }
+    }
+}

@@ -1,0 +1,209 @@
+import Foundation
+import Testing
+
+/// What an operator does with a cluster that runs: look, keep copies, put back, adopt, take down.
+@Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
+struct OperateLive {
+    static let lab: Result<Lab, any Error> = Result {
+        let lab = try Lab("liveop")
+        try lab.lab("up", "2")
+        for machine in ["m1", "m2"] { try lab.on(machine, tree, limit: 60) }
+        try lab.writeInventory([
+            try lab.node("m1", role: "server"), try lab.node("m2", role: "agent", more: "    mac: 02:00:00:aa:bb:cc\n    labels: {disk: ssd}"),
+        ])
+        let inventory = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+            .replacingOccurrences(of: "k3s:\n", with: "k3s:\n  datastore: etcd\n")
+        try lab.write(inventory, to: "inventory/home.yaml")
+        return lab
+    }
+
+    /// Remembers what is on the machine, without what changes by itself.
+    private static let tree = """
+        find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/log -o -path /var/lib/systemd \
+        -o -path /var/cache -o -path /root/tree \\) -prune -o -print | sort > "/root/tree.$(ls /root/tree.* 2>/dev/null | wc -l)"
+        """
+
+    let lab: Lab
+
+    init() throws { lab = try Self.lab.get() }
+
+    private func preflight(_ more: String...) throws -> Shell.Result {
+        try lab.run([Lab.binary, "preflight", "--agent-binary", "amd64=" + Lab.binary] + more, limit: 120)
+    }
+
+    @Test func t01_beforeAnythingIsThereTheWaysAreTriedAndNothingIsLeftBehind() throws {
+        let open = try preflight()
+        #expect(open.succeeded, "\(open.text)")
+        #expect(open.output.contains("Nothing is in the way"), "\(open.text)")
+        try lab.on("m2", "iptables -A INPUT -p udp --dport 8472 -j DROP; iptables -A INPUT -p tcp --dport 10250 -j REJECT")
+        try lab.on("m1", "ip link set eth0 mtu 1400")
+        defer {
+            _ = try? lab.on("m2", "iptables -F INPUT")
+            _ = try? lab.on("m1", "ip link set eth0 mtu 1500")
+        }
+        let blocked = try preflight()
+        #expect(blocked.status == 1)
+        #expect(
+            blocked.output.contains(#"node "m2": UDP 8472, which the pod network (vxlan) needs, gets no answer from m1"#), "\(blocked.text)")
+        #expect(blocked.output.contains(#"node "m2": TCP 10250, which the kubelet needs, is refused from m1"#), "\(blocked.text)")
+        #expect(
+            blocked.output.contains(#"node "m1": packets of 1500 bytes from m2 do not arrive, smaller ones do"#), "\(blocked.text)")
+        let json = try preflight("-o", "json")
+        #expect(json.output.contains(#""passed": false"#) && json.output.contains(#""subject": "node \"m2\"""#), "\(json.text)")
+        for machine in ["m1", "m2"] { #expect(try lab.on(machine, "ls /tmp").output == "", "the helper's binary is gone again") }
+        #expect(try lab.on("m2", "pgrep -c homelab || true").output == "0\n", "nothing listens any more")
+    }
+
+    @Test func t02_aLockPinsWhatTheSourceHas() throws {
+        try FileManager.default.removeItem(atPath: lab.inventory.replacingOccurrences(of: ".yaml", with: ".lock.yaml"), ifThere: true)
+        let locked = try lab.homelab("lock")
+        #expect(locked.succeeded && locked.output.contains("inventory/home.lock.yaml: written"), "\(locked.text)")
+        let text = try String(contentsOfFile: lab.repository + "/inventory/home.lock.yaml", encoding: .utf8)
+        #expect(text.contains(try Shell.must(["sha256sum", Lab.k3s + "/k3s"]).prefix(64)))
+        #expect(try lab.homelab("lock").output.contains("unchanged"))
+        #expect(try lab.homelab("validate").succeeded)
+    }
+
+    @Test func t03_aBootstrapInJSONTellsEverythingThatHappens() throws {
+        let result = try lab.run(
+            [
+                Lab.binary, "bootstrap", "--yes", "-o", "json", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig,
+            ])
+        #expect(result.succeeded, "\(result.text)")
+        let events = try result.output.split(separator: "\n").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any], "\($0)")
+        }
+        #expect(events.contains { $0["event"] as? String == "plan" })
+        #expect(events.contains { $0["event"] as? String == "stepDone" && $0["node"] as? String == "m2" })
+        #expect(events.last?["event"] as? String == "result" && events.last?["succeeded"] as? Bool == true)
+        let logs = try #require(events.last?["logs"] as? String)
+        let token = try lab.on("m1", "cat /var/lib/rancher/k3s/server/token").output.trimmingCharacters(in: .whitespacesAndNewlines)
+        for file in try FileManager.default.contentsOfDirectory(atPath: logs) {
+            let text = try String(contentsOfFile: "\(logs)/\(file)", encoding: .utf8)
+            #expect(!text.contains(token), "\(file) holds the token")
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: logs).sorted().contains("m2.log"))
+    }
+
+    @Test func t04_theKubeconfigIsPrintedAndMerged() throws {
+        let printed = try lab.homelab("kubeconfig")
+        #expect(printed.output.contains("https://\(try lab.lab("ip", "m1")):6443") && printed.output.contains("name: home"), "\(printed.text)")
+        let file = lab.folder + "/merged"
+        try "apiVersion: v1\nkind: Config\nclusters: [{name: other, cluster: {server: 'https://other'}}]\ncontexts: []\nusers: []\n"
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(try lab.homelab("kubeconfig", "--merge", "--kubeconfig", file).succeeded)
+        let merged = try String(contentsOfFile: file, encoding: .utf8)
+        #expect(merged.contains("https://other") && merged.contains("name: home"))
+        #expect(try Shell.must(["stat", "-c", "%a", file]) == "600\n")
+    }
+
+    @Test func t05_theClusterIsLookedOver() throws {
+        let well = try preflight()
+        #expect(well.succeeded, "\(well.text)")
+        #expect(well.output.contains("there is no snapshot of etcd"), "\(well.text)")
+        let certificates = try lab.homelab("certs")
+        #expect(certificates.succeeded && certificates.output.contains("m1") && certificates.output.contains("days"), "\(certificates.text)")
+    }
+
+    @Test func t06_theDoctorNamesTheCause() throws {
+        let well = try lab.homelab("doctor")
+        #expect(well.succeeded && well.output.contains("m2"), "\(well.text)")
+        try lab.on("m2", "cp /etc/rancher/k3s/config.yaml /root/config.yaml; sed -i 's#^server: .*#server: https://10.77.0.99:6443#' /etc/rancher/k3s/config.yaml")
+        try lab.on("m2", "rm -f /var/lib/rancher/k3s/agent/etc/*.json; systemctl --no-block restart k3s-agent")
+        defer { _ = try? lab.on("m2", "cp /root/config.yaml /etc/rancher/k3s/config.yaml; systemctl --no-block restart k3s-agent") }
+        var said = ""
+        try lab.wait("the cause", limit: 60) {
+            let result = try lab.homelab("doctor", "m2")
+            said = result.text
+            return result.status == 1 && said.contains("cannot be reached from this machine") || said.contains("server")
+        }
+        #expect(said.contains(#"node "m2""#), "\(said)")
+        let journal = try lab.run(
+            [
+                "sh", "-c",
+                "echo 'Nov 25 level=fatal msg=\"token CA hash does not match the Cluster CA certificate hash\"' | \(Lab.binary) doctor --journal -",
+            ])
+        #expect(journal.status == 1 && journal.output.contains("the join token belongs to another cluster"), "\(journal.text)")
+    }
+
+    @Test func t07_aSnapshotIsKeptHereAndPutBack() throws {
+        try lab.wait("two ready nodes", limit: 90) { try lab.readyNodes() == 2 }
+        try lab.kubectl("create", "configmap", "before", "-n", "default")
+        let saved = try lab.homelab("snapshot", "save", "--to", lab.folder + "/snapshots")
+        #expect(saved.succeeded, "\(saved.text)")
+        let files = try FileManager.default.contentsOfDirectory(atPath: lab.folder + "/snapshots").sorted()
+        #expect(files.count == 2 && files[1] == files[0] + ".token", "\(files)")
+        #expect(try Shell.must(["sh", "-c", "stat -c %a '\(lab.folder)/snapshots/'*"]) == "600\n600\n")
+        let listed = try lab.homelab("snapshot", "list", "--from", lab.folder + "/snapshots")
+        #expect(listed.output.contains("here") && listed.output.contains("m1"), "\(listed.text)")
+        try lab.kubectl("create", "configmap", "after", "-n", "default")
+        let file = "\(lab.folder)/snapshots/\(files[0])"
+        let unconfirmed = try lab.homelab("snapshot", "restore", file)
+        #expect(unconfirmed.status == 1 && unconfirmed.text.contains("--confirm home"), "\(unconfirmed.text)")
+        let restored = try lab.homelab("snapshot", "restore", file, "--confirm", "home")
+        #expect(restored.succeeded, "\(restored.text)")
+        #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded)
+        #expect(try lab.kubectl("get", "configmap", "after", "-n", "default").status != 0, "what came later is gone")
+        try lab.wait("two ready nodes", limit: 120) { try lab.readyNodes() == 2 }
+    }
+
+    @Test func t08_anAdoptedClusterNeedsNoChange() throws {
+        try FileManager.default.moveItem(atPath: lab.inventory, toPath: lab.folder + "/home.yaml")
+        try FileManager.default.moveItem(
+            atPath: lab.repository + "/inventory/home.lock.yaml", toPath: lab.folder + "/home.lock.yaml")
+        try lab.trustHosts(["m1", "m2"])
+        try FileManager.default.createDirectory(atPath: lab.folder + "/.ssh", withIntermediateDirectories: true)
+        try? FileManager.default.copyItem(atPath: lab.folder + "/known_hosts", toPath: lab.folder + "/.ssh/known_hosts")
+        let adopted = try lab.homelab(
+            "adopt", "--name", "home", "--user", "debian", "--identity-file", lab.identity, try lab.lab("ip", "m1"), try lab.lab("ip", "m2"))
+        #expect(adopted.succeeded, "\(adopted.text)")
+        let plan = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
+        #expect(plan.status == 0, "\(plan.text)")
+        let again = try lab.homelab("adopt", "--name", "home", try lab.lab("ip", "m1"))
+        #expect(again.status == 1 && again.text.contains("is there already"), "\(again.text)")
+        for name in ["home.yaml", "home.lock.yaml"] {
+            try FileManager.default.removeItem(atPath: lab.repository + "/inventory/" + name, ifThere: true)
+            try FileManager.default.moveItem(atPath: lab.folder + "/" + name, toPath: lab.repository + "/inventory/" + name)
+        }
+    }
+
+    @Test func t09_aSleepingMachineIsSentItsPacket() throws {
+        let script = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(20); print(s.recv(200).hex())"
+        let listener = Process()
+        listener.executableURL = URL(fileURLWithPath: Lab.root + "/Tests/TestBed/machines/lab")
+        listener.arguments = ["exec", "python3", "-c", script]
+        listener.environment = ProcessInfo.processInfo.environment.merging([
+            "HOMELAB_LAB_PREFIX": lab.prefix, "HOMELAB_LAB": lab.folder + "/lab",
+        ]) { $1 }
+        let heard = Pipe()
+        listener.standardOutput = heard
+        try listener.run()
+        usleep(1_500_000)
+        let woken = try lab.homelab("wake", "m2")
+        #expect(woken.succeeded && woken.output.contains("02:00:00:aa:bb:cc"), "\(woken.text)")
+        let packet = String(decoding: heard.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(packet.hasPrefix("ffffffffffff" + String(repeating: "020000aabbcc", count: 16)), "\(packet)")
+        let without = try lab.homelab("wake", "m1")
+        #expect(without.status == 1 && without.text.contains("the inventory has no mac for it"), "\(without.text)")
+    }
+
+    @Test func t10_aResetLeavesCleanTrees() throws {
+        let wrong = try lab.homelab("reset", "--confirm", "hom")
+        #expect(wrong.status == 1 && wrong.text.contains("is not the name home"), "\(wrong.text)")
+        let reset = try lab.homelab("reset", "--confirm", "home")
+        #expect(reset.succeeded, "\(reset.text)")
+        for machine in ["m1", "m2"] {
+            try lab.on(machine, Self.tree, limit: 60)
+            let left = try lab.on(machine, "rm -f /root/config.yaml; comm -13 /root/tree.0 /root/tree.1 | grep -v '^/root/'").output
+            #expect(left == "", "\(machine) has more than before:\n\(left)")
+        }
+    }
+
+    @Test func t11_tearDown() throws { try lab.tearDown() }
+}
+
+extension FileManager {
+    fileprivate func removeItem(atPath path: String, ifThere: Bool) throws {
+        if fileExists(atPath: path) || !ifThere { try removeItem(atPath: path) }
+    }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import NodeInventory
+import Testing
+
+@Suite struct OpenSSHConfigurationTests {
+    private static let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1Z3MgYnVubnkgd2FzIGhlcmUgYW5kIGF0ZSBjYXJy"
+
+    private func configuration() throws -> OpenSSHConfiguration {
+        let spec = try ClusterSpec.load(
+            "home.yaml",
+            files: [
+                "home.yaml": """
+                apiVersion: homelab.dev/v1alpha1
+                kind: Cluster
+                name: home
+                k3s: {version: v1.33.4+k3s1}
+                nodes:
+                  - name: attic
+                    role: server
+                    host: 192.0.2.1
+                    port: 2222
+                    user: ops
+                    identityFile: /keys/my key
+                    hostKeys: ["\(Self.key)"]
+                    jump:
+                      - {host: gate.example.org, user: me, hostKeys: ["\(Self.key)"]}
+                      - other@192.0.2.9:2200
+                  - {name: shelf, role: agent, host: shelf.lan, agent: false}
+                """
+            ])
+        return OpenSSHConfiguration(spec, knownHostsFile: "/state/known_hosts")
+    }
+
+    /// OpenSSH's own reading of the file, as `ssh -G` prints it.
+    private func settings(_ host: String) throws -> [String: String] {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try configuration().text.write(to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/ssh")
+        process.arguments = ["-G", "-F", file.path, host]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        return text.split(separator: "\n").reduce(into: [:]) { all, line in
+            let pair = line.split(separator: " ", maxSplits: 1).map(String.init)
+            if pair.count == 2, all[pair[0]] == nil { all[pair[0]] = pair[1] }
+        }
+    }
+
+    @Test func opensshUnderstandsItAsItIsMeant() throws {
+        let attic = try settings("attic")
+        #expect(attic["hostname"] == "192.0.2.1" && attic["port"] == "2222" && attic["user"] == "ops")
+        #expect(attic["identityfile"] == "/keys/my key")
+        #expect(attic["proxyjump"] == "attic-jump-1,attic-jump-2")
+        #expect(attic["stricthostkeychecking"] == "true" && attic["userknownhostsfile"] == "/state/known_hosts")
+        #expect(attic["hostkeyalias"] == "attic")
+        let first = try settings("attic-jump-1")
+        #expect(first["hostname"] == "gate.example.org" && first["user"] == "me" && first["hostkeyalias"] == "attic-jump-1")
+        let second = try settings("attic-jump-2")
+        #expect(second["hostname"] == "192.0.2.9" && second["port"] == "2200" && second["user"] == "other")
+        let shelf = try settings("shelf")
+        #expect(shelf["hostname"] == "shelf.lan" && shelf["user"] == "root" && shelf["identityagent"] == "none")
+    }
+
+    @Test func onlyWholeKeysAreKnownHosts() throws {
+        #expect(try configuration().knownHosts == "attic \(Self.key)\nattic-jump-1 \(Self.key)\n")
+    }
+}

@@ -1,0 +1,193 @@
+import Cryptography
+import Foundation
+import NodeInventory
+import Testing
+
+@testable import NodePlanning
+
+private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/busybox", "sh"]].filter {
+    FileManager.default.isExecutableFile(atPath: $0[0])
+}
+
+/// The scripts of upgrades and removals, with files in a folder of their own and a `k3s` that writes down what it is asked.
+@Suite(.enabled(if: getuid() == 0, "files are given to root")) struct ChangeScriptTests {
+    private func run(_ shell: [String], _ script: String, _ arguments: [String]) throws -> (status: Int32, output: String, errors: String) {
+        let process = Process()
+        process.executableURL = URL(filePath: shell[0])
+        process.arguments = Array(shell.dropFirst()) + ["-c", script, "homelab"] + arguments
+        let (stdout, stderr) = (Pipe(), Pipe())
+        process.standardOutput = stdout
+        process.standardError = stderr
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let output = String(decoding: stdout.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let errors = String(decoding: stderr.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return (process.terminationStatus, output, errors)
+    }
+
+    private func withFolder(_ body: (String) throws -> Void) throws {
+        let folder = NSTemporaryDirectory() + "homelab-scripts-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try body(folder)
+    }
+
+    private func write(_ text: String, _ path: String) throws { try text.write(toFile: path, atomically: true, encoding: .utf8) }
+    private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+    private func list(_ path: String) throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
+
+    /// A `k3s` whose `kubectl get` prints `state`, and which writes down everything else.
+    private func kubectl(_ folder: String, _ state: String) throws -> String {
+        try write(
+            "#!/bin/sh\ncase \"$*\" in *' get '*) printf '%s' '\(state)' ;; *) echo \"$*\" >>\(folder)/asked ;; esac\n", folder + "/k3s")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/k3s")
+        return folder + "/k3s"
+    }
+
+    @Test(arguments: shells) func aForeignCordonStays(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            #expect(try run(shell, NodeScripts.cordon, [kubectl(folder, "true/"), "m2", "upgrade"]).status == 0)
+            #expect(!FileManager.default.fileExists(atPath: folder + "/asked"))
+            #expect(try run(shell, NodeScripts.uncordon, [kubectl(folder, ""), "m2"]).status == 0)
+            #expect(!FileManager.default.fileExists(atPath: folder + "/asked"))
+            for state in ["/", "true/upgrade"] {
+                #expect(try run(shell, NodeScripts.cordon, [kubectl(folder, state), "m2", "upgrade"]).status == 0)
+                let asked = try text(folder + "/asked")
+                #expect(asked == "kubectl annotate node m2 --overwrite homelab.dev/cordoned=upgrade\nkubectl cordon m2\n")
+                try FileManager.default.removeItem(atPath: folder + "/asked")
+            }
+            #expect(try run(shell, NodeScripts.uncordon, [kubectl(folder, "upgrade"), "m2"]).status == 0)
+            #expect(try text(folder + "/asked") == "kubectl uncordon m2\nkubectl annotate node m2 homelab.dev/cordoned-\n")
+        }
+    }
+
+    /// A `k3s etcd-snapshot save` that writes these bytes (as printf has them).
+    private func saver(_ folder: String, _ content: String) throws -> String {
+        try write("#!/bin/sh\n\(content) >\(folder)/s/name-m1-1\n", folder + "/k3s")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/k3s")
+        return folder + "/k3s"
+    }
+
+    @Test(arguments: shells) func aSnapshotIsCheckedToItsEnd(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let data = "dd if=/dev/zero bs=512 count=4 2>/dev/null"
+            let whole = "{ \(data); /usr/bin/printf \"$(\(data) | sha256sum | cut -c 1-64 | sed 's/../\\\\x&/g')\"; }"
+            let good = try run(shell, NodeScripts.saveSnapshot, [saver(folder, whole), "name", folder + "/s"])
+            #expect(good.status == 0, "\(good.errors)")
+            let words = good.output.split(separator: " ").map(String.init)
+            #expect(words.first == folder + "/s/name-m1-1" && words.dropFirst().first == "2080")
+            usleep(20_000)
+            let cut = try run(shell, NodeScripts.saveSnapshot, [saver(folder, data), "name", folder + "/s"])
+            #expect(cut.status != 0 && cut.errors.contains("was not written to its end"), "\(cut.errors)")
+            let bad = "{ \(data); dd if=/dev/zero bs=32 count=1 2>/dev/null; }"
+            let damaged = try run(shell, NodeScripts.saveSnapshot, [saver(folder, bad), "name", folder + "/s"])
+            #expect(damaged.status != 0 && damaged.errors.contains("is damaged"), "\(damaged.errors)")
+            try FileManager.default.removeItem(atPath: folder + "/s/name-m1-1")
+            try write("#!/bin/sh\nexit 0\n", folder + "/none")
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/none")
+            let none = try run(shell, NodeScripts.saveSnapshot, [folder + "/none", "name", folder + "/s"])
+            #expect(none.status != 0 && none.errors.contains("saved no snapshot"), "\(none.errors)")
+        }
+    }
+
+    @Test(arguments: shells) func theDatabaseIsCopiedWhole(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            try FileManager.default.createDirectory(atPath: folder + "/db/snapshots", withIntermediateDirectories: true)
+            try write("rows", folder + "/db/state.db")
+            try write("large", folder + "/db/snapshots/old")
+            let result = try run(shell, NodeScripts.copyDatabase, [folder + "/db", folder + "/copies"])
+            #expect(result.status == 0, "\(result.errors)")
+            let path = result.output.split(separator: " ").map(String.init)[0]
+            #expect(try list(folder + "/copies") == [(path as NSString).lastPathComponent])
+            try FileManager.default.createDirectory(atPath: folder + "/back", withIntermediateDirectories: true)
+            #expect(try run(shell, "tar -xf \"$1\" -C \"$2\"", [path, folder + "/back"]).status == 0)
+            #expect(try text(folder + "/back/state.db") == "rows")
+            #expect(!FileManager.default.fileExists(atPath: folder + "/back/snapshots/old"))
+        }
+    }
+
+    @Test(arguments: shells) func theEarlierBinaryComesBack(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let path = folder + "/k3s"
+            try write("new", path)
+            #expect(try run(shell, NodeScripts.restoreBinary, [path]).errors.contains("there is no"))
+            try write("old", path + ".prev")
+            for _ in 0..<2 {
+                #expect(try run(shell, NodeScripts.restoreBinary, [path]).status == 0)
+                #expect(try text(path) == "old")
+            }
+        }
+    }
+
+    @Test(arguments: shells) func imagesOfOtherVersionsGoAndForeignOnesStay(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let images = folder + "/images"
+            try FileManager.default.createDirectory(atPath: images, withIntermediateDirectories: true)
+            try write("old", images + "/homelab-0000000000000000.tar")
+            try write("mine", images + "/airgap.tar")
+            let target = images + "/homelab-2c26b46b68ffc68f.tar.zst"
+            try write("bar", folder + "/upload")
+            let sum = SHA256.hex(of: "foo")
+            #expect(try run(shell, NodeScripts.installImages, [folder + "/upload", target, sum]).status != 0)
+            #expect(try list(images) == ["airgap.tar", "homelab-0000000000000000.tar"])
+            try write("foo", folder + "/upload")
+            #expect(try run(shell, NodeScripts.installImages, [folder + "/upload", target, sum]).status == 0)
+            #expect(try list(images) == ["airgap.tar", "homelab-2c26b46b68ffc68f.tar.zst"])
+            #expect(!FileManager.default.fileExists(atPath: folder + "/upload"))
+        }
+    }
+
+    @Test(arguments: shells) func onlyTheNamedKeysAreRevoked(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            try FileManager.default.createDirectory(atPath: folder + "/.ssh", withIntermediateDirectories: true)
+            let keys = folder + "/.ssh/authorized_keys"
+            let kept = "ssh-ed25519 MINE me@laptop\nrestrict ssh-ed25519 A homelab-agent@home/s1\n"
+            try write(kept + "restrict ssh-ed25519 B homelab-agent@home/s3\nrestrict ssh-ed25519 C homelab-fetch@home/s3\n", keys)
+            let arguments = ["root", folder, "homelab-agent@home/s3", "homelab-fetch@home/s3"]
+            for _ in 0..<2 {
+                let result = try run(shell, NodeScripts.revokeKeys, arguments)
+                #expect(result.status == 0, "\(result.errors)")
+                #expect(try text(keys) == kept)
+            }
+        }
+    }
+}
+
+/// OpenRC's services, with commands in a folder that write down what they are asked.
+@Suite struct OpenRCTests {
+    @Test func servicesOfOpenRC() throws {
+        let commands = { (step: Step) throws in try step.commands(inputs: StepInputs()).map { Array($0.argv.suffix(2)) } }
+        #expect(try commands(.enableUnit("k3s-agent")) == [["enable", "k3s-agent"]])
+        #expect(try commands(.stopUnit("k3s-agent")) == [["stop", "k3s-agent"]])
+        #expect(try Step.stopUnit("k3s.service").commands(inputs: StepInputs()).map(\.argv) == [["systemctl", "stop", "k3s.service"]])
+    }
+
+    @Test(arguments: shells) func theScriptAsksForWhatTheStepSays(_ shell: [String]) throws {
+        let folder = NSTemporaryDirectory() + "homelab-openrc-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for name in ["rc-service", "rc-update"] {
+            try "#!/bin/sh\necho \"${0##*/} $*\" >>\(folder)/asked\n".write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/" + name)
+        }
+        for verb in ["enable", "start", "restart", "stop"] {
+            let process = Process()
+            process.executableURL = URL(filePath: shell[0])
+            process.arguments = Array(shell.dropFirst()) + ["-c", NodeScripts.openRC, "homelab", verb, "k3s-agent"]
+            process.environment = ["PATH": folder + ":/usr/bin:/bin"]
+            try process.run()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0)
+        }
+        let asked = try String(contentsOfFile: folder + "/asked", encoding: .utf8)
+        #expect(
+            asked == """
+                rc-update add k3s-agent default
+                rc-service --ifstopped k3s-agent start
+                rc-service k3s-agent restart
+                rc-service --ifstarted k3s-agent stop
+
+                """)
+    }
+}

@@ -1,0 +1,126 @@
+import Diagnostics
+import NodeInventory
+import Testing
+import YAML
+
+@testable import NodePlanning
+
+@Suite struct ClusterReviewTests {
+    private let now = 2_000_000_000
+
+    private func spec(_ nodes: String) throws -> ClusterSpec {
+        try ClusterSpec.load(
+            "home.yaml",
+            files: [
+                "home.yaml":
+                    "apiVersion: homelab.dev/v1alpha1\nkind: Cluster\nname: home\nk3s: {version: v1.33.4+k3s1, datastore: etcd}\nnodes:\n" + nodes
+            ])
+    }
+
+    private func node(_ name: String, _ address: String, server: Bool, voter: String? = nil, ready: String = "True") -> Value {
+        var labels: Value = [:]
+        var annotations: Value = [:]
+        var conditions: [Value] = [["type": "Ready", "status": .string(ready), "message": "kubelet stopped"]]
+        if server {
+            labels = ["node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/etcd": "true"]
+            annotations = ["etcd.k3s.cattle.io/node-address": .string(address)]
+        }
+        if let voter { conditions.append(["type": "EtcdIsVoter", "status": .string(voter), "message": "it is a learner"]) }
+        return [
+            "metadata": ["name": .string(name), "labels": labels, "annotations": annotations],
+            "status": [
+                "conditions": .array(conditions), "nodeInfo": ["kubeletVersion": "v1.33.4+k3s1"],
+                "addresses": .array([["type": "InternalIP", "address": .string(address)]]),
+            ],
+        ]
+    }
+
+    private func server(_ change: (inout ServerReview) -> Void = { _ in }) -> ServerReview {
+        var review = ServerReview()
+        review.readiness = "ok"
+        review.newestSnapshot = now - 3600
+        review.certificates = [ServerReview.Certificate(path: "/tls/a.crt", notAfter: now + 300 * 86400)]
+        change(&review)
+        return review
+    }
+
+    private func findings(
+        _ spec: ClusterSpec, _ nodes: [Value], budgets: [Value] = [], servers: [String: ServerReview]? = nil
+    ) -> [String] {
+        ClusterReview.findings(
+            spec, nodes: ["items": .array(nodes)], budgets: ["items": .array(budgets)], servers: servers ?? ["s1": server()], observed: [:],
+            now: now
+        ).sorted.map(\.description)
+    }
+
+    @Test func aHealthyClusterHasNothingAgainstIt() throws {
+        let spec = try spec("  - {name: s1, role: server, host: 10.0.0.1}\n  - {name: a1, role: agent, host: 10.0.0.2}\n")
+        #expect(findings(spec, [node("s1", "10.0.0.1", server: true, voter: "True"), node("a1", "10.0.0.2", server: false)]).isEmpty)
+    }
+
+    @Test func inventoryNodesAndMembersAreCompared() throws {
+        let spec = try spec("  - {name: s1, role: server, host: 10.0.0.1}\n  - {name: a1, role: agent, host: 10.0.0.2}\n")
+        let found = findings(
+            spec,
+            [
+                node("s1", "10.0.0.9", server: true, voter: "True"), node("a1", "10.0.0.2", server: true, voter: "True"),
+                node("ghost", "10.0.0.7", server: false),
+            ])
+        #expect(found.contains { $0.contains(#"node "ghost": the cluster has this node, the inventory does not"#) })
+        #expect(found.contains { $0.hasPrefix(#"error: node "s1": the cluster knows it as 10.0.0.9, the inventory as 10.0.0.1"#) })
+        #expect(found.contains { $0.contains(#"node "a1": the cluster has it as server, the inventory as agent"#) })
+        #expect(found.contains { $0.contains("it is a member of etcd, but an agent in the inventory") })
+    }
+
+    @Test func membersThatDoNotVoteAndALostMajorityAreErrors() throws {
+        let spec = try spec((1...3).map { "  - {name: s\($0), role: server, host: 10.0.0.\($0)}\n" }.joined())
+        let learning = findings(
+            spec,
+            [
+                node("s1", "10.0.0.1", server: true, voter: "True"), node("s2", "10.0.0.2", server: true, voter: "True"),
+                node("s3", "10.0.0.3", server: true, voter: "False"),
+            ])
+        #expect(learning.contains { $0.contains(#"node "s3": its etcd member does not vote yet: it is a learner"#) })
+        #expect(learning.contains { $0.hasPrefix(#"warning: cluster "home": 2 of 3 members"#) })
+        let lost = findings(
+            spec,
+            [
+                node("s1", "10.0.0.1", server: true, voter: "True"), node("s2", "10.0.0.2", server: true, voter: "True", ready: "Unknown"),
+                node("s3", "10.0.0.3", server: true, voter: "True", ready: "Unknown"),
+            ])
+        #expect(lost.contains { $0.hasPrefix(#"error: cluster "home": 1 of 3 members of etcd vote and are healthy: there is no majority"#) })
+        #expect(lost.contains { $0.contains(#"node "s2": it is not Ready: kubelet stopped"#) })
+    }
+
+    @Test func certificatesSnapshotsReadinessAndBudgets() throws {
+        let spec = try spec("  - {name: s1, role: server, host: 10.0.0.1}\n")
+        let nodes = [node("s1", "10.0.0.1", server: true, voter: "True")]
+        let soon = findings(
+            spec, nodes,
+            servers: [
+                "s1": server {
+                    $0.certificates.append(ServerReview.Certificate(path: "/tls/b.crt", notAfter: now + 86400))
+                    $0.newestSnapshot = now - 3 * 86400
+                }
+            ])
+        #expect(soon.contains { $0.hasPrefix(#"warning: node "s1": certificates expire in 1 day: /tls/b.crt"#) })
+        #expect(soon.contains { $0.contains("the newest snapshot of etcd is 3 days old") })
+        let late = findings(
+            spec, nodes,
+            servers: [
+                "s1": server {
+                    $0.certificates = [ServerReview.Certificate(path: "/tls/b.crt", notAfter: now - 1)]
+                    $0.readiness = "[-]etcd failed"
+                    $0.newestSnapshot = nil
+                }
+            ])
+        #expect(late.contains { $0.hasPrefix(#"error: node "s1": certificates have expired: /tls/b.crt"#) })
+        #expect(late.contains { $0.hasPrefix(#"error: node "s1": its API is not ready: [-]etcd failed"#) })
+        #expect(late.contains { $0.contains("there is no snapshot of etcd") })
+        let tight: Value = [
+            "metadata": ["name": "db", "namespace": "apps"],
+            "status": ["disruptionsAllowed": 0, "expectedPods": 1, "currentHealthy": 1, "desiredHealthy": 1],
+        ]
+        #expect(findings(spec, nodes, budgets: [tight]).contains { $0.contains("PodDisruptionBudget apps/db") })
+    }
+}

@@ -1,0 +1,52 @@
+import BootstrapAssets
+import Diagnostics
+import Foundation
+import NodeInventory
+import Testing
+
+@testable import NodePlanning
+
+@Suite struct HostChecksTests {
+    private func findings(_ lines: String..., role: NodeRole = .server) -> [String] {
+        let node = NodeSpec(name: "pi", role: role, host: "10.0.0.1", location: SourceLocation(file: "home.yaml", line: 1))
+        let output = "motd\nhomelab-checks 1\n" + lines.map { $0 + "\n" }.joined() + "end\n"
+        return HostChecks.findings(node, output: output, isInstalled: false).map(\.description)
+    }
+
+    @Test func whatIsUsualIsNothingToTell() {
+        #expect(findings("disk=sda 0", "root-maxkeys=1000000", "iptables=iptables v1.8.9 (nf_tables)", "nameservers=1").isEmpty)
+    }
+
+    @Test func disksThatWearOutOrTurnMatterOnServersOnly() {
+        #expect(findings("disk=mmcblk0 0")[0].contains("SD card or eMMC (mmcblk0)"))
+        #expect(findings("disk=sda 1")[0].contains("turning disk (sda)"))
+        #expect(findings("disk=mmcblk0 0", role: .agent).isEmpty)
+    }
+
+    @Test func everyOtherCheckHasItsFinding() {
+        let found = findings(
+            "root-maxkeys=200", "iptables=iptables v1.8.2 (nf_tables)", "nameservers=0", "reboot-required=yes", "package-manager=apt-get",
+            "nm-cloud-setup=enabled", "secure-path=Defaults secure_path=\"/sbin:/bin\"")
+        #expect(found.count == 7)
+        #expect(findings("iptables=iptables v1.8.2 (legacy)").isEmpty)
+        #expect(findings("secure-path=Defaults secure_path=/usr/local/bin:/bin").isEmpty)
+    }
+
+    @Test func anOutputCutShortIsTold() {
+        let node = NodeSpec(name: "pi", role: .agent, host: "h", location: SourceLocation(file: "f", line: 1))
+        #expect(HostChecks.findings(node, output: "homelab-checks 1\ndisk=sda 0\n", isInstalled: true).count == 1)
+    }
+
+    @Test(arguments: ["dash", "bash"]) func theScriptRunsHere(_ shell: String) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [shell, "-c", BootstrapAssets.checksScript]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(text.hasPrefix("homelab-checks 1\n") && text.hasSuffix("\nend\n"), "\(text)")
+        #expect(text.contains("root-maxkeys="))
+    }
+}

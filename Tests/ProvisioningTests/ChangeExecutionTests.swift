@@ -1,0 +1,230 @@
+import Cryptography
+import Diagnostics
+import FileSystem
+import NodeInventory
+import NodePlanning
+import Testing
+import YAML
+
+@testable import Provisioning
+
+/// Upgrades and removals carried out on hosts that answer as told.
+@Suite struct ChangeExecutionTests {
+    let events = EventLog()
+
+    private func executor(_ hosts: [FakeHost], servers: Set<String>) throws -> PlanExecutor {
+        let events = self.events
+        var executor = PlanExecutor(
+            cluster: "home", servers: servers, hosts: Dictionary(uniqueKeysWithValues: hosts.map { ($0.name, $0 as any Host) }),
+            files: { "/files/\($0.name.rawValue)" }, secrets: { _, _ in Secret("hunter22") },
+            recorder: try RunRecorder(folder: nil, forward: { events.add($0) }), lockOwner: nil)
+        executor.limits.poll = .milliseconds(1)
+        executor.limits.k3s = .seconds(2)
+        executor.limits.node = .milliseconds(200)
+        executor.limits.workloads = .milliseconds(50)
+        executor.limits.election = .milliseconds(1)
+        executor.limits.member = .milliseconds(50)
+        return executor
+    }
+
+    private func task(_ node: String, _ steps: [Step], fallback: Fallback? = nil) -> NodeTask {
+        NodeTask(node: node, steps: steps.map { PlannedStep($0, "test") }, fallback: fallback)
+    }
+
+    private static func looks(_ active: String, restarts: Int = 0) -> FakeHost.Answer {
+        .ok("ActiveState=\(active)\nSubState=x\nNRestarts=\(restarts)\n-- journal\nm2 k3s[1]: no such instruction\n-- cursor: c1\n")
+    }
+
+    private static func node(_ version: String) -> String {
+        #"{"metadata":{"name":"m2"},"status":{"nodeInfo":{"kubeletVersion":""# + version
+            + #""},"conditions":[{"type":"Ready","status":"True"}]}}"#
+    }
+
+    // MARK: Drain
+
+    private var request: DrainRequest {
+        var policy = DrainPolicy()
+        policy.timeout = 0
+        return DrainRequest(node: "m2", policy: policy)
+    }
+
+    private static let obstacles = """
+        {"items":[
+          {"metadata":{"namespace":"shop","name":"web-0","labels":{"app":"web"}},"status":{"phase":"Running"}},
+          {"metadata":{"namespace":"shop","name":"log-x","ownerReferences":[{"kind":"DaemonSet"}]},"status":{"phase":"Running"}},
+          {"metadata":{"namespace":"shop","name":"slow","deletionTimestamp":"2026-11-25T00:00:00Z"},"status":{"phase":"Running"}},
+          {"metadata":{"namespace":"shop","name":"done"},"status":{"phase":"Succeeded"}}]}
+        -- budgets
+        {"items":[
+          {"metadata":{"namespace":"shop","name":"other"},"spec":{"selector":{"matchLabels":{"app":"db"}}},"status":{"disruptionsAllowed":0}},
+          {"metadata":{"namespace":"shop","name":"web"},
+           "spec":{"selector":{"matchExpressions":[{"key":"app","operator":"In","values":["web"]}]}},
+           "status":{"disruptionsAllowed":0,"currentHealthy":1,"desiredHealthy":1}}]}
+        """
+
+    @Test func aDrainThatIsBlockedSaysByWhatAndLetsPodsOntoTheNodeAgain() async throws {
+        let m1 = FakeHost("m1").on("kubectl drain", .fails("error: global timeout reached: 1s")).on("-- budgets", .ok(Self.obstacles))
+            .on("kubectl uncordon", .ok())
+        let report = try await executor([m1, FakeHost("m2")], servers: ["m1"]).execute(
+            NodePlan(cluster: "home", phases: [Phase(.agentUpgrade, tasks: [task("m2", [.drain(request, via: "m1"), .stopUnit("x")])])]))
+        let failure = try #require(report.failures.first)
+        #expect(failure.summary == "was not drained within 0 s")
+        #expect(
+            failure.cause
+                == "pod shop/web-0, which PodDisruptionBudget web keeps: it needs 1 healthy and there are 1; pod shop/slow, which is stopping"
+        )
+        #expect(failure.remedy?.contains("PodDisruptionBudget") == true)
+        #expect(m1.log.last?.contains("uncordon") == true)
+        #expect(report.skipped.map(\.text) == ["stop x"])
+        #expect(events.lines.contains { $0.contains("drain m2: waits for pod shop/web-0") })
+    }
+
+    @Test func podsThatNothingWouldMakeAnewEndTheDrainAtOnce() async throws {
+        let words = "error: unable to drain node \"m2\"\nerror: cannot delete Pods not managed by ReplicationController: default/bare"
+        let m1 = FakeHost("m1").on("kubectl drain", .fails(words)).on("kubectl uncordon", .ok())
+        let report = try await executor([m1, FakeHost("m2")], servers: ["m1"]).execute(
+            NodePlan(cluster: "home", phases: [Phase(.removal, tasks: [task("m2", [.drain(request, via: "m1")])])]))
+        #expect(report.failures.first?.summary == "some pods would be lost by a drain")
+        #expect(report.failures.first?.cause == "cannot delete Pods not managed by ReplicationController: default/bare")
+        #expect(m1.log.count { $0.contains("kubectl drain") } == 1)
+    }
+
+    @Test func aForcedDrainGoesOn() async throws {
+        var forced = request
+        forced.force = true
+        let m1 = FakeHost("m1").on("kubectl drain", .fails("timeout")).on("-- budgets", .ok(Self.obstacles))
+        let report = try await executor([m1, FakeHost("m2")], servers: ["m1"]).execute(
+            NodePlan(cluster: "home", phases: [Phase(.removal, tasks: [task("m2", [.drain(forced, via: "m1")])])]))
+        #expect(report.succeeded)
+        #expect(events.lines.contains { $0.hasPrefix("m2: goes on without having moved pod shop/web-0") })
+    }
+
+    // MARK: The way back
+
+    private static let swap = Step.installBinary(Artifact(name: .k3s, architecture: .amd64, sha256: "s", path: NodeLayout.k3s))
+
+    @Test func anAgentGoesBackByItselfAndTheRunEnds() async throws {
+        let m1 = FakeHost("m1").on("get node", .ok(Self.node("v1.33.4+k3s1"))).on("homelab.dev/cordoned", .ok())
+        let m2 = FakeHost("m2").on("homelab-upload", .ok())
+            .on("systemctl show", Self.looks("activating"), Self.looks("activating", restarts: 9), Self.looks("active"))
+            .withLocks().on("systemctl", .ok()).on(".prev", .ok())
+        let m3 = FakeHost("m3")
+        let back = Fallback(
+            version: "v1.33.4+k3s1",
+            steps: [
+                .restoreBinary(path: NodeLayout.k3s), .restartUnit("k3s-agent.service"), .awaitK3s(role: .agent),
+                .awaitNode(name: "m2", via: "m1", votingMember: false, version: "v1.33.4+k3s1"), .uncordon(node: "m2", via: "m1"),
+            ].map { PlannedStep($0, "test") })
+        let steps = [Self.swap, .restartUnit("k3s-agent.service"), .awaitK3s(role: .agent)]
+        let report = try await executor([m1, m2, m3], servers: ["m1"]).execute(
+            NodePlan(
+                cluster: "home",
+                phases: [
+                    Phase(.agentUpgrade, tasks: [task("m2", steps, fallback: back), task("m3", [.stopUnit("x")])]),
+                    Phase(.metadata, tasks: [task("m3", [.stopUnit("y")])]),
+                ]))
+        #expect(report.failures.map(\.summary) == ["the upgrade failed, and the node runs k3s v1.33.4+k3s1 again"])
+        #expect(report.failures.first?.cause == "k3s ended 9 times and does not come up: no such instruction")
+        #expect(m2.log.contains { $0.contains(".prev") })
+        #expect(m3.log.isEmpty, "nothing follows on a failed upgrade")
+        #expect(Set(report.skipped.map(\.text)) == ["stop x", "stop y"])
+        #expect(events.lines.contains("m2: goes back to k3s v1.33.4+k3s1"))
+    }
+
+    @Test func aServerStopsTheRunAndSaysTheRecipe() async throws {
+        let m1 = FakeHost("m1").on("homelab-upload", .ok())
+            .on("systemctl show", Self.looks("activating"), Self.looks("activating", restarts: 20))
+            .withLocks().on("systemctl", .ok())
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            NodePlan(
+                cluster: "home",
+                phases: [
+                    Phase(
+                        .serverUpgrade,
+                        tasks: [
+                            task(
+                                "m1", [Self.swap, .restartUnit("k3s.service"), .awaitK3s(role: .server)],
+                                fallback: Fallback(version: "v1.33.4+k3s1", recipe: "Do this."))
+                        ])
+                ]))
+        #expect(report.failures.map(\.summary) == ["the upgrade of m1 failed, and the run stops here"])
+        #expect(report.failures.first?.remedy == "Do this.")
+        #expect(!m1.log.contains { $0.contains(".prev") && !$0.contains("homelab-upload") })
+    }
+
+    // MARK: Workloads and members
+
+    @Test func onlyWhatWasHealthyBeforeIsWaitedFor() async throws {
+        let broken = "Deployment|shop|old|1|1|1||||\n"
+        let before = broken + "Deployment|shop|web|2|2|2|2|2||\nDaemonSet|kube-system|log|1|1||||3|3\n"
+        let during = broken + "Deployment|shop|web|2|2|2|1|1||\nDaemonSet|kube-system|log|1|1||||3|2\n"
+        let m1 = FakeHost("m1").on("get deployments", .ok(before), .ok(during), .ok(before))
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            NodePlan(cluster: "home", phases: [Phase(.agentUpgrade, tasks: [task("m1", [.awaitWorkloads(node: "m1", via: "m1")])])]))
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(events.lines.contains { $0.contains("daemonset kube-system/log: 2 of 3 ready; deployment shop/web: 1 of 2 ready") })
+
+        let stuck = FakeHost("m1").on("get deployments", .ok(before), .ok(during))
+        let failed = try await executor([stuck], servers: ["m1"]).execute(
+            NodePlan(cluster: "home", phases: [Phase(.agentUpgrade, tasks: [task("m1", [.awaitWorkloads(node: "m1", via: "m1")])])]))
+        #expect(failed.failures.first?.summary.hasPrefix("what ran before is not healthy again") == true)
+        #expect(failed.failures.first?.cause?.contains("shop/old") == false)
+    }
+
+    @Test func aMemberIsSeenToBeGone() async throws {
+        func member(_ removed: String) -> FakeHost.Answer {
+            .ok(#"{"metadata":{"annotations":{"etcd.k3s.cattle.io/node-name":"m3-1""# + removed + "}}}")
+        }
+        let m1 = FakeHost("m1").on("etcd.k3s.cattle.io/remove=true", .ok()).on(
+            "get node", member(""), member(#","etcd.k3s.cattle.io/removed-node-name":"m3-1""#))
+        let plan = NodePlan(cluster: "home", phases: [Phase(.removal, tasks: [task("m1", [.removeMember(node: "m3", via: "m1")])])])
+        let report = try await executor([m1], servers: ["m1"]).execute(plan)
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(m1.log.count { $0.contains("get node") } == 2)
+
+        let stays = FakeHost("m1").on("etcd.k3s.cattle.io/remove=true", .ok()).on("get node", member(""))
+        let failed = try await executor([stays], servers: ["m1"]).execute(plan)
+        #expect(failed.failures.first?.summary.hasPrefix("its etcd member was not taken out") == true)
+    }
+
+    // MARK: Backups
+
+    @Test func aSnapshotAndTheTokenAreBroughtHome() async throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        let content = "the database"
+        let m1 = FakeHost("m1").on("etcd-snapshot save", .ok("/snapshots/before-m1-1 \(content.utf8.count) \(SHA256.hex(of: content))\n"))
+            .on("dd if=/snapshots/before-m1-1", .ok(content)).file(NodeLayout.serverToken, "K10secret\n")
+        var executor = try executor([m1], servers: ["m1"])
+        executor.backups = folder + "/backups"
+        let plan = NodePlan(
+            cluster: "home", phases: [Phase(.snapshot, tasks: [task("m1", [.saveSnapshot(name: "before", directory: "/snapshots")])])])
+        let report = try await executor.execute(plan)
+        #expect(report.succeeded, "\(report.failures)")
+        let run = try #require(try Files.list(folder + "/backups").first)
+        #expect(run.hasPrefix("home-"))
+        #expect(try Files.readText("\(folder)/backups/\(run)/before-m1-1") == content)
+        #expect(try Files.readText("\(folder)/backups/\(run)/token") == "K10secret\n")
+        #expect(try Files.status("\(folder)/backups/\(run)/token").mode & 0o777 == 0o600)
+
+        let damaged = FakeHost("m1").on("etcd-snapshot save", .ok("/snapshots/before-m1-1 5 \(SHA256.hex(of: "other"))\n"))
+            .on("dd if=/snapshots/before-m1-1", .ok("wrong")).file(NodeLayout.serverToken, "K10secret\n")
+        var second = try self.executor([damaged], servers: ["m1"])
+        second.backups = folder + "/damaged"
+        let failed = try await second.execute(plan)
+        #expect(failed.failures.map(\.summary) == ["the copy was damaged on its way"])
+    }
+
+    @Test func labelSelectors() {
+        let labels: Value = ["app": "web", "tier": "front"]
+        let selectors: [(Value, Bool)] = [
+            ([:], true), (["matchLabels": ["app": "web"]], true), (["matchLabels": ["app": "db"]], false),
+            (["matchExpressions": [["key": "tier", "operator": "Exists"]]], true),
+            (["matchExpressions": [["key": "zone", "operator": "Exists"]]], false),
+            (["matchExpressions": [["key": "zone", "operator": "DoesNotExist"]]], true),
+            (["matchExpressions": [["key": "app", "operator": "NotIn", "values": ["web"]]]], false),
+            (["matchExpressions": [["key": "app", "operator": "In", "values": ["db"]]]], false),
+        ]
+        for (selector, isSelected) in selectors { #expect(DrainObstacles.selects(selector, labels) == isSelected) }
+    }
+}

@@ -1,0 +1,424 @@
+import Foundation
+import Git
+import HomelabTestSupport
+import KubernetesModel
+import SyncPlanning
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+/// Many units: Kustomizations in the repository, each with a directory of its own.
+@Suite struct UnitsTests {
+    let bench = UnitBench()
+
+    static func unit(_ name: String, path: String, more: String = "") -> String {
+        """
+        apiVersion: kustomize.toolkit.fluxcd.io/v1
+        kind: Kustomization
+        metadata: {name: \(name), namespace: default}
+        spec:
+          interval: 10m
+          path: ./\(path)
+          prune: true
+          sourceRef: {kind: GitRepository, name: home, namespace: homelab-system}
+        \(more.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n"))
+
+        """
+    }
+
+    static func key(_ name: String) -> ObjectKey { ObjectKey(unit: Ownership(namespace: "default", name: name)) }
+
+    static func config(_ name: String) -> ObjectKey { ObjectKey(group: "", kind: "ConfigMap", namespace: "default", name: name) }
+
+    private func ready(_ name: String) async -> FluxCondition? {
+        await bench.api.object(Self.key(name)).flatMap { KustomizationStatus(of: $0).conditions["Ready"] }
+    }
+
+    private func awaitReady(_ name: String, _ status: String = "True", at commit: CommitInfo? = nil) async throws {
+        try await eventually("\(name) ready \(status)", { await String(describing: bench.api.object(Self.key(name))?.value["status"]) }) {
+            guard let object = await bench.api.object(Self.key(name)) else { return false }
+            let state = KustomizationStatus(of: object)
+            return state.conditions["Ready"]?.status == status
+                && (commit == nil || state.lastAppliedRevision == "main@sha1:\(commit?.id.hex ?? "")")
+        }
+    }
+
+    @Test func `a Kustomization in the repository is a unit, and its status is Flux'`() async throws {
+        let commit = bench.repository.push([
+            "clusters/home/apps.yaml": Self.unit("apps", path: "apps", more: "namePrefix: a-\nwait: true"),
+            "apps/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("apps", at: commit)
+            try await bench.phase(.ready, at: commit)
+            let object = try #require(await bench.api.object(Self.key("apps")))
+            let status = KustomizationStatus(of: object)
+            #expect(status.inventory.keys == [Self.config("a-one")])
+            #expect(status.observedGeneration == object.generation)
+            #expect(status.conditions["Ready"]?.reason == "ReconciliationSucceeded")
+            #expect(status.conditions["Ready"]?.message == "Applied revision: main@sha1:\(commit.id.hex)")
+            #expect(status.conditions["Healthy"]?.status == "True" && status.conditions["Reconciling"] == nil)
+            #expect(status.history.first?.revision == status.lastAppliedRevision && status.history.count == 1)
+            #expect(object.value[path: "metadata", "finalizers"]?.array == ["finalizers.fluxcd.io"])
+            let live = try #require(await bench.api.object(Self.config("a-one")))
+            #expect(Ownership(of: live) == Ownership(namespace: "default", name: "apps"))
+            let requests = await bench.api.requests
+            let record = try #require(requests.firstIndex { $0.verb == .patch && $0.name == "apps" })
+            let apply = try #require(requests.firstIndex { $0.verb == .apply && $0.name == "a-one" })
+            #expect(record < apply)
+            let source = ObjectKey(
+                group: FluxKinds.gitRepository.group, kind: "GitRepository", namespace: "homelab-system", name: "home")
+            try await eventually("the repository's artifact") {
+                await bench.api.object(source)?.value[path: "status", "artifact", "revision"] == .string("main@sha1:\(commit.id.hex)")
+            }
+        }
+    }
+
+    @Test func `nothing is sent once all is as it should be`() async throws {
+        bench.repository.push([
+            "clusters/home/apps.yaml": Self.unit("apps", path: "apps"),
+            "apps/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("apps")
+            try await bench.phase(.ready)
+            try await Task.sleep(for: .milliseconds(1500))
+            await bench.api.forgetRequests()
+            try await Task.sleep(for: .milliseconds(700))
+            let requests = await bench.api.requests
+            #expect(requests.isEmpty, "\(requests)")
+        }
+    }
+
+    @Test func `a unit waits for what it depends on, and goes on by its event`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("first", path: "first", more: "wait: true"),
+            "clusters/home/b.yaml": Self.unit("second", path: "second", more: "dependsOn: [{name: first}]"),
+            "first/d.yaml": Files.namespace + "---\n" + Files.deployment(),
+            "second/c.yaml": Files.config("c", name: "c", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("second", "False")
+            #expect(await ready("second")?.reason == "DependencyNotReady")
+            #expect(await ready("second")?.message == "dependency 'default/first' is not ready")
+            #expect(await bench.api.object(Self.config("c")) == nil)
+            try await eventually("it is there") { await bench.api.object(Files.deploymentKey) != nil }
+            await bench.api.setStatus(Files.deploymentKey, Files.running(1))
+            try await awaitReady("second")
+            #expect(await bench.api.object(Self.config("c")) != nil)
+        }
+    }
+
+    @Test func `dependencies in a circle are named`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "dependsOn: [{name: b}]"),
+            "clusters/home/b.yaml": Self.unit("b", path: "a", more: "dependsOn: [{name: a}]"),
+            "a/c.yaml": Files.config("c", name: "c", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await eventually("the circle") {
+                await ready("a")?.message == "the dependencies lead in a circle: default/a → default/b → default/a"
+            }
+        }
+    }
+
+    @Test func `an object moves between units with its life`() async throws {
+        var files = [
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "clusters/home/b.yaml": Self.unit("b", path: "b"),
+            "a/keep.yaml": Files.config("keep", name: "keep", namespace: "default"),
+            "a/moves.yaml": Files.config("moves", name: "moves", namespace: "default"),
+            "b/other.yaml": Files.config("other", name: "other", namespace: "default"),
+        ]
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("a")
+            try await awaitReady("b")
+            let uid = await bench.api.object(Self.config("moves"))?.uid
+            files["b/moves.yaml"] = files.removeValue(forKey: "a/moves.yaml")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("a", at: second)
+            try await awaitReady("b", at: second)
+            try await eventually("the record of a is short") {
+                await bench.api.object(Self.key("a")).map { KustomizationStatus(of: $0).inventory.keys } == [Self.config("keep")]
+            }
+            let moved = try #require(await bench.api.object(Self.config("moves")))
+            #expect(moved.uid == uid && Ownership(of: moved)?.name == "b")
+        }
+    }
+
+    @Test func `a renamed unit keeps its objects alive`() async throws {
+        var files = [
+            "clusters/home/a.yaml": Self.unit("old", path: "a"), "clusters/home/fence.yaml": Self.unit("fence", path: "fence"),
+            "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+            "fence/fence.yaml": Files.config("fence", name: "fence", namespace: "default"),
+        ]
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("old")
+            try await awaitReady("fence")
+            let uid = await bench.api.object(Self.config("one"))?.uid
+            files["clusters/home/a.yaml"] = Self.unit("new", path: "a")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("new", at: second)
+            try await eventually("the old unit is gone") { await bench.api.object(Self.key("old")) == nil }
+            let live = try #require(await bench.api.object(Self.config("one")))
+            #expect(live.uid == uid && Ownership(of: live)?.name == "new")
+        }
+    }
+
+    @Test func `an object that two units want is refused, naming both files`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("a", name: "one", namespace: "default"),
+        ])
+        try await bench.run { source in
+            try await awaitReady("a")
+            bench.repository.push([
+                "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("a", name: "one", namespace: "default"),
+                "clusters/home/b.yaml": Self.unit("b", path: "b"), "b/two.yaml": Files.config("b", name: "one", namespace: "default"),
+            ])
+            source.wake()
+            try await awaitReady("b", "False")
+            let message = await ready("b")?.message ?? ""
+            #expect(message.contains("b/two.yaml:1") && message.contains("a/one.yaml:1"), "\(message)")
+            #expect(await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "a")
+        }
+    }
+
+    @Test func `a unit that leaves the repository takes its objects along`() async throws {
+        let fence = [
+            "clusters/home/fence.yaml": Self.unit("fence", path: "fence"),
+            "fence/fence.yaml": Files.config("fence", name: "fence", namespace: "default"),
+        ]
+        let unit = [
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ]
+        bench.repository.push(fence.merging(unit) { $1 })
+        try await bench.run { source in
+            try await awaitReady("a")
+            try await awaitReady("fence")
+            bench.repository.push(fence)
+            source.wake()
+            try await eventually("the object is gone") { await bench.api.object(Self.config("one")) == nil }
+            try await eventually("the unit is gone") { await bench.api.object(Self.key("a")) == nil }
+            #expect(await bench.api.object(Self.config("fence")) != nil)
+        }
+    }
+
+    @Test func `a suspended unit does nothing, and catches up when it is resumed`() async throws {
+        var files = [
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ]
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("a")
+            await bench.api.edit(Self.key("a")) { $0["spec"]?["suspend"] = true }
+            files["a/one.yaml"] = Files.config("two", name: "one", namespace: "default")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await bench.phase(.ready, at: second)
+            #expect(await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "one")
+            await bench.api.edit(Self.key("a")) { $0["spec"]?["suspend"] = false }
+            try await awaitReady("a", at: second)
+            #expect(await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "two")
+        }
+    }
+
+    @Test func `variables come from the unit and from ConfigMaps that other units make`() async throws {
+        let from = "postBuild: {substitute: {size: large}, substituteFrom: [{kind: ConfigMap, name: settings}]}"
+        var files = [
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: from),
+            "clusters/home/settings.yaml":
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {domain: example.org}\n",
+            "a/one.yaml": Files.config("${size} at ${domain}", name: "one", namespace: "default"),
+        ]
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await eventually("the variables are in") {
+                await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "large at example.org"
+            }
+            files["clusters/home/settings.yaml"] =
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {domain: example.com}\n"
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("the new variables are in") {
+                await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "large at example.com"
+            }
+        }
+    }
+
+    @Test func `a reconcile that is asked for is answered`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("a")
+            await bench.api.edit(Self.key("a")) { $0["metadata"]?["annotations"] = ["reconcile.fluxcd.io/requestedAt": "now"] }
+            try await eventually("the answer") {
+                await bench.api.object(Self.key("a")).map { KustomizationStatus(of: $0).lastHandledReconcileAt } == "now"
+            }
+        }
+    }
+
+    @Test func `a repository that Flux was bootstrapped from runs without Flux`() async throws {
+        let commit = bench.repository.push([
+            "clusters/home/flux-system/gotk-components.yaml": """
+            apiVersion: v1
+            kind: Namespace
+            metadata: {name: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            ---
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: kustomize-controller, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            spec: {}
+            """,
+            "clusters/home/flux-system/gotk-sync.yaml": """
+            apiVersion: source.toolkit.fluxcd.io/v1
+            kind: GitRepository
+            metadata: {name: flux-system, namespace: flux-system}
+            spec: {interval: 1m, url: "ssh://git@example.org/me/home", ref: {branch: main}}
+            ---
+            apiVersion: kustomize.toolkit.fluxcd.io/v1
+            kind: Kustomization
+            metadata: {name: flux-system, namespace: flux-system}
+            spec: {interval: 10m, path: ./clusters/home, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+            """,
+            "clusters/home/apps.yaml": """
+            apiVersion: kustomize.toolkit.fluxcd.io/v1
+            kind: Kustomization
+            metadata: {name: apps, namespace: flux-system}
+            spec: {interval: 1m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+            """,
+            "apps/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await bench.phase(.ready, at: commit)
+            #expect(await bench.api.object(Self.config("one")) != nil)
+            let names = await bench.api.keys.filter { $0.namespace == "flux-system" }.map(\.description).sorted()
+            #expect(
+                !names.contains {
+                    $0.contains("kustomize-controller") || $0.hasSuffix("Kustomization.kustomize.toolkit.fluxcd.io/flux-system/flux-system")
+                }, "\(names)")
+            let kept = await bench.report()?.exceptions.filter { $0.message.contains("Flux itself") }
+            #expect(kept?.count == 2, "\(String(describing: kept))")
+        }
+    }
+
+    @Test func `what cannot be done is said`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "kubeConfig: {secretRef: {name: other}}"),
+            "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("a", "False")
+            #expect(await ready("a")?.message.contains("another cluster") == true)
+            #expect(await bench.api.object(Self.config("one")) == nil)
+        }
+    }
+
+    @Test func `a suspension with an end ends by itself`() async throws {
+        let past = "2020-01-01T00:00:00Z"
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("a")
+            await bench.api.edit(Self.key("a")) {
+                $0["metadata"]?["annotations"] = ["homelab.dev/suspend-until": .string(past), "homelab.dev/suspend-reason": "a look"]
+                $0["spec"]?["suspend"] = true
+            }
+            try await eventually("it goes on") {
+                let object = await bench.api.object(Self.key("a"))
+                return object?.isSuspended == false && object?.annotation("homelab.dev/suspend-until") == nil
+            }
+        }
+    }
+
+    private func fixture(_ name: String) throws -> String {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        return try String(contentsOf: folder.appendingPathComponent("SOPSTests/Fixtures/" + name), encoding: .utf8)
+    }
+
+    @Test func `an encrypted Secret is applied in clear text, and nothing of it is shown`() async throws {
+        let keys: Value = .string(Data(try fixture("keys.txt").utf8).base64EncodedString())
+        _ = try await bench.api.create(
+            Manifest([
+                "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "sops-age", "namespace": "default"],
+                "data": ["age.agekey": keys],
+            ]))
+        let decryption = "targetNamespace: default\ndecryption: {provider: sops, secretRef: {name: sops-age}}"
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: decryption), "a/secret.yaml": try fixture("secret.yaml"),
+        ])
+        let secret = ObjectKey(group: "", kind: "Secret", namespace: "default", name: "db")
+        try await bench.run { _ in
+            try await awaitReady("a")
+            let live = try #require(await bench.api.object(secret))
+            #expect(live.value["sops"] == nil)
+            #expect(live.value[path: "data", "user"] == .string(Data("ada".utf8).base64EncodedString()))
+        }
+    }
+
+    @Test func `an encrypted Secret is never applied as it is`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "targetNamespace: default"),
+            "a/secret.yaml": try fixture("secret.yaml"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("a", "False")
+            #expect(await ready("a")?.reason == "BuildFailed")
+            #expect(await ready("a")?.message.contains("spec.decryption") == true)
+            #expect(!(await bench.api.keys.contains { $0.kind == "Secret" }))
+        }
+    }
+
+    @Test func `why a unit is not ready is told down to the pod`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("first", path: "first", more: "wait: true"),
+            "clusters/home/b.yaml": Self.unit("second", path: "second", more: "dependsOn: [{name: first}]"),
+            "first/d.yaml": Files.namespace + "---\n" + Files.deployment(),
+            "second/c.yaml": Files.config("c", name: "c", namespace: "default"),
+        ])
+        _ = try await bench.api.create(
+            Manifest(["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "web"], "status": ["phase": "Active"]]))
+        _ = try await bench.api.create(
+            Manifest([
+                "apiVersion": "v1", "kind": "Pod", "metadata": ["name": "site-1", "namespace": "web", "labels": ["app": "site"]],
+                "status": [
+                    "phase": "Pending",
+                    "containerStatuses": [
+                        ["name": "web", "ready": false, "state": ["waiting": ["reason": "ImagePullBackOff", "message": "no such image"]]]
+                    ],
+                ],
+            ]))
+        try await bench.run { _ in
+            try await awaitReady("second", "False")
+            try await eventually("the deployment") { await bench.api.object(Files.deploymentKey) != nil }
+            let catalog = try await UnitCatalog(of: bench.api)
+            let chain = ReasonChain(api: bench.api, catalog: catalog)
+            let lines = try await chain.lines(of: try catalog.unit(named: "second"))
+            #expect(lines.first?.contains("DependencyNotReady") == true, "\(lines)")
+            #expect(lines.contains { $0.hasPrefix("  └ default/first") } && lines.contains { $0.contains("Pod/web/site-1") }, "\(lines)")
+        }
+    }
+
+    @Test func `a diff is the plan that a push would bring`() async throws {
+        var files = [
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+        ]
+        let first = bench.repository.push(files)
+        try await bench.run { _ in
+            try await awaitReady("a", at: first)
+            let unit = try await UnitCatalog(of: bench.api).unit(named: "a")
+            let preview = UnitPreview(of: unit, api: bench.api)
+            let now = GitFileTree(try await bench.repository.tree(of: first.id, under: []))
+            #expect(try await preview.plan(now).hasChanges == false)
+            files["a/one.yaml"] = Files.config("two", name: "one", namespace: "default")
+            let second = bench.repository.push(files)
+            let plan = try await preview.plan(GitFileTree(try await bench.repository.tree(of: second.id, under: [])))
+            #expect(plan.text.contains("~ ConfigMap/default/one") && plan.text.contains("1 to change"), "\(plan.text)")
+        }
+    }
+}

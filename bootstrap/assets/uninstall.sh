@@ -1,0 +1,144 @@
+# Takes k3s and homelab off this machine: processes, mounts, links, packet filter rules, files. Runs as root under dash, bash and
+# busybox ash, and may be begun again after any interruption. Arguments: cluster, user, home, units, then routes.
+set -u
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+umask 077
+cluster=$1 user=$2 home=$3 units=$4
+shift 4
+data=/var/lib/rancher/k3s
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# k3s brings iptables along for machines that have none.
+PATH=$PATH:$data/data/current/bin/aux:$data/data/current/bin
+
+for unit in $units; do
+    if has systemctl; then
+        systemctl stop "$unit" 2>/dev/null
+        systemctl disable -q "$unit" 2>/dev/null
+    elif has rc-service; then
+        rc-service --ifstarted "${unit%.service}" stop 2>/dev/null
+        rc-update -q delete "${unit%.service}" default 2>/dev/null
+    fi
+done
+
+# Containers live on without k3s: each shim's processes go, children first found, then killed together.
+doomed() {
+    for p in /proc/[0-9]*; do
+        exe=$(readlink "$p/exe" 2>/dev/null) || continue
+        case $exe in $data/data/*) echo "${p#/proc/}" ;; esac
+    done
+}
+children() {
+    for s in /proc/[0-9]*/stat; do
+        # The fourth field, counted behind the name in parentheses, is the parent.
+        line=$(cat "$s" 2>/dev/null) || continue
+        pid=${line%% *} rest=${line##*) }
+        rest=${rest#* }
+        case " $1 " in *" ${rest%% *} "*) echo "$pid" ;; esac
+    done
+}
+tries=0
+while [ "$tries" -lt 5 ]; do
+    all= level=$(doomed | tr '\n' ' ')
+    while [ -n "$level" ]; do
+        all="$all $level"
+        level=$(children "$level" | tr '\n' ' ')
+    done
+    [ -n "$all" ] || break
+    # shellcheck disable=SC2086
+    kill -9 $all 2>/dev/null
+    tries=$((tries + 1))
+    sleep 1
+done
+
+unmount() {
+    awk -v prefix="$1" 'index($2, prefix) == 1 { print $2 }' /proc/self/mounts | sort -r | while IFS= read -r point; do
+        point=$(printf '%b' "$point")
+        umount -f "$point" 2>/dev/null || umount -l "$point" 2>/dev/null
+    done
+}
+unmount /run/k3s/
+unmount /var/lib/kubelet/
+unmount /run/netns/cni-
+unmount /run/flannel/
+
+if has ip; then
+    for space in $(ip netns list 2>/dev/null | awk '/^cni-/ { print $1 }'); do ip netns delete "$space" 2>/dev/null; done
+    for link in $(ip -o link show master cni0 2>/dev/null | awk -F ': ' '{ sub(/@.*/, "", $2); print $2 }') \
+        cni0 flannel.1 flannel-v6.1 kube-ipvs0 flannel-wg flannel-wg-v6 kube-dummy-if; do
+        ip link delete "$link" 2>/dev/null
+    done
+    for route; do ip route delete "$route" 2>/dev/null; done
+fi
+for family in iptables ip6tables; do
+    if has "$family-save" && has "$family-restore"; then
+        rules=$("$family-save" 2>/dev/null) || continue
+        case $rules in
+        *KUBE-* | *CNI-* | *[Ff]lannel* | *FLANNEL*)
+            printf '%s\n' "$rules" | grep -v 'KUBE-' | grep -v 'CNI-' | grep -iv flannel | "$family-restore" ;;
+        esac
+    fi
+done
+if has ipset; then
+    for set in $(ipset list -n 2>/dev/null | grep '^KUBE-'); do ipset destroy "$set" 2>/dev/null; done
+fi
+if has ufw; then
+    ufw show added 2>/dev/null | sed -n "s/^ufw allow from \([^ ]*\) comment 'homelab'$/\1/p" | while read -r source; do
+        ufw delete allow from "$source" >/dev/null 2>&1
+    done
+fi
+
+# A disk of its own may be mounted at a folder or below: its content goes, the mount stays.
+clear_folder() {
+    [ -d "$1" ] || return 0
+    find "$1" -xdev -mindepth 1 -delete 2>/dev/null
+    rmdir "$1" 2>/dev/null
+    return 0
+}
+for folder in $data /var/lib/kubelet /run/k3s /run/flannel /var/lib/cni /var/log/pods /var/log/containers /etc/rancher/k3s /etc/rancher/node \
+    /etc/homelab /var/lib/homelab /root/.kube/cache; do
+    clear_folder "$folder"
+done
+rmdir /etc/rancher /var/lib/rancher /root/.kube 2>/dev/null
+# The kubelet's place for volume plug-ins, unless somebody put one there.
+plugins=/usr/libexec/kubernetes/kubelet-plugins
+rmdir $plugins/volume/exec $plugins/volume $plugins ${plugins%/*} 2>/dev/null
+for unit in $units; do
+    rm -f "/etc/systemd/system/$unit"
+    if [ -x /sbin/openrc-run ]; then rm -f "/etc/init.d/${unit%.service}" "/var/log/${unit%.service}.log"; fi
+done
+rm -f /etc/modules-load.d/homelab-k3s.conf /etc/sysctl.d/90-homelab-k3s.conf /run/homelab-agent*
+for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do rm -f "$file.homelab-before" "$file.homelab-new"; done
+rm -f /tmp/homelab-upload-* /var/tmp/homelab-upload-*
+
+# Only links to what goes: a kubectl of the distribution stays.
+cd /usr/local/bin || exit 1
+for link in kubectl crictl ctr git-receive-pack git-upload-pack; do
+    [ -L "$link" ] && case $(readlink "$link") in k3s | homelab) rm -f "$link" ;; esac
+done
+rm -f k3s.prev k3s.?????? homelab.prev homelab.??????
+
+keys=$home/.ssh/authorized_keys
+if grep -q " homelab-[a-z]*@$cluster/[^ ]*\$" "$keys" 2>/dev/null; then
+    new=$(mktemp "$keys.XXXXXX")
+    grep -v " homelab-[a-z]*@$cluster/[^ ]*\$" "$keys" >"$new"
+    chmod 0600 "$new"
+    chown "$user:$(id -gn "$user")" "$new"
+    mv -f "$new" "$keys"
+fi
+if has systemctl; then
+    systemctl daemon-reload
+    for unit in $units; do systemctl reset-failed "$unit" 2>/dev/null; done
+fi
+
+# What is left is said; the binaries go last, since their presence is what a further run goes by.
+left=
+for folder in $data /var/lib/kubelet /etc/rancher/k3s /etc/homelab /var/lib/homelab; do
+    if [ -d "$folder" ] && [ -n "$(find "$folder" -xdev -mindepth 1 -print 2>/dev/null | head -n 1)" ]; then left="$left $folder"; fi
+done
+if [ -n "$left" ]; then
+    echo "could not remove:$left" >&2
+    exit 1
+fi
+rm -f k3s homelab
