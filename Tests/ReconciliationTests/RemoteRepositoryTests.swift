@@ -2,7 +2,6 @@ import Foundation
 import Git
 import HomelabTestSupport
 import KubernetesModel
-import SSH
 import Synchronization
 import Testing
 
@@ -186,7 +185,7 @@ import Testing
     }
 
     private func repository(
-        _ area: String, username: String? = nil, token: String? = nil, path: String = "home.git"
+        _ area: String, username: String? = nil, token: String? = nil, path: String = "home.git", root: String? = nil
     ) throws -> RemoteRepository {
         var file: String?
         if let token {
@@ -194,7 +193,7 @@ import Testing
             try (token + "\n").write(toFile: host.folder + "/token", atomically: true, encoding: .utf8)
         }
         let transport = HTTPGitTransport(
-            url: "\(root)/\(area)/\(path)", username: username, tokenFile: file, transport: LoopbackHTTP())
+            url: "\(root ?? self.root)/\(area)/\(path)", username: username, tokenFile: file, transport: LoopbackHTTP())
         return RemoteRepository(transport: transport, following: .branch("main"), mirror: host.folder + "/mirror.git") { _ in }
     }
 
@@ -221,6 +220,8 @@ import Testing
         let commit = try host.push(["a.yaml": "a: 1\n"])
         #expect(try await repository("basic", username: "ada", token: "s3cret").fetch()?.id.hex == commit)
         #expect(try await repository("bearer", token: "s3cret").head()?.hex == commit)
+        let named = root.replacingOccurrences(of: "://", with: "://ada@")
+        #expect(try await repository("basic", token: "s3cret", root: named).head()?.hex == commit)
         #expect(try await repository("moved", username: "ada", token: "s3cret").head()?.hex == commit)
         let configuration = try String(contentsOfFile: host.folder + "/mirror.git/config", encoding: .utf8)
         #expect(!configuration.contains("s3cret") && !configuration.contains("localhost"))

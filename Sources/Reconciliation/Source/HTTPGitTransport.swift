@@ -72,8 +72,10 @@ private final class HTTPGitRequests: GitRequests {
     private static let patience = Duration.seconds(60)
 
     init(url: String, credential: GitCredential?, transport: any HTTPTransport) {
-        let base = url.hasSuffix("/") ? String(url.dropLast()) : url
+        let (base, user) = Self.parts(of: url)
         origin = Self.origin(of: base)
+        var credential = credential
+        if credential?.username == nil { credential?.username = user }
         self.credential = credential
         self.transport = transport
         state = Mutex(State(base: base, sendsBearer: credential?.isBearer == true))
@@ -169,6 +171,14 @@ private final class HTTPGitRequests: GitRequests {
             throw GitError(.notFound, operation: "", message: "it redirects to something that is no repository (a login page?)")
         }
         return String(target.dropLast(listing.count))
+    }
+
+    /// The URL without a user's name in it, which is for the login and nobody else.
+    private static func parts(of url: String) -> (base: String, user: String?) {
+        let base = url.hasSuffix("/") ? String(url.dropLast()) : url
+        let authority = origin(of: base).dropFirst(scheme(of: base).count + "://".count)
+        guard let at = authority.lastIndex(of: "@") else { return (base, nil) }
+        return (String(base[..<authority.startIndex] + base[authority.index(after: at)...]), String(authority[..<at]))
     }
 
     private static func scheme(of url: String) -> Substring { url.prefix { $0 != ":" } }

@@ -170,7 +170,7 @@ extension GitError {
             case .protocolMismatch, .refused, .localFile: .other
             }
         // Where the remedy of the source says what to do, the connection's advice would only say it again.
-        let isClear = [.unreachable, .timedOut, .cancelled].contains(kind)
+        let isClear = if case .hostKeyChanged = error.kind { true } else { [.unreachable, .timedOut, .cancelled].contains(kind) }
         self.init(kind, operation: "", message: isClear ? error.summary : error.description)
     }
 }
