@@ -208,19 +208,19 @@ enum RecoveryRecipe {
     static func text(node: NodeSpec, version: String?, spec: ClusterSpec, datastore: Datastore) -> String {
         let before = version ?? "the version before"
         let again = "Find out why (`journalctl -u k3s` on \(node.name)), put it right and run again: it goes on where it stopped."
-        let swap = "`systemctl stop k3s && mv /usr/local/bin/k3s.prev /usr/local/bin/k3s`"
+        let swap = "`mv /usr/local/bin/k3s.prev /usr/local/bin/k3s`"
         if datastore == .sqlite {
             return again
-                + " To go back to \(before) instead: on \(node.name) \(swap), empty \(NodeLayout.database) and unpack the newest "
-                + "\(NodeLayout.databaseCopies)/sqlite-*.tar into it, `systemctl start k3s`, and set k3s.version back."
+                + " To go back to \(before) instead: on \(node.name) `systemctl stop k3s` and \(swap), empty \(NodeLayout.database) and unpack "
+                + "the newest \(NodeLayout.databaseCopies)/sqlite-*.tar into it, `systemctl start k3s`, and set k3s.version back."
         }
         let others = spec.servers.filter { $0.name != node.name }.map(\.name).joined(separator: ", ")
         let rejoin =
             others.isEmpty
             ? "" : " on \(others) remove \(NodeLayout.database) and `systemctl start k3s`, one after the other;"
         return again
-            + " To go back to \(before) instead: on every server \(swap); on \(node.name) `k3s server --cluster-reset "
-            + "--cluster-reset-restore-path=SNAPSHOT` with the snapshot of this run, then `systemctl start k3s`;\(rejoin) "
-            + "and set k3s.version back."
+            + " To go back to \(before) instead: `systemctl stop k3s` on every server; on \(node.name), and on every other that has "
+            + "\(spec.k3s.version) already, \(swap); on \(node.name) `k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT` with "
+            + "the snapshot of this run, then `systemctl start k3s`;\(rejoin) and set k3s.version back."
     }
 }

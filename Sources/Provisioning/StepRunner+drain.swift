@@ -37,8 +37,8 @@ extension StepRunner {
     private func givingUp(
         _ request: DrainRequest, _ via: String, _ summary: String, cause: String, remedy: String
     ) async throws -> Diagnostic {
-        let server = try host(via, for: "uncordon \(request.node)")
-        try await runCommands(of: .uncordon(node: request.node, via: via), StepInputs(), on: server)
+        let uncordon = Step.uncordon(node: request.node, via: via)
+        for command in try uncordon.commands(inputs: StepInputs()) { try await askAPI(command, via: via, uncordon) }
         return Diagnostic(
             .error, summary, subject: "node \"\(request.node)\"", cause: recorder.scrub(cause), remedy: remedy)
     }

@@ -79,8 +79,7 @@ extension StepRunner {
         let ask = RemoteCommand([
             NodeLayout.k3s, "kubectl", "annotate", "node", node, "--overwrite", "etcd.k3s.cattle.io/remove=true", "--request-timeout=20s",
         ])
-        let result = try await run(ask, on: server)
-        guard result.succeeded else { throw failure("cannot ask for the removal of \(node) from etcd", result, on: server) }
+        try await askAPI(ask, via: via, step)
         let deadline = ContinuousClock.now + limits.member
         while true {
             let answer = try await server.run(NodeStatus.command(node))

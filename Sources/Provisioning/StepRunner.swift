@@ -79,7 +79,7 @@ struct StepRunner: Sendable {
         case .awaitWorkloads(let node, let via): try await awaitWorkloads(node, via: via, step)
         case .removeMember(let node, let via): try await removeMember(node, via: via, step)
         case .cordon(_, _, let via), .uncordon(_, let via), .deleteNode(_, let via):
-            try await runCommands(of: step, StepInputs(), on: self.host(via, for: step.activity))
+            for command in try step.commands(inputs: StepInputs()) { try await askAPI(command, via: via, step) }
         case .loadModules, .setSysctls, .extendKernelCommandLine, .link, .enableUnit, .updateNode, .createRepository, .makeDirectory,
             .stopUnit, .restoreBinary, .uninstall, .revokeKeys, .openFirewall:
             try await runCommands(of: step, StepInputs(), on: host)
@@ -91,6 +91,28 @@ struct StepRunner: Sendable {
             let result = try await run(command, on: host)
             guard result.succeeded else { throw failure("cannot \(step.activity)", result, on: host) }
         }
+    }
+
+    /// Runs a kubectl command on a server, again and again while its API is away: a server that lost its etcd leader for a moment ends and
+    /// is back in less than a minute.
+    func askAPI(_ command: RemoteCommand, via: String, _ step: Step) async throws {
+        let server = try host(via, for: step.activity)
+        let deadline = ContinuousClock.now + limits.api
+        while true {
+            let result = try await run(command, on: server)
+            if result.succeeded { return }
+            guard Self.isAway(result.errorOutput), .now < deadline else { throw failure("cannot \(step.activity)", result, on: server) }
+            detail(server, step, "the API of \(via) does not answer: \(result.complaint)")
+            try await Task.sleep(for: limits.poll)
+        }
+    }
+
+    /// The ways in which kubectl and the API server say that they cannot work now but will.
+    static func isAway(_ errors: String) -> Bool {
+        [
+            "connection to the server", "connection refused", "Unable to connect to the server", "etcdserver:", "leader changed",
+            "TLS handshake timeout", "context deadline exceeded", "timed out", "ServiceUnavailable", "apiserver not ready",
+        ].contains { errors.contains($0) }
     }
 
     /// Runs a command and keeps it in the node's log; its input never is.

@@ -14,6 +14,8 @@ package struct WaitLimits: Hashable, Sendable {
     /// A k3s that ended this often since it was started does not come up by waiting. A server may need a few tries until the others answer.
     package var agentRestarts = 5
     package var serverRestarts = 12
+    /// For a server's API to come back that was away when a change was to be made.
+    package var api: Duration = .seconds(180)
     package var agent: Duration = .seconds(90)
     /// A machine that stops its containers first takes over 90 s to go down.
     package var reboot: Duration = .seconds(600)

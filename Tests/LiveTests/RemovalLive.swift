@@ -48,7 +48,7 @@ struct RemovalLive {
         let rest = try lab.on(
             machine,
             "ip -o link | grep -E 'cni0|flannel' ; iptables-save | grep -E 'KUBE-|CNI-' ; grep -E '/run/k3s|/var/lib/kubelet' /proc/mounts; "
-                + "ls /tmp | grep homelab; grep -l k3s /proc/[0-9]*/cmdline 2>/dev/null | head -3 | while read f; do tr '\\0' ' ' <$f; done | grep /var/lib/rancher"
+                + "ls /tmp | grep homelab; readlink /proc/[0-9]*/exe | grep /var/lib/rancher; ip route | grep 10.42"
         ).output
         #expect(rest == "", "left in the kernel of \(machine)")
         let keys = try lab.on(machine, "cat /home/debian/.ssh/authorized_keys").output
@@ -127,8 +127,10 @@ struct RemovalLive {
     }
 
     @Test func t06_machinesWithAFreshDiskComeBack() throws {
-        try lab.lab("reinstall", "m3")
-        try lab.lab("reinstall", "m5")
+        for machine in ["m3", "m5"] {
+            try lab.lab("reinstall", machine)
+            try lab.lab("on", machine)
+        }
         try Self.write(lab, absent: ["m4"])
         let joined = try lab.bootstrap(limit: 600)
         #expect(joined.succeeded, "\(joined.text)")

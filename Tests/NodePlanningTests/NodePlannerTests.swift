@@ -125,6 +125,28 @@ import YAML
         #expect(https.repository.username == "me")
     }
 
+    private func fallback(of node: String, in fixture: String) throws -> Fallback {
+        let tasks = try PlanningCase.named(fixture).plan().phases.filter { $0.kind == .serverUpgrade || $0.kind == .agentUpgrade }
+            .flatMap(\.tasks)
+        return try #require(tasks.first { $0.node == node }?.fallback)
+    }
+
+    /// A server's data may have been changed by the new version, so its way back is a person's; an agent has none to lose.
+    @Test func waysBack() throws {
+        let server = try fallback(of: "s1", in: "upgrade")
+        #expect(server.steps.isEmpty && server.version == "v1.33.4+k3s1")
+        let recipe = try #require(server.recipe)
+        for words in [
+            "To go back to v1.33.4+k3s1 instead", "that has v1.34.1+k3s1 already", "--cluster-reset-restore-path=SNAPSHOT",
+            "on s2, s3 remove /var/lib/rancher/k3s/server/db",
+        ] { #expect(recipe.contains(words), "\(words) is not in: \(recipe)") }
+        let single = try #require(try fallback(of: "s1", in: "upgrade-sqlite").recipe)
+        #expect(single.contains("sqlite-*.tar") && !single.contains("cluster-reset"))
+        let agent = try fallback(of: "a1", in: "upgrade")
+        #expect(agent.recipe == nil && agent.steps.first?.step == .restoreBinary(path: NodeLayout.k3s))
+        #expect(agent.steps.last?.step == .uncordon(node: "a1", via: "s1"))
+    }
+
     @Test func knownHosts() throws {
         let text = try file(NodeLayout.knownHosts, on: "s1", in: "fresh-three-servers").text
         // The servers alone, so that a new agent node changes nothing on them; the repository's server, whose fingerprint alone is

@@ -187,6 +187,20 @@ import YAML
         #expect(failed.failures.first?.summary.hasPrefix("its etcd member was not taken out") == true)
     }
 
+    @Test func anAPIThatIsAwayForAMomentIsWaitedFor() async throws {
+        let refused = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
+        let m1 = FakeHost("m1").on("kubectl delete node", .fails(refused), .ok())
+        let plan = NodePlan(cluster: "home", phases: [Phase(.removal, tasks: [task("m1", [.deleteNode("m3", via: "m1")])])])
+        let report = try await executor([m1], servers: ["m1"]).execute(plan)
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(events.lines.contains { $0.contains("the API of m1 does not answer: The connection to the server") })
+
+        let forbidden = FakeHost("m1").on("kubectl delete node", .fails("Error from server (Forbidden): nodes is forbidden"))
+        let failed = try await self.executor([forbidden], servers: ["m1"]).execute(plan)
+        #expect(failed.failures.map(\.summary) == ["cannot delete node m3"])
+        #expect(forbidden.log.count == 1)
+    }
+
     // MARK: Backups
 
     @Test func aSnapshotAndTheTokenAreBroughtHome() async throws {

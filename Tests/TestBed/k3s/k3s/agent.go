@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"fmt"
 	"math/rand"
@@ -124,6 +125,9 @@ func (a *agent) run(ctx context.Context) error {
 // retrieve is one round of the join: trust, configuration, certificates.
 func (a *agent) retrieve() error {
 	c := &supervisorClient{url: a.apiURL, dial: a.lb.dial, credentials: a.credentials}
+	if pair, err := tls.LoadX509KeyPair(a.agentPath("client-kubelet.crt"), a.agentPath("client-kubelet.key")); err == nil {
+		c.certificate = &pair
+	}
 	if err := c.trust(); err != nil {
 		return err
 	}

@@ -41,7 +41,22 @@ func (s *server) requires(needed joinRole) func(http.HandlerFunc) http.Handler {
 	}
 }
 
+// roleOf also takes a node's own certificate: as with k3s, an agent that has joined starts again when its token is long gone.
 func (s *server) roleOf(r *http.Request) joinRole {
+	if role := s.roleOfToken(r); role != roleNone {
+		return role
+	}
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		for _, group := range r.TLS.VerifiedChains[0][0].Subject.Organization {
+			if group == "system:nodes" {
+				return roleAgent
+			}
+		}
+	}
+	return roleNone
+}
+
+func (s *server) roleOfToken(r *http.Request) joinRole {
 	if user, password, ok := r.BasicAuth(); ok {
 		switch {
 		case user == "server" && same(password, s.tokens.server):

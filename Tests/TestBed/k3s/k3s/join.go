@@ -24,6 +24,8 @@ type supervisorClient struct {
 	dial        func(ctx context.Context, network, address string) (net.Conn, error)
 	credentials credentials
 	caPEM       []byte
+	// certificate is the node's own, once it has one.
+	certificate *tls.Certificate
 }
 
 // errPasswordRejected is what k3s' agent says to a 403 on its certificates.
@@ -64,7 +66,11 @@ func (c *supervisorClient) trust() error {
 func (c *supervisorClient) tlsConfig() *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(c.caPEM)
-	return &tls.Config{RootCAs: pool}
+	config := &tls.Config{RootCAs: pool}
+	if c.certificate != nil {
+		config.Certificates = []tls.Certificate{*c.certificate}
+	}
+	return config
 }
 
 // get fetches a path with the token.
