@@ -51,8 +51,7 @@ extension NodePlanner {
             restarting.append("the binary is newer than the running process")
         }
         let state = facts.units[unit]
-        if state?.enabled != true || state?.needsReload == true || work.files.contains(where: { $0.step.path == unitFile.path })
-        {
+        if state?.enabled != true || state?.needsReload == true || work.files.contains(where: { $0.step.path == unitFile.path }) {
             let reason = state?.enabled == true ? "its unit file changes" : "is not enabled"
             work.enable = [PlannedStep(.enableUnit(service(node, facts)), reason)]
         }

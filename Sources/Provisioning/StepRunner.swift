@@ -172,7 +172,8 @@ extension StepRunner {
     private func reboot(_ host: any Host, _ step: Step) async throws {
         let before = try await bootID(of: host)
         do {
-            _ = try await run(RemoteCommand(["sh", "-c", "if [ -d /run/systemd/system ]; then systemctl reboot; else reboot; fi"]), on: host)
+            _ = try await run(
+                RemoteCommand(["sh", "-c", "if [ -d /run/systemd/system ]; then systemctl reboot; else reboot; fi"]), on: host)
         } catch let error as HostError where error.kind == .connectionLost {
             // The machine goes down before it answers.
         }
