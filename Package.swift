@@ -116,7 +116,7 @@ let package = Package(
         tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics", "BootstrapAssets"], fixtures: true),
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
-        tests("SSH", ["Cryptography"]),
+        tests("SSH", ["Cryptography", "HomelabTestSupport"]),
         tests("Git", ["FileSystem"]),
         tests(
             "KubernetesClient", ["KubernetesModel", "HTTP", "HTTPNetworking", "YAML", "Diagnostics", "HomelabTestSupport"],
@@ -132,12 +132,13 @@ let package = Package(
             "Reconciliation",
             [
                 "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
-                "FileSystem",
+                "FileSystem", "SSH",
             ]),
         tests(
             "HomelabCLI",
             [
-                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab",
+                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
+                "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "LiveTests", swiftSettings: settings),

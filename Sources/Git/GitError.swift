@@ -32,11 +32,23 @@ package struct GitError: Error, Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(operation): \(message)" }
 
+    /// The same failure as part of what was really tried.
+    func during(_ operation: String) -> GitError { GitError(kind, operation: operation, message: message) }
+
     /// Calls libgit2 and, when it fails, reads its error at once, before the thread does anything else.
     static func check(_ operation: @autoclosure () -> String, _ call: () -> Int32) throws(GitError) {
         let code = call()
         guard code < 0 else { return }
         throw last(operation(), code: code)
+    }
+
+    /// As ``check``, for what a commit, a tree or a reference of the store names: it has to be there, or the store has lost something.
+    static func checkStored(_ operation: @autoclosure () -> String, _ call: () -> Int32) throws(GitError) {
+        do throws(GitError) {
+            try check(operation(), call)
+        } catch {
+            throw error.kind == .notFound ? GitError(.corrupt, operation: error.operation, message: error.message) : error
+        }
     }
 
     /// The error of the failed call; libgit2 leaves none behind for some (a refused password).
@@ -55,7 +67,7 @@ package struct GitError: Error, Hashable, Sendable, CustomStringConvertible {
         case GIT_EUSER: return .cancelled
         default: break
         }
-        if text.contains("No space left") { return .diskFull }
+        if text.contains("No space left") || text.contains("Disk quota exceeded") { return .diskFull }
         switch subsystem {
         case GIT_ERROR_ODB, GIT_ERROR_ZLIB, GIT_ERROR_INDEXER, GIT_ERROR_OBJECT, GIT_ERROR_SHA: return .corrupt
         case GIT_ERROR_NET, GIT_ERROR_SSH, GIT_ERROR_HTTP, GIT_ERROR_SSL: return .unreachable

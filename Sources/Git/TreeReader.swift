@@ -22,7 +22,7 @@ struct TreeReader {
         let commit = try repository.commit(id)
         defer { git_commit_free(commit) }
         var tree: OpaquePointer?
-        try GitError.check("read the tree of \(id)") { git_commit_tree(&tree, commit) }
+        try GitError.checkStored("read the tree of \(id)") { git_commit_tree(&tree, commit) }
         defer { git_tree_free(tree) }
         try read(tree, at: "")
         return found
@@ -44,7 +44,7 @@ struct TreeReader {
             switch git_tree_entry_filemode(entry) {
             case GIT_FILEMODE_TREE where isWanted(path, directory: true):
                 var child: OpaquePointer?
-                try GitError.check("read \(path)") { git_tree_lookup(&child, repository.pointer, oid) }
+                try GitError.checkStored("read \(path)") { git_tree_lookup(&child, repository.pointer, oid) }
                 defer { git_tree_free(child) }
                 try read(child, at: path)
             case GIT_FILEMODE_COMMIT where isWanted(path, directory: false):
@@ -76,7 +76,7 @@ struct TreeReader {
     private func blob(_ id: ObjectID, _ path: String) throws(GitError) -> [UInt8] {
         var blob: OpaquePointer?
         var oid = id.git
-        try GitError.check("read \(path)") { git_blob_lookup(&blob, repository.pointer, &oid) }
+        try GitError.checkStored("read \(path)") { git_blob_lookup(&blob, repository.pointer, &oid) }
         defer { git_blob_free(blob) }
         return Array(UnsafeRawBufferPointer(start: git_blob_rawcontent(blob), count: Int(git_blob_rawsize(blob))))
     }

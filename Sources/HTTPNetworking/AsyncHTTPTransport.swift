@@ -12,12 +12,15 @@ package final class AsyncHTTPTransport: HTTPTransport {
     private let bodyLimit: Int
 
     /// - Parameters:
+    ///   - followsRedirects: false gives a redirect to the caller as the answer it is.
     ///   - connectionsPerHost: how many requests may be under way to one host at a time; watches need one each.
     /// - Throws: `HTTPError` of kind `untrusted` when the certificates or the key cannot be read.
-    package init(tls: TLSOptions = TLSOptions(), connectionsPerHost: Int = 64, bodyLimit: Int = 256 << 20) throws(HTTPError) {
+    package init(tls: TLSOptions = TLSOptions(), followsRedirects: Bool = true, connectionsPerHost: Int = 64, bodyLimit: Int = 256 << 20)
+        throws(HTTPError)
+    {
         var configuration = HTTPClient.Configuration(tlsConfiguration: try Self.configuration(tls))
         configuration.timeout.connect = .seconds(10)
-        configuration.redirectConfiguration = .follow(max: 5, allowCycles: false)
+        configuration.redirectConfiguration = followsRedirects ? .follow(max: 5, allowCycles: false) : .disallow
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connectionsPerHost
         configuration.connectionPool.idleTimeout = .seconds(60)
         // Several HTTP/1.1 connections carry many small requests to an API server faster than one HTTP/2 connection does.

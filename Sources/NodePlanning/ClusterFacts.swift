@@ -38,10 +38,11 @@ package struct ClusterNode: Hashable, Sendable {
     package var isVoter: Bool?
 
     /// Label `node-role.kubernetes.io/etcd`: a member of the embedded etcd, unless it was taken out and the Node is still there.
-    package var isEtcdMember: Bool {
-        guard labels["node-role.kubernetes.io/etcd"] == "true" else { return false }
+    package var isEtcdMember: Bool { labels["node-role.kubernetes.io/etcd"] == "true" && !isRemovedMember }
+
+    package var isRemovedMember: Bool {
         let removed = annotations["etcd.k3s.cattle.io/removed-node-name"]
-        return removed == nil || removed != annotations["etcd.k3s.cattle.io/node-name"]
+        return removed != nil && removed == annotations["etcd.k3s.cattle.io/node-name"]
     }
 
     package var isHealthyMember: Bool { isEtcdMember && ready && isVoter != false }

@@ -21,6 +21,9 @@ extension NodePlanner {
             if let change = Self.change(node, member) {
                 steps.append(PlannedStep(.updateNode(change.value, via: leader.name), change.reason))
             }
+            if member?.cordon != nil, upgrading[node.name] == nil {
+                steps.append(PlannedStep(.uncordon(node: node.name, via: leader.name), "an earlier run cordoned it, and what for is over"))
+            }
             if node.role == .agent { steps += tokenToDelete(node, facts, via: leader) }
         }
         return Phase(.metadata, [(leader.name, steps)])

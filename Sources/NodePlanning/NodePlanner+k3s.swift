@@ -12,7 +12,7 @@ struct K3sWork {
     var restart: String?
     /// Why it has to be started; nil: it runs.
     var start: String?
-    /// A start of an earlier run goes on still, with what the disk held then.
+    /// An earlier start goes on still and has to begin anew: starting what is being started does nothing.
     var isStarting = false
 }
 
@@ -59,8 +59,11 @@ extension NodePlanner {
             work.restart = restarting.isEmpty ? nil : restarting.joined(separator: "; ")
         } else {
             work.start = state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed"
-            work.isStarting = state?.active == "activating"
             work.token = token(node, facts)
+            // Whoever still tries to join keeps nothing by going on, and may hang on what has been put right since. A server that has
+            // data of the cluster may be waiting for the others only.
+            let hasToBeginAnew = !facts.holdsCluster || !(work.files + work.token).isEmpty
+            work.isStarting = state?.active == "activating" && hasToBeginAnew
         }
         return work
     }
@@ -197,6 +200,12 @@ extension NodePlanner {
             guard let start = work.start else { continue }
             // Those were started together with the leader.
             if facts.holdsCluster, self.facts(leader)?.isActive(NodeRole.server.unit) != true { continue }
+            if facts.holdsCluster, cluster.node(named: node.name)?.isRemovedMember == true {
+                wait(
+                    node.name, "was taken out of etcd by a removal that was not finished, and cannot go on with its old data",
+                    "write state: absent again and let the removal finish, then add it anew")
+                continue
+            }
             if leaderHeldCluster, !facts.holdsCluster, let reason = noJoining, !isPaused(node) {
                 wait(node.name, "does not join as a server yet: \(reason)", "run again afterwards")
                 continue
@@ -246,11 +255,9 @@ extension NodePlanner {
     }
 
     private func startSteps(_ node: NodeSpec, _ work: K3sWork, _ reason: String) -> [PlannedStep] {
-        let changes = work.files + work.token
         let unit = service(node)
-        // Starting what is being started does nothing: it would go on with the old files.
-        let start = work.isStarting && !changes.isEmpty ? Step.restartUnit(unit) : Step.startUnit(unit)
-        return changes + work.enable + [PlannedStep(start, reason)]
+        let start = work.isStarting ? Step.restartUnit(unit) : Step.startUnit(unit)
+        return work.files + work.token + work.enable + [PlannedStep(start, reason)]
     }
 
     func waitSteps(_ node: NodeSpec, version: String? = nil) -> [PlannedStep] {

@@ -131,7 +131,7 @@ package struct Preflight {
     private static let mebibyte: Int64 = 1 << 20
 
     private mutating func space(_ node: NodeSpec, _ facts: NodeFacts) {
-        let isNew = facts.k3s.binary == nil
+        let isNew = facts.k3s.binary?.version != spec.k3s.version.description
         let needs: [(path: String, error: Int64, warning: Int64)] = [
             ("/var/lib/rancher", isNew ? 1024 : 100, 4096), ("/usr/local/bin", isNew ? 250 : 20, 0), ("/tmp", isNew ? 150 : 20, 0),
             ("/etc", 5, 0),

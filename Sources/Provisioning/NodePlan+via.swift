@@ -41,7 +41,7 @@ extension NodeTask {
     fileprivate func movedTo(_ server: String) -> String? {
         let isMetadata = steps.allSatisfy { planned in
             switch planned.step {
-            case .updateNode, .removeMember, .deleteNode: true
+            case .updateNode, .uncordon, .removeMember, .deleteNode: true
             default: false
             }
         }

@@ -32,6 +32,8 @@ final class GitScene {
 
     func bareGit(_ arguments: String...) throws -> String { try Self.run(["git", "-C", bare] + arguments) }
 
+    func mirrorGit(_ arguments: String...) throws -> String { try Self.run(["git", "-C", folder + "/mirror.git"] + arguments) }
+
     /// `git push` whose other end is GitServer in this process; what git printed.
     func push(_ references: String...) throws -> String {
         try served("receive-pack") { socket in try Self.run(["git", "-C", self.work, "push", socket] + references) }

@@ -136,6 +136,24 @@ import Testing
         atEveryStep(of: machines) { world, _, cut in expectOrderlyDeparture("s3", in: world, cut) }
     }
 
+    /// The operator changes his mind in the middle of a removal.
+    @Test func aRemovalThatIsTakenBack() throws {
+        var machines = try settled("fresh-three-servers")
+        let name = machines.spec.agents[0].name
+        machines.spec.change(name) { $0.state = .absent }
+        let (observed, cluster) = machines.look()
+        let plan = NodePlanner.plan(
+            desired: machines.spec, observed: observed, cluster: cluster, context: Self.context(machines.spec, version: 0))
+        for cut in 0...plan.stepCount {
+            var world = machines
+            world.carryOut(plan, steps: cut)
+            world.spec.change(name) { $0.state = .present }
+            _ = finish(&world, version: 0, cut: .max)
+            let member = world.cluster.node(named: name)
+            #expect(member?.ready == true && member?.unschedulable == false && member?.cordon == nil, "taken back after \(cut)")
+        }
+    }
+
     private func expectOrderlyDeparture(_ name: String, in world: SimulatedMachines, _ cut: Int) {
         expectGone(name, in: world, cut)
         #expect(count(world) { if case .removeMember = $0 { true } else { false } } == 1, "cut after \(cut)")

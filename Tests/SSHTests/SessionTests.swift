@@ -1,5 +1,6 @@
 import Cryptography
 import Foundation
+import HomelabTestSupport
 import SSH
 import Testing
 

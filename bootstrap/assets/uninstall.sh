@@ -101,6 +101,9 @@ for folder in $data /var/lib/kubelet /run/k3s /run/flannel /var/lib/cni /var/log
     clear_folder "$folder"
 done
 rmdir /etc/rancher /var/lib/rancher /root/.kube 2>/dev/null
+# The kubelet's place for volume plug-ins, unless somebody put one there.
+plugins=/usr/libexec/kubernetes/kubelet-plugins
+rmdir $plugins/volume/exec $plugins/volume $plugins ${plugins%/*} 2>/dev/null
 for unit in $units; do
     rm -f "/etc/systemd/system/$unit"
     if [ -x /sbin/openrc-run ]; then rm -f "/etc/init.d/${unit%.service}" "/var/log/${unit%.service}.log"; fi

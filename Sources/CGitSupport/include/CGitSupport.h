@@ -2,10 +2,28 @@
 #define HOMELAB_CGITSUPPORT_H
 
 #include <git2.h>
+#include <git2/sys/transport.h>
 
-/* What Swift cannot call: the variadic options function. */
+/* What Swift cannot write: calls of the variadic options function, and structs whose first member libgit2 knows. */
 
 /* Lets root open repositories that belong to another user; homelab opens only paths that it made or was told of. */
 int homelab_git_trust_owners(void);
+
+/* Makes a power cut unable to leave references that name objects which never reached the disk. */
+int homelab_git_sync_to_disk(void);
+
+/* How bytes get to a remote's upload-pack and back; every function gives 0, or less than 0 when it failed. */
+typedef struct {
+    void *context;
+    /* 1: a request of its own for every round (http); 0: one stream for the whole conversation (ssh). */
+    int is_stateless;
+    int (*begin)(void *context, int is_listing);
+    /* 0 bytes: the end. */
+    int (*read)(void *context, char *buffer, size_t size, size_t *count);
+    int (*write)(void *context, const char *bytes, size_t size);
+} homelab_git_wire;
+
+/* A git_transport_cb whose parameter is a homelab_git_wire, which has to outlive the remote. */
+int homelab_git_transport(git_transport **out, git_remote *owner, void *wire);
 
 #endif

@@ -9,7 +9,7 @@ struct UploadPack {
 
     func run() throws(GitError) {
         var references = try server.references()
-        var capabilities = "side-band-64k ofs-delta no-progress \(GitServer.agent)"
+        var capabilities = "multi_ack side-band-64k ofs-delta no-progress \(GitServer.agent)"
         if let head = server.head {
             if let target = references.first(where: { $0.name == head }) { references.insert(("HEAD", target.id), at: 0) }
             capabilities += " symref=HEAD:\(head)"
@@ -17,13 +17,13 @@ struct UploadPack {
         try server.advertise(references, capabilities: capabilities)
         let wants = try readWants(offered: Set(references.map(\.id)))
         guard !wants.ids.isEmpty else { return }
-        let common = try negotiate()
+        let common = try negotiate(acknowledgesAll: wants.multiAck)
         try send(wants: wants.ids, common: common, sideBand: wants.sideBand)
     }
 
-    private func readWants(offered: Set<ObjectID>) throws(GitError) -> (ids: [ObjectID], sideBand: Bool) {
+    private func readWants(offered: Set<ObjectID>) throws(GitError) -> (ids: [ObjectID], sideBand: Bool, multiAck: Bool) {
         var ids: [ObjectID] = []
-        var sideBand = false
+        var (sideBand, multiAck) = (false, false)
         while let packet = try stream.read(), let line = packet.text {
             let words = line.split(separator: " ")
             guard words.count >= 2, words[0] == "want", let id = ObjectID(String(words[1])) else {
@@ -34,26 +34,28 @@ struct UploadPack {
                 try stream.write("ERR homelab: not our ref \(id)")
                 throw GitError(.notFound, operation: "upload-pack", message: "not our ref \(id)")
             }
-            if ids.isEmpty { sideBand = words.contains("side-band-64k") }
+            if ids.isEmpty { (sideBand, multiAck) = (words.contains("side-band-64k"), words.contains("multi_ack")) }
             ids.append(id)
         }
-        return (ids, sideBand)
+        return (ids, sideBand, multiAck)
     }
 
-    /// Without multi_ack (gitprotocol-pack, "Packfile Negotiation"): the first common object is acknowledged, a flush before that gets NAK,
-    /// and so does `done` when nothing is common.
-    private func negotiate() throws(GitError) -> [ObjectID] {
+    /// gitprotocol-pack, "Packfile Negotiation". With multi_ack every common object is acknowledged and every flush gets NAK; without it
+    /// only the first common object is acknowledged, and a flush gets NAK before that. libgit2 needs multi_ack as soon as it has more
+    /// than twenty commits to tell of.
+    private func negotiate(acknowledgesAll: Bool) throws(GitError) -> [ObjectID] {
         var common: [ObjectID] = []
         while let packet = try stream.read() {
             guard let line = packet.text else {
-                if common.isEmpty { try stream.write("NAK") }
+                if common.isEmpty || acknowledgesAll { try stream.write("NAK") }
                 continue
             }
             if line == "done" { break }
             guard line.hasPrefix("have "), let id = ObjectID(String(line.dropFirst(5))), server.has(id) else { continue }
-            if common.isEmpty { try stream.write("ACK \(id)") }
+            if acknowledgesAll { try stream.write("ACK \(id) continue") } else if common.isEmpty { try stream.write("ACK \(id)") }
             common.append(id)
         }
+        if let last = common.last, acknowledgesAll { try stream.write("ACK \(last)") }
         if common.isEmpty { try stream.write("NAK") }
         return common
     }

@@ -30,7 +30,7 @@ package struct AgentCommand: AsyncParsableCommand {
                 unit: UnitSpec(
                     owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
                 pollInterval: .seconds(configuration.pollInterval)),
-            api: api, repository: try AgentRepository.source(of: configuration), manifests: KustomizeManifests(),
+            api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) }, manifests: KustomizeManifests(),
             nodes: NodeReconciler(configuration: configuration, transport: transport) { console.line($0) })
         let server = try await listen(configuration, agent)
         console.line("homelab agent \(HomelabVersion.current) on \(configuration.node): follows \(configuration.repository.url)")

@@ -23,10 +23,13 @@ package protocol RepositorySource: Sendable {
 package struct SourceProblem: Error, Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable {
         case unreachable = "Unreachable"
+        /// It takes connections and does not answer.
+        case timedOut = "TimedOut"
         case authentication = "AuthenticationFailed"
         case untrusted = "HostKeyNotTrusted"
         case corrupt = "RepositoryCorrupt"
         case diskFull = "DiskFull"
+        case repositoryMissing = "RepositoryNotFound"
         case branchMissing = "BranchNotFound"
         /// The branch was moved to a commit that does not contain what was applied.
         case rewritten = "HistoryRewritten"
@@ -44,10 +47,13 @@ package struct SourceProblem: Error, Hashable, Sendable {
     package var remedy: String {
         switch kind {
         case .unreachable: "the agent keeps trying; check that the host is up and the URL is right"
+        case .timedOut: "the agent keeps trying; see what the host is busy with, or what is between it and this server"
         case .authentication: "check that the deploy key or token is registered with the git host and may read the repository"
-        case .untrusted: "compare the host's key with the one in known_hosts; if it was changed on purpose, update the pin"
+        case .untrusted:
+            "compare the host's key or certificate with the real one; if a key was changed on purpose, update repository.hostKeys"
         case .corrupt: "run `git fsck` on the repository; the agent's mirror is made anew when its directory is deleted"
         case .diskFull: "free some space on this server"
+        case .repositoryMissing: "correct repository.url in the inventory, or let the deploy key or token read the repository"
         case .branchMissing: "push the branch, or correct repository.branch in the inventory"
         case .rewritten: "if the force-push was meant, accept it as the message says"
         case .other: "see the message"
@@ -59,7 +65,8 @@ extension SourceProblem {
     package init(_ error: GitError) {
         let kind: Kind =
             switch error.kind {
-            case .unreachable, .timedOut: .unreachable
+            case .unreachable: .unreachable
+            case .timedOut: .timedOut
             case .authentication: .authentication
             case .untrusted: .untrusted
             case .corrupt: .corrupt

@@ -1,16 +1,16 @@
-import Foundation
+package import Foundation
 import Glibc
 
 /// A real sshd of this machine on a loopback port, serving the user who runs the tests, with keys of its own.
-final class LoopbackServer {
-    let directory: URL
-    let port: Int
+package final class LoopbackServer {
+    package let directory: URL
+    package let port: Int
     private var process: pid_t = 0
 
     /// - Parameters:
     ///   - hostKeys: types of the host keys to make.
     ///   - settings: further lines of sshd_config, which come first and so win.
-    init(hostKeys: [String] = ["ed25519"], settings: String = "") throws {
+    package init(hostKeys: [String] = ["ed25519"], settings: String = "") throws {
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("sshd-" + UUID().uuidString)
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         if getuid() == 0 { try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: false) }
@@ -42,11 +42,13 @@ final class LoopbackServer {
         try? FileManager.default.removeItem(at: directory)
     }
 
-    var log: String { (try? String(contentsOf: directory.appendingPathComponent("log"), encoding: .utf8)) ?? "" }
+    package var log: String { (try? String(contentsOf: directory.appendingPathComponent("log"), encoding: .utf8)) ?? "" }
 
     /// A key pair in the server's directory; `authorized` lets it log in.
     @discardableResult
-    func makeKey(_ name: String, type: String, passphrase: String = "", authorized: Bool = false, format: String? = nil) throws -> String {
+    package func makeKey(_ name: String, type: String, passphrase: String = "", authorized: Bool = false, format: String? = nil) throws
+        -> String
+    {
         let path = directory.appendingPathComponent(name).path
         var arguments = ["-q", "-t", type, "-N", passphrase, "-C", name, "-f", path]
         if type == "rsa" { arguments += ["-b", "2048"] }
@@ -61,18 +63,20 @@ final class LoopbackServer {
     }
 
     /// The public line of a key made here.
-    func publicLine(_ name: String) throws -> String {
+    package func publicLine(_ name: String) throws -> String {
         try String(contentsOf: directory.appendingPathComponent(name + ".pub"), encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }
 
 /// Sockets and programs for the tests.
-enum Loopback {
-    struct Failure: Error { let text: String }
+package enum Loopback {
+    package struct Failure: Error {
+        package let text: String
+    }
 
     /// Starts a program. Foundation's Process takes a daemon that closes inherited descriptors, as sshd does, for ended.
-    static func spawn(_ program: String, _ arguments: [String]) throws -> pid_t {
+    package static func spawn(_ program: String, _ arguments: [String]) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -85,7 +89,7 @@ enum Loopback {
         return pid
     }
 
-    static func run(_ program: String, _ arguments: [String]) throws {
+    package static func run(_ program: String, _ arguments: [String]) throws {
         let pid = try spawn(program, arguments)
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
@@ -93,7 +97,7 @@ enum Loopback {
     }
 
     /// A listening socket on a port the system chooses.
-    static func listen() throws -> (socket: Int32, port: Int) {
+    package static func listen() throws -> (socket: Int32, port: Int) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = loopback(0)
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -106,13 +110,13 @@ enum Loopback {
         return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
     }
 
-    static func freePort() throws -> Int {
+    package static func freePort() throws -> Int {
         let (socket, port) = try listen()
         close(socket)
         return port
     }
 
-    static func connect(_ port: Int) throws -> Int32 {
+    package static func connect(_ port: Int) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = loopback(port)
         let status = withUnsafePointer(to: &address) { pointer in
@@ -135,20 +139,22 @@ enum Loopback {
 }
 
 /// A TCP relay on loopback that can stop forwarding without closing anything: a dead link, as seen from both ends.
-final class Relay: @unchecked Sendable {
-    let port: Int
+package final class Relay: @unchecked Sendable {
+    package let port: Int
     private let listener: Int32
     private let lock = NSLock()
     private var isStalled = false
     private var carried = 0
+    private var sockets: [Int32] = []
 
-    init(to target: Int) throws {
+    package init(to target: Int) throws {
         (listener, port) = try Loopback.listen()
         let listener = listener
         Foundation.Thread.detachNewThread { [weak self] in
             while true {
                 let client = accept(listener, nil, nil)
                 guard client >= 0, let self, let server = try? Loopback.connect(target) else { return }
+                self.lock.withLock { self.sockets += [client, server] }
                 for (from, to) in [(client, server), (server, client)] {
                     Foundation.Thread.detachNewThread { self.carry(from, to) }
                 }
@@ -157,10 +163,16 @@ final class Relay: @unchecked Sendable {
     }
 
     /// From now on nothing passes.
-    func stall() { lock.withLock { isStalled = true } }
+    package func stall() { lock.withLock { isStalled = true } }
+
+    /// Ends the connections that are there now; new ones pass.
+    package func cut() {
+        for socket in lock.withLock({ sockets }) { shutdown(socket, 2) }
+        lock.withLock { sockets = [] }
+    }
 
     /// Bytes that passed in both directions.
-    var total: Int { lock.withLock { carried } }
+    package var total: Int { lock.withLock { carried } }
 
     private func carry(_ from: Int32, _ to: Int32) {
         var buffer = [UInt8](repeating: 0, count: 65536)
@@ -180,5 +192,5 @@ final class Relay: @unchecked Sendable {
     }
 
     /// Stops listening; connections end with the process.
-    func stop() { shutdown(listener, 2) }
+    package func stop() { shutdown(listener, 2) }
 }

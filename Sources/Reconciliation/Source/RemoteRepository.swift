@@ -1,0 +1,143 @@
+import FileSystem
+package import Git
+
+/// A repository elsewhere, followed through a bare mirror on this server. What the mirror has can be read while the remote is away, and a
+/// mirror that is damaged is made anew beside the old one, which stays until the new one is whole.
+package actor RemoteRepository: RepositorySource {
+    package nonisolated let url: String
+    private let remote: Remote
+    private let reference: String
+    private let mirror: String
+    private let log: @Sendable (String) -> Void
+    /// Kept open; made anew after a failure.
+    private var opened: Repository?
+    private var renewal: Task<SourceProblem?, Never>?
+
+    /// - Parameter mirror: a path that is this repository's alone; `.new` and `.old` beside it are used too.
+    package init(
+        transport: any GitTransport, branch: String, mirror: String, limits: RemoteLimits = RemoteLimits(),
+        log: @escaping @Sendable (String) -> Void
+    ) {
+        remote = Remote(transport: transport, limits: limits)
+        reference = "refs/heads/" + branch
+        self.mirror = mirror
+        self.log = log
+        url = transport.url
+    }
+
+    package nonisolated var localPath: String? { nil }
+
+    package func head() async throws(SourceProblem) -> ObjectID? {
+        do throws(GitError) {
+            return try await remote.references().first { $0.name == reference }?.id
+        } catch {
+            throw SourceProblem(remote: error)
+        }
+    }
+
+    package func fetch() async throws(SourceProblem) -> CommitInfo? {
+        while let renewal { _ = await renewal.value }
+        do throws(GitError) {
+            try restoreInterruptedRenewal()
+            guard try await remote.fetch(reference, into: mirror) != nil else { return nil }
+        } catch  where error.kind == .corrupt {
+            try await renew(error)
+        } catch {
+            throw SourceProblem(remote: error)
+        }
+        return try await mirrored()
+    }
+
+    package func mirrored() async throws(SourceProblem) -> CommitInfo? {
+        do throws(GitError) { try restoreInterruptedRenewal() } catch { throw SourceProblem(error) }
+        guard Files.exists(mirror) else { return nil }
+        return try await ask { (repository, reference) async throws(GitError) in
+            guard let commit = try await repository.commit(named: reference) else { return nil }
+            return try await repository.info(of: commit)
+        }
+    }
+
+    package func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo {
+        try await ask { (repository, _) async throws(GitError) in try await repository.info(of: commit) }
+    }
+
+    package func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
+        let question = { @Sendable (repository: Repository, _: String) async throws(GitError) in
+            try await repository.tree(at: commit, under: directories)
+        }
+        do throws(SourceProblem) {
+            return try await ask(question)
+        } catch  where error.kind == .corrupt {
+            try await renew(GitError(.corrupt, operation: "read the mirror", message: error.message))
+            return try await ask(question)
+        }
+    }
+
+    package func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {
+        try await ask { (repository, _) async throws(GitError) in
+            guard try await repository.commit(named: old.hex) != nil else { return false }
+            return try await repository.isAncestor(old, of: new)
+        }
+    }
+
+    private func ask<Answer: Sendable>(
+        _ question: @Sendable (Repository, String) async throws(GitError) -> Answer
+    ) async throws(SourceProblem) -> Answer {
+        do throws(GitError) {
+            let repository: Repository
+            if let opened { repository = opened } else { repository = try await Repository(path: mirror) }
+            opened = repository
+            return try await question(repository, reference)
+        } catch {
+            opened = nil
+            throw SourceProblem(error)
+        }
+    }
+
+    // MARK: A damaged mirror
+
+    /// Makes the mirror anew; whoever finds the damage while that is under way waits for it.
+    private func renew(_ damage: GitError) async throws(SourceProblem) {
+        let task = renewal ?? Task { await self.makeAnew(damage) }
+        renewal = task
+        let problem = await task.value
+        if renewal == task { renewal = nil }
+        if let problem { throw problem }
+    }
+
+    private func makeAnew(_ damage: GitError) async -> SourceProblem? {
+        log("the mirror \(mirror) is damaged and is made anew: \(damage)")
+        let (new, old) = (mirror + ".new", mirror + ".old")
+        do {
+            try Files.removeTree(new)
+            _ = try await remote.fetch(reference, into: new)
+            // From here to the end nothing else runs on this actor.
+            try Files.removeTree(old)
+            if Files.exists(mirror) { try Files.move(mirror, to: old) }
+            try Files.move(new, to: mirror)
+            opened = nil
+            try Files.removeTree(old)
+            return nil
+        } catch {
+            try? Files.removeTree(new)
+            return SourceProblem(.corrupt, "\(damage); it cannot be made anew now: \(error)")
+        }
+    }
+
+    /// A renewal that was cut between its two renames has left a whole new mirror beside the place of the old.
+    private func restoreInterruptedRenewal() throws(GitError) {
+        guard !Files.exists(mirror), Files.exists(mirror + ".old"), Files.exists(mirror + ".new") else { return }
+        do throws(FileError) {
+            try Files.move(mirror + ".new", to: mirror)
+        } catch {
+            throw GitError(.other, operation: "put the mirror in its place", message: "\(error)")
+        }
+    }
+}
+
+extension SourceProblem {
+    /// What speaking with a remote met: what is not found there is the repository.
+    fileprivate init(remote error: GitError) {
+        if error.kind == .notFound { self.init(.repositoryMissing, error.description) } else { self.init(error) }
+    }
+}

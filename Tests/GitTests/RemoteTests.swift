@@ -1,0 +1,197 @@
+import Foundation
+import Git
+import Testing
+
+/// Fetching into a bare mirror from the system's own git, over streams and by stateless rounds.
+@Suite struct RemoteTests {
+    /// A scene whose bare repository has a branch with some commits.
+    private func scene(commits: Int = 1) throws -> GitScene {
+        let scene = try GitScene()
+        for number in 0..<commits { try scene.commit(["clusters/\(number).yaml": "number: \(number)\n"]) }
+        try publish(scene)
+        return scene
+    }
+
+    private func publish(_ scene: GitScene) throws { try scene.git("push", "--quiet", "--force", scene.bare, "main") }
+
+    private func head(_ scene: GitScene) throws -> String {
+        try scene.git("rev-parse", "main").trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    private func mirror(_ scene: GitScene) -> String { scene.folder + "/mirror.git" }
+
+    @Test(arguments: [false, true]) func `the first fetch brings all, the next only what is new`(stateless: Bool) async throws {
+        let scene = try scene(commits: 60)
+        let transport = ProcessTransport(scene.bare, stateless: stateless)
+        let remote = Remote(transport: transport)
+        #expect(try await remote.fetch("refs/heads/main", into: mirror(scene))?.hex == head(scene))
+        let first = transport.count
+        #expect(first.conversations == 1)
+        try scene.commit(["clusters/new.yaml": "new: true\n"])
+        try publish(scene)
+        let new = try #require(try await remote.fetch("refs/heads/main", into: mirror(scene)))
+        #expect(try new.hex == head(scene))
+        let second = transport.count.bytes - first.bytes
+        #expect(second < first.bytes / 4, "\(second) bytes after \(first.bytes)")
+        let repository = try await Repository(path: mirror(scene))
+        #expect(try await repository.commit(named: "main") == new)
+        #expect(try await repository.tree(at: new).text("clusters/new.yaml") == "new: true\n")
+        #expect(try await repository.tree(at: new).text("clusters/59.yaml") == "number: 59\n")
+        #expect(try scene.mirrorGit("fsck", "--full").contains("error") == false)
+    }
+
+    @Test(arguments: [false, true]) func `with nothing new nothing is fetched`(stateless: Bool) async throws {
+        let scene = try scene()
+        let transport = ProcessTransport(scene.bare, stateless: stateless)
+        let remote = Remote(transport: transport)
+        _ = try await remote.fetch("refs/heads/main", into: mirror(scene))
+        let packs = try FileManager.default.contentsOfDirectory(atPath: mirror(scene) + "/objects/pack")
+        let before = transport.count
+        #expect(try await remote.references().first { $0.name == "refs/heads/main" }?.id.hex == head(scene))
+        #expect(try await remote.fetch("refs/heads/main", into: mirror(scene))?.hex == head(scene))
+        #expect(transport.count.conversations == before.conversations + 2)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: mirror(scene) + "/objects/pack") == packs)
+    }
+
+    @Test(arguments: [false, true]) func `a force-push moves the mirror, and the old commit stays readable`(stateless: Bool) async throws {
+        let scene = try scene(commits: 3)
+        let remote = Remote(transport: ProcessTransport(scene.bare, stateless: stateless))
+        let old = try #require(try await remote.fetch("refs/heads/main", into: mirror(scene)))
+        try scene.git("reset", "--quiet", "--hard", "HEAD~2")
+        try scene.commit(["other.yaml": "x: y\n"])
+        try publish(scene)
+        let new = try #require(try await remote.fetch("refs/heads/main", into: mirror(scene)))
+        #expect(try new.hex == head(scene) && new != old)
+        let repository = try await Repository(path: mirror(scene))
+        #expect(try await repository.isAncestor(old, of: new) == false)
+        #expect(try await repository.tree(at: old).text("clusters/2.yaml") == "number: 2\n")
+    }
+
+    @Test func `tags and other branches stay where they are, and a missing branch is nil`() async throws {
+        let scene = try scene()
+        try scene.git("tag", "--annotate", "--message", "first", "v1")
+        try scene.git("push", "--quiet", scene.bare, "v1", "main:refs/heads/other")
+        let remote = Remote(transport: ProcessTransport(scene.bare))
+        let names = try await remote.references().map(\.name)
+        #expect(names == ["HEAD", "refs/heads/main", "refs/heads/other", "refs/tags/v1", "refs/tags/v1^{}"])
+        #expect(try await remote.fetch("refs/heads/none", into: mirror(scene)) == nil)
+        _ = try await remote.fetch("refs/heads/main", into: mirror(scene))
+        #expect(try scene.mirrorGit("for-each-ref", "--format=%(refname)") == "refs/heads/main\n")
+        let configuration = try String(contentsOfFile: mirror(scene) + "/config", encoding: .utf8)
+        #expect(!configuration.contains("remote") && !configuration.contains("git.example"))
+    }
+
+    @Test func `an empty repository has no references`() async throws {
+        let scene = try GitScene()
+        let remote = Remote(transport: ProcessTransport(scene.bare))
+        #expect(try await remote.references().isEmpty)
+        #expect(try await remote.fetch("refs/heads/main", into: mirror(scene)) == nil)
+    }
+
+    @Test(arguments: [false, true]) func `a connection cut in the middle leaves the mirror as it was`(stateless: Bool) async throws {
+        let scene = try scene()
+        let old = try await Remote(transport: ProcessTransport(scene.bare)).fetch("refs/heads/main", into: mirror(scene))
+        try scene.commit(["big.bin": Self.noise(400_000)])
+        try publish(scene)
+        for limit in [0, 300, 100_000] {
+            let remote = Remote(transport: ProcessTransport(scene.bare, stateless: stateless, fault: .cut(after: limit)))
+            let error = await #expect(throws: GitError.self) { try await remote.fetch("refs/heads/main", into: mirror(scene)) }
+            #expect(error?.kind == .unreachable, "\(limit): \(error?.description ?? "")")
+        }
+        let repository = try await Repository(path: mirror(scene))
+        #expect(try await repository.commit(named: "main") == old)
+        _ = try await Remote(transport: ProcessTransport(scene.bare)).fetch("refs/heads/main", into: mirror(scene))
+        #expect(try scene.mirrorGit("fsck", "--full").contains("error") == false)
+    }
+
+    @Test(arguments: [false, true]) func `a server that never answers costs a timeout`(stateless: Bool) async throws {
+        let scene = try scene()
+        var limits = RemoteLimits()
+        limits.silence = .milliseconds(300)
+        for limit in [0, 200] {
+            let transport = ProcessTransport(scene.bare, stateless: stateless, fault: .silence(after: limit))
+            let remote = Remote(transport: transport, limits: limits)
+            let start = ContinuousClock.now
+            let error = await #expect(throws: GitError.self) { try await remote.fetch("refs/heads/main", into: mirror(scene)) }
+            #expect(error?.kind == .timedOut && error?.message.contains("no answer") == true, "\(error?.description ?? "")")
+            #expect(ContinuousClock.now - start < .seconds(10))
+        }
+        limits.silence = .seconds(30)
+        limits.listing = .milliseconds(300)
+        let remote = Remote(transport: ProcessTransport(scene.bare, fault: .silence(after: 0)), limits: limits)
+        let error = await #expect(throws: GitError.self) { try await remote.references() }
+        #expect(error?.kind == .timedOut && error?.message.contains("no end") == true)
+    }
+
+    @Test func `cancelling ends a fetch at once`() async throws {
+        let scene = try scene()
+        let remote = Remote(transport: ProcessTransport(scene.bare, fault: .silence(after: 0)))
+        let task = Task { [path = mirror(scene)] in
+            do throws(GitError) { return try await remote.fetch("refs/heads/main", into: path).map(\.hex) } catch { return "\(error.kind)" }
+        }
+        try await Task.sleep(for: .milliseconds(100))
+        let start = ContinuousClock.now
+        task.cancel()
+        #expect(await task.value == "cancelled")
+        #expect(ContinuousClock.now - start < .seconds(5))
+    }
+
+    @Test func `a mirror that lost objects or whose reference is torn is called corrupt`() async throws {
+        let scene = try scene(commits: 3)
+        let remote = Remote(transport: ProcessTransport(scene.bare))
+        let commit = try #require(try await remote.fetch("refs/heads/main", into: mirror(scene)))
+        let packs = mirror(scene) + "/objects/pack"
+        for file in try FileManager.default.contentsOfDirectory(atPath: packs) where file.hasSuffix(".pack") {
+            chmod(packs + "/" + file, 0o644)
+            let handle = try #require(FileHandle(forWritingAtPath: packs + "/" + file))
+            try handle.seek(toOffset: 20)
+            try handle.write(contentsOf: [UInt8](repeating: 0xff, count: 200))
+            try handle.close()
+        }
+        var error = await #expect(throws: GitError.self) { try await remote.fetch("refs/heads/main", into: mirror(scene)) }
+        #expect(error?.kind == .corrupt, "\(error?.description ?? "")")
+        let repository = try await Repository(path: mirror(scene))
+        error = await #expect(throws: GitError.self) { try await repository.tree(at: commit) }
+        #expect(error?.kind == .corrupt, "\(error?.description ?? "")")
+        try Data().write(to: URL(fileURLWithPath: mirror(scene) + "/refs/heads/main"))
+        error = await #expect(throws: GitError.self) { try await remote.fetch("refs/heads/main", into: mirror(scene)) }
+        #expect(error?.kind == .corrupt, "\(error?.description ?? "")")
+    }
+
+    @Test(.enabled(if: getuid() == 0, "only root can mount a small file system")) func `a full disk is told and nothing is half there`()
+        async throws
+    {
+        let scene = try scene()
+        let small = scene.folder + "/small"
+        try FileManager.default.createDirectory(atPath: small, withIntermediateDirectories: true)
+        try GitScene.run(["mount", "-t", "tmpfs", "-o", "size=18m", "tmpfs", small])
+        defer { _ = try? GitScene.run(["umount", "-l", small]) }
+        let remote = Remote(transport: ProcessTransport(scene.bare))
+        let old = try await remote.fetch("refs/heads/main", into: small + "/mirror.git")
+        try scene.commit(["big.bin": Self.noise(6_000_000)])
+        try publish(scene)
+        let error = await #expect(throws: GitError.self) { try await remote.fetch("refs/heads/main", into: small + "/mirror.git") }
+        #expect(error?.kind == .diskFull, "\(error?.description ?? "")")
+        let repository = try await Repository(path: small + "/mirror.git")
+        #expect(try await repository.commit(named: "main") == old)
+    }
+
+    /// Homelab's own server side, which the other servers' agents fetch from.
+    @Test func `homelab's git-serve is fetched from, with a long history too`() async throws {
+        let scene = try scene(commits: 60)
+        let transport = ServedTransport(scene.bare)
+        let remote = Remote(transport: transport)
+        _ = try await remote.fetch("refs/heads/main", into: mirror(scene))
+        let first = transport.bytes
+        try scene.commit(["clusters/new.yaml": "new: true\n"])
+        try publish(scene)
+        #expect(try await remote.fetch("refs/heads/main", into: mirror(scene))?.hex == head(scene))
+        #expect(transport.bytes - first < first / 4, "\(transport.bytes - first) bytes after \(first)")
+        #expect(try scene.mirrorGit("fsck", "--full").contains("error") == false)
+    }
+
+    static func noise(_ count: Int) -> String {
+        var generator = SystemRandomNumberGenerator()
+        return Data((0..<count / 8).flatMap { _ in withUnsafeBytes(of: generator.next()) { Array($0) } }).base64EncodedString()
+    }
+}
