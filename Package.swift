@@ -137,7 +137,7 @@ let package = Package(
         tests(
             "HomelabCLI",
             [
-                "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
+                "NodeInventory", "NodePlanning", "Provisioning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
                 "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
