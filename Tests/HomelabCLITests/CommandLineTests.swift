@@ -71,7 +71,8 @@ import YAML
 
     @Test func everyEventIsOneObjectWithItsName() throws {
         let failed = EventJSON.value(
-            .stepFailed(node: "m1", step: "start k3s", elapsed: .milliseconds(1500), diagnostic: Diagnostic(.error, "it fell", remedy: "up")))
+            .stepFailed(
+                node: "m1", step: "start k3s", elapsed: .milliseconds(1500), diagnostic: Diagnostic(.error, "it fell", remedy: "up")))
         #expect(
             JSONWriter.text(failed)
                 == #"{"event":"stepFailed","node":"m1","step":"start k3s","seconds":1.5,"finding":{"severity":"error","summary":"it fell","remedy":"up"}}"#
