@@ -120,14 +120,16 @@ struct OperateLive {
             "cp /etc/rancher/k3s/config.yaml /root/config.yaml; sed -i 's#^server: .*#server: https://10.77.0.99:6443#' /etc/rancher/k3s/config.yaml"
         )
         try lab.on("m2", "rm -f /var/lib/rancher/k3s/agent/etc/*.json; systemctl --no-block restart k3s-agent")
-        defer { _ = try? lab.on("m2", "cp /root/config.yaml /etc/rancher/k3s/config.yaml; systemctl --no-block restart k3s-agent") }
         var said = ""
         try lab.wait("the cause", limit: 60) {
             let result = try lab.homelab("doctor", "m2")
             said = result.text
-            return result.status == 1 && said.contains("cannot be reached from this machine") || said.contains("server")
+            return result.status == 1 && said.contains(#"error: node "m2": "#)
         }
-        #expect(said.contains(#"node "m2""#), "\(said)")
+        #expect(said.contains("the machine cannot reach the server on port 6443"), "\(said)")
+        // What was changed by hand is put back by a further run, which gives the node a token of its own for it.
+        let again = try lab.bootstrap()
+        #expect(again.succeeded, "\(again.text)")
         let journal = try lab.run(
             [
                 "sh", "-c",
@@ -158,8 +160,6 @@ struct OperateLive {
     }
 
     @Test func t08_anAdoptedClusterNeedsNoChange() throws {
-        // The agent came back by itself after the server had begun anew.
-        try lab.wait("k3s-agent", limit: 120) { try lab.on("m2", "systemctl is-active k3s-agent").output == "active\n" }
         try FileManager.default.moveItem(atPath: lab.inventory, toPath: lab.folder + "/home.yaml")
         try FileManager.default.moveItem(
             atPath: lab.repository + "/inventory/home.lock.yaml", toPath: lab.folder + "/home.lock.yaml")
