@@ -141,7 +141,8 @@ let package = Package(
         tests(
             "HomelabCLI",
             [
-                "Git", "NodeInventory", "NodePlanning", "Diagnostics", "YAML", "homelab", "Reconciliation", "HTTPNetworking", "HTTP",
+                "Git", "NodeInventory", "NodePlanning", "Provisioning", "Diagnostics", "YAML", "homelab", "Reconciliation",
+                "HTTPNetworking", "HTTP",
                 "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

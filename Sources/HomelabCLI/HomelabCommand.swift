@@ -29,7 +29,8 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [
-                    AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self, GitServe.self,
+                    AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self,
+                    GitServe.self,
                 ]),
         ])
 

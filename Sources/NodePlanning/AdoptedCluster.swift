@@ -56,7 +56,8 @@ package struct AdoptedCluster {
         guard versions.count == 1, let version = versions.first else {
             throw Diagnostics([
                 Diagnostic(
-                    .error, "the machines run different versions of k3s", cause: versions.map(\.description).sorted().joined(separator: ", "),
+                    .error, "the machines run different versions of k3s",
+                    cause: versions.map(\.description).sorted().joined(separator: ", "),
                     remedy: "bring them to one version first")
             ])
         }

@@ -149,7 +149,8 @@ package struct ClusterReview {
             }
             if let address = live.annotations["etcd.k3s.cattle.io/node-address"], !live.internalIPs.contains(address) {
                 tell(
-                    .error, live.name, "its etcd member has the address \(address), the node has \(live.internalIPs.joined(separator: ", "))",
+                    .error, live.name,
+                    "its etcd member has the address \(address), the node has \(live.internalIPs.joined(separator: ", "))",
                     "give the machine its old address back, or remove it and let it join anew")
             }
             if spec.node(named: live.name)?.role == .agent {
@@ -160,7 +161,8 @@ package struct ClusterReview {
         if all > 0, !quorum.isThere {
             found.append(
                 Diagnostic(
-                    .error, "\(voting) of \(all) members of etcd vote and are healthy: there is no majority", subject: "cluster \"\(spec.name)\"",
+                    .error, "\(voting) of \(all) members of etcd vote and are healthy: there is no majority",
+                    subject: "cluster \"\(spec.name)\"",
                     remedy: "bring the others back; if they are gone for good, `homelab snapshot restore` begins anew from one server"))
         } else if all > 1, voting < all {
             found.append(
@@ -187,7 +189,8 @@ package struct ClusterReview {
         if hours >= 24 {
             found.append(
                 Diagnostic(
-                    .warning, "the newest snapshot of etcd is \(hours / 24) day\(hours < 48 ? "" : "s") old", subject: "cluster \"\(spec.name)\"",
+                    .warning, "the newest snapshot of etcd is \(hours / 24) day\(hours < 48 ? "" : "s") old",
+                    subject: "cluster \"\(spec.name)\"",
                     remedy: "k3s makes one every twelve hours: see `homelab doctor`; `homelab snapshot save` makes one now"))
         }
     }
@@ -200,7 +203,8 @@ package struct ClusterReview {
             else { continue }
             found.append(
                 Diagnostic(
-                    .warning, "it allows no pod to be moved, so that a drain would wait", subject: "PodDisruptionBudget \(namespace)/\(name)",
+                    .warning, "it allows no pod to be moved, so that a drain would wait",
+                    subject: "PodDisruptionBudget \(namespace)/\(name)",
                     cause:
                         "\(budget[path: "status", "currentHealthy"]?.int ?? 0) of \(budget[path: "status", "desiredHealthy"]?.int ?? 0) wanted pods are healthy",
                     remedy: "let more replicas run, or loosen the budget, before an upgrade or a removal"))

@@ -49,7 +49,8 @@ package enum HostChecks {
         case "package-manager": return warning("its package manager is at work (\(value))", "wait until it has ended")
         case "nm-cloud-setup":
             return warning(
-                "nm-cloud-setup is enabled, which breaks pods' routes", "`systemctl disable --now nm-cloud-setup.service nm-cloud-setup.timer`")
+                "nm-cloud-setup is enabled, which breaks pods' routes",
+                "`systemctl disable --now nm-cloud-setup.service nm-cloud-setup.timer`")
         case "secure-path":
             return value.contains("/usr/local/bin") || isInstalled
                 ? nil

@@ -63,7 +63,8 @@ package enum ReachFindings {
                 Diagnostic(
                     .error, "\(name), which \(port.use) needs, \(reason) from \(senders.joined(separator: ", "))",
                     subject: "node \"\(node.name)\"", cause: "tried at \(port.address)",
-                    remedy: "open \(port.transport.rawValue) port \(port.port) of \(node.name) for the other nodes in every firewall on the "
+                    remedy:
+                        "open \(port.transport.rawValue) port \(port.port) of \(node.name) for the other nodes in every firewall on the "
                         + "way, and check that \(port.address) is the address they reach it by (nodeIP)"))
         }
     }

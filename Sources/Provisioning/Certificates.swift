@@ -16,7 +16,9 @@ extension Machines {
     package func certificates(of nodes: [NodeSpec]) async throws -> (certificates: [NodeCertificates], unreached: Diagnostics) {
         try await with(nodes, needsAll: false) { hosts, unreached in
             let found = await parallel(nodes.filter { hosts[$0.name] != nil }, limit: 20) { node -> NodeCertificates? in
-                guard let result = try? await hosts[node.name]?.run(RemoteCommand(["sh", "-c", CertificateReader.script])) else { return nil }
+                guard let result = try? await hosts[node.name]?.run(RemoteCommand(["sh", "-c", CertificateReader.script])) else {
+                    return nil
+                }
                 return NodeCertificates(node: node.name, certificates: CertificateReader.certificates(in: result.output))
             }
             try Task.checkCancellation()

@@ -49,7 +49,8 @@ extension Machines {
             }
         }
         return Examination(
-            node: node.name, unit: node.role.unit, state: look.active, restarts: look.restarts, finding: finding, lastWords: watch.lastWords)
+            node: node.name, unit: node.role.unit, state: look.active, restarts: look.restarts, finding: finding, lastWords: watch.lastWords
+        )
     }
 
     private static func unexplained(_ state: String, _ node: NodeSpec, _ words: String?) -> Diagnostic {

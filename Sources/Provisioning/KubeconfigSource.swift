@@ -10,7 +10,8 @@ extension Machines {
         for server in spec.servers {
             do {
                 return try await with([server]) { hosts, _ in
-                    guard let host = hosts[server.name], let bytes = try await host.read(NodeLayout.kubeconfig), let url = spec.apiURL else {
+                    guard let host = hosts[server.name], let bytes = try await host.read(NodeLayout.kubeconfig), let url = spec.apiURL
+                    else {
                         throw Diagnostic(
                             .error, "it has no kubeconfig", subject: "node \"\(server.name)\"",
                             remedy: "k3s writes one when it starts: run `homelab bootstrap`, or see `homelab doctor \(server.name)`")

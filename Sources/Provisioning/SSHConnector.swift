@@ -77,12 +77,15 @@ extension SSHConnector {
         var notes = Diagnostics()
         var names: [String: [String]] = [:]
         for node in nodes {
-            for line in Set(settings(for: node.host).unsupported) where line.hasPrefix("Match") { names[line, default: []].append(node.name) }
+            for line in Set(settings(for: node.host).unsupported) where line.hasPrefix("Match") {
+                names[line, default: []].append(node.name)
+            }
         }
         for (line, concerned) in names.sorted(by: { $0.key < $1.key }) {
             notes.append(
                 Diagnostic(
-                    .note, "`\(line)` is not read here", subject: "~/.ssh/config", cause: "it may be meant for \(concerned.joined(separator: ", "))",
+                    .note, "`\(line)` is not read here", subject: "~/.ssh/config",
+                    cause: "it may be meant for \(concerned.joined(separator: ", "))",
                     remedy: "Write what it says about these machines under `Host`, or into the inventory."))
         }
         return notes
@@ -197,7 +200,9 @@ extension SSHConnector {
                 .refused, node: node,
                 Diagnostic(
                     .error, "no host key is pinned for it, so the agent does not connect", subject: "node \"\(node)\"",
-                    remedy: "Pin it in the inventory under this node: `hostKeys:` with a line of `ssh-keyscan -t ed25519 HOST` compared with the machine's own."))
+                    remedy:
+                        "Pin it in the inventory under this node: `hostKeys:` with a line of `ssh-keyscan -t ed25519 HOST` compared with the machine's own."
+                ))
         }
         let files =
             settings.userKnownHostsFiles.isEmpty

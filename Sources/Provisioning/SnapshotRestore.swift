@@ -32,33 +32,35 @@ package struct SnapshotRestore: Sendable {
 
     /// Takes minutes. What fails leaves the servers stopped, and a further run begins again.
     package func run() async throws {
+        try await machines.with(machines.spec.servers) { hosts, _ in try await run(hosts) }
+    }
+
+    /// The order itself, over connections that are there.
+    func run(_ hosts: [String: any Host]) async throws {
         let servers = machines.spec.servers
-        guard let first = servers.first else { return }
-        try await machines.with(servers) { hosts, _ in
-            guard let leader = hosts[first.name] else { return }
-            try await step("bring the snapshot to it", leader) {
-                try await leader.upload(
-                    FileUpload(source: file, destination: Self.destination, mode: 0o600, sha256: sha256), progress: { _, _ in })
+        guard let first = servers.first, let leader = hosts[first.name] else { return }
+        try await step("bring the snapshot to it", leader) {
+            try await leader.upload(
+                FileUpload(source: file, destination: Self.destination, mode: 0o600, sha256: sha256), progress: { _, _ in })
+        }
+        for server in servers {
+            guard let host = hosts[server.name] else { continue }
+            try await step("stop k3s and the homelab agent", host) { try await must(Self.stop, host) }
+        }
+        try await step("begin anew from the snapshot", leader) { try await reset(leader) }
+        try await step("start k3s", leader) { try await start(leader) }
+        for server in servers.dropFirst() {
+            guard let host = hosts[server.name] else { continue }
+            try await step("forget its data and join", host) {
+                try await must(forget, host)
+                try await start(host)
             }
-            for server in servers {
-                guard let host = hosts[server.name] else { continue }
-                try await step("stop k3s and the homelab agent", host) { try await must(Self.stop, host) }
-            }
-            try await step("begin anew from the snapshot", leader) { try await reset(leader) }
-            try await step("start k3s", leader) { try await start(leader) }
-            for server in servers.dropFirst() {
-                guard let host = hosts[server.name] else { continue }
-                try await step("forget its data and join", host) {
-                    try await must(forget, host)
-                    try await start(host)
-                }
-                // The next may join only when this member votes: etcd takes one learner at a time.
-                try await step("wait until its member votes", leader) { try await awaitVoter(server.name, leader) }
-            }
-            for server in servers {
-                guard let host = hosts[server.name] else { continue }
-                _ = try await host.run(RemoteCommand(["systemctl", "start", NodeLayout.agentUnit]))
-            }
+            // The next may join only when this member votes: etcd takes one learner at a time.
+            try await step("wait until its member votes", leader) { try await awaitVoter(server.name, leader) }
+        }
+        for server in servers {
+            guard let host = hosts[server.name] else { continue }
+            _ = try await host.run(RemoteCommand(["systemctl", "start", NodeLayout.agentUnit]))
         }
     }
 

@@ -25,7 +25,7 @@ package struct WakePacket: Hashable, Sendable {
         var reached: [String] = []
         let targets = Self.ownBroadcasts() + networks.compactMap(\.broadcast) + ["255.255.255.255"]
         for target in targets where !reached.contains(target) {
-            guard var address = ProbeAddress(target, port: 9) else { continue }
+            guard let address = ProbeAddress(target, port: 9) else { continue }
             let sent = address.withPointer { sendto(descriptor, bytes, bytes.count, 0, $0, $1) }
             if sent == bytes.count { reached.append(target) }
         }

@@ -2,7 +2,10 @@ import ArgumentParser
 import Diagnostics
 import Foundation
 import NodeInventory
+import NodePlanning
+import Provisioning
 import Testing
+import YAML
 
 @testable import HomelabCLI
 
@@ -52,5 +55,33 @@ import Testing
         for command in HomelabCommand.configuration.subcommands + HomelabCommand.configuration.groupedSubcommands.flatMap(\.subcommands) {
             #expect(!command.configuration.abstract.isEmpty, "\(command)")
         }
+    }
+}
+
+@Suite struct ViewTests {
+    private let plain = Console(isTerminal: false, hasColour: false)
+
+    @Test(arguments: [(5, "5 s"), (600, "10 min"), (7300, "2 h"), (90_000, "25 h"), (260_000, "3 days")])
+    func agesInTheLargestWholeUnit(_ seconds: Int, _ text: String) { #expect(Age.text(seconds: seconds) == text) }
+
+    @Test func whatDestroysWantsTheNameItself() throws {
+        try Confirmation.demand("home", given: "home", "All will be gone.")
+        #expect(throws: Diagnostic.self) { try Confirmation.demand("home", given: "hom", "All will be gone.") }
+    }
+
+    @Test func everyEventIsOneObjectWithItsName() throws {
+        let failed = EventJSON.value(
+            .stepFailed(
+                node: "m1", step: "start k3s", elapsed: .milliseconds(1500), diagnostic: Diagnostic(.error, "it fell", remedy: "up")))
+        #expect(
+            JSONWriter.text(failed)
+                == #"{"event":"stepFailed","node":"m1","step":"start k3s","seconds":1.5,"finding":{"severity":"error","summary":"it fell","remedy":"up"}}"#
+        )
+        #expect(JSONWriter.text(EventJSON.value(.note(node: nil, text: "a word"))) == #"{"event":"note","text":"a word"}"#)
+    }
+
+    @Test func aPlanWithoutColourIsThePlansOwnText() {
+        let plan = NodePlan(cluster: "home")
+        #expect(PlanView(console: plain).text(plan) == plan.text)
     }
 }

@@ -7,7 +7,8 @@ struct LoginLive {
     static let lab: Result<Lab, any Error> = Result {
         let lab = try Lab("livelog")
         try lab.lab(
-            "up", "plain:hostkeys=all", "pass:auth=password,sudo=pass", "kbd:auth=kbd,sudo=pass", "tty:sudo=tty", "nosudo:sudo=none,root=no",
+            "up", "plain:hostkeys=all", "pass:auth=password,sudo=pass", "kbd:auth=kbd,sudo=pass", "tty:sudo=tty",
+            "nosudo:sudo=none,root=no",
             "odd:port=2222,shell=/usr/bin/fish", "behind:net=behind", "hard:hostkeys=all")
         try "homelab-debian\n".write(toFile: lab.folder + "/password", atomically: true, encoding: .utf8)
         return lab
@@ -19,7 +20,8 @@ struct LoginLive {
 
     /// `homelab preflight` of one machine with these lines in its entry; `lab` and its key are not named unless the lines do.
     private func look(
-        at machine: String, _ lines: [String], host: String? = nil, pin: Bool = true, environment: [String: String] = [:], limit: Double = 90
+        at machine: String, _ lines: [String], host: String? = nil, pin: Bool = true, environment: [String: String] = [:],
+        limit: Double = 90
     ) throws -> Shell.Result {
         try lab.write(
             """
@@ -58,7 +60,8 @@ struct LoginLive {
 
     @Test func t01_aPasswordFromAFileAndTheSameForSudo() throws {
         let result = try look(
-            at: "pass", ["user: debian", "agent: false", "password: {file: \(lab.folder)/password}", "sudoPassword: {file: \(lab.folder)/password}"])
+            at: "pass",
+            ["user: debian", "agent: false", "password: {file: \(lab.folder)/password}", "sudoPassword: {file: \(lab.folder)/password}"])
         #expect(isSeen(result), "\(result.text)")
     }
 
@@ -122,7 +125,8 @@ struct LoginLive {
             try Shell.must(["ssh-keygen", "-q", "-N", passphrase, "-C", name, "-f", file] + kind.dropFirst())
             try lab.lab("authorize", "plain", file + ".pub", "debian")
             let result = try look(
-                at: "plain", ["user: debian", "agent: false", "identityFile: \(file)"] + (passphrase.isEmpty ? [] : ["passphrase: {env: PASSPHRASE}"]),
+                at: "plain",
+                ["user: debian", "agent: false", "identityFile: \(file)"] + (passphrase.isEmpty ? [] : ["passphrase: {env: PASSPHRASE}"]),
                 environment: ["PASSPHRASE": passphrase])
             // libssh2 1.10 signs with RSA keys in no way that servers still take, and our own reader has no bcrypt: it says what to do.
             let isExplained = name == "rsa-encrypted" && result.text.contains("encrypted in OpenSSH's own format")

@@ -9,7 +9,8 @@ struct OperateLive {
         try lab.lab("up", "2")
         for machine in ["m1", "m2"] { try lab.on(machine, tree, limit: 60) }
         try lab.writeInventory([
-            try lab.node("m1", role: "server"), try lab.node("m2", role: "agent", more: "    mac: 02:00:00:aa:bb:cc\n    labels: {disk: ssd}"),
+            try lab.node("m1", role: "server"),
+            try lab.node("m2", role: "agent", more: "    mac: 02:00:00:aa:bb:cc\n    labels: {disk: ssd}"),
         ])
         let inventory = try String(contentsOfFile: lab.inventory, encoding: .utf8)
             .replacingOccurrences(of: "k3s:\n", with: "k3s:\n  datastore: etcd\n")
@@ -19,8 +20,9 @@ struct OperateLive {
 
     /// Remembers what is on the machine, without what changes by itself.
     private static let tree = """
-        find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/log -o -path /var/lib/systemd \
-        -o -path /var/cache -o -path /root/tree \\) -prune -o -print | sort > "/root/tree.$(ls /root/tree.* 2>/dev/null | wc -l)"
+        find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/log \
+        -o -path /var/lib/systemd -o -path /var/cache -o -path /root/tree \\) -prune -o -print | sort \
+        > "/root/tree.$(ls /root/tree.* 2>/dev/null | wc -l)"
         """
 
     let lab: Lab
@@ -44,13 +46,16 @@ struct OperateLive {
         let blocked = try preflight()
         #expect(blocked.status == 1)
         #expect(
-            blocked.output.contains(#"node "m2": UDP 8472, which the pod network (vxlan) needs, gets no answer from m1"#), "\(blocked.text)")
+            blocked.output.contains(#"node "m2": UDP 8472, which the pod network (vxlan) needs, gets no answer from m1"#), "\(blocked.text)"
+        )
         #expect(blocked.output.contains(#"node "m2": TCP 10250, which the kubelet needs, is refused from m1"#), "\(blocked.text)")
         #expect(
             blocked.output.contains(#"node "m1": packets of 1500 bytes from m2 do not arrive, smaller ones do"#), "\(blocked.text)")
         let json = try preflight("-o", "json")
         #expect(json.output.contains(#""passed": false"#) && json.output.contains(#""subject": "node \"m2\"""#), "\(json.text)")
-        for machine in ["m1", "m2"] { #expect(try lab.on(machine, "ls /tmp").output == "", "the helper's binary is gone again") }
+        for machine in ["m1", "m2"] {
+            #expect(try lab.on(machine, "ls /tmp").output.contains("homelab") == false, "the helper's binary is gone again")
+        }
         #expect(try lab.on("m2", "pgrep -c homelab || true").output == "0\n", "nothing listens any more")
     }
 
@@ -87,7 +92,8 @@ struct OperateLive {
 
     @Test func t04_theKubeconfigIsPrintedAndMerged() throws {
         let printed = try lab.homelab("kubeconfig")
-        #expect(printed.output.contains("https://\(try lab.lab("ip", "m1")):6443") && printed.output.contains("name: home"), "\(printed.text)")
+        #expect(
+            printed.output.contains("https://\(try lab.lab("ip", "m1")):6443") && printed.output.contains("name: home"), "\(printed.text)")
         let file = lab.folder + "/merged"
         try "apiVersion: v1\nkind: Config\nclusters: [{name: other, cluster: {server: 'https://other'}}]\ncontexts: []\nusers: []\n"
             .write(toFile: file, atomically: true, encoding: .utf8)
@@ -102,22 +108,28 @@ struct OperateLive {
         #expect(well.succeeded, "\(well.text)")
         #expect(well.output.contains("there is no snapshot of etcd"), "\(well.text)")
         let certificates = try lab.homelab("certs")
-        #expect(certificates.succeeded && certificates.output.contains("m1") && certificates.output.contains("days"), "\(certificates.text)")
+        #expect(
+            certificates.succeeded && certificates.output.contains("m1") && certificates.output.contains("days"), "\(certificates.text)")
     }
 
     @Test func t06_theDoctorNamesTheCause() throws {
         let well = try lab.homelab("doctor")
         #expect(well.succeeded && well.output.contains("m2"), "\(well.text)")
-        try lab.on("m2", "cp /etc/rancher/k3s/config.yaml /root/config.yaml; sed -i 's#^server: .*#server: https://10.77.0.99:6443#' /etc/rancher/k3s/config.yaml")
+        try lab.on(
+            "m2",
+            "cp /etc/rancher/k3s/config.yaml /root/config.yaml; sed -i 's#^server: .*#server: https://10.77.0.99:6443#' /etc/rancher/k3s/config.yaml"
+        )
         try lab.on("m2", "rm -f /var/lib/rancher/k3s/agent/etc/*.json; systemctl --no-block restart k3s-agent")
-        defer { _ = try? lab.on("m2", "cp /root/config.yaml /etc/rancher/k3s/config.yaml; systemctl --no-block restart k3s-agent") }
         var said = ""
         try lab.wait("the cause", limit: 60) {
             let result = try lab.homelab("doctor", "m2")
             said = result.text
-            return result.status == 1 && said.contains("cannot be reached from this machine") || said.contains("server")
+            return result.status == 1 && said.contains(#"error: node "m2": "#)
         }
-        #expect(said.contains(#"node "m2""#), "\(said)")
+        #expect(said.contains("the machine cannot reach the server on port 6443"), "\(said)")
+        // What was changed by hand is put back by a further run, which gives the node a token of its own for it.
+        let again = try lab.bootstrap()
+        #expect(again.succeeded, "\(again.text)")
         let journal = try lab.run(
             [
                 "sh", "-c",
@@ -155,7 +167,8 @@ struct OperateLive {
         try FileManager.default.createDirectory(atPath: lab.folder + "/.ssh", withIntermediateDirectories: true)
         try? FileManager.default.copyItem(atPath: lab.folder + "/known_hosts", toPath: lab.folder + "/.ssh/known_hosts")
         let adopted = try lab.homelab(
-            "adopt", "--name", "home", "--user", "debian", "--identity-file", lab.identity, try lab.lab("ip", "m1"), try lab.lab("ip", "m2"))
+            "adopt", "--name", "home", "--user", "debian", "--identity-file", lab.identity, try lab.lab("ip", "m1"), try lab.lab("ip", "m2")
+        )
         #expect(adopted.succeeded, "\(adopted.text)")
         let plan = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
         #expect(plan.status == 0, "\(plan.text)")
@@ -168,7 +181,8 @@ struct OperateLive {
     }
 
     @Test func t09_aSleepingMachineIsSentItsPacket() throws {
-        let script = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(20); print(s.recv(200).hex())"
+        let script =
+            "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(20); print(s.recv(200).hex())"
         let listener = Process()
         listener.executableURL = URL(fileURLWithPath: Lab.root + "/Tests/TestBed/machines/lab")
         listener.arguments = ["exec", "python3", "-c", script]

@@ -33,7 +33,8 @@ import YAML
         var cluster = AdoptedCluster(
             name: "home",
             machines: [
-                try machine("s1", ["cluster-init: true\ntls-san: [10.0.0.1, api.example.org]\ndisable: traefik\n", "disable+: [servicelb]\n"]),
+                try machine(
+                    "s1", ["cluster-init: true\ntls-san: [10.0.0.1, api.example.org]\ndisable: traefik\n", "disable+: [servicelb]\n"]),
                 try machine("a1", ["node-name: shelf\nnode-label: [disk=ssd]\nkubelet-arg: [max-pods=60]\ntoken-file: /etc/x\n"]),
             ], nodes: nodes([("attic", "10.0.0.1"), ("shelf", "10.0.0.11")]))
         let text = try cluster.inventory()

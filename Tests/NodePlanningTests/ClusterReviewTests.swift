@@ -13,7 +13,8 @@ import YAML
             "home.yaml",
             files: [
                 "home.yaml":
-                    "apiVersion: homelab.dev/v1alpha1\nkind: Cluster\nname: home\nk3s: {version: v1.33.4+k3s1, datastore: etcd}\nnodes:\n" + nodes
+                    "apiVersion: homelab.dev/v1alpha1\nkind: Cluster\nname: home\nk3s: {version: v1.33.4+k3s1, datastore: etcd}\nnodes:\n"
+                    + nodes
             ])
     }
 
@@ -88,7 +89,8 @@ import YAML
                 node("s1", "10.0.0.1", server: true, voter: "True"), node("s2", "10.0.0.2", server: true, voter: "True", ready: "Unknown"),
                 node("s3", "10.0.0.3", server: true, voter: "True", ready: "Unknown"),
             ])
-        #expect(lost.contains { $0.hasPrefix(#"error: cluster "home": 1 of 3 members of etcd vote and are healthy: there is no majority"#) })
+        #expect(
+            lost.contains { $0.hasPrefix(#"error: cluster "home": 1 of 3 members of etcd vote and are healthy: there is no majority"#) })
         #expect(lost.contains { $0.contains(#"node "s2": it is not Ready: kubelet stopped"#) })
     }
 

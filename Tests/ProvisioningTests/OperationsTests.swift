@@ -10,7 +10,9 @@ import Testing
         let packet = try #require(WakePacket(mac: "0a:1b:2C:3d:4e:ff"))
         #expect(packet.bytes.count == 102)
         #expect(packet.bytes.prefix(6).allSatisfy { $0 == 0xFF })
-        for start in stride(from: 6, to: 102, by: 6) { #expect(Array(packet.bytes[start..<(start + 6)]) == [0x0A, 0x1B, 0x2C, 0x3D, 0x4E, 0xFF]) }
+        for start in stride(from: 6, to: 102, by: 6) {
+            #expect(Array(packet.bytes[start..<(start + 6)]) == [0x0A, 0x1B, 0x2C, 0x3D, 0x4E, 0xFF])
+        }
         #expect(WakePacket(mac: "0a:1b:2c:3d:4e") == nil)
         #expect(WakePacket(mac: "0a:1b:2c:3d:4e:zz") == nil)
     }
@@ -64,9 +66,11 @@ import Testing
     }
 
     @Test func aServersAnswerIsReadBySections() {
-        let ready = ServerReview(printed: "-- readyz\n[+]ping ok\n[+]etcd ok\nreadyz check passed\n-- snapshots\n100\n300\n200\n-- certificates\n")
+        let ready = ServerReview(
+            printed: "-- readyz\n[+]ping ok\n[+]etcd ok\nreadyz check passed\n-- snapshots\n100\n300\n200\n-- certificates\n")
         #expect(ready.readiness == "ok" && ready.newestSnapshot == 300)
-        let failing = ServerReview(printed: "-- readyz\n[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n-- snapshots\n-- certificates\n")
+        let failing = ServerReview(
+            printed: "-- readyz\n[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n-- snapshots\n-- certificates\n")
         #expect(failing.readiness == "[-]etcd failed: reason withheld")
         #expect(ServerReview(printed: "-- readyz\nThe connection was refused\n-- snapshots\n").readiness == "The connection was refused")
         #expect(ServerReview(printed: "").readiness == "it gives no answer")

@@ -53,7 +53,8 @@ package struct Adopt: AsyncParsableCommand {
                 throw Diagnostic(.error, "\(text) is neither a name nor an address", remedy: "write HOST or HOST:PORT")
             }
             var node = NodeSpec(
-                name: address.host, role: .agent, host: address.host, user: user, location: SourceLocation(file: "the command line", line: 1))
+                name: address.host, role: .agent, host: address.host, user: user,
+                location: SourceLocation(file: "the command line", line: 1))
             node.port = address.port
             if let identityFile { node.login.identityFiles = [identityFile] }
             nodes.append(node)

@@ -8,7 +8,8 @@ import YAML
 package struct Doctor: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         abstract: "Say why a node's k3s does not run or join, from its journal.",
-        discussion: "Exit status 0: nothing is wrong, 1: something is. --journal FILE reads a saved journal (- for standard input) instead.")
+        discussion: "Exit status 0: nothing is wrong, 1: something is. --journal FILE reads a saved journal (- for standard input) instead."
+    )
 
     @OptionGroup var inventory: InventoryOption
 

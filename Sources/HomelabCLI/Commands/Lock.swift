@@ -9,7 +9,8 @@ import Provisioning
 package struct Lock: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         abstract: "Pin the sha256 of the inventory's k3s version in inventory/CLUSTER.lock.yaml.",
-        discussion: "Reads the release's lists of sums (release page, mirror or folder). Commit the file: what it pins is checked, not fetched.")
+        discussion:
+            "Reads the release's lists of sums (release page, mirror or folder). Commit the file: what it pins is checked, not fetched.")
 
     @OptionGroup var inventory: InventoryOption
 

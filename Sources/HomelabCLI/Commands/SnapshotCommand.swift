@@ -36,7 +36,8 @@ package struct SnapshotCommand: AsyncParsableCommand {
         package func run() async throws {
             let machines = try inventory.machines(logs: true)
             let copy = try await machines.saveSnapshot(to: SnapshotCommand.folder(to, cluster: machines.spec.name), name: name)
-            Console.standard.line("\(copy.path)  \(copy.size >> 10) KiB, its token beside it in \(copy.name).token; keep both, and keep them secret")
+            Console.standard.line(
+                "\(copy.path)  \(copy.size >> 10) KiB, its token beside it in \(copy.name).token; keep both, and keep them secret")
         }
     }
 
@@ -71,7 +72,8 @@ package struct SnapshotCommand: AsyncParsableCommand {
                 var table = Table(header: ["WHERE", "AGE", "SIZE", "PATH"])
                 for snapshot in all.sorted(by: { $0.made > $1.made }) {
                     table.append([
-                        snapshot.node ?? "here", Age.text(seconds: Int(time(nil)) - snapshot.made), "\(snapshot.size >> 10) KiB", snapshot.path,
+                        snapshot.node ?? "here", Age.text(seconds: Int(time(nil)) - snapshot.made), "\(snapshot.size >> 10) KiB",
+                        snapshot.path,
                     ])
                 }
                 Console.standard.line(table.isEmpty ? "There is none." : table.text)
@@ -110,7 +112,8 @@ package struct SnapshotCommand: AsyncParsableCommand {
             await drawing.value
             await view.finish()
             try outcome.get()
-            Console.standard.line("Restored. Nodes that came after the snapshot are not known any more: `homelab bootstrap` joins them anew.")
+            Console.standard.line(
+                "Restored. Nodes that came after the snapshot are not known any more: `homelab bootstrap` joins them anew.")
         }
     }
 }
@@ -133,7 +136,8 @@ enum Confirmation {
     static func demand(_ name: String, given: String?, _ warning: String) throws(Diagnostic) {
         if let given {
             if given == name { return }
-            throw Diagnostic(.error, "--confirm \(given) is not the name \(name)", remedy: "nothing was done; give the name of what is meant")
+            throw Diagnostic(
+                .error, "--confirm \(given) is not the name \(name)", remedy: "nothing was done; give the name of what is meant")
         }
         guard isatty(0) == 1 else {
             throw Diagnostic(

@@ -25,7 +25,8 @@ package struct TokenCommand: AsyncParsableCommand {
 
         package func run() async throws {
             let machines = try inventory.machines(logs: true) { Console.standard.line($0.description) }
-            guard yes || Console.standard.confirms("Give \(machines.spec.name) a new server token and restart its servers one at a time?") else {
+            guard yes || Console.standard.confirms("Give \(machines.spec.name) a new server token and restart its servers one at a time?")
+            else {
                 throw Diagnostic(.error, "nothing was done", remedy: "answer y, or give --yes")
             }
             let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"

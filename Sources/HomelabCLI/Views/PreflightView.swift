@@ -20,7 +20,9 @@ struct PreflightView {
         let warnings = findings.filter { $0.severity == .warning }.count
         var lines = [table.text]
         if !findings.isEmpty { lines += [""] + findings.map(styled) }
-        lines += ["", errors == 0 ? "Nothing is in the way\(warnings == 0 ? "" : " (\(warnings) warning(s))")." : "\(errors) problem(s) found."]
+        lines += [
+            "", errors == 0 ? "Nothing is in the way\(warnings == 0 ? "" : " (\(warnings) warning(s))")." : "\(errors) problem(s) found.",
+        ]
         return lines.joined(separator: "\n") + "\n"
     }
 

@@ -26,7 +26,7 @@ package struct ProbeListener {
         self.say = say
         for port in ports {
             let name = "\(port.transport):\(port.number)"
-            guard var target = ProbeAddress(address, port: port.number) else {
+            guard let target = ProbeAddress(address, port: port.number) else {
                 say("\(name) \(address) is no address")
                 continue
             }
@@ -83,7 +83,8 @@ package struct ProbeListener {
 
 /// A numeric address with a port as the socket calls want it.
 struct ProbeAddress {
-    private var bytes: [UInt8]
+    private let storage: sockaddr_storage
+    private let size: socklen_t
     let family: Int32
 
     init?(_ address: String, port: Int) {
@@ -94,14 +95,16 @@ struct ProbeAddress {
             return nil
         }
         defer { freeaddrinfo(list) }
-        bytes = Array(UnsafeRawBufferPointer(start: pointer, count: Int(first.ai_addrlen)))
+        var storage = sockaddr_storage()
+        withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: Int(first.ai_addrlen))) }
+        self.storage = storage
+        size = first.ai_addrlen
         family = first.ai_family
     }
 
-    mutating func withPointer<T>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
-        let size = socklen_t(bytes.count)
-        return bytes.withUnsafeMutableBytes { raw in
-            raw.withMemoryRebound(to: sockaddr.self) { buffer in body(UnsafePointer(buffer.baseAddress!), size) }
+    func withPointer<T>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
+        withUnsafePointer(to: storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, size) }
         }
     }
 }

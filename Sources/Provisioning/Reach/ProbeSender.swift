@@ -25,7 +25,7 @@ package struct ProbeSender {
     package init(_ targets: [String]) {
         for target in targets {
             let words = target.split(separator: " ").map(String.init)
-            guard words.count == 2, let port = ProbeListener.Port(words[0]), var address = ProbeAddress(words[1], port: port.number) else {
+            guard words.count == 2, let port = ProbeListener.Port(words[0]), let address = ProbeAddress(words[1], port: port.number) else {
                 results.append("\(target) failed no address")
                 continue
             }

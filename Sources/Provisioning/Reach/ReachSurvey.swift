@@ -147,7 +147,8 @@ private actor ReachStation {
         do {
             let answer = try await host.run(
                 RemoteCommand(
-                    [program, "probe", "send", "--seconds", "\(patience)"], input: .text(sorted.joined(separator: "\n") + "\n"), asRoot: false))
+                    [program, "probe", "send", "--seconds", "\(patience)"], input: .text(sorted.joined(separator: "\n") + "\n"),
+                    asRoot: false))
             guard answer.succeeded else { throw Diagnostic(.error, answer.complaint) }
             let lines = answer.output.split(separator: "\n").map(String.init)
             for target in sorted {
