@@ -24,9 +24,13 @@ package struct HomelabCommand: AsyncParsableCommand {
         var arguments = CommandLine.arguments
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
-        Signals.hold()
         let command: any ParsableCommand
         do { command = try parseAsRoot(arguments) } catch { exit(withError: error) }
+        if let build = command as? Build {
+            // It only reads and prints: a signal may end it at once, and it needs no thread beside the first.
+            do { return try build.run() } catch { finish(error) }
+        }
+        Signals.hold()
         let work = Task { try await run(command) }
         Signals.onStop { work.cancel() }
         do { try await work.value } catch { finish(error) }
