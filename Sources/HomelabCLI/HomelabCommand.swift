@@ -42,6 +42,10 @@ package struct HomelabCommand: AsyncParsableCommand {
         var arguments = CommandLine.arguments
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
+        if let build = try? parseAsRoot(arguments) as? Build {
+            // It only reads and prints: a signal may end it at once, and it needs no thread beside the first.
+            do { return try build.run() } catch { finish(error) }
+        }
         Signals.hold()
         let work = Task { [arguments] in try await run(arguments) }
         Signals.onStop { work.cancel() }

@@ -2,7 +2,7 @@ package import Diagnostics
 package import KubernetesModel
 
 /// How a build is done.
-package struct BuildOptions: Sendable {
+package struct BuildOptions: Hashable, Sendable {
     /// Whether a kustomization may name files outside its own directory; directories it always may.
     package enum LoadRestriction: Sendable { case rootOnly, none }
     /// The order of the result: kustomize's own, or that of the input. A kustomization's `sortOptions` win over either.
@@ -14,21 +14,18 @@ package struct BuildOptions: Sendable {
     package var generatesMissingKustomization: Bool
     /// What is laid over the kustomization that is built.
     package var overlay: FluxOverlay?
-    /// Fetches what is named by URL; without it such resources are refused.
-    package var remote: (any RemoteSource)?
     package var limits: BuildLimits
     /// The directory that messages and provenance name files from; nil names them from the tree's root.
     package var displayBase: String?
 
     package init(
         loadRestriction: LoadRestriction = .rootOnly, order: Order = .legacy, generatesMissingKustomization: Bool = false,
-        overlay: FluxOverlay? = nil, remote: (any RemoteSource)? = nil, limits: BuildLimits = BuildLimits(), displayBase: String? = nil
+        overlay: FluxOverlay? = nil, limits: BuildLimits = BuildLimits(), displayBase: String? = nil
     ) {
         self.loadRestriction = loadRestriction
         self.order = order
         self.generatesMissingKustomization = generatesMissingKustomization
         self.overlay = overlay
-        self.remote = remote
         self.limits = limits
         self.displayBase = displayBase
     }
@@ -46,10 +43,12 @@ package struct BuildLimits: Hashable, Sendable {
     /// Bytes of all files.
     package var totalBytes: Int
     package var resources: Int
+    /// Commits fetched from elsewhere.
+    package var remotes: Int
 
     package init(
         depth: Int = 64, kustomizations: Int = 10_000, files: Int = 50_000, fileBytes: Int = 32 << 20, totalBytes: Int = 256 << 20,
-        resources: Int = 100_000
+        resources: Int = 100_000, remotes: Int = 64
     ) {
         self.depth = depth
         self.kustomizations = kustomizations
@@ -57,6 +56,7 @@ package struct BuildLimits: Hashable, Sendable {
         self.fileBytes = fileBytes
         self.totalBytes = totalBytes
         self.resources = resources
+        self.remotes = remotes
     }
 }
 
@@ -71,13 +71,4 @@ package struct BuildResult: Sendable {
     /// The paths, from the tree's root, of all files and directories that were read or looked for: the build is the same as
     /// long as these are.
     package var inputs: Set<String>
-}
-
-/// Gets what a kustomization names by URL. The implementation decides what may be fetched, pins and caches it.
-package protocol RemoteSource: Sendable {
-    /// A single file.
-    func file(at url: String) throws -> [UInt8]
-    /// A repository (`https://host/org/repo//path?ref=v1`, `github.com/org/repo`, `git@host:org/repo`): its tree and the
-    /// directory within it.
-    func repository(at url: String) throws -> (tree: any FileTree, directory: String)
 }

@@ -7,6 +7,10 @@ final class BuildRun {
     let options: BuildOptions
     let kinds = KindTable()
     private let root: any FileTree
+    /// What has been fetched; nil when nothing may be.
+    let remotes: [RemoteCommit: any FileTree]?
+    /// What would have to be fetched, and where it is named.
+    var missingRemotes: [RemoteCommit: SourceLocation] = [:]
     var warnings = Diagnostics()
     var inputs: Set<String> = []
     private var kustomizationCount = 0
@@ -15,8 +19,9 @@ final class BuildRun {
     private var resourceCount = 0
     private var hasSchema = false
 
-    init(files: any FileTree, options: BuildOptions) {
+    init(files: any FileTree, options: BuildOptions, remotes: [RemoteCommit: any FileTree]? = nil) {
         root = files
+        self.remotes = remotes
         self.options = options
     }
 
@@ -40,7 +45,7 @@ final class BuildRun {
         guard let entry, entry.isDirectory else {
             throw Diagnostics([Diagnostic(.error, entry == nil ? "there is no directory \"\(path)\"" : "\"\(path)\" is not a directory")])
         }
-        return Place(tree: root, directory: entry.path, isRemote: false)
+        return Place(tree: root, directory: entry.path)
     }
 
     // MARK: The last steps
@@ -147,7 +152,7 @@ final class BuildRun {
     }
 
     func display(_ path: String, in place: Place) -> String {
-        if place.isRemote { return path }
+        if let remote = place.remote { return "\(remote.repository)@\(remote.commit.prefix(12)):\(path)" }
         guard let base = options.displayBase else { return path.isEmpty ? "." : path }
         return Path.relative(path, from: base)
     }

@@ -1,4 +1,5 @@
 package import FileSystem
+import Synchronization
 
 /// The files a build reads: a folder on disk, a tree in git, or files in memory. Paths are relative to the tree's root, parts
 /// joined by `/`, without `.` and `..`; the root itself is the empty path. No path leads out of the tree.
@@ -9,6 +10,13 @@ package protocol FileTree: Sendable {
     func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8]
     /// The names in a directory at a resolved path, in any order.
     func entries(_ path: String) throws(FileTreeError) -> [String]
+    /// What tells the bytes of a file at a resolved path from all others, where the tree knows it without reading them: of git, the id of
+    /// the blob.
+    func digest(_ path: String) -> [UInt8]?
+}
+
+extension FileTree {
+    package func digest(_ path: String) -> [UInt8]? { nil }
 }
 
 package struct TreeEntry: Hashable, Sendable {
@@ -32,6 +40,8 @@ package struct FileTreeError: Error, Hashable, Sendable {
 /// A folder on disk; symbolic links are followed as long as they stay in it.
 package final class DiskFileTree: FileTree {
     private let root: String
+    /// The real paths of directories met so far: most files of a build lie side by side.
+    private let directories = Mutex<[String: String]>([:])
 
     /// `root` is a directory; `/` for a tree that is the whole machine, as `homelab build` uses it.
     package init(root: String) throws(FileError) {
@@ -55,12 +65,23 @@ package final class DiskFileTree: FileTree {
     /// The real path and what is there, nil when there is nothing.
     private func found(_ path: String) throws(FileTreeError) -> (String, FileStatus)? {
         do throws(FileError) {
-            let real = try Files.realPath(path)
+            let directory = try realDirectory(Path.directory(of: path))
+            let beside = directory + "/" + Path.name(of: path)
+            guard let status = try Files.statusIfPresent(beside, followLinks: false) else { return nil }
+            if status.kind != .symbolicLink, beside != "/" { return (beside, status) }
+            let real = try Files.realPath(beside)
             return try Files.statusIfPresent(real).map { (real, $0) }
         } catch {
             if error.isNotFound { return nil }
             throw FileTreeError(error.reason)
         }
+    }
+
+    private func realDirectory(_ path: String) throws(FileError) -> String {
+        if let known = directories.withLock({ $0[path] }) { return known }
+        let real = try Files.realPath(path.isEmpty ? "/" : path)
+        directories.withLock { $0[path] = real == "/" ? "" : real }
+        return real == "/" ? "" : real
     }
 
     package func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8] {

@@ -33,7 +33,7 @@ struct GeneratedKustomization {
     private func walk(_ path: String, depth: Int, into resources: inout [String]) throws(FileTreeError) {
         guard depth <= run.options.limits.depth else { throw FileTreeError("it is deeper than \(run.options.limits.depth) levels") }
         let directory = path.isEmpty ? place.directory : Path.join(place.directory, path) ?? place.directory
-        if !place.isRemote { run.inputs.insert(directory) }
+        if place.remote == nil { run.inputs.insert(directory) }
         for name in try place.tree.entries(directory).sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
             if Self.leftOut.contains(name) { continue }
             let relative = path.isEmpty ? name : path + "/" + name

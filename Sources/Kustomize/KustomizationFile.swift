@@ -14,7 +14,7 @@ struct KustomizationFile {
     static func load(_ place: Place, _ run: BuildRun, isTop: Bool) throws(Diagnostics) -> KustomizationFile {
         var found: [(name: String, path: String)] = []
         for name in Kustomization.fileNames {
-            if case .file(let path) = Place(tree: place.tree, directory: place.directory, isRemote: place.isRemote).resolve(name, run) {
+            if case .file(let path) = place.resolve(name, run) {
                 found.append((name, path))
             }
         }

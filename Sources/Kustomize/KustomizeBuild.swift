@@ -5,10 +5,10 @@ import YAML
 /// Renders directories as `kustomize build` does.
 ///
 /// The rules are those of kustomize 5; where its versions differ, 5.5's. No program is ever run, nothing is written, and nothing
-/// outside the file tree is read but through `BuildOptions.remote`.
+/// outside the file tree is read but through a `RemoteSource`.
 package struct KustomizeBuild {
-    private let files: any FileTree
-    private let options: BuildOptions
+    let files: any FileTree
+    let options: BuildOptions
 
     package init(files: some FileTree, options: BuildOptions = BuildOptions()) {
         self.files = files

@@ -75,26 +75,18 @@ struct Layer {
     }
 
     private func fetch(_ entry: Located<String>) throws(Diagnostics) -> Place {
-        guard let remote = run.options.remote else {
-            throw Diagnostics([Diagnostic(.error, Place.refusal(entry.value), at: location(entry.mark), remedy: Place.remoteRemedy)])
-        }
-        do {
-            let (tree, directory) = try remote.repository(at: entry.value)
-            guard let path = Path.join("", directory), let found = try tree.resolve(path), found.isDirectory else {
-                throw FileTreeError("it has no directory \"\(directory)\"")
-            }
-            return Place(tree: tree, directory: found.path, isRemote: true)
-        } catch {
-            let cause = (error as? FileTreeError)?.reason ?? "\(error)"
-            throw Diagnostics([Diagnostic(.error, "cannot fetch \"\(entry.value)\"", at: location(entry.mark), cause: cause)])
-        }
+        let findings = FileFindings(file: file.display)
+        guard let (place, path) = Place.remote(entry, isFile: false, run, findings) else { throw findings.diagnostics }
+        if case .directory(let directory) = place.resolve(path, run) { return directory }
+        findings.error("cannot use \"\(entry.value)\"", at: entry.mark, cause: "its repository has no directory \"\(path)\" at that commit")
+        throw findings.diagnostics
     }
 
     private func addDirectory(
         _ directory: Place, _ entry: Located<String>, to accumulator: Accumulator, isComponent: Bool
     ) throws(Diagnostics) {
         let around = parents + [place]
-        if around.contains(where: { $0.isRemote == directory.isRemote && Path.isWithin($0.directory, directory.directory) }) {
+        if around.contains(where: { $0.remote == directory.remote && Path.isWithin($0.directory, directory.directory) }) {
             throw Diagnostics([
                 Diagnostic(
                     .error, "\"\(entry.value)\" is a directory that is being built already", at: location(entry.mark),

@@ -53,6 +53,7 @@ struct PatchTransformer: Transformer {
             try resource.merge(patch)
             resource.settleSharedPairs()
             report.touch(resource)
+            if resource.isEmpty { set.noteEmpty() }
             if resource.isEmpty || resource.id != id { set.invalidate() }
         } catch {
             report.add(error.problem, resource)
@@ -85,6 +86,7 @@ struct PatchTransformer: Transformer {
             } catch {
                 report.add(error.problem, resource)
             }
+            if resource.isEmpty { set.noteEmpty() }
             if resource.id != id { set.invalidate() }
         }
     }

@@ -6,8 +6,8 @@ struct Place {
     let tree: any FileTree
     /// Resolved, from the tree's root.
     let directory: String
-    /// Whether the tree is a fetched repository, which nothing may leave.
-    let isRemote: Bool
+    /// The commit that the tree was fetched from, which nothing may leave; nil in the build's own tree.
+    var remote: RemoteCommit?
 
     /// What a path in the kustomization leads to.
     enum Target {
@@ -19,13 +19,13 @@ struct Place {
 
     func resolve(_ path: String, _ run: BuildRun) -> Target {
         guard let joined = Path.join(directory, path) else { return .none("it leads out of the tree") }
-        if !isRemote { run.inputs.insert(joined) }
+        if remote == nil { run.inputs.insert(joined) }
         do throws(FileTreeError) {
             guard let entry = try tree.resolve(joined) else { return .none("there is no such file or directory") }
-            if !isRemote { run.inputs.insert(entry.path) }
+            if remote == nil { run.inputs.insert(entry.path) }
             if entry.isDirectory {
                 if path.hasPrefix("/") { return .none("a directory must be given by a relative path") }
-                return .directory(Place(tree: tree, directory: entry.path, isRemote: isRemote))
+                return .directory(Place(tree: tree, directory: entry.path, remote: remote))
             }
             if run.options.loadRestriction == .rootOnly, !Path.isWithin(entry.path, directory) {
                 return .none("it is not in or below the kustomization's directory")
@@ -64,20 +64,7 @@ struct Place {
     }
 
     private func fetch(_ path: Located<String>, _ run: BuildRun, _ findings: FileFindings) -> [UInt8]? {
-        guard let remote = run.options.remote else {
-            findings.error(Self.refusal(path.value), at: path.mark, remedy: Self.remoteRemedy)
-            return nil
-        }
-        do {
-            let bytes = try remote.file(at: path.value)
-            try run.countFile(bytes.count)
-            return bytes
-        } catch {
-            findings.error("cannot fetch \"\(path.value)\"", at: path.mark, cause: (error as? FileTreeError)?.reason ?? "\(error)")
-            return nil
-        }
+        guard let (place, inside) = Self.remote(path, isFile: true, run, findings) else { return nil }
+        return place.read(Located(value: inside, mark: path.mark), run, findings)
     }
-
-    static func refusal(_ url: String) -> String { "\"\(url)\" is remote, and this build may not fetch anything" }
-    static let remoteRemedy = "put a copy into the repository, or allow remote sources"
 }

@@ -5,6 +5,7 @@ final class ResourceSet {
     private(set) var all: [Resource] = []
     private var current: Set<ResourceID>?
     private var byAnyID: [ResourceID: [Int]]?
+    private var mayHoldEmpty = false
 
     var count: Int { all.count }
 
@@ -48,9 +49,13 @@ final class ResourceSet {
         invalidate()
     }
 
+    /// To be called when a patch deleted a resource, before the next step.
+    func noteEmpty() { mayHoldEmpty = true }
+
     /// Drops the resources that patches deleted.
     func dropEmpty() {
-        guard all.contains(where: \.isEmpty) else { return }
+        guard mayHoldEmpty else { return }
+        mayHoldEmpty = false
         all.removeAll(where: \.isEmpty)
         invalidate()
     }

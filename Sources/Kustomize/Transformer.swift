@@ -130,6 +130,7 @@ struct ReplicaTransformer: Transformer {
     func transform(_ set: ResourceSet, _ report: Report) {
         var found = false
         for resource in set.all {
+            guard resource.name == entry.name || resource.former.contains(where: { $0.name == entry.name }) else { continue }
             for spec in specs where resource.anyIDs.contains(where: { $0.name == entry.name && spec.type.selects($0.type) }) {
                 found = true
                 guard spec.type.selects(resource.type) else { continue }

@@ -85,21 +85,6 @@ private func failure(_ files: [String: String], _ options: BuildOptions = BuildO
     }
 }
 
-@Suite struct RemoteTests {
-    private struct Source: RemoteSource {
-        func file(at url: String) throws -> [UInt8] { Array("apiVersion: v1\nkind: A\nmetadata: {name: fetched}\n".utf8) }
-        func repository(at url: String) throws -> (tree: any FileTree, directory: String) {
-            (MemoryFileTree(["base/kustomization.yaml": "resources: [x.yaml]\n", "base/x.yaml": settings]), "base")
-        }
-    }
-
-    @Test func remoteSourcesGoThroughTheHook() throws {
-        let files = ["kustomization.yaml": "resources: ['https://example.org/a.yaml', 'https://example.org/o/r//base?ref=v1']\n"]
-        let result = try build(files, BuildOptions(order: .none, remote: Source()))
-        #expect(result.manifests.map(\.name) == ["fetched", "settings"])
-    }
-}
-
 @Suite struct LimitTests {
     @Test func aliasBombs() {
         var text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"

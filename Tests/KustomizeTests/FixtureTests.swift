@@ -10,7 +10,7 @@ import Testing
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures").path
     static let cases = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter { !$0.hasPrefix(".") }.sorted()
 
-    @Test func thereAreCases() { #expect(Self.cases.count >= 45) }
+    @Test func thereAreCases() { #expect(Self.cases.count >= 60) }
 
     @Test(arguments: cases) func builds(name: String) throws {
         let folder = Self.folder + "/" + name

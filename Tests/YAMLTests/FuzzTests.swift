@@ -16,10 +16,13 @@ import YAML
         for _ in 0..<250 {
             let count = Int.random(in: 1...40, using: &random)
             let text = (0..<count).map { _ in Self.pieces.randomElement(using: &random) ?? "" }.joined()
-            for schema in [YAMLSchema.kubernetes, .resource] {
+            for schema in [YAMLSchema.kubernetes, .resource, .targetedPatch] {
                 guard let values = try? YAMLReader.values(text, file: "f", schema: schema, duplicateKeys: .lastWins) else { continue }
                 let nodes = try YAMLReader.documents(text, file: "f", schema: schema, duplicateKeys: .lastWins)
                 #expect(nodes.map(\.value) == values, "\(text.debugDescription)")
+                for rule in [DocumentRule.first, .separated] {
+                    _ = try? YAMLReader.values(text, file: "f", schema: schema, duplicateKeys: .firstWins, rule: rule)
+                }
                 let again = try YAMLReader.values(YAMLWriter.text(documents: values), file: "f")
                 #expect(again == values, "\(text.debugDescription)")
             }

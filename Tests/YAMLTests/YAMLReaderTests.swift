@@ -37,7 +37,34 @@ private func value(_ text: String, schema: YAMLSchema = .kubernetes) throws -> V
     @Test func annotationsOfResourcesAreText() throws {
         let text = "metadata: {annotations: {a: 1.10, b: true, c: ~}, labels: {a: 1.10}}"
         let read = try #require(try YAMLReader.values(text, file: "t.yaml", schema: .resource).first)
-        #expect(read == ["metadata": ["annotations": ["a": "1.10", "b": "true", "c": nil], "labels": ["a": 1.1]]])
+        #expect(read == ["metadata": ["annotations": ["a": "1.10", "b": "true", "c": "~"], "labels": ["a": 1.1]]])
+        // In patches nulls delete; of those for whatever a target selects the labels are text too.
+        let patch = try #require(try YAMLReader.values(text, file: "t.yaml", schema: .patch).first)
+        #expect(patch == ["metadata": ["annotations": ["a": "1.10", "b": "true", "c": nil], "labels": ["a": 1.1]]])
+        let targeted = try #require(try YAMLReader.values(text, file: "t.yaml", schema: .targetedPatch).first)
+        #expect(targeted == ["metadata": ["annotations": ["a": "1.10", "b": "true", "c": "~"], "labels": ["a": "1.10"]]])
+        #expect(try value("metadata: {annotations: ~}", schema: .resource) == ["metadata": ["annotations": nil]])
+    }
+
+    @Test(arguments: [
+        (">-\n  a\n    b\n  c\n", "a\n\n  b\nc"), (">\n  a\n  b\n\n  c\n", "a b\nc\n"), (">+\n  a\n\n", "a\n\n\n"),
+        (">2\n    a\n  b\n  c\n", "  a\nb c\n"), (">\n  a\n", "a\n"), (">\n\n  a\n  b\n", "\na b\n"),
+    ]) func foldedTextIsRewritten(text: String, expected: String) throws {
+        #expect(try value(text, schema: .resource) == .string(expected))
+    }
+
+    @Test func documentsPartAtSeparatorLines() throws {
+        func read(_ text: String) throws -> [Value] { try YAMLReader.values(text, file: "t.yaml", rule: .separated) }
+        #expect(try read("a\n---\nb\n--- # c\n---\nc\n---\n") == ["a", "b", "c"])
+        #expect(try read("a\n...\n[\n---\r\nb\n") == ["a", "b"])
+        #expect(try read("{}\nmore\n---\nb\n") == [[:], "b"])
+        #expect(try read("") == [])
+        #expect(try read("---") == [])
+        let error = #expect(throws: YAMLError.self) { try read("a\n---\nb\n--- c\n") }
+        #expect(error?.line == 4)
+        let later = #expect(throws: YAMLError.self) { try read("a\n---\nb: [\n") }
+        #expect(later?.line == 4)
+        #expect(try YAMLReader.values("a\n---\n[", file: "t.yaml", rule: .first) == ["a"])
     }
 
     @Test(arguments: [".inf", "-.INF", ".nan"]) func numbersWithoutJSONFormAreRefused(text: String) {
