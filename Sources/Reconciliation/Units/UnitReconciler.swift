@@ -103,7 +103,7 @@ package actor UnitReconciler {
     var seenLosses = 0
     var attemptStart: Duration?
     /// Set by whoever runs the unit, to end it.
-    private var isStopped = false
+    private(set) var isStopped = false
 
     package init(
         spec: UnitSpec, context: UnitContext, source: GitSource?, record: any UnitRecord, object: KustomizationObject? = nil, bell: Bell
