@@ -106,6 +106,10 @@ extension UnitReconciler {
         report.lastChange = lastChange
         let refused = [failures, pruneFailures].flatMap { $0.sorted { $0.key < $1.key }.map(\.value.diagnostic) }
         report.errors = buildErrors + refused + contests + (lastPlan?.refusals ?? [])
+        let fluxProblem = monitor.value.fluxProblem
+        if isRoot, !fluxProblem.isEmpty {
+            report.errors.append(Diagnostic(.error, "Flux' kinds cannot be served", cause: fluxProblem, remedy: "the agent tries again"))
+        }
         await addObjects(to: &report)
         judge(&report, trouble)
         if spec.isSuspended, let reason = await object?.suspensionReason { report.message += "; reason: \(reason)" }
