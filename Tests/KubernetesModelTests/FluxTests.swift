@@ -93,4 +93,8 @@ import YAML
         }
         #expect(served == [FluxKinds.gitRepository, FluxKinds.kustomization])
     }
+
+    @Test func `a definition is sent as it is, numbers that only look like quantities included`() throws {
+        for definition in try FluxKinds.definitions { #expect(definition.preparedForApply.value == definition.value) }
+    }
 }

@@ -3,6 +3,7 @@ import Diagnostics
 import KubernetesClient
 import KubernetesModel
 import Reconciliation
+import SyncPlanning
 import YAML
 
 /// `homelab reconcile`: asks for a look now, and waits for what comes of it.
