@@ -15,7 +15,8 @@ extension Manifest {
             result.value["metadata"] = metadata
         }
         let kind = groupVersionKind
-        guard ListKeys.isBuiltIn(kind.group) else { return result }
+        // A definition has schemas, whose defaults and limits only look like quantities.
+        guard ListKeys.isBuiltIn(kind.group), kind.kind != "CustomResourceDefinition" else { return result }
         if kind.group.isEmpty, kind.kind == "Secret" { return Manifest(result.value.withEncodedStringData, origin: origin) }
         if let spec = result.value["spec"] { result.value["spec"] = spec.spelledOut(at: FieldPath().key("spec"), ListKeys(for: kind)) }
         return result

@@ -77,6 +77,40 @@ struct ClusterLive {
         print("deleted Service back after \(back) s, edit undone after \(undone) s")
     }
 
+    @Test func t04b_aKustomizationIsAUnitOfItsOwn() throws {
+        let unit = """
+            apiVersion: kustomize.toolkit.fluxcd.io/v1
+            kind: Kustomization
+            metadata: {name: one, namespace: default}
+            spec:
+              interval: 10m
+              path: ./units/one
+              prune: true
+              wait: true
+              postBuild: {substitute: {who: unit}}
+              sourceRef: {kind: GitRepository, name: home, namespace: homelab-system}
+
+            """
+        try lab.write(unit, to: "clusters/home/one.yaml")
+        try lab.write(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-a-unit, namespace: default}\ndata: {who: '${who}'}\n",
+            to: "units/one/one.yaml")
+        let pushed = try lab.push("A unit")
+        let ready = try lab.wait("a Ready unit", limit: 30, since: pushed) {
+            try lab.kubectl("get", "kustomization", "one", "-o", #"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#).output
+                == "True"
+        }
+        print("unit Ready \(ready) s after the push")
+        #expect(try lab.kubectl("get", "configmap", "of-a-unit", "-o", "jsonpath={.data.who}").output == "unit")
+        let trace = try lab.homelab("trace", "configmap/default/of-a-unit", "--kubeconfig", lab.kubeconfig)
+        #expect(trace.output.contains("default/one") && trace.output.contains("units/one"), "\(trace.text)")
+        try lab.git("rm", "--quiet", "-r", "clusters/home/one.yaml", "units")
+        _ = try lab.push("No unit")
+        try lab.wait("the pruned unit and its object", limit: 30) {
+            try !lab.kubectl("get", "kustomization", "one").succeeded && !lab.kubectl("get", "configmap", "of-a-unit").succeeded
+        }
+    }
+
     @Test func t05_aBrokenCommitLeavesTheLastGoodOneEnforced() throws {
         try lab.write("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: broken\n data: {a: b}\n", to: "clusters/home/broken.yaml")
         _ = try lab.push("A broken commit")

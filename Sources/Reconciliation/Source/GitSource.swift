@@ -10,6 +10,8 @@ package actor GitSource {
     package nonisolated let trees: CommitTrees
     /// What stands before the `@` of a revision: the branch, the tag.
     package nonisolated let reference: String
+    /// Whether each commit has to follow from the one before; a tag or a version may move anywhere.
+    package nonisolated let followsBranch: Bool
 
     private let clock: any AgentClock
     private let pollInterval: Duration
@@ -18,10 +20,11 @@ package actor GitSource {
 
     package init(
         repository: any RepositorySource, clock: any AgentClock, pollInterval: Duration, reference: String = "main",
-        ignore: String? = nil
+        ignore: String? = nil, followsBranch: Bool = true
     ) {
         self.repository = repository
         self.reference = reference
+        self.followsBranch = followsBranch
         trees = CommitTrees(repository: repository, ignore: ignore)
         self.clock = clock
         self.pollInterval = pollInterval

@@ -97,7 +97,7 @@ package actor SourceRegistry {
             }
             let source = GitSource(
                 repository: repository, clock: clock, pollInterval: spec.interval, reference: spec.referenceName,
-                ignore: spec.ignore)
+                ignore: spec.ignore, followsBranch: spec.branch != nil)
             entry.source = source
             entry.follower = spec.isSuspended ? nil : Task { await source.run() }
         } catch {

@@ -11,7 +11,9 @@ extension UnitReconciler {
         if let newest = source.state.value.commit {
             let materials = try await materials(at: newest.id)
             do throws(SourceProblem) {
-                if newest.id != attempted || attemptedKey != spec.buildKey || materials != attemptedMaterials {
+                if newest.id != attempted || attemptedKey != spec.buildKey || attemptedGeneration != spec.generation
+                    || materials != attemptedMaterials
+                {
                     try await requireDescent(of: newest, source)
                     try await build(newest, source, materials)
                 }
@@ -47,7 +49,7 @@ extension UnitReconciler {
 
     /// A commit must follow from what was applied, unless a person has accepted that it does not.
     private func requireDescent(of commit: CommitInfo, _ source: GitSource) async throws(SourceProblem) {
-        guard let base = enforced?.commit.id ?? applied, base != commit.id else { return }
+        guard source.followsBranch, !hasNewSource, let base = enforced?.commit.id ?? applied, base != commit.id else { return }
         if let accepted = await store.annotation(InventoryStore.acceptHistory), accepted.count >= 7, commit.id.hex.hasPrefix(accepted) {
             return
         }
@@ -63,8 +65,10 @@ extension UnitReconciler {
         let generation = spec.generation
         attempted = commit.id
         attemptedKey = spec.buildKey
+        attemptedGeneration = generation
         attemptedMaterials = materials
         attemptStart = clock.now
+        hasNewSource = false
         if var current = pending ?? enforced, current.buildKey == spec.buildKey, current.materials == materials,
             current.fingerprint == files.fingerprint(of: current.inputs)
         {

@@ -8,6 +8,7 @@ extension UnitReconciler {
     /// Shows the state to everybody: where it is kept when something changed, the monitor always. Gives when to try again if it could not.
     func publish() async -> Duration? {
         let report = await report()
+        guard !isStopped else { return nil }
         monitor.update { [isRoot, owner = spec.owner] in
             if isRoot { $0.unit = report } else { $0.units[owner] = report.isHealthy }
         }
@@ -32,15 +33,19 @@ extension UnitReconciler {
         }
     }
 
-    /// That a unit is under way is shown only when it is so for a while: most are through before anybody could read it.
+    /// That a unit is under way, or waits, is shown only when it is so for a while: most are through before anybody could read it, and
+    /// after a restart everything is under way for a moment.
     private func delayOfProgress(_ report: StatusReport) -> Duration? {
-        guard !isRoot, report.phase == .progressing, lastPhase != .progressing else {
+        let patience: [StatusReport.Phase: Duration] = [
+            .progressing: .milliseconds(400), .dependencyNotReady: .milliseconds(800), .waiting: .seconds(2),
+        ]
+        guard !isRoot, lastPhase != report.phase, let wait = patience[report.phase] else {
             progressSince = nil
             return nil
         }
         let since = progressSince ?? clock.now
         progressSince = since
-        return clock.now < since + .milliseconds(400) ? since + .milliseconds(400) : nil
+        return clock.now < since + wait ? since + wait : nil
     }
 
     private func tell(_ report: StatusReport) {
@@ -101,6 +106,10 @@ extension UnitReconciler {
         report.lastChange = lastChange
         let refused = [failures, pruneFailures].flatMap { $0.sorted { $0.key < $1.key }.map(\.value.diagnostic) }
         report.errors = buildErrors + refused + contests + (lastPlan?.refusals ?? [])
+        let fluxProblem = monitor.value.fluxProblem
+        if isRoot, !fluxProblem.isEmpty {
+            report.errors.append(Diagnostic(.error, "Flux' kinds cannot be served", cause: fluxProblem, remedy: "the agent tries again"))
+        }
         await addObjects(to: &report)
         judge(&report, trouble)
         if spec.isSuspended, let reason = await object?.suspensionReason { report.message += "; reason: \(reason)" }

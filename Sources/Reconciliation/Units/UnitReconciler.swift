@@ -58,7 +58,10 @@ package actor UnitReconciler {
     var attempted: ObjectID?
     /// The parts of the spec that were built last.
     var attemptedKey: UnitSpec.BuildKey?
+    var attemptedGeneration: Int64?
     var attemptedMaterials: BuildMaterials?
+    /// It is built from another repository now, whose commits do not follow from those of the one before.
+    var hasNewSource = false
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
     /// Objects of the repository that are not applied, and why.
     var leftOut: [PlannedException] = []
@@ -103,7 +106,7 @@ package actor UnitReconciler {
     var seenLosses = 0
     var attemptStart: Duration?
     /// Set by whoever runs the unit, to end it.
-    private var isStopped = false
+    private(set) var isStopped = false
 
     package init(
         spec: UnitSpec, context: UnitContext, source: GitSource?, record: any UnitRecord, object: KustomizationObject? = nil, bell: Bell
@@ -165,6 +168,7 @@ package actor UnitReconciler {
     package func use(_ source: GitSource?) {
         guard self.source !== source else { return }
         self.source?.state.detach(bell)
+        if self.source != nil { hasNewSource = true }
         self.source = source
         source?.state.attach(bell)
         attempted = nil

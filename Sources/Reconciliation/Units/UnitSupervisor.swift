@@ -84,6 +84,8 @@ package actor UnitSupervisor {
                     .run { await self.takeRepository($0) }
             }
             group.addTask {
+                // The repositories first, or every unit would begin without one.
+                await self.repositoriesKnown.wait()
                 await ObjectFollower(api: api, clock: clock, kind: FluxKinds.kustomization, namespace: "", labelSelector: nil)
                     .run { await self.takeKustomization($0) }
             }
@@ -102,6 +104,7 @@ package actor UnitSupervisor {
     // MARK: Repositories
 
     private var repositories: Set<ObjectKey> = []
+    private nonisolated let repositoriesKnown = Bell()
 
     private func takeRepository(_ change: ObjectFollower.Change) async {
         switch change {
@@ -109,6 +112,7 @@ package actor UnitSupervisor {
             for key in repositories.subtracting(list.map(\.key)) { await sources.remove(key) }
             repositories = Set(list.map(\.key))
             for object in list { await sources.take(object) }
+            repositoriesKnown.ring()
         case .present(let object):
             repositories.insert(object.key)
             await sources.take(object)
@@ -163,6 +167,8 @@ package actor UnitSupervisor {
             object = KustomizationObject(manifest, api: context.api, clock: context.clock)
             rootObject = object
         }
+        // The agent keeps its unit with or without the object.
+        if manifest.isBeingDeleted { try? await object.release() }
         if await object.isRequested { own.source.wake() }
         await root.take(UnitSpec(of: manifest), object, own.source)
     }

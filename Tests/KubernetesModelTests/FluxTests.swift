@@ -1,0 +1,100 @@
+import Testing
+import YAML
+
+@testable import KubernetesModel
+
+@Suite struct FluxTests {
+    @Test(arguments: [
+        ("10m", 600_000), ("1h30m", 5_400_000), ("1.5s", 1500), ("300ms", 300), ("10m0s", 600_000), ("0", 0), ("2h", 7_200_000),
+    ]) func `durations are read as Go writes them`(_ text: String, _ milliseconds: Int) {
+        #expect(Duration(goText: text) == .milliseconds(milliseconds))
+    }
+
+    @Test(arguments: ["", "10", "m", "10x", "-5m", "1 h", "1h 30m"]) func `other texts are no durations`(_ text: String) {
+        #expect(Duration(goText: text) == nil)
+    }
+
+    @Test(arguments: [(600_000, "10m0s"), (5_400_000, "1h30m0s"), (1500, "1.500s"), (300, "300ms"), (45_000, "45s"), (0, "0s")])
+    func `durations are written as Go does`(_ milliseconds: Int, _ text: String) {
+        #expect(Duration.milliseconds(milliseconds).goText == text)
+    }
+
+    private func manifest(_ text: String) throws -> Manifest {
+        Manifest(try #require(try YAMLReader.values(text, file: "t").first))
+    }
+
+    @Test func `a Kustomization is read with Flux' defaults`() throws {
+        let spec = KustomizationSpec(
+            of: try manifest(
+                """
+                metadata: {name: apps, namespace: flux-system}
+                spec:
+                  interval: 1m
+                  path: ./apps/staging/
+                  sourceRef: {kind: GitRepository, name: flux-system}
+                  dependsOn: [{name: infra}, {name: db, namespace: data}]
+                  healthChecks: [{apiVersion: apps/v1, kind: Deployment, name: web, namespace: web}]
+                  postBuild: {substitute: {a: b}, substituteFrom: [{kind: Secret, name: s, optional: true}]}
+                  decryption: {provider: sops, secretRef: {name: sops-age}}
+                  images: [{name: web, newTag: "2"}]
+                """))
+        #expect(spec.path == "apps/staging" && spec.source.namespace == "flux-system")
+        #expect(!spec.prune && !spec.wait && spec.deletionPolicy == .mirrorPrune && spec.healthTimeout == .seconds(30))
+        #expect(spec.dependsOn == [Ownership(namespace: "flux-system", name: "infra"), Ownership(namespace: "data", name: "db")])
+        #expect(spec.healthChecks.map(\.description) == ["Deployment/web/web"])
+        #expect(spec.healthCheckKinds == [GroupVersionKind(group: "apps", version: "v1", kind: "Deployment")])
+        #expect(spec.variables == ["a": "b"] && spec.variableSources.map(\.isOptional) == [true])
+        #expect(spec.isDecrypting && spec.decryptionSecret == "sops-age" && spec.images.map(\.newTag) == ["2"])
+        #expect(spec.obstacles.isEmpty && spec.warnings.isEmpty)
+    }
+
+    @Test func `what cannot be done is told from what is left out`() throws {
+        let spec = KustomizationSpec(
+            of: try manifest(
+                """
+                metadata: {name: apps, namespace: d}
+                spec:
+                  sourceRef: {kind: OCIRepository, name: a}
+                  kubeConfig: {secretRef: {name: k}}
+                  serviceAccountName: me
+                """))
+        #expect(spec.obstacles.count == 2 && spec.warnings.count == 1)
+    }
+
+    @Test(arguments: [
+        ("{}", "master", "master"), ("{branch: main}", "main", "main"), ("{tag: v1}", nil, "v1"),
+        ("{branch: main, commit: abc}", nil, "main"), ("{name: refs/pull/7/head}", nil, "refs/pull/7/head"),
+    ]) func `a repository's reference names its revisions`(_ reference: String, _ branch: String?, _ name: String) throws {
+        let spec = GitRepositorySpec(of: try manifest("metadata: {name: a, namespace: b}\nspec: {url: 'https://x', ref: \(reference)}\n"))
+        #expect(spec.branch == branch && spec.referenceName == name)
+    }
+
+    @Test func `a status keeps times, counts repeats, and remembers five results`() throws {
+        var status = KustomizationStatus()
+        let first = Timestamp(secondsSinceEpoch: 100)
+        status.conditions.set([FluxCondition("Ready", "True", "A", "a")], now: first)
+        status.conditions.set([FluxCondition("Ready", "True", "B", "b")], now: Timestamp(secondsSinceEpoch: 200))
+        #expect(status.conditions["Ready"]?.lastTransition == first.description && status.conditions["Ready"]?.reason == "B")
+        for number in 0..<7 {
+            for _ in 0..<2 { status.note(digest: "d\(number)", status: "Ok", revision: "r", duration: .seconds(1), now: first) }
+        }
+        #expect(status.history.map(\.digest) == ["d6", "d5", "d4", "d3", "d2"] && status.history.allSatisfy { $0.total == 2 })
+        var object = try manifest("metadata: {name: a, namespace: b}\n")
+        object.value["status"] = status.patch(withInventory: true)["status"]
+        #expect(KustomizationStatus(of: object) == status)
+    }
+
+    @Test func `the definitions name the kinds that are served`() throws {
+        let served = try FluxKinds.definitions.map { definition -> GroupVersionKind in
+            GroupVersionKind(
+                group: definition.value[path: "spec", "group"]?.string ?? "",
+                version: definition.value[path: "spec", "versions"]?.array?.first?["name"]?.string ?? "",
+                kind: definition.value[path: "spec", "names", "kind"]?.string ?? "")
+        }
+        #expect(served == [FluxKinds.gitRepository, FluxKinds.kustomization])
+    }
+
+    @Test func `a definition is sent as it is, numbers that only look like quantities included`() throws {
+        for definition in try FluxKinds.definitions { #expect(definition.preparedForApply.value == definition.value) }
+    }
+}
