@@ -17,19 +17,18 @@ package enum Files {
         // One byte more than the size says, so that a regular file ends in a single read; /proc files say 0.
         var room = max(Int(status.st_size) + 1, 4096)
         while true {
-            let start = bytes.count
-            if start > limit {
-                throw FileError(path: path, operation: "read", reason: "larger than \(limit) bytes", code: EFBIG)
-            }
             let want = room
             var got = 0
-            bytes.reserveCapacity(start + want)
+            bytes.reserveCapacity(bytes.count + want)
             bytes.append(
                 contentsOf: [UInt8](unsafeUninitializedCapacity: want) { buffer, count in
                     repeat { got = Glibc.read(descriptor, buffer.baseAddress, want) } while got < 0 && errno == EINTR
                     count = max(got, 0)
                 })
             if got < 0 { throw FileError("read", path) }
+            if bytes.count > limit {
+                throw FileError(path: path, operation: "read", reason: "larger than \(limit) bytes", code: EFBIG)
+            }
             // A regular file gives less than asked for only at its end.
             if got == 0 || got < want && status.st_mode & S_IFMT == S_IFREG && status.st_size > 0 { return bytes }
             room = 65536
