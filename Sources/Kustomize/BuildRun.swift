@@ -34,7 +34,7 @@ final class BuildRun {
         let accumulator = Accumulator()
         try layer.accumulate(into: accumulator)
         try finish(accumulator, layer)
-        return output(accumulator.set, file.kustomization)
+        return try output(accumulator.set, file.kustomization)
     }
 
     private func place(_ path: String) throws(Diagnostics) -> Place {
@@ -81,7 +81,13 @@ final class BuildRun {
         }
     }
 
-    private func output(_ set: ResourceSet, _ kustomization: Kustomization) -> BuildResult {
+    private func output(_ set: ResourceSet, _ kustomization: Kustomization) throws(Diagnostics) -> BuildResult {
+        var left = Resource.Count(values: .max, bytes: options.limits.totalBytes)
+        for resource in set.all where resource.mayHaveGrown && !left.take(.object(resource.object)) {
+            throw Diagnostics([
+                Diagnostic(.error, "the build would write more than \(options.limits.totalBytes) bytes", at: resource.origin)
+            ])
+        }
         var result = BuildResult(manifests: [], provenance: [], warnings: warnings, inputs: inputs)
         result.manifests.reserveCapacity(set.count)
         result.provenance.reserveCapacity(set.count)

@@ -11,7 +11,8 @@ struct CommentSchemas {
         guard Self.contains(bytes[...], Self.sign) else { return nil }
         for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             guard let hash = line.firstIndex(of: UInt8(ascii: "#")), Self.contains(line[hash...], Self.sign),
-                let open = line[hash...].firstIndex(of: UInt8(ascii: "{")), let value = try? YAMLReader.values(bytes: Array(line[open...]), file: "", rule: .first).first
+                let open = line[hash...].firstIndex(of: UInt8(ascii: "{")),
+                let value = try? YAMLReader.values(bytes: Array(line[open...]), file: "", rule: .first).first
             else { continue }
             byLine[index + 1] = value
         }

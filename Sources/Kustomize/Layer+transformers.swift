@@ -155,7 +155,8 @@ extension Layer {
 
     /// An entry that reads as objects is the patch itself, any other the path of a file of patches.
     private func strategicMergePatches(_ entry: Located<String>, _ findings: FileFindings) -> [Resource] {
-        let inline = try? ResourceReader(run: run, display: file.display, offset: entry.mark.line, isPatch: true, isTargeted: true).resources(Array(entry.value.utf8))
+        let inline = try? ResourceReader(run: run, display: file.display, offset: entry.mark.line, isPatch: true, isTargeted: true)
+            .resources(Array(entry.value.utf8))
         if let inline, !inline.isEmpty { return inline }
         guard inline == nil, !entry.value.contains("\n") else {
             findings.error("the patch is empty or no object", at: entry.mark)
@@ -369,7 +370,9 @@ extension Layer {
         let inline = fields.string("patches")
         if !inline.isEmpty {
             do throws(Diagnostics) {
-                patches += try ResourceReader(run: run, display: config.location.file, offset: config.location.line, isPatch: true, isTargeted: true).resources(
+                patches += try ResourceReader(
+                    run: run, display: config.location.file, offset: config.location.line, isPatch: true, isTargeted: true
+                ).resources(
                     Array(inline.utf8))
             } catch {
                 config.findings.diagnostics.append(contentsOf: error)

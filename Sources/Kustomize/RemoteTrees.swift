@@ -47,7 +47,8 @@ extension Place {
     ) -> (place: Place, path: String)? {
         guard let remotes = run.remotes else {
             findings.error(
-                "\"\(url.value)\" is remote, and this build may not fetch anything", at: url.mark, remedy: remedy + ", or allow remote sources")
+                "\"\(url.value)\" is remote, and this build may not fetch anything", at: url.mark,
+                remedy: remedy + ", or allow remote sources")
             return nil
         }
         guard let reference = isFile ? RemoteReference(file: url.value) : RemoteReference(directory: url.value) else {

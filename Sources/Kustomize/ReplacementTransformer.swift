@@ -91,15 +91,21 @@ struct ReplacementTransformer: Transformer {
                 }
             }
             resource.settleSharedPairs()
+            try resource.refuseGrowth()
             if count == 0 { throw MergeFailure(problem: "there is no field \(text), and it is not to be created") }
         }
     }
+
+    private static let maximumText = 1 << 20
 
     private static func replace(_ field: inout Value, with value: Value, _ options: ReplacementEntry.Options) throws(MergeFailure) {
         var value = value
         if !options.delimiter.isEmpty {
             guard let old = field.isNull ? "" : field.scalarText, let new = value.scalarText else {
                 throw MergeFailure(problem: "only plain values can be joined with a delimiter")
+            }
+            guard old.utf8.count + new.utf8.count <= maximumText else {
+                throw MergeFailure(problem: "a text would grow beyond \(maximumText) bytes")
             }
             var parts = split(old, at: options.delimiter)
             if options.index < 0 {

@@ -31,6 +31,8 @@ final class Resource {
     /// What comments in the file say of its lists.
     var commentSchema: MergeSchema?
     var sharedPairs: [SharedPair] = []
+    /// Whether its size is to be looked at once more before it is written.
+    var mayHaveGrown = false
     /// The variables whose values are read from this resource.
     var variables: [String] = []
     /// What `config.kubernetes.io/origin` and `alpha.config.kubernetes.io/transformations` would say.

@@ -3,6 +3,7 @@ import YAML
 /// kustomize's `vars`: `$(NAME)` in certain fields becomes the value of another resource's field.
 struct Variables {
     private let values: [String: Value]
+    private static let maximumBytes = 16 << 20
 
     /// Reads the value of every variable from the resource that was marked as its source.
     init(_ entries: [VariableEntry], in set: ResourceSet, _ report: Report) {
@@ -34,6 +35,7 @@ struct Variables {
                     try resource.change { (root) throws(MergeFailure) in
                         try spec.visit(&root, missing: nil) { (value) throws(MergeFailure) in try expand(&value) }
                     }
+                    try resource.refuseGrowth()
                 } catch {
                     report.add(error.problem, resource)
                 }
@@ -44,10 +46,14 @@ struct Variables {
 
     private func expand(_ value: inout Value) throws(MergeFailure) {
         switch value {
-        case .string(let text): value = expanded(text)
+        case .string(let text): value = try expanded(text)
         case .object:
-            value.changeObject { object in
-                object.changeValues { _, inner in if let text = inner.string { inner = expanded(text) } }
+            try value.changeObject { (object) throws(MergeFailure) in
+                for index in object.members.indices {
+                    guard let text = object[index].value.string else { continue }
+                    let new = try expanded(text)
+                    object.change(at: index) { $0 = new }
+                }
             }
         case .array:
             try value.changeArray { (items) throws(MergeFailure) in
@@ -55,7 +61,7 @@ struct Variables {
                     guard let text = items[index].string else {
                         throw MergeFailure(problem: "a list of strings is expected, not one with \(items[index].kindName)")
                     }
-                    items[index] = expanded(text)
+                    items[index] = try expanded(text)
                 }
             }
         default: break
@@ -63,7 +69,7 @@ struct Variables {
     }
 
     /// A text that is nothing but one variable takes over its type. `$$` stands for one dollar, an unknown variable for itself.
-    private func expanded(_ text: String) -> Value {
+    private func expanded(_ text: String) throws(MergeFailure) -> Value {
         let bytes = Array(text.utf8)
         guard bytes.contains(UInt8(ascii: "$")) else { return .string(text) }
         var result: [UInt8] = []
@@ -89,6 +95,9 @@ struct Variables {
                 if at == 0, close == bytes.count - 1, let value { return value }
                 result += value?.scalarText.map { Array($0.utf8) } ?? Array(bytes[at...close])
                 at = close + 1
+                guard result.count <= Self.maximumBytes else {
+                    throw MergeFailure(problem: "a text would grow beyond \(Self.maximumBytes) bytes")
+                }
             default:
                 result += bytes[at..<at + 2]
                 at += 2

@@ -115,6 +115,22 @@ private func failure(_ files: [String: String], _ options: BuildOptions = BuildO
         #expect(failure(files, BuildOptions(limits: BuildLimits(files: 0))).contains("more than 0 files"))
     }
 
+    @Test func resourcesThatDoubleAtEveryStep() {
+        let object = "apiVersion: v1\nkind: A\nmetadata: {name: a}\ns: axb\nt: {u: v}\n"
+        func steps(_ source: String, _ target: String, _ options: String) -> String {
+            "resources: [a.yaml]\nreplacements:\n"
+                + String(
+                    repeating: "- source: {kind: A, name: a, fieldPath: \(source)}\n"
+                        + "  targets: [{select: {kind: A}, fieldPaths: [\(target)], options: \(options)}]\n", count: 40)
+        }
+        let texts = steps("s", "s", "{delimiter: x, index: 99999}")
+        #expect(failure(["kustomization.yaml": texts, "a.yaml": object]).contains("would grow beyond 1048576 bytes"))
+        let patch =
+            "resources: [a.yaml]\npatches:\n- target: {kind: A}\n  patch: |-\n"
+            + (0..<40).map { "    - {op: copy, from: /t, path: /t/x\($0)}\n" }.joined()
+        #expect(failure(["kustomization.yaml": patch, "a.yaml": object]).contains("would grow beyond"))
+    }
+
     @Test func hostileRegularExpressionsEnd() throws {
         let long = String(repeating: "a", count: 5000)
         let files = [

@@ -49,8 +49,10 @@ import Testing
 
     @Test(arguments: [
         ("github.com/o/r//base", "https://github.com/o/r"), ("github.com/o/r/base", "https://github.com/o/r"),
-        ("https://example.org/a/b/c.git/base", "https://example.org/a/b/c.git"), ("git@example.org:o/r.git//base", "git@example.org:o/r.git"),
-        ("ssh://git@example.org:22/o/r//base", "ssh://git@example.org:22/o/r"), ("git::https://example.org/o/r//base", "https://example.org/o/r"),
+        ("https://example.org/a/b/c.git/base", "https://example.org/a/b/c.git"),
+        ("git@example.org:o/r.git//base", "git@example.org:o/r.git"),
+        ("ssh://git@example.org:22/o/r//base", "ssh://git@example.org:22/o/r"),
+        ("git::https://example.org/o/r//base", "https://example.org/o/r"),
         ("https://dev.azure.com/o/p/_git/r/base", "https://dev.azure.com/o/p/_git/r"), ("file:///srv/r.git//base", "file:///srv/r.git"),
     ]) func spellings(url: String, repository: String) async throws {
         #expect(try await build("['\(url)?ref=\(Self.commit)']") == ["x", "y"])
