@@ -18,7 +18,8 @@ import YAML
             let keys = PodReferences.keys(of: Manifest(try #require(try YAMLReader.values(text, file: "t").first)))
             #expect(
                 keys.map(\.description).sorted() == [
-                    "ConfigMap/web/a", "ConfigMap/web/d", "ConfigMap/web/g", "ConfigMap/web/i", "Secret/web/b", "Secret/web/c", "Secret/web/e",
+                    "ConfigMap/web/a", "ConfigMap/web/d", "ConfigMap/web/g", "ConfigMap/web/i", "Secret/web/b", "Secret/web/c",
+                    "Secret/web/e",
                     "Secret/web/f", "Secret/web/h",
                 ])
         }
