@@ -1,4 +1,3 @@
-import Foundation
 import Git
 import HomelabTestSupport
 import KubernetesModel
@@ -31,11 +30,11 @@ import YAML
 
     static func config(_ name: String) -> ObjectKey { ObjectKey(group: "", kind: "ConfigMap", namespace: "default", name: name) }
 
-    private func ready(_ name: String) async -> FluxCondition? {
+    func ready(_ name: String) async -> FluxCondition? {
         await bench.api.object(Self.key(name)).flatMap { KustomizationStatus(of: $0).conditions["Ready"] }
     }
 
-    private func awaitReady(_ name: String, _ status: String = "True", at commit: CommitInfo? = nil) async throws {
+    func awaitReady(_ name: String, _ status: String = "True", at commit: CommitInfo? = nil) async throws {
         try await eventually("\(name) ready \(status)", { await String(describing: bench.api.object(Self.key(name))?.value["status"]) }) {
             guard let object = await bench.api.object(Self.key(name)) else { return false }
             let state = KustomizationStatus(of: object)
@@ -333,92 +332,6 @@ import YAML
                 let object = await bench.api.object(Self.key("a"))
                 return object?.isSuspended == false && object?.annotation("homelab.dev/suspend-until") == nil
             }
-        }
-    }
-
-    private func fixture(_ name: String) throws -> String {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        return try String(contentsOf: folder.appendingPathComponent("SOPSTests/Fixtures/" + name), encoding: .utf8)
-    }
-
-    @Test func `an encrypted Secret is applied in clear text, and nothing of it is shown`() async throws {
-        let keys: Value = .string(Data(try fixture("keys.txt").utf8).base64EncodedString())
-        _ = try await bench.api.create(
-            Manifest([
-                "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "sops-age", "namespace": "default"],
-                "data": ["age.agekey": keys],
-            ]))
-        let decryption = "targetNamespace: default\ndecryption: {provider: sops, secretRef: {name: sops-age}}"
-        bench.repository.push([
-            "clusters/home/a.yaml": Self.unit("a", path: "a", more: decryption), "a/secret.yaml": try fixture("secret.yaml"),
-        ])
-        let secret = ObjectKey(group: "", kind: "Secret", namespace: "default", name: "db")
-        try await bench.run { _ in
-            try await awaitReady("a")
-            let live = try #require(await bench.api.object(secret))
-            #expect(live.value["sops"] == nil)
-            #expect(live.value[path: "data", "user"] == .string(Data("ada".utf8).base64EncodedString()))
-        }
-    }
-
-    @Test func `an encrypted Secret is never applied as it is`() async throws {
-        bench.repository.push([
-            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "targetNamespace: default"),
-            "a/secret.yaml": try fixture("secret.yaml"),
-        ])
-        try await bench.run { _ in
-            try await awaitReady("a", "False")
-            #expect(await ready("a")?.reason == "BuildFailed")
-            #expect(await ready("a")?.message.contains("spec.decryption") == true)
-            #expect(!(await bench.api.keys.contains { $0.kind == "Secret" }))
-        }
-    }
-
-    @Test func `why a unit is not ready is told down to the pod`() async throws {
-        bench.repository.push([
-            "clusters/home/a.yaml": Self.unit("first", path: "first", more: "wait: true"),
-            "clusters/home/b.yaml": Self.unit("second", path: "second", more: "dependsOn: [{name: first}]"),
-            "first/d.yaml": Files.namespace + "---\n" + Files.deployment(),
-            "second/c.yaml": Files.config("c", name: "c", namespace: "default"),
-        ])
-        _ = try await bench.api.create(
-            Manifest(["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "web"], "status": ["phase": "Active"]]))
-        _ = try await bench.api.create(
-            Manifest([
-                "apiVersion": "v1", "kind": "Pod", "metadata": ["name": "site-1", "namespace": "web", "labels": ["app": "site"]],
-                "status": [
-                    "phase": "Pending",
-                    "containerStatuses": [
-                        ["name": "web", "ready": false, "state": ["waiting": ["reason": "ImagePullBackOff", "message": "no such image"]]]
-                    ],
-                ],
-            ]))
-        try await bench.run { _ in
-            try await awaitReady("second", "False")
-            try await eventually("the deployment") { await bench.api.object(Files.deploymentKey) != nil }
-            let catalog = try await UnitCatalog(of: bench.api)
-            let chain = ReasonChain(api: bench.api, catalog: catalog)
-            let lines = try await chain.lines(of: try catalog.unit(named: "second"))
-            #expect(lines.first?.contains("DependencyNotReady") == true, "\(lines)")
-            #expect(lines.contains { $0.hasPrefix("  └ default/first") } && lines.contains { $0.contains("Pod/web/site-1") }, "\(lines)")
-        }
-    }
-
-    @Test func `a diff is the plan that a push would bring`() async throws {
-        var files = [
-            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
-        ]
-        let first = bench.repository.push(files)
-        try await bench.run { _ in
-            try await awaitReady("a", at: first)
-            let unit = try await UnitCatalog(of: bench.api).unit(named: "a")
-            let preview = UnitPreview(of: unit, api: bench.api)
-            let now = GitFileTree(try await bench.repository.tree(of: first.id, under: []))
-            #expect(try await preview.plan(now).hasChanges == false)
-            files["a/one.yaml"] = Files.config("two", name: "one", namespace: "default")
-            let second = bench.repository.push(files)
-            let plan = try await preview.plan(GitFileTree(try await bench.repository.tree(of: second.id, under: [])))
-            #expect(plan.text.contains("~ ConfigMap/default/one") && plan.text.contains("1 to change"), "\(plan.text)")
         }
     }
 }

@@ -14,6 +14,8 @@ package actor KustomizationObject: UnitRecord {
 
     package init(_ object: Manifest, api: any ClusterAPI, clock: any AgentClock) {
         self.object = object
+        // It is held in a form of its own, and by far the largest part.
+        self.object.value["status"] = nil
         self.api = api
         self.clock = clock
         key = object.key
@@ -27,6 +29,7 @@ package actor KustomizationObject: UnitRecord {
     package func take(_ newer: Manifest) -> Bool {
         defer {
             object = newer
+            object.value["status"] = nil
             isFinalized = newer.finalizers.contains(FluxKinds.finalizer)
         }
         return newer.generation != object.generation || newer.isBeingDeleted != object.isBeingDeleted
