@@ -149,7 +149,8 @@ import Testing
         // A process that starts on the damaged mirror has nothing of it cached: each repository here is the only one at its time.
         let following = {
             RemoteRepository(
-                transport: try self.transport(), following: .branch("main"), mirror: self.host.folder + "/mirror.git", log: { messages.add($0) })
+                transport: try self.transport(), following: .branch("main"), mirror: self.host.folder + "/mirror.git",
+                log: { messages.add($0) })
         }
         let commit = try #require(try await following().fetch())
         try Damage.packs(of: host.folder + "/mirror.git")

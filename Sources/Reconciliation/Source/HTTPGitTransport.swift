@@ -146,7 +146,9 @@ private final class HTTPGitRequests: GitRequests {
     private func refusal(_ status: Int) -> GitError {
         switch status {
         case 401, 403:
-            let text = credential == nil ? "it wants a token, and none is given (repository.token; of a GitRepository, spec.secretRef)" : "it refuses the token"
+            let text =
+                credential == nil
+                ? "it wants a token, and none is given (repository.token; of a GitRepository, spec.secretRef)" : "it refuses the token"
             return GitError(.authentication, operation: "", message: "\(text) (HTTP \(status))")
         case 404, 410: return GitError(.notFound, operation: "", message: "there is no such repository for this login (HTTP \(status))")
         case 429, 500...599: return GitError(.unreachable, operation: "", message: "the server cannot answer now (HTTP \(status))")
