@@ -15,7 +15,8 @@ extension NodePlanner {
         guard let leader else { return Phase(.metadata, []) }
         var steps: [PlannedStep] = []
         for (node, facts) in planned(desired.nodes) {
-            let member = cluster.node(named: node.name)
+            // A Node that is deleted first comes back with nothing that was on it.
+            let member = replaced.contains(node.name) ? nil : cluster.node(named: node.name)
             // Without a Node object there is nothing to label, unless this plan brings it.
             if isPaused(node) || member == nil && !joining.contains(node.name) { continue }
             if let change = Self.change(node, member) {

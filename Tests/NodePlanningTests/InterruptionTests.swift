@@ -66,6 +66,7 @@ import Testing
             let before = world.trace.count
             let plans = finish(&world, version: version, cut: cut)
             world.forget(before)
+            if cut == plan.stepCount { #expect(plans.count == 1, "a run that is not stopped leaves nothing: \(plans.last?.text ?? "")") }
             try check(world, plans, cut)
         }
     }
