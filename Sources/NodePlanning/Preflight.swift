@@ -178,8 +178,8 @@ package struct Preflight {
         }
         let ranges = spec.network.pods + spec.network.services
         var told: Set<CIDR> = []
-        // Where k3s runs already, routes into the ranges are its own: flannel's host-gw makes one to each other node.
-        let isMember = facts.units.contains { $0.key.hasPrefix("k3s") && $0.value.active == "active" }
+        // Where k3s is installed, running or not, routes into the ranges are its own: flannel's host-gw makes one to each other node.
+        let isMember = facts.installedRole != nil
         for route in network.routes where !isMember && !Self.isOfCluster(route.interface) {
             guard let range = ranges.first(where: { $0.overlaps(route.destination) }), told.insert(route.destination).inserted else {
                 continue
