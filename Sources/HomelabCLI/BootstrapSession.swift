@@ -42,10 +42,9 @@ struct BootstrapArguments: ParsableArguments {
     }
 
     func options(path: String, spec: ClusterSpec) throws -> BootstrapOptions {
-        let cache = Files.environment("XDG_CACHE_HOME") ?? Files.homeDirectory + "/.cache"
         let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
         var options = BootstrapOptions(
-            inventoryDirectory: Files.directoryName(path), cacheDirectory: cache + "/homelab", owner: Self.whoAmI)
+            inventoryDirectory: Files.directoryName(path), cacheDirectory: CacheFolder.path, owner: Self.whoAmI)
         options.homelabBinaries = try binaries()
         options.logDirectory = state + "/homelab/logs"
         options.backupDirectory = state + "/homelab/backups"

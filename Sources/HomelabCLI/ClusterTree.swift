@@ -27,6 +27,12 @@ struct ClusterTree {
 
     /// Renders a directory of this machine; messages name files as the person did.
     static func render(_ directory: String, _ options: BuildOptions) throws(Diagnostics) -> BuildResult {
+        let (build, path) = try build(directory, options)
+        return try build.result(path)
+    }
+
+    /// What renders a directory, and the directory's path as it knows it.
+    static func build(_ directory: String, _ options: BuildOptions) throws(Diagnostics) -> (build: KustomizeBuild, path: String) {
         var options = options
         let root: DiskFileTree
         let path: String
@@ -37,7 +43,7 @@ struct ClusterTree {
         } catch {
             throw Diagnostics([Diagnostic(.error, "cannot be read", subject: directory, cause: error.description)])
         }
-        return try KustomizeBuild(files: root, options: options).result(String(path.dropFirst()))
+        return (KustomizeBuild(files: root, options: options), String(path.dropFirst()))
     }
 
     /// The files of a repository on this machine.

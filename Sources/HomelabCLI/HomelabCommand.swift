@@ -42,9 +42,9 @@ package struct HomelabCommand: AsyncParsableCommand {
         var arguments = CommandLine.arguments
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
-        if let build = try? parseAsRoot(arguments) as? Build {
-            // It only reads and prints: a signal may end it at once, and it needs no thread beside the first.
-            do { return try build.run() } catch { finish(error) }
+        if let build = try? parseAsRoot(arguments) as? Build, !build.allowRemote {
+            // It only reads and prints: a signal may end it at once.
+            do { return try build.runAlone() } catch { finish(error) }
         }
         Signals.hold()
         let work = Task { [arguments] in try await run(arguments) }

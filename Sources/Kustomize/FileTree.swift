@@ -10,13 +10,6 @@ package protocol FileTree: Sendable {
     func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8]
     /// The names in a directory at a resolved path, in any order.
     func entries(_ path: String) throws(FileTreeError) -> [String]
-    /// What tells the bytes of a file at a resolved path from all others, where the tree knows it without reading them: of git, the id of
-    /// the blob.
-    func digest(_ path: String) -> [UInt8]?
-}
-
-extension FileTree {
-    package func digest(_ path: String) -> [UInt8]? { nil }
 }
 
 package struct TreeEntry: Hashable, Sendable {

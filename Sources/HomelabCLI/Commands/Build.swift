@@ -4,10 +4,10 @@ import Glibc
 import Kustomize
 
 /// `homelab build`: renders a directory as `kustomize build` does.
-package struct Build: ParsableCommand {
+package struct Build: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         abstract: "Print what a directory renders to, as kustomize build does.",
-        discussion: "No program is ever run, and nothing is fetched.")
+        discussion: "No program is ever run, and without --allow-remote nothing is fetched.")
 
     @Argument(help: "The directory with the kustomization.")
     var directory = "."
@@ -21,6 +21,9 @@ package struct Build: ParsableCommand {
     @Flag(help: "Take all YAML files of a directory without a kustomization, as the agent does.")
     var generate = false
 
+    @Flag(help: "Fetch what is named by URL, which has to be pinned to a commit; kept in the cache folder.")
+    var allowRemote = false
+
     package init() {}
 
     package func validate() throws {
@@ -30,11 +33,22 @@ package struct Build: ParsableCommand {
         guard ["legacy", "none"].contains(reorder) else { throw ValidationError("--reorder is legacy or none, not \(reorder)") }
     }
 
-    package func run() throws {
-        let options = BuildOptions(
+    package func run() async throws {
+        guard allowRemote else { return try print(ClusterTree.render(directory, options)) }
+        let (build, path) = try ClusterTree.build(directory, options)
+        try print(await build.result(path, from: try RemoteBases.source()))
+    }
+
+    /// Without a thread beside the first: most of a small build's time would go into starting them.
+    func runAlone() throws { try print(ClusterTree.render(directory, options)) }
+
+    private var options: BuildOptions {
+        BuildOptions(
             loadRestriction: loadRestrictor == "LoadRestrictionsNone" ? .none : .rootOnly, order: reorder == "none" ? .none : .legacy,
             generatesMissingKustomization: generate)
-        let result = try ClusterTree.render(directory, options)
+    }
+
+    private func print(_ result: BuildResult) {
         for warning in result.warnings.sorted { Console.standard.problem(warning.description) }
         Console.standard.raw(KustomizeBuild.text(result.manifests))
     }

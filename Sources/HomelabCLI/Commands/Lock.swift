@@ -18,12 +18,11 @@ package struct Lock: AsyncParsableCommand {
 
     package func run() async throws {
         let (path, spec) = try inventory.load()
-        let cache = Files.environment("XDG_CACHE_HOME") ?? Files.homeDirectory + "/.cache"
         let transport = try AsyncHTTPTransport()
         let outcome: Result<ReleaseLock, any Error>
         do {
             let lock = try await ReleaseLock(
-                spec.k3s, store: BinaryStore(cache: cache + "/homelab", transport: transport), folderBase: Files.directoryName(path))
+                spec.k3s, store: BinaryStore(cache: CacheFolder.path, transport: transport), folderBase: Files.directoryName(path))
             outcome = .success(lock)
         } catch {
             outcome = .failure(error)

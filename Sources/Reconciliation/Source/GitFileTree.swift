@@ -77,7 +77,4 @@ package struct GitFileTree: FileTree {
         }
         return hasher.finalize()
     }
-
-    /// The blob's id: what did not change needs no reading.
-    func digest(_ path: String) -> [UInt8]? { tree.entries[path].map { Array($0.id.hex.utf8) } }
 }

@@ -1,0 +1,35 @@
+import Diagnostics
+import FileSystem
+import Git
+import HTTPNetworking
+import Kustomize
+import Reconciliation
+import SSH
+
+/// How `homelab build --allow-remote` reaches the repositories that a kustomization names by URL: over https without a login, over ssh
+/// as the operator, with their agent, keys and known_hosts.
+enum RemoteBases {
+    static func source() throws -> RemoteCommits {
+        let client = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2)
+        return RemoteCommits(directory: CacheFolder.path + "/remotes") { url in
+            if url.hasPrefix("https://") || url.hasPrefix("http://") {
+                return HTTPGitTransport(url: url, transport: client) { nil }
+            }
+            guard let remote = SSHRemote(Self.sshURL(url)) else {
+                throw Diagnostic(.error, "\(url) cannot be fetched", remedy: "https://… and ssh://… can, and host:path over ssh")
+            }
+            let home = Files.homeDirectory + "/.ssh"
+            return SSHGitTransport(remote) { () throws(SSHError) in
+                let keys = ["id_ed25519", "id_ecdsa", "id_rsa"].map { "\(home)/\($0)" }.filter { Files.exists($0) }
+                return GitLogin(
+                    authentication: [.agent()] + keys.map { .keyFile($0) }, knownHosts: try KnownHosts(files: [home + "/known_hosts"]))
+            }
+        }
+    }
+
+    /// `git@host:path` as a URL.
+    private static func sshURL(_ text: String) -> String {
+        guard !text.contains("://"), let colon = text.firstIndex(of: ":") else { return text }
+        return "ssh://\(text[..<colon])/\(text[text.index(after: colon)...].drop { $0 == "/" })"
+    }
+}
