@@ -105,6 +105,10 @@ struct UpgradeLive {
         try allow(on: "m1", unit: "k3s")
         let again = try lab.bootstrap(limit: 1500)
         #expect(again.succeeded, "\(again.text)")
+        // While m1 was down the others could not be spared, so the rest is a run of its own.
+        #expect(again.text.contains("what waited for this run can be done now"), "\(again.text)")
+        let rest = try lab.bootstrap(limit: 1500)
+        #expect(rest.succeeded, "\(rest.text)")
         #expect(try Set(self.versions().values) == ["v1.20.5+k3s1"])
         #expect(try cordoned() == "")
     }
