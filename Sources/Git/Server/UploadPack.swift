@@ -1,3 +1,5 @@
+// The support module includes the same headers, and a build of the whole module finds their constants in only one of the two.
+internal import CGitSupport
 internal import CLibgit2
 
 /// `git-upload-pack`: sends the objects that the client wants and does not have.
