@@ -60,15 +60,17 @@ package struct BootstrapReport: Sendable {
     package var plan: NodePlan
     /// nil: the operator said no, or there was nothing to do.
     package var execution: ExecutionReport?
-    /// Preflight's warnings and what the final look found.
+    /// Preflight's warnings, which were shown with the plan, and what went wrong beside the plan.
     package var findings = Diagnostics()
+    /// What the look after the run found.
+    package var afterwards = Diagnostics()
     /// Where the kubeconfig was written.
     package var kubeconfig: String?
     /// The folder with the nodes' log files.
     package var logs: String?
     package var wasDeclined = false
 
-    package var succeeded: Bool { (execution?.succeeded ?? true) && !findings.hasErrors && !wasDeclined }
+    package var succeeded: Bool { (execution?.succeeded ?? true) && !findings.hasErrors && !afterwards.hasErrors && !wasDeclined }
 }
 
 /// From an inventory to a running cluster: look, check, plan, ask, carry out, look again.
@@ -177,7 +179,7 @@ package struct Bootstrapper: Sendable {
     private func verify(_ before: ProvisioningObservation, _ report: inout BootstrapReport) async throws {
         let after = try await observer.observeAgain(before.nodes.hosts)
         for note in after.plan.pending where options.only.isEmpty || note.node.map({ options.only.contains($0) }) ?? true {
-            report.findings.append(
+            report.afterwards.append(
                 Diagnostic(.warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
         }
         let rest = after.plan.limited(to: options.only)
@@ -186,7 +188,7 @@ package struct Bootstrapper: Sendable {
         if rest.phases.flatMap(\.tasks).contains(where: { task in
             task.steps.contains { waited.contains($0.step.subjectNode ?? task.node) }
         }) {
-            report.findings.append(
+            report.afterwards.append(
                 Diagnostic(
                     .warning, "what waited for this run can be done now: \(rest.phases.map(\.kind.rawValue).joined(separator: ", "))",
                     subject: "cluster \"\(spec.name)\"", remedy: "Run `homelab bootstrap` again."))
@@ -195,7 +197,7 @@ package struct Bootstrapper: Sendable {
         for phase in rest.phases {
             for task in phase.tasks {
                 for planned in task.steps {
-                    report.findings.append(
+                    report.afterwards.append(
                         Diagnostic(
                             .error, "after the run there is still to do: \(planned.step.activity)", subject: "node \"\(task.node)\"",
                             cause: planned.reason, remedy: "Run again; if it stays, look at \(recorder.folder ?? "the node's journal")."))

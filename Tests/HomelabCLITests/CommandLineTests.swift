@@ -54,6 +54,8 @@ import YAML
     @Test func everyCommandExplainsItself() {
         for command in HomelabCommand.configuration.subcommands + HomelabCommand.configuration.groupedSubcommands.flatMap(\.subcommands) {
             #expect(!command.configuration.abstract.isEmpty, "\(command)")
+            // Making a name of the type's takes the parser most of a short command's time.
+            #expect(command.configuration.commandName != nil, "\(command)")
         }
     }
 }

@@ -7,6 +7,7 @@ import Provisioning
 /// `homelab adopt`: the inventory of a k3s cluster that is there already.
 package struct Adopt: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "adopt",
         abstract: "Write the inventory of an existing k3s cluster from its machines; changes nothing on them.",
         discussion: "homelab adopt --name home 192.0.2.11 192.0.2.12. Then homelab plan shows what bootstrap would change.")
 

@@ -8,6 +8,7 @@ import Provisioning
 /// `homelab bootstrap`: from the inventory to a running cluster, and what is missing of it on every further run.
 package struct Bootstrap: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "bootstrap",
         abstract: "Make the machines of the inventory a cluster: show the plan, ask, do it.",
         discussion: """
             Looks at all machines first and tells every problem at once. Can be stopped at any time: running it again goes on from there. \
@@ -89,6 +90,7 @@ package struct Bootstrap: AsyncParsableCommand {
         for note in report.execution?.skipped ?? [] { console.problem("skipped: \(note.node.map { $0 + ": " } ?? "")\(note.text)") }
         if report.execution != nil {
             for finding in report.findings.sorted where finding.severity == .error { console.problem(finding.description) }
+            for finding in report.afterwards.sorted { console.problem(finding.description) }
         }
         // The first server's own repository has let the others' keys in already.
         let keys = spec.repository.url == nil ? [:] : report.execution?.deployKeys ?? [:]

@@ -6,6 +6,7 @@ import Kustomize
 /// `homelab build`: renders a directory as `kustomize build` does.
 package struct Build: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "build",
         abstract: "Print what a directory renders to, as kustomize build does.",
         discussion: "No program is ever run, and without --allow-remote nothing is fetched.")
 

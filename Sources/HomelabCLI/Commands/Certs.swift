@@ -9,12 +9,14 @@ import YAML
 /// `homelab certs`: when k3s' certificates end, and their renewal.
 package struct Certs: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "certs",
         abstract: "Check or renew k3s' certificates on the nodes.", subcommands: [Check.self, Rotate.self], defaultSubcommand: Check.self)
 
     package init() {}
 
     package struct Check: AsyncParsableCommand {
         package static let configuration = CommandConfiguration(
+            commandName: "check",
             abstract: "Say when the certificates on each node end; exit status 1 when one has ended.")
 
         @OptionGroup var inventory: InventoryOption
@@ -70,6 +72,7 @@ package struct Certs: AsyncParsableCommand {
 
     package struct Rotate: AsyncParsableCommand {
         package static let configuration = CommandConfiguration(
+            commandName: "rotate",
             abstract: "Renew the certificates: servers one at a time, then agents; each restarts its k3s.")
 
         @OptionGroup var inventory: InventoryOption

@@ -7,6 +7,7 @@ import YAML
 /// `homelab doctor`: journal lines into causes and remedies.
 package struct Doctor: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "doctor",
         abstract: "Say why a node's k3s does not run or join, from its journal.",
         discussion: "Exit status 0: nothing is wrong, 1: something is. --journal FILE reads a saved journal (- for standard input) instead."
     )

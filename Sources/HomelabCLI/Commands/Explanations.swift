@@ -7,7 +7,8 @@ import YAML
 
 /// `homelab tree`: what a unit has applied, and what the units among it have.
 package struct Tree: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(abstract: "Show the objects of a unit, and of the units it makes.")
+    package static let configuration = CommandConfiguration(
+        commandName: "tree", abstract: "Show the objects of a unit, and of the units it makes.")
 
     @OptionGroup var cluster: ClusterOption
 
@@ -39,7 +40,8 @@ package struct Tree: AsyncParsableCommand {
 
 /// `homelab trace`: from an object to the unit, the repository and the commit it comes from.
 package struct Trace: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(abstract: "Show which unit, repository and commit an object comes from.")
+    package static let configuration = CommandConfiguration(
+        commandName: "trace", abstract: "Show which unit, repository and commit an object comes from.")
 
     @OptionGroup var cluster: ClusterOption
 
@@ -72,6 +74,7 @@ package struct Trace: AsyncParsableCommand {
 /// `homelab why`: the chain of reasons something is not ready.
 package struct Why: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "why",
         abstract: "Say why a unit or an object is not ready, down to the pod and the node.")
 
     @OptionGroup var cluster: ClusterOption

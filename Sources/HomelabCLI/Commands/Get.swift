@@ -7,6 +7,7 @@ import YAML
 /// `homelab get`: units and sources, one a line.
 package struct Get: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "get",
         abstract: "List units (Kustomizations) or sources (GitRepositories).",
         discussion: "Exit status 1 with --ready false when there is one that is not ready.")
 

@@ -5,6 +5,7 @@ import FileSystem
 /// `homelab init`: writes a starter repository, and never over a file that is there.
 package struct Init: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "init",
         abstract: "Write a starter repository: inventory/, bootstrap/, clusters/ and a small app.")
 
     @Argument(help: "The folder to write into; made when it is missing.")

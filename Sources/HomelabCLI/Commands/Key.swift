@@ -6,6 +6,7 @@ import Reconciliation
 /// `homelab key`: what a new machine must let in.
 package struct Key: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "key",
         abstract: "Print the public keys of the cluster's agents, for authorized_keys of machines that are to join by git.")
 
     @OptionGroup var cluster: ClusterOption

@@ -8,6 +8,7 @@ import Provisioning
 /// `homelab lock`: pins the sha256 of the k3s binaries in a file beside the inventory.
 package struct Lock: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "lock",
         abstract: "Pin the sha256 of the inventory's k3s version in inventory/CLUSTER.lock.yaml.",
         discussion:
             "Reads the release's lists of sums (release page, mirror or folder). Commit the file: what it pins is checked, not fetched.")

@@ -9,6 +9,7 @@ import YAML
 /// `homelab plan`: what bootstrap would do, and why.
 package struct Plan: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "plan",
         abstract: "Show what would change on each node and why; changes nothing.",
         discussion: "Exit status 0: nothing is to be done, 2: there are changes, 1: an error.")
 

@@ -11,7 +11,8 @@ package struct ProbeCommand: ParsableCommand {
     package init() {}
 
     package struct Listen: ParsableCommand {
-        package static let configuration = CommandConfiguration(abstract: "Wait for probes until the output is closed.")
+        package static let configuration = CommandConfiguration(
+            commandName: "listen", abstract: "Wait for probes until the output is closed.")
 
         @Option(help: "The address to listen on.")
         var address: String
@@ -31,7 +32,8 @@ package struct ProbeCommand: ParsableCommand {
     }
 
     package struct Send: ParsableCommand {
-        package static let configuration = CommandConfiguration(abstract: "Try what standard input names, one `tcp:PORT ADDRESS` a line.")
+        package static let configuration = CommandConfiguration(
+            commandName: "send", abstract: "Try what standard input names, one `tcp:PORT ADDRESS` a line.")
 
         @Option(help: "How long each may take.")
         var seconds = 3.0
@@ -48,7 +50,7 @@ package struct ProbeCommand: ParsableCommand {
 
     /// The way every binary takes to a node, for measuring it.
     package struct Upload: AsyncParsableCommand {
-        package static let configuration = CommandConfiguration(abstract: "Bring a file to nodes, checked there.")
+        package static let configuration = CommandConfiguration(commandName: "upload", abstract: "Bring a file to nodes, checked there.")
 
         @OptionGroup var inventory: InventoryOption
 

@@ -6,6 +6,7 @@ import Provisioning
 /// `homelab reset`: takes the whole cluster down, after its name was typed.
 package struct Reset: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "reset",
         abstract: "Take the whole cluster down: k3s, homelab and all their data go from every machine.")
 
     @OptionGroup var inventory: InventoryOption

@@ -21,6 +21,7 @@ package struct SnapshotCommand: AsyncParsableCommand {
 
     package struct Save: AsyncParsableCommand {
         package static let configuration = CommandConfiguration(
+            commandName: "save",
             abstract: "Make a snapshot, check it and bring it here with the server token.")
 
         @OptionGroup var inventory: InventoryOption
@@ -42,7 +43,8 @@ package struct SnapshotCommand: AsyncParsableCommand {
     }
 
     package struct List: AsyncParsableCommand {
-        package static let configuration = CommandConfiguration(abstract: "List the snapshots on the servers and here.")
+        package static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "List the snapshots on the servers and here.")
 
         @OptionGroup var inventory: InventoryOption
 
@@ -84,6 +86,7 @@ package struct SnapshotCommand: AsyncParsableCommand {
 
     package struct Restore: AsyncParsableCommand {
         package static let configuration = CommandConfiguration(
+            commandName: "restore",
             abstract: "Put the cluster back to a snapshot: what came after it is lost.",
             discussion: "All servers stop, the first begins anew from the file, the others forget their data and join it one by one.")
 

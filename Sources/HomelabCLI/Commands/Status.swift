@@ -7,6 +7,7 @@ import YAML
 /// `homelab status`: nodes and apps, from any machine with the kubeconfig.
 package struct Status: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "status",
         abstract: "Show nodes and apps with revision, health and reason.",
         discussion: "Exit status with --healthy 0: everything is as git says and healthy, 1: it is not.")
 

@@ -13,6 +13,7 @@ package struct TokenCommand: AsyncParsableCommand {
 
     package struct Rotate: AsyncParsableCommand {
         package static let configuration = CommandConfiguration(
+            commandName: "rotate",
             abstract: "Make a new server token and restart the servers with it, one at a time.",
             discussion: "The old one is kept in ~/.local/state/homelab/tokens: snapshots from before need it.")
 

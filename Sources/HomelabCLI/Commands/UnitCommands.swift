@@ -8,7 +8,8 @@ import YAML
 
 /// `homelab reconcile`: asks for a look now, and waits for what comes of it.
 package struct Reconcile: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(abstract: "Reconcile a unit now, and wait until it is done.")
+    package static let configuration = CommandConfiguration(
+        commandName: "reconcile", abstract: "Reconcile a unit now, and wait until it is done.")
 
     @OptionGroup var cluster: ClusterOption
 
@@ -65,7 +66,8 @@ package struct Reconcile: AsyncParsableCommand {
 
 /// `homelab suspend`: the agent leaves a unit alone, for a while or until it is resumed.
 package struct Suspend: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(abstract: "Leave a unit alone: nothing is applied and nothing repaired.")
+    package static let configuration = CommandConfiguration(
+        commandName: "suspend", abstract: "Leave a unit alone: nothing is applied and nothing repaired.")
 
     @OptionGroup var cluster: ClusterOption
 
@@ -101,7 +103,7 @@ package struct Suspend: AsyncParsableCommand {
 
 /// `homelab resume`: ends a suspension.
 package struct Resume: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(abstract: "End the suspension of a unit.")
+    package static let configuration = CommandConfiguration(commandName: "resume", abstract: "End the suspension of a unit.")
 
     @OptionGroup var cluster: ClusterOption
 
@@ -124,6 +126,7 @@ package struct Resume: AsyncParsableCommand {
 /// `homelab diff`: the plan that the agent would execute if the repository were as the files here are.
 package struct Diff: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "diff",
         abstract: "Show what a unit would change if the repository were as the files here are.",
         discussion: "Exit status 0: nothing, 2: changes, 1: error. Nothing is changed.")
 

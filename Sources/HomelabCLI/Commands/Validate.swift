@@ -7,6 +7,7 @@ import NodeInventory
 /// `homelab validate`: everything that can be known to be wrong without touching a machine.
 package struct Validate: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "validate",
         abstract: "Check inventory/ and clusters/ and tell every problem at once.",
         discussion: "Reads files only. Exit status 0: nothing is wrong, 1: something is.")
 

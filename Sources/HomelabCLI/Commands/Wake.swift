@@ -6,6 +6,7 @@ import Provisioning
 /// `homelab wake`: wake-on-LAN for nodes with a hardware address in the inventory.
 package struct Wake: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
+        commandName: "wake",
         abstract: "Wake sleeping machines by their hardware address (mac).",
         discussion: "The packet goes to the networks of this machine and to network.nodes; a router passes it on only if it was told to.")
 

@@ -17,7 +17,7 @@ struct EventJSON {
         var value: Value = [
             "event": "result", "succeeded": .bool(report.succeeded), "changed": .bool(report.execution != nil),
             "declined": .bool(report.wasDeclined), "stopped": .bool(report.execution?.wasStopped ?? false),
-            "findings": .array(((report.execution?.failures ?? []) + report.findings.sorted).map(\.json)),
+            "findings": .array(((report.execution?.failures ?? []) + report.findings.sorted + report.afterwards.sorted).map(\.json)),
         ]
         if let kubeconfig = report.kubeconfig { value["kubeconfig"] = .string(kubeconfig) }
         if let logs = report.logs { value["logs"] = .string(logs) }
