@@ -26,12 +26,14 @@ package final class RSAPrivateKey: @unchecked Sendable {
             guard let numbers = try Self.openSSHNumbers(bytes) else { return nil }
             key = try Self.key(numbers)
         } else {
-            let bytes = Array(text.utf8)
-            guard let source = BIO_new_mem_buf(bytes, Int32(bytes.count)) else { throw .library("reading the private key") }
-            defer { BIO_free(source) }
             let secret = Array((passphrase ?? "").utf8CString)
-            let read = secret.withUnsafeBufferPointer { secret in
-                PEM_read_bio_PrivateKey(source, nil, passphraseCallback, UnsafeMutableRawPointer(mutating: secret.baseAddress))
+            // The source reads from the text's own memory, which has to outlive it.
+            let read = Array(text.utf8).withUnsafeBufferPointer { bytes -> OpaquePointer? in
+                guard let source = BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count)) else { return nil }
+                defer { BIO_free(source) }
+                return secret.withUnsafeBufferPointer { secret in
+                    PEM_read_bio_PrivateKey(source, nil, passphraseCallback, UnsafeMutableRawPointer(mutating: secret.baseAddress))
+                }
             }
             guard let read else { throw .library("reading the private key") }
             guard EVP_PKEY_get_base_id(read) == NID_rsaEncryption else {

@@ -25,6 +25,9 @@ extension SSHSession {
         }
         if attempts.tried.isEmpty {
             attempts.hints.append("it accepts \(attempts.offered.joined(separator: ", ")): give a key or password for one of these")
+        } else if attempts.hints.isEmpty, attempts.tried.count >= 6 {
+            // sshd's MaxAuthTries is six when nobody has set it.
+            attempts.hints.append("perhaps too many keys were tried; name the one to use")
         } else if attempts.hints.isEmpty {
             attempts.hints.append(
                 target.user == "root"

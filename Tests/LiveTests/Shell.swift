@@ -25,31 +25,53 @@ struct Shell {
     static func run(
         _ command: [String], in directory: String? = nil, environment: [String: String] = [:], limit: Double = 300
     ) throws -> Result {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = command
-        if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("homelab-live-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         // Files, not pipes: a machine's processes may inherit them and outlive the command.
-        let outputFile = folder.appendingPathComponent("output")
-        let errorFile = folder.appendingPathComponent("errors")
-        for file in [outputFile, errorFile] { _ = FileManager.default.createFile(atPath: file.path, contents: nil) }
-        process.standardOutput = try FileHandle(forWritingTo: outputFile)
-        process.standardError = try FileHandle(forWritingTo: errorFile)
-        try process.run()
+        let (output, errors) = (folder.appendingPathComponent("output").path, folder.appendingPathComponent("errors").path)
+        let pid = try spawn(command, in: directory, ProcessInfo.processInfo.environment.merging(environment) { $1 }, output, errors)
         let deadline = Date().addingTimeInterval(limit)
-        while process.isRunning {
-            if Date() > deadline { kill(process.processIdentifier, SIGKILL) }
+        var status: Int32 = 0
+        while waitpid(pid, &status, WNOHANG) == 0 {
+            if Date() > deadline { kill(pid, SIGKILL) }
             usleep(10_000)
         }
+        let signal = status & 0x7f
         return Result(
-            status: process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus,
-            output: (try? String(contentsOf: outputFile, encoding: .utf8)) ?? "",
-            errors: (try? String(contentsOf: errorFile, encoding: .utf8)) ?? "")
+            status: signal == 0 ? (status >> 8) & 0xff : 128 + signal,
+            output: (try? String(contentsOfFile: output, encoding: .utf8)) ?? "",
+            errors: (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "")
+    }
+
+    /// Without Foundation's Process, which does not bear thousands of them in one test run, and with no signals blocked, as a test
+    /// run's threads have them.
+    private static func spawn(
+        _ command: [String], in directory: String?, _ environment: [String: String], _ output: String, _ errors: String
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
+        posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT, 0o600)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        let command = (directory.map { ["env", "-C", $0] } ?? []) + command
+        var arguments = command.map { strdup($0) } + [nil]
+        var variables = environment.map { strdup("\($0)=\($1)") } + [nil]
+        defer { for text in arguments + variables { free(text) } }
+        var pid = pid_t()
+        let failure = posix_spawnp(&pid, command[0], &actions, &attributes, &arguments, &variables)
+        guard failure == 0 else {
+            throw Failure(command: command, result: Result(status: 127, output: "", errors: String(cString: strerror(failure))))
+        }
+        return pid
     }
 
     /// As ``run(_:in:environment:limit:)``, but a status other than 0 is thrown.
