@@ -97,6 +97,8 @@ lab_mend() { # NAME
         in_lab tc qdisc delete dev "$port" root 2>/dev/null || true
         ip -n "$LAB_NETNS" link set "$port" up
         in_lab bridge link set dev "$port" state 3 2>/dev/null || true
+        # An address that was asked for in vain is asked for again only after a second.
+        in_lab ip neigh flush dev br0 2>/dev/null || true
     fi
     say "$1 is connected again"
 }
