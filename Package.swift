@@ -136,7 +136,7 @@ let package = Package(
             "Reconciliation",
             [
                 "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
-                "FileSystem",
+                "FileSystem", "Provisioning",
             ]),
         tests(
             "HomelabCLI",

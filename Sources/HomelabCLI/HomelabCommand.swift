@@ -15,12 +15,12 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Daily use",
                 subcommands: [
-                    Status.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self, RepositoryCommand.self,
+                    Status.self, NodesCommand.self, HistoryCommand.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self, RepositoryCommand.self,
                     Schema.self,
                 ]),
             CommandGroup(
                 name: "Now and then",
-                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self, Reset.self]),
+                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Enroll.self, Adopt.self, Reset.self]),
             CommandGroup(
                 name: "Units",
                 subcommands: [

@@ -39,7 +39,7 @@ package struct NodeJoiner: Sendable {
         }
         artifacts = Artifacts(
             store: BinaryStore(cache: configuration.stateDirectory + "/cache", transport: transport), spec: spec.k3s,
-            folderBase: inventoryDirectory, homelab: homelab, ownK3s: try await Self.ownK3s(spec.k3s, own))
+            folderBase: inventoryDirectory, homelab: homelab, agent: spec.agent, ownK3s: try await Self.ownK3s(spec.k3s, own))
         observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
     }
 

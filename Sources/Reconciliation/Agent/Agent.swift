@@ -29,6 +29,7 @@ package struct Agent: Sendable {
     package let source: GitSource
     package let manifests: any ManifestSource
     package let nodes: (any NodeReconciling)?
+    package let journal: NodeJournal?
     /// Reaches the repositories of GitRepository objects.
     package let repositories: RepositoryFactory?
     package let election: LeaderElection
@@ -37,13 +38,14 @@ package struct Agent: Sendable {
 
     package init(
         configuration: Configuration, api: any ClusterAPI, repository: any RepositorySource, manifests: any ManifestSource,
-        nodes: (any NodeReconciling)? = nil, repositories: RepositoryFactory? = nil, clock: any AgentClock = SystemClock()
+        nodes: (any NodeReconciling)? = nil, journal: NodeJournal? = nil, repositories: RepositoryFactory? = nil, clock: any AgentClock = SystemClock()
     ) {
         self.configuration = configuration
         self.api = api
         self.clock = clock
         self.manifests = manifests
         self.nodes = nodes
+        self.journal = journal
         self.repositories = repositories
         source = GitSource(
             repository: repository, clock: clock, pollInterval: configuration.pollInterval, reference: configuration.branch)
@@ -62,6 +64,10 @@ package struct Agent: Sendable {
             group.addTask { await PushAnnouncements(api: api, clock: clock, source: source).run() }
             group.addTask { await observe() }
             group.addTask { await election.run { await lead() } }
+            if let journal {
+                group.addTask { await JournalPublication(journal: journal, api: api, clock: clock).run() }
+                group.addTask { await journal.followSwitch() }
+            }
             await group.waitForAll()
         }
     }
@@ -78,7 +84,9 @@ package struct Agent: Sendable {
             group.addTask { await events.run() }
             group.addTask { await units.run() }
             if let nodes {
-                let loop = NodesLoop(nodes: nodes, source: source, status: status, clock: clock, monitor: monitor)
+                let loop = NodesLoop(
+                    nodes: nodes, source: source, status: status,
+                    machines: MachineWriter(api: api, clock: clock, events: events, journal: journal), clock: clock, monitor: monitor)
                 group.addTask { await loop.run() }
             }
             await group.waitForAll()
@@ -94,15 +102,18 @@ package struct Agent: Sendable {
     /// Carries what the other parts know into the monitor.
     private func observe() async {
         let bell = Bell()
+        journal?.changes.attach(bell)
         source.state.attach(bell)
         election.isLeading.attach(bell)
         election.leader.attach(bell)
         while !Task.isCancelled {
             let (state, isLeading, leader) = (source.state.value, election.isLeading.value, election.leader.value)
+            let steps = journal?.counts ?? [:]
             monitor.update { monitor in
                 monitor.source = state
                 monitor.isLeading = isLeading
                 monitor.leader = leader
+                monitor.nodeSteps = steps
             }
             await bell.wait()
         }

@@ -8,6 +8,7 @@ struct NodesLoop: Sendable {
     let nodes: any NodeReconciling
     let source: GitSource
     let status: StatusWriter
+    let machines: MachineWriter
     let clock: any AgentClock
     let monitor: Shared<AgentState>
 
@@ -47,6 +48,7 @@ struct NodesLoop: Sendable {
     private func show(_ report: NodesReport) async {
         monitor.update { $0.nodes = report }
         _ = try? await status.write(report.manifest)
+        await machines.show(report)
     }
 }
 

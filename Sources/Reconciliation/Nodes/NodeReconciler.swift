@@ -10,15 +10,20 @@ import Provisioning
 package actor NodeReconciler: NodeReconciling {
     private let configuration: AgentConfiguration
     private let transport: any HTTPTransport
+    private let journal: NodeJournal
     private let log: @Sendable (String) -> Void
     private var backoff = Backoff(first: .seconds(15), limit: .seconds(300))
 
     /// - Parameters:
     ///   - transport: downloads k3s for machines of another architecture than this server's.
+    ///   - journal: keeps what was done.
     ///   - log: gets a line for everything that happens on a node.
-    package init(configuration: AgentConfiguration, transport: any HTTPTransport, log: @escaping @Sendable (String) -> Void) {
+    package init(
+        configuration: AgentConfiguration, transport: any HTTPTransport, journal: NodeJournal, log: @escaping @Sendable (String) -> Void
+    ) {
         self.configuration = configuration
         self.transport = transport
+        self.journal = journal
         self.log = log
     }
 
@@ -41,8 +46,9 @@ package actor NodeReconciler: NodeReconciling {
     private func reconcile(
         _ spec: ClusterSpec, _ revision: String, _ isSuperseded: @Sendable () -> Bool, _ report: @Sendable (NodesReport) async -> Void
     ) async throws -> NodesReport {
-        let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log] event in
-            // The journal keeps what was done and why, not every mebibyte of an upload.
+        let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log, journal] event in
+            journal.record(event)
+            // The service's log keeps what was done and why, not every mebibyte of an upload.
             if case .stepProgress = event { return }
             log(event.description)
         }
@@ -56,6 +62,7 @@ package actor NodeReconciler: NodeReconciling {
         var after = observation
         if !admission.joining.isEmpty, !isSuperseded() {
             await report(NodesReport(revision: revision, spec, observation, admission, failures: [], isJoining: true))
+            journal.begin(commit: revision, plan: observation.plan.hash)
             execution = try await joiner.carryOut(observation, for: admission.joining)
             await observation.nodes.close()
             after = try await joiner.observe()
@@ -89,7 +96,9 @@ extension NodesReport {
     ) {
         let names = spec.nodes.map(\.name) + observation.cluster.nodes.map(\.name).filter { spec.node(named: $0) == nil }
         let nodes = names.map { name in
-            Node(name, spec.node(named: name), observation, admission, failures, isJoining: isJoining)
+            var node = Node(name, spec.node(named: name), observation, admission, failures, isJoining: isJoining)
+            node.address = spec.node(named: name)?.address ?? ""
+            return node
         }
         let clusterWide = admission.pending.filter { $0.node == nil }.map {
             Diagnostic(.warning, $0.text, subject: "nodes", remedy: $0.remedy)
