@@ -191,7 +191,9 @@ extension NodePlanner {
             steps.append(PlannedStep(.writeSecretFile(path: NodeLayout.repositoryToken, source: token), reason))
             reasons.append("the repository's token \(reason)")
         }
-        if let wanted, let binary = facts.agent.binary, binary.sha256 != wanted { reasons.append("the binary is replaced") }
+        if context.replacesHomelab, let wanted, let binary = facts.agent.binary, binary.sha256 != wanted {
+            reasons.append("the binary is replaced")
+        }
         let unit = NodeLayout.agentUnit
         let state = facts.units[unit]
         if state?.enabled != true || steps.contains(where: { $0.step.path == NodeLayout.unitFile(unit) }) || state?.needsReload == true {

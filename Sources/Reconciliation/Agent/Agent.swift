@@ -78,7 +78,11 @@ package struct Agent: Sendable {
             group.addTask { await events.run() }
             group.addTask { await units.run() }
             if let nodes {
-                let loop = NodesLoop(nodes: nodes, source: source, status: status, clock: clock, monitor: monitor)
+                let approvals = NodeApprovals(api: api, clock: clock)
+                let loop = NodesLoop(
+                    nodes: nodes, source: source, status: status, approvals: approvals, clock: clock, monitor: monitor,
+                    handOver: { [election] in await election.standBack(for: .seconds(45)) })
+                group.addTask { await approvals.follow() }
                 group.addTask { await loop.run() }
             }
             await group.waitForAll()
