@@ -15,7 +15,8 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Daily use",
                 subcommands: [
-                    Status.self, NodesCommand.self, HistoryCommand.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self, RepositoryCommand.self,
+                    Status.self, NodesCommand.self, HistoryCommand.self, Approve.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self,
+                    Build.self, Key.self, RepositoryCommand.self,
                     Schema.self,
                 ]),
             CommandGroup(
@@ -29,7 +30,7 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [
-                    AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self,
+                    AgentCommand.self, AgentHealth.self, NodeChangeCommand.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self,
                     GitServe.self,
                 ]),
         ])

@@ -120,6 +120,7 @@ extension ObjectSchema {
                 "Whether joining, replacing and removing servers waits for approval."),
             Field("upgrades", .choice(PolicySpec.Approval.allCases.map(\.rawValue)), "Whether a new k3s version waits for approval."),
             Field("removals", .integer(0...50), "Nodes one commit may remove, 1 if not given."),
+            Field("approve", .oneOrMore(.text()), "Hashes of plans that need approval and have it, as `homelab status` shows them."),
             Field("drain", .object(drain), "How a node is emptied."),
         ])
 

@@ -157,6 +157,7 @@ struct InventoryDecoder {
         spec.servers = policy.text("servers").flatMap(PolicySpec.Approval.init) ?? spec.servers
         spec.upgrades = policy.text("upgrades").flatMap(PolicySpec.Approval.init) ?? spec.upgrades
         spec.removals = policy.int("removals") ?? spec.removals
+        spec.approved = policy.texts("approve")
         guard let drain = policy["drain"] else { return spec }
         spec.drain.enabled = drain.bool("enabled") ?? spec.drain.enabled
         spec.drain.timeout = drain.seconds("timeout") ?? spec.drain.timeout

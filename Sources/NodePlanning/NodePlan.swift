@@ -96,9 +96,9 @@ package struct NodeTask: Hashable, Sendable {
 package struct Fallback: Hashable, Sendable {
     /// The version that ran before, when it is known.
     package var version: String?
-    /// Carried out at once: gives an agent its old binary back. Empty for a server, whose data the new version may have changed.
+    /// Carried out at once: gives the node its old binary back. Empty for a server whose data the new version may have changed.
     package var steps: [PlannedStep]
-    /// What a person does instead; nil where `steps` do it.
+    /// What a person does instead, or when `steps` fail too.
     package var recipe: String?
 
     package init(version: String?, steps: [PlannedStep] = [], recipe: String? = nil) {

@@ -195,7 +195,9 @@ extension NodePlanner {
             steps.append(PlannedStep(.writeSecretFile(path: path, source: source), reason))
             reasons.append("\(name) \(reason)")
         }
-        if let wanted, let binary = facts.agent.binary, binary.sha256 != wanted, !isSwitched(facts) { reasons.append("the binary is replaced") }
+        if context.replacesHomelab, let wanted, let binary = facts.agent.binary, binary.sha256 != wanted, !isSwitched(facts) {
+            reasons.append("the binary is replaced")
+        }
         let unit = NodeLayout.agentUnit
         let state = facts.units[unit]
         if state?.enabled != true || steps.contains(where: { $0.step.path == NodeLayout.unitFile(unit) }) || state?.needsReload == true {

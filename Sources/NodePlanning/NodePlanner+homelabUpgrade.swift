@@ -5,6 +5,7 @@ extension NodePlanner {
     /// first of them.
     mutating func homelabUpgrade() -> Phase {
         var tasks: [(node: String, steps: [PlannedStep])] = []
+        let returned = planned(desired.servers).filter { wentBack($0.facts) }
         for (node, facts) in planned(desired.servers) where isSwitched(facts) {
             guard let architecture = facts.system.architecture else { continue }
             guard let sha256 = context.homelab[architecture] else {
@@ -14,10 +15,11 @@ extension NodePlanner {
                 continue
             }
             guard let reason = replacement(facts.agent.binary, by: sha256, version: desired.agent.version) else { continue }
-            if let last = facts.agent.lastSwitch, last.result == .returned, last.sha256 == sha256 {
+            if let (first, facts) = returned.first {
+                let told = first.name == node.name ? "went back to" : "keeps its homelab agent: \(first.name) went back to"
                 wait(
-                    node.name, "went back to its earlier homelab agent: \(last.reason)",
-                    "name another agent.version; to try this one again remove \(NodeLayout.agentSwitch) there")
+                    node.name, "\(told) its earlier homelab agent: \(facts.agent.lastSwitch?.reason ?? "")",
+                    "name another agent.version; to try this one again remove \(NodeLayout.agentSwitch) on \(first.name)")
                 continue
             }
             let artifact = Artifact(name: .homelab, architecture: architecture, sha256: sha256, path: NodeLayout.homelab)
@@ -31,6 +33,12 @@ extension NodePlanner {
                 ))
         }
         return Phase(.homelabUpgrade, tasks)
+    }
+
+    /// Whether this very version did not become ready on the server: then it is tried on no other one.
+    private func wentBack(_ facts: NodeFacts) -> Bool {
+        guard let last = facts.agent.lastSwitch, let architecture = facts.system.architecture else { return false }
+        return last.result == .returned && last.sha256 == context.homelab[architecture]
     }
 
     /// Whether the agent of this server is replaced with a way back, not merely installed: git names its version, and it runs.

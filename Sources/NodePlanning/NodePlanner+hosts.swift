@@ -131,7 +131,9 @@ extension NodePlanner {
             }
             return []
         }
-        guard let reason = replacement(facts.agent.binary, by: sha256, version: desired.agent.version) else { return [] }
+        guard context.replacesHomelab || facts.agent.binary == nil,
+            let reason = replacement(facts.agent.binary, by: sha256, version: desired.agent.version)
+        else { return [] }
         let artifact = Artifact(name: .homelab, architecture: architecture, sha256: sha256, path: NodeLayout.homelab)
         return [PlannedStep(.installBinary(artifact), reason)]
     }

@@ -84,9 +84,12 @@ package struct Agent: Sendable {
             group.addTask { await events.run() }
             group.addTask { await units.run() }
             if let nodes {
+                let approvals = NodeApprovals(api: api, clock: clock)
                 let loop = NodesLoop(
-                    nodes: nodes, source: source, status: status,
-                    machines: MachineWriter(api: api, clock: clock, events: events, journal: journal), clock: clock, monitor: monitor)
+                    nodes: nodes, source: source, status: status, approvals: approvals,
+                    machines: MachineWriter(api: api, clock: clock, events: events, journal: journal), clock: clock, monitor: monitor,
+                    handOver: { [election] in await election.standBack(for: .seconds(45)) })
+                group.addTask { await approvals.follow() }
                 group.addTask { await loop.run() }
             }
             await group.waitForAll()

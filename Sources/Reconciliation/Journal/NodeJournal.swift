@@ -82,6 +82,14 @@ package final class NodeJournal: Sendable {
         }
     }
 
+    /// Takes in what another process of this server wrote to the same file.
+    package func reload() {
+        state.withLock { state in
+            if let file = state.file { state.recent = file.last(Self.shown) }
+        }
+        changes.update { $0 += 1 }
+    }
+
     /// A commit whose inventory is not taken; the same refusal again is no news.
     package func refuse(commit: String, because reason: String) {
         if let last = recent.last(where: { $0.result == .refused }), last.commit == commit, last.message == reason { return }
