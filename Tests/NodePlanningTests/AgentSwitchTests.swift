@@ -108,12 +108,12 @@ import Testing
             return process.terminationStatus == 0 ? text : "status \(process.terminationStatus): \(text)"
         }
 
-        func upgrade(_ text: String) throws -> (sha256: String, output: String) {
+        func upgrade(_ text: String, within seconds: Int = 60) throws -> (sha256: String, output: String) {
             try program("upload", text)
             let sum = String(try run(["-c", "sha256sum <\(folder)/upload"]).prefix(64))
             let output = try run([
                 "-c", NodeScripts.prepareAgentSwitch, "homelab", "\(folder)/upload", sum, link, "\(folder)/slots", "homelab-agent.service",
-                "127.0.0.1:9797", "1", "\(folder)/outcome", NodeScripts.agentSwitch,
+                "127.0.0.1:9797", String(seconds), "\(folder)/outcome", NodeScripts.agentSwitch,
             ])
             return (sum, output)
         }
@@ -137,7 +137,7 @@ import Testing
     @Test(.enabled(if: getuid() == 0, "files are given to root")) func `one that does not get ready makes way for the old one`() throws {
         let node = try Node()
         defer { try? FileManager.default.removeItem(atPath: node.folder) }
-        let bad = try node.upgrade("echo 'not ready: no leader is known' >&2; exit 1")
+        let bad = try node.upgrade("echo 'not ready: no leader is known' >&2; exit 1", within: 1)
         #expect(node.outcome == "returned \(bad.sha256) not ready within 1 s: not ready: no leader is known\n")
         #expect(try node.run([node.link]) == "old\n")
         #expect(node.calls.filter { $0 == "restart homelab-agent.service" }.count == 2)

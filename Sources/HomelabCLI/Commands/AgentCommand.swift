@@ -30,7 +30,8 @@ package struct AgentCommand: AsyncParsableCommand {
                 node: configuration.node, version: HomelabVersion.current,
                 unit: UnitSpec(
                     owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
-                branch: configuration.repository.branch, pollInterval: .seconds(configuration.pollInterval)),
+                branch: configuration.repository.branch, inventory: configuration.inventory,
+                signersFile: configuration.repository.signersFile, pollInterval: .seconds(configuration.pollInterval)),
             api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) }, manifests: KustomizeManifests(),
             nodes: NodeReconciler(configuration: configuration, transport: transport, journal: journal) { console.line($0) }, journal: journal,
             repositories: AgentRepository.factory(configuration) { console.line($0) })

@@ -7,13 +7,19 @@ package struct Agent: Sendable {
         package var version: String
         package var unit: UnitSpec
         package var branch: String
+        /// The inventory in the repository's tree, and on this server the keys that may sign it; nil: nothing has to be signed.
+        package var inventory: String
+        package var signersFile: String?
         package var pollInterval: Duration
         package var election: LeaderElection.Settings
 
         package init(
-            node: String, version: String, unit: UnitSpec, branch: String = "main", pollInterval: Duration = .seconds(30),
+            node: String, version: String, unit: UnitSpec, branch: String = "main", inventory: String = "inventory/home.yaml",
+            signersFile: String? = nil, pollInterval: Duration = .seconds(30),
             election: LeaderElection.Settings = LeaderElection.Settings()
         ) {
+            self.inventory = inventory
+            self.signersFile = signersFile
             self.node = node
             self.version = version
             self.unit = unit
@@ -87,7 +93,11 @@ package struct Agent: Sendable {
                 let approvals = NodeApprovals(api: api, clock: clock)
                 let loop = NodesLoop(
                     nodes: nodes, source: source, status: status, approvals: approvals,
-                    machines: MachineWriter(api: api, clock: clock, events: events, journal: journal), clock: clock, monitor: monitor,
+                    machines: MachineWriter(api: api, clock: clock, events: events, journal: journal),
+                    trust: InventoryTrust(
+                        repository: source.repository, api: api, inventory: configuration.inventory,
+                        signersFile: configuration.signersFile),
+                    journal: journal, clock: clock, monitor: monitor,
                     handOver: { [election] in await election.standBack(for: .seconds(45)) })
                 group.addTask { await approvals.follow() }
                 group.addTask { await loop.run() }
