@@ -21,7 +21,9 @@ package struct HomelabCommand: AsyncParsableCommand {
                 ]),
             CommandGroup(
                 name: "Now and then",
-                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Enroll.self, Adopt.self, Reset.self]),
+                subcommands: [
+                    SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Enroll.self, Adopt.self, Reset.self,
+                ]),
             CommandGroup(
                 name: "Units",
                 subcommands: [
@@ -30,7 +32,8 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [
-                    AgentCommand.self, AgentHealth.self, NodeChangeCommand.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self,
+                    AgentCommand.self, AgentHealth.self, NodeChangeCommand.self, ProbeCommand.self, GitInit.self, GitReceivePack.self,
+                    GitUploadPack.self,
                     GitServe.self,
                 ]),
         ])

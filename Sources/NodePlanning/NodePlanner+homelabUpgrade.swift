@@ -10,7 +10,8 @@ extension NodePlanner {
             guard let architecture = facts.system.architecture else { continue }
             guard let sha256 = context.homelab[architecture] else {
                 wait(
-                    node.name, "keeps its homelab agent: no sha256 of \(desired.agent.version ?? "the new one") for "
+                    node.name,
+                    "keeps its homelab agent: no sha256 of \(desired.agent.version ?? "the new one") for "
                         + "\(architecture.rawValue) is pinned", "`homelab lock` writes it; commit the lock file")
                 continue
             }

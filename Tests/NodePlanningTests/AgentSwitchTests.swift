@@ -60,7 +60,8 @@ import Testing
     }
 
     @Test func `a version that went back is not tried again`() throws {
-        let plan = try plan(lock: Self.lock) { $0.agent.lastSwitch = AgentSwitchOutcome(text: "returned \(Self.pin) not ready within 90 s") }
+        let outcome = AgentSwitchOutcome(text: "returned \(Self.pin) not ready within 90 s")
+        let plan = try plan(lock: Self.lock) { $0.agent.lastSwitch = outcome }
         #expect(!plan.phases.contains { $0.kind == .homelabUpgrade })
         #expect(plan.pending.contains { $0.text.hasSuffix("went back to its earlier homelab agent: not ready within 90 s") })
     }

@@ -93,7 +93,9 @@ private final class Scene {
     init() throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try run("/usr/bin/git", "init", "--quiet", "--initial-branch", "main", folder + "/work")
-        for name in ["alice", "mallory"] { try run("/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "\(folder)/\(name)") }
+        for name in ["alice", "mallory"] {
+            try run("/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "\(folder)/\(name)")
+        }
         let key = try String(contentsOfFile: folder + "/alice.pub", encoding: .utf8)
         try "alice@example.org \(key)".write(toFile: folder + "/allowed_signers", atomically: true, encoding: .utf8)
     }

@@ -83,7 +83,8 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: directory) }
         try FileSystem.Files.write("no directory", to: directory + "/journal")
         let said = Mutex<[String]>([])
-        let journal = NodeJournal(directory: directory + "/journal", server: "m1", clock: clock) { line in said.withLock { $0.append(line) } }
+        let journal = NodeJournal(directory: directory + "/journal", server: "m1", clock: clock) { line in said.withLock { $0.append(line) }
+        }
         journal.record(.stepStarted(node: "a1", step: "reboot"))
         journal.record(.stepDone(node: "a1", step: "reboot", elapsed: .seconds(2)))
         #expect(journal.recent.count == 2)

@@ -52,7 +52,8 @@ import YAML
             let second = try #require(await machine("a1"))
             #expect(condition("Ready", of: second)?["lastTransitionTime"] == since, "it was not ready before either")
             try await eventually("the Events") {
-                let events = try await api.list(GroupVersionKind(group: "", version: "v1", kind: "Event"), namespace: "", labelSelector: nil)
+                let kind = GroupVersionKind(group: "", version: "v1", kind: "Event")
+                let events = try await api.list(kind, namespace: "", labelSelector: nil)
                 return events.items.contains {
                     $0.value["reason"] == "Failed" && $0.value["message"] == "Pending -> Failed: k3s does not start"
                         && $0.value["type"] == "Warning" && $0.value[path: "involvedObject", "uid"]?.string == second.uid

@@ -33,7 +33,8 @@ package struct AgentCommand: AsyncParsableCommand {
                 branch: configuration.repository.branch, inventory: configuration.inventory,
                 signersFile: configuration.repository.signersFile, pollInterval: .seconds(configuration.pollInterval)),
             api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) }, manifests: KustomizeManifests(),
-            nodes: NodeReconciler(configuration: configuration, transport: transport, journal: journal) { console.line($0) }, journal: journal,
+            nodes: NodeReconciler(configuration: configuration, transport: transport, journal: journal) { console.line($0) },
+            journal: journal,
             repositories: AgentRepository.factory(configuration) { console.line($0) })
         let server = try await listen(configuration, agent)
         console.line("homelab agent \(HomelabVersion.current) on \(configuration.node): follows \(configuration.repository.url)")

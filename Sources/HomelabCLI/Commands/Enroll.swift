@@ -88,7 +88,8 @@ package struct Enroll: AsyncParsableCommand {
     private func node(in spec: ClusterSpec) throws -> NodeSpec {
         if var known = spec.node(named: host) ?? spec.nodes.first(where: { $0.host == host }) {
             guard known.state != .absent else {
-                throw Diagnostic(.error, "is to be absent", subject: "node \"\(known.name)\"", remedy: "take state: absent out of its entry")
+                throw Diagnostic(
+                    .error, "is to be absent", subject: "node \"\(known.name)\"", remedy: "take state: absent out of its entry")
             }
             if let identityFile { known.login.identityFiles = [identityFile] }
             return known
@@ -111,7 +112,8 @@ package struct Enroll: AsyncParsableCommand {
     private func check(_ name: String, _ spec: ClusterSpec) throws {
         if spec.node(named: name) != nil {
             throw Diagnostic(
-                .error, "the inventory has another machine of the name \(name)", remedy: "give --name, or enroll that one: homelab enroll \(name)")
+                .error, "the inventory has another machine of the name \(name)",
+                remedy: "give --name, or enroll that one: homelab enroll \(name)")
         }
         guard Init.isName(name) else {
             throw Diagnostic(.error, "\"\(name)\" cannot be a node's name", remedy: "give --name: lower-case letters, digits and dashes")

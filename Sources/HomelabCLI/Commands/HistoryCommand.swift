@@ -72,7 +72,8 @@ package struct HistoryCommand: AsyncParsableCommand {
                 }
             table.append([
                 entry.time.description, String(entry.commit.prefix(12)), String(entry.plan.prefix(12)), entry.node, entry.phase, entry.step,
-                Console.standard.styled(entry.result.rawValue, style), entry.seconds.map { "\(($0 * 10).rounded() / 10)" } ?? "", entry.server,
+                Console.standard.styled(entry.result.rawValue, style), entry.seconds.map { "\(($0 * 10).rounded() / 10)" } ?? "",
+                entry.server,
                 entry.message,
             ])
         }

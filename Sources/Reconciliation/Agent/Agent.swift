@@ -44,7 +44,8 @@ package struct Agent: Sendable {
 
     package init(
         configuration: Configuration, api: any ClusterAPI, repository: any RepositorySource, manifests: any ManifestSource,
-        nodes: (any NodeReconciling)? = nil, journal: NodeJournal? = nil, repositories: RepositoryFactory? = nil, clock: any AgentClock = SystemClock()
+        nodes: (any NodeReconciling)? = nil, journal: NodeJournal? = nil, repositories: RepositoryFactory? = nil,
+        clock: any AgentClock = SystemClock()
     ) {
         self.configuration = configuration
         self.api = api

@@ -117,8 +117,8 @@ package struct InventoryTrust: Sendable {
     private func unsigned(_ commit: CommitInfo, _ problem: SignatureProblem) -> Diagnostic {
         Diagnostic(
             .error, "the inventory of commit \(commit.id.hex.prefix(12)) is not taken", subject: "nodes", cause: problem.description,
-            remedy: "sign it (`git commit --amend -S`, gpg.format=ssh) with a key that \(signersFile ?? "") on the servers lists, and push; "
-                + "the inventory taken before stays in force")
+            remedy: "sign it (`git commit --amend -S`, gpg.format=ssh) with a key that \(signersFile ?? "") on the servers lists, "
+                + "and push; the inventory taken before stays in force")
     }
 
     private func rewound(_ commit: CommitInfo, _ applied: ObjectID) -> Diagnostic {
