@@ -29,9 +29,19 @@ struct Shell {
     }
 
     /// A program under way.
-    struct Running {
-        fileprivate let pid: pid_t
-        fileprivate let folder: URL
+    final class Running {
+        private let pid: pid_t
+        private let folder: URL
+        private var status: Int32?
+
+        fileprivate init(pid: pid_t, folder: URL) {
+            self.pid = pid
+            self.folder = folder
+        }
+
+        deinit {
+            if !hasEnded { kill(pid, SIGKILL) }
+        }
 
         private func text(_ name: String) -> String {
             (try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)) ?? ""
@@ -40,17 +50,25 @@ struct Shell {
         /// What it has said so far.
         var output: String { text("output") }
 
-        func interrupt() { kill(pid, SIGINT) }
+        var hasEnded: Bool {
+            if status != nil { return true }
+            var status: Int32 = 0
+            guard waitpid(pid, &status, WNOHANG) != 0 else { return false }
+            self.status = status
+            return true
+        }
+
+        func interrupt() { if !hasEnded { kill(pid, SIGINT) } }
 
         /// Waits for its end; after `limit` seconds it is killed.
         func end(limit: Double = 300) -> Result {
             defer { try? FileManager.default.removeItem(at: folder) }
             let deadline = Date().addingTimeInterval(limit)
-            var status: Int32 = 0
-            while waitpid(pid, &status, WNOHANG) == 0 {
+            while !hasEnded {
                 if Date() > deadline { kill(pid, SIGKILL) }
                 usleep(10_000)
             }
+            let status = status ?? 0
             let signal = status & 0x7f
             return Result(status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, output: text("output"), errors: text("errors"))
         }
