@@ -37,26 +37,26 @@ package struct HomelabCommand: AsyncParsableCommand {
 
     package init() {}
 
-    /// Parses the arguments and runs what they name; ends the process. Under the names git-receive-pack and git-upload-pack the
-    /// binary is git's server side, so that a machine without git can hold the repository.
-    package static func runProcess() -> Never {
+    /// Parses the arguments and runs what they name. Under the names git-receive-pack and git-upload-pack the binary is
+    /// git's server side, so that a machine without git can hold the repository.
+    ///
+    /// On the main thread, which does nothing but wait for signals: Swift's own asynchronous main would park it where every signal reaches
+    /// it and ends the process, whatever the other threads hold.
+    package static func run() -> Never {
         var arguments = CommandLine.arguments
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
         if arguments.first == Build.configuration.commandName { buildAlone(arguments.dropFirst()) }
         Signals.hold()
-        let work = Task { [arguments] in try await run(arguments) }
-        Signals.onStop { work.cancel() }
-        Task {
-            do { try await work.value } catch { finish(error) }
+        let work = Task { [arguments] in
+            do { try await run(arguments) } catch { finish(error) }
             Glibc.exit(0)
         }
-        // The first thread has no work of its own; signals go to the thread that waits for them.
-        while true { pause() }
+        Signals.wait { work.cancel() }
     }
 
     /// `homelab build DIR` and nothing more, without a task and without the parser: starting threads and describing the command line
-    /// take longer than a small build. Returns when the arguments say something else.
+    /// take longer than a small build. Returns when the arguments say something else. A signal may end it at once, as it only reads.
     private static func buildAlone(_ arguments: ArraySlice<String>) {
         guard arguments.count == 1, let directory = arguments.first, !directory.hasPrefix("-"), !directory.isEmpty else { return }
         do {
