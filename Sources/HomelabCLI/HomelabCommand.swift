@@ -16,12 +16,15 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Daily use",
                 subcommands: [
-                    Status.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self, RepositoryCommand.self,
+                    Status.self, NodesCommand.self, HistoryCommand.self, Approve.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self,
+                    Build.self, Key.self, RepositoryCommand.self,
                     Schema.self,
                 ]),
             CommandGroup(
                 name: "Now and then",
-                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self, Reset.self]),
+                subcommands: [
+                    SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Enroll.self, Adopt.self, Reset.self,
+                ]),
             CommandGroup(
                 name: "Units",
                 subcommands: [
@@ -30,7 +33,8 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [
-                    AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self,
+                    AgentCommand.self, AgentHealth.self, NodeChangeCommand.self, ProbeCommand.self, GitInit.self, GitReceivePack.self,
+                    GitUploadPack.self,
                     GitServe.self,
                 ]),
         ])

@@ -40,8 +40,9 @@ struct StatusView {
                 node?.address ?? "", report?.message ?? "",
             ])
         }
+        let plan = snapshot.inventory.map { PendingPlanView(console: console).lines($0) } ?? []
         let errors = (snapshot.inventory?.errors ?? []).map { console.styled($0.description, .red) }
-        return ([table.text] + errors).joined(separator: "\n")
+        return ([table.text] + plan + errors).joined(separator: "\n")
     }
 
     private func unit(_ unit: StatusReport) -> String {
