@@ -55,7 +55,7 @@ package struct Trace: AsyncParsableCommand {
             let found = try await ObjectLookUp(api: api).object(object)
             let catalog = try await UnitCatalog(of: api)
             let console = Console.standard
-            console.line("object      \(found.key)  \(KubernetesModel.health(of: found))")
+            console.line("object      \(found.key)  \(catalog.health(of: found))")
             guard let unit = catalog.owner(of: found) else {
                 let owner = Ownership(of: found)
                 console.line(

@@ -79,7 +79,7 @@ package struct ReasonChain: Sendable {
         return lines
     }
 
-    private func health(of object: Manifest) -> Health { KubernetesModel.health(of: object) }
+    private func health(of object: Manifest) -> Health { catalog.health(of: object) }
 
     private static func line(_ depth: Int, _ subject: String, _ reason: String) -> String {
         String(repeating: "  ", count: depth) + (depth == 0 ? "" : "└ ") + subject + ": " + reason

@@ -12,6 +12,8 @@ package final class UnitBoard: Sendable {
         /// Which repository it is built from; units of one repository are compared at one commit.
         var source: ObjectIdentifier?
         var dependsOn: [Ownership] = []
+        /// Those whose readiness an expression decides, so that any change of theirs may matter.
+        var judges: Set<Ownership> = []
         var isReady = false
         var applied: ObjectID?
         /// The newest commit that it has built, or tried to, and of which generation of its spec.
@@ -52,12 +54,13 @@ package final class UnitBoard: Sendable {
 
     // MARK: What a unit tells
 
-    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], isIdle: Bool) {
+    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], judges: Set<Ownership> = [], isIdle: Bool) {
         update { state in
             var entry = state.entries[unit] ?? Entry(bell: bell)
             let wasIdle = entry.isIdle
             entry.source = source.map { ObjectIdentifier($0) }
             entry.dependsOn = dependsOn
+            entry.judges = judges
             entry.isIdle = isIdle
             state.entries[unit] = entry
             return state.waitingBells + (isIdle != wasIdle ? state.dependents(of: unit) : [])
@@ -93,6 +96,11 @@ package final class UnitBoard: Sendable {
         }
     }
 
+    /// The unit's object is not as it was.
+    func changed(_ unit: Ownership) {
+        update { state in state.entries.values.filter { $0.judges.contains(unit) }.map(\.bell) }
+    }
+
     func setChildren(of parent: Ownership, wanted: Set<Ownership>, leaving: Set<Ownership>) {
         update { state in
             guard state.children[parent]?.wanted != wanted || state.children[parent]?.leaving != leaving else { return [] }
@@ -121,8 +129,9 @@ package final class UnitBoard: Sendable {
         state.withLock { state in state.children.values.contains { $0.leaving.contains(unit) } }
     }
 
-    /// Why a unit may not apply yet, as Flux words it; nil when all it depends on is ready.
-    func obstacle(for unit: Ownership, at commit: ObjectID) -> String? {
+    /// Why a unit may not apply yet, as Flux words it; nil when all it depends on is ready. A verdict replaces the built-in rule, as in
+    /// Flux without its feature gate AdditiveCELDependencyCheck.
+    func obstacle(for unit: Ownership, at commit: ObjectID, verdicts: [Ownership: ReadyVerdict] = [:]) -> String? {
         state.withLock { state in
             guard let entry = state.entries[unit] else { return nil }
             if let cycle = state.cycle(from: unit) {
@@ -130,6 +139,11 @@ package final class UnitBoard: Sendable {
             }
             for dependency in entry.dependsOn {
                 guard let other = state.entries[dependency] else { return "dependency '\(dependency)' not found" }
+                switch verdicts[dependency] {
+                case .ready?: continue
+                case .notReady(let reason)?: return reason
+                case nil: break
+                }
                 if !other.isReady { return "dependency '\(dependency)' is not ready" }
                 if other.source == entry.source, other.applied != commit {
                     return "dependency '\(dependency)' revision is not up to date"
