@@ -145,6 +145,7 @@ let package = Package(
             "HomelabCLI",
             [
                 "Git", "NodeInventory", "NodePlanning", "Provisioning", "Diagnostics", "YAML", "homelab", "Reconciliation",
+                "KubernetesModel",
                 "HTTPNetworking", "HTTP",
                 "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -9,8 +9,8 @@ extension FunctionTable {
             let index = try index(place, upTo: characters.count)
             return .string(index < characters.count ? String(characters[index]) : "")
         }
-        part.method("lowerAscii", 1, .string, changing { $0.value >= 65 && $0.value <= 90 ? Unicode.Scalar($0.value + 32)! : $0 })
-        part.method("upperAscii", 1, .string, changing { $0.value >= 97 && $0.value <= 122 ? Unicode.Scalar($0.value - 32)! : $0 })
+        part.method("lowerAscii", 1, .string, changing { $0 >= 65 && $0 <= 90 ? $0 + 32 : $0 })
+        part.method("upperAscii", 1, .string, changing { $0 >= 97 && $0 <= 122 ? $0 - 32 : $0 })
         part.method("reverse", 1, .string, onCharacters { $0.reversed() })
         part.method(
             "trim", 1, .string,
@@ -66,8 +66,13 @@ extension FunctionTable {
         { arguments, budget throws(Fault) in try characters(arguments[0], &budget).map { string(change($0)) } }
     }
 
-    private static func changing(_ change: @escaping @Sendable (Unicode.Scalar) -> Unicode.Scalar) -> Function.Body {
-        onCharacters { $0.map(change) }
+    /// By bytes: those of ASCII letters stand for nothing else in UTF-8.
+    private static func changing(_ change: @escaping @Sendable (UInt8) -> UInt8) -> Function.Body {
+        { arguments, budget throws(Fault) in
+            guard case .string(let text) = arguments[0] else { return nil }
+            try budget.spend(forText: text.utf8.count)
+            return .string(String(decoding: text.utf8.map(change), as: UTF8.self))
+        }
     }
 
     private static let substring: Function.Body = { arguments, budget throws(Fault) in

@@ -15,27 +15,26 @@ import YAML
         var testDescription: String { "\(file):\(line) \(expression)" }
     }
 
-    private static let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures")
+    private static func fixture(_ name: String) -> String {
+        let file = Bundle.module.resourceURL?.appendingPathComponent("Fixtures/" + name)
+        return file.flatMap { try? String(contentsOf: $0, encoding: .utf8) } ?? ""
+    }
 
     private static let files = [
         "grammar", "arithmetic", "comparison", "logic", "collections", "texts", "conversions", "time", "optionals", "objects",
     ]
 
-    static let cases: [Case] =
-        files
-        .flatMap { file in
-            let text = try! String(contentsOf: folder.appendingPathComponent(file + ".cases"), encoding: .utf8)
-            return text.components(separatedBy: "\n").enumerated().compactMap { index, line -> Case? in
-                guard !line.isEmpty, !line.hasPrefix("#"), let arrow = line.range(of: " => ", options: .backwards) else { return nil }
-                return Case(
-                    file: file, line: index + 1, expression: String(line[..<arrow.lowerBound]), expected: String(line[arrow.upperBound...]))
-            }
+    static let cases: [Case] = files.flatMap { file in
+        fixture(file + ".cases").components(separatedBy: "\n").enumerated().compactMap { index, line -> Case? in
+            guard !line.isEmpty, !line.hasPrefix("#"), let arrow = line.range(of: " => ", options: .backwards) else { return nil }
+            return Case(
+                file: file, line: index + 1, expression: String(line[..<arrow.lowerBound]), expected: String(line[arrow.upperBound...]))
         }
+    }
 
-    static let variables: Object = {
-        let text = try! String(contentsOf: folder.appendingPathComponent("variables.yaml"), encoding: .utf8)
-        return try! YAMLReader.values(text, file: "variables.yaml").first!.object!
-    }()
+    static let variables = (try? YAMLReader.values(fixture("variables.yaml"), file: "variables.yaml"))?.first?.object ?? Object()
+
+    @Test func `every file has cases`() { #expect(Set(Self.cases.map(\.file)) == Set(Self.files) && Self.cases.count > 400) }
 
     static func value(_ text: String) throws(ExpressionError) -> CELValue {
         try CELExpression(text).value { variables[$0].map { CELValue($0) } }

@@ -12,8 +12,6 @@ package final class UnitBoard: Sendable {
         /// Which repository it is built from; units of one repository are compared at one commit.
         var source: ObjectIdentifier?
         var dependsOn: [Ownership] = []
-        /// Those whose readiness an expression decides, so that any change of theirs may matter.
-        var judges: Set<Ownership> = []
         var isReady = false
         var applied: ObjectID?
         /// The newest commit that it has built, or tried to, and of which generation of its spec.
@@ -38,6 +36,8 @@ package final class UnitBoard: Sendable {
     fileprivate struct State {
         var entries: [Ownership: Entry] = [:]
         var claimants: [ObjectKey: [Ownership]] = [:]
+        /// By unit, those whose expressions judge it, so that any change of its object may matter to them.
+        var judges: [Ownership: Set<Ownership>] = [:]
         var children: [Ownership: Children] = [:]
         var waiting: Set<Ownership> = []
     }
@@ -54,13 +54,13 @@ package final class UnitBoard: Sendable {
 
     // MARK: What a unit tells
 
-    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], judges: Set<Ownership> = [], isIdle: Bool) {
+    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], judged: Set<Ownership> = [], isIdle: Bool) {
         update { state in
             var entry = state.entries[unit] ?? Entry(bell: bell)
             let wasIdle = entry.isIdle
             entry.source = source.map { ObjectIdentifier($0) }
             entry.dependsOn = dependsOn
-            entry.judges = judges
+            state.setJudged(judged, by: unit)
             entry.isIdle = isIdle
             state.entries[unit] = entry
             return state.waitingBells + (isIdle != wasIdle ? state.dependents(of: unit) : [])
@@ -70,6 +70,7 @@ package final class UnitBoard: Sendable {
     func remove(_ unit: Ownership) {
         update { state in
             let rivals = state.setClaims([:], of: unit)
+            state.setJudged([], by: unit)
             state.entries[unit] = nil
             state.children[unit] = nil
             return rivals + state.waitingBells + state.dependents(of: unit)
@@ -98,7 +99,7 @@ package final class UnitBoard: Sendable {
 
     /// The unit's object is not as it was.
     func changed(_ unit: Ownership) {
-        update { state in state.entries.values.filter { $0.judges.contains(unit) }.map(\.bell) }
+        update { state in (state.judges[unit] ?? []).compactMap { state.entries[$0]?.bell } }
     }
 
     func setChildren(of parent: Ownership, wanted: Set<Ownership>, leaving: Set<Ownership>) {
@@ -197,6 +198,14 @@ extension UnitBoard.State {
 
     fileprivate func dependents(of unit: Ownership) -> [Bell] {
         entries.values.filter { $0.dependsOn.contains(unit) }.map(\.bell)
+    }
+
+    fileprivate mutating func setJudged(_ judged: Set<Ownership>, by unit: Ownership) {
+        for other in judges.keys where !judged.contains(other) {
+            judges[other]?.remove(unit)
+            if judges[other]?.isEmpty == true { judges[other] = nil }
+        }
+        for other in judged { judges[other, default: []].insert(unit) }
     }
 
     fileprivate func isLeaving(_ unit: Ownership) -> Bool { children.values.contains { $0.leaving.contains(unit) } }

@@ -181,7 +181,7 @@ package actor UnitReconciler {
 
     private func register() {
         board.register(
-            spec.owner, bell: bell, source: source, dependsOn: spec.dependsOn, judges: Set(spec.readyExpressions.keys),
+            spec.owner, bell: bell, source: source, dependsOn: spec.dependsOn, judged: Set(spec.readyExpressions.keys),
             isIdle: spec.isSuspended || spec.isImpossible || source == nil)
     }
 
