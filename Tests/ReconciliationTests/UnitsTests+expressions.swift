@@ -56,6 +56,27 @@ extension UnitsTests {
         }
     }
 
+    @Test func `another unit's object is judged by each unit's own rules`() async throws {
+        let check = "healthChecks:\n- {apiVersion: apps/v1, kind: Deployment, namespace: web, name: site}\n"
+        let rule = "healthCheckExprs:\n- {apiVersion: apps/v1, kind: Deployment, current: status.readyReplicas == 2}"
+        bench.repository.push(
+            [
+                "clusters/home/app.yaml": Self.unit("app", path: "app", more: "wait: true"),
+                "clusters/home/b.yaml": Self.unit("other", path: "other", more: check + rule),
+                "other/c.yaml": Files.config("c", name: "c", namespace: "default"),
+            ].merging(Self.app) { $1 })
+        try await bench.run { _ in
+            try await eventually("it is there") { await bench.api.object(Files.deploymentKey) != nil }
+            await bench.api.setStatus(Files.deploymentKey, Self.ready(1))
+            try await awaitReady("app")
+            try await eventually("the other's reason") {
+                await ready("other")?.message.contains("none of its healthCheckExprs holds yet") == true
+            }
+            await bench.api.setStatus(Files.deploymentKey, Self.ready(2))
+            try await awaitReady("other")
+        }
+    }
+
     @Test func `an expression that cannot be read stalls its unit until it is mended`() async throws {
         var files = ["clusters/home/app.yaml": Self.checked("  current: status.readyReplicas = 1")].merging(Self.app) { $1 }
         bench.repository.push(files)

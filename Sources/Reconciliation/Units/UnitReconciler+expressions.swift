@@ -34,8 +34,13 @@ extension UnitReconciler {
         return verdicts
     }
 
-    /// Lets the watches judge by the unit's own rules from now on.
-    func heedHealthExpressions() async throws {
+    /// Tells the watches what else than its own objects concerns the unit, and by which rules of its own it judges.
+    func instructWatches() async throws {
+        let interests = Set(BuildMaterials.origins(of: spec) + spec.healthChecks)
+        if heededInterests != interests {
+            await live.setInterests(interests, of: spec.owner)
+            heededInterests = interests
+        }
         guard heededExpressions != spec.healthExpressions else { return }
         let expressions = spec.healthExpressions
         try await live.setHealthExpressions(expressions, of: spec.owner)

@@ -102,7 +102,8 @@ package actor UnitReconciler {
     var shownAt: Duration?
     var progressSince: Duration?
 
-    /// The rules by which the watches judge this unit's objects.
+    /// What the watches were told last: objects of others that concern the unit, and its own rules of health.
+    var heededInterests: Set<ObjectKey> = []
     var heededExpressions: [GroupKind: HealthExpressions] = [:]
 
     /// The losses of watched kinds that are dealt with.
@@ -200,7 +201,7 @@ package actor UnitReconciler {
             if await object?.isBeingDeleted == true, !isRoot { return try await leave() }
             try await restore()
             if spec.isSuspended { next = try await awaitResumption() }
-            try await heedHealthExpressions()
+            try await instructWatches()
             if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() {
                 next = try await converge()
             }
