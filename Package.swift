@@ -114,6 +114,7 @@ let package = Package(
             swiftSettings: settings),
         tests("Diagnostics"),
         tests("YAML", fixtures: true),
+        tests("RegularExpressions"),
         tests("CEL", ["YAML"], fixtures: true),
         tests("FileSystem"),
         tests("Cryptography"),
