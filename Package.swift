@@ -95,7 +95,8 @@ let package = Package(
             "Reconciliation",
             [
                 "Git", "SSH", "Provisioning", "KubernetesClient", "NodePlanning", "NodeInventory", "SyncPlanning", "Kustomize", "SOPS",
-                "CommitSignatures", "KubernetesModel", "CEL", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML", "BlockingExecutor",
+                "CommitSignatures", "CEL", "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML",
+                "BlockingExecutor",
             ]),
 
         // Commands and the composition root.
