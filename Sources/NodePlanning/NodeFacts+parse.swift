@@ -197,7 +197,7 @@ extension SystemFacts {
 
 extension NodeRole {
     /// k3s' name for OpenRC.
-    var service: String { String(unit.dropLast(".service".count)) }
+    package var service: String { String(unit.dropLast(".service".count)) }
 }
 
 extension NodeFacts {

@@ -157,7 +157,8 @@ extension StepRunner {
 
     private func upload(_ artifact: Artifact, _ step: Step, on host: any Host) async throws {
         let upload = FileUpload(
-            source: try files(artifact), destination: NodeLayout.upload(artifact), mode: 0o600, sha256: artifact.sha256)
+            source: try files(artifact), destination: NodeLayout.upload(artifact), mode: 0o600, sha256: artifact.sha256,
+            verification: .atInstallation)
         try await host.upload(upload) { sent, total in
             recorder.emit(.stepProgress(node: host.name, step: step.activity, done: sent, total: total))
         }
