@@ -15,12 +15,15 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Daily use",
                 subcommands: [
-                    Status.self, Approve.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self, RepositoryCommand.self,
+                    Status.self, Approve.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self,
+                    RepositoryCommand.self,
                     Schema.self,
                 ]),
             CommandGroup(
                 name: "Now and then",
-                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self, Reset.self]),
+                subcommands: [
+                    SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self, Recover.self, Reset.self,
+                ]),
             CommandGroup(
                 name: "Units",
                 subcommands: [
@@ -29,7 +32,8 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [
-                    AgentCommand.self, AgentHealth.self, NodeChangeCommand.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self,
+                    AgentCommand.self, AgentHealth.self, NodeChangeCommand.self, ProbeCommand.self, GitInit.self, GitReceivePack.self,
+                    GitUploadPack.self,
                     GitServe.self,
                 ]),
         ])
