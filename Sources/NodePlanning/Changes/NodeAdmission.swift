@@ -43,15 +43,18 @@ package struct NodeAdmission: Hashable, Sendable {
         hash = changes.hash
         plan = changes.plan
         plan.phases = []
-        pending = circumstances.obstacles + changes.plan.pending.filter { note in
-            !circumstances.obstacles.contains { $0.node != nil && $0.node == note.node }
-        }
+        pending =
+            circumstances.obstacles
+            + changes.plan.pending.filter { note in
+                !circumstances.obstacles.contains { $0.node != nil && $0.node == note.node }
+            }
         if let reason = circumstances.cluster.unavailable {
             // Without the API nobody can see what a step would do to the cluster.
             items = changes.changes.map {
                 Item(
                     change: $0,
-                    verdict: .refused(reason: "the cluster's API does not answer: \(reason)", remedy: "`homelab recover` starts what is down"))
+                    verdict: .refused(
+                        reason: "the cluster's API does not answer: \(reason)", remedy: "`homelab recover` starts what is down"))
             }
             return
         }

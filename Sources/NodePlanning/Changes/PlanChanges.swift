@@ -130,8 +130,10 @@ package struct PlanChanges: Sendable {
             let revoked = comments.filter { comment in !staying.contains { comment.hasSuffix("/" + $0) } }
             return revoked.isEmpty ? nil : PlannedStep(.revokeKeys(comments: revoked, user: user, home: home), planned.reason)
         }
-        // A snapshot precedes the first server's upgrade.
-        let isNeeded = chosen.contains { $0.kind == .upgrade && desired.node(named: $0.node)?.role == .server }
+        // A snapshot precedes the first server's upgrade, and each member that is taken out of etcd.
+        let isNeeded = chosen.contains {
+            $0.kind == .removeServer || $0.kind == .replaceServer || $0.kind == .upgrade && desired.node(named: $0.node)?.role == .server
+        }
         return isNeeded ? planned : nil
     }
 }
