@@ -226,6 +226,21 @@ import Testing
         #expect(agents.admission().ownTurn == .handOver)
     }
 
+    @Test func `the agents never follow a repository that was made anew`() throws {
+        var agents = try cluster()
+        agents.own = "s2"
+        agents.machines.spec.policy.servers = .automatic
+        agents.machines.spec.change("s1") { $0.state = .absent }
+        let admission = agents.settle()
+        #expect(agents.plans.allSatisfy { plan in plan.phases.allSatisfy { $0.kind != .repository && $0.kind != .homelabAgent } })
+        guard case .refused(let reason, _)? = admission.verdict(.agent, "s2") else {
+            Issue.record("\(admission.items)")
+            return
+        }
+        #expect(reason.contains("begin anew"))
+        #expect(agents.machines.cluster.node(named: "s1") != nil, "the server that holds the repository stays")
+    }
+
     @Test func `an entry that vanishes is an orphan`() throws {
         var agents = try cluster()
         agents.machines.spec.nodes.removeAll { $0.name == "fed" }
