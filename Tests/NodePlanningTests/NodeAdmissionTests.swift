@@ -220,7 +220,8 @@ import Testing
 
     @Test func `the server of the acting agent leaves by another agent`() throws {
         var agents = try cluster()
-        agents.machines.spec.change("s1") { $0.state = .absent }
+        agents.own = "s2"
+        agents.machines.spec.change("s2") { $0.state = .absent }
         agents.machines.spec.policy.servers = .automatic
         agents.untilOwnTurn()
         #expect(agents.admission().ownTurn == .handOver)
@@ -263,7 +264,8 @@ import Testing
 
     @Test func `when nobody takes the Lease the acting agent's server waits`() throws {
         var agents = try cluster()
-        agents.machines.spec.change("s1") { $0.state = .absent }
+        agents.own = "s2"
+        agents.machines.spec.change("s2") { $0.state = .absent }
         agents.machines.spec.policy.servers = .automatic
         agents.untilOwnTurn()
         let (changes, seen) = agents.changes()
@@ -271,7 +273,7 @@ import Testing
         circumstances.wasLeftAlone = true
         let admission = NodeAdmission(changes, circumstances)
         #expect(admission.ownTurn == nil && admission.plan.isEmpty)
-        guard case .waiting(let reason, _, _)? = admission.verdict(.removeServer, "s1") else {
+        guard case .waiting(let reason, _, _)? = admission.verdict(.removeServer, "s2") else {
             Issue.record("\(admission.items)")
             return
         }
