@@ -95,12 +95,15 @@ package struct Agent: Sendable {
     private func observe() async {
         let bell = Bell()
         source.state.attach(bell)
+        source.lastContact.attach(bell)
         election.isLeading.attach(bell)
         election.leader.attach(bell)
         while !Task.isCancelled {
-            let (state, isLeading, leader) = (source.state.value, election.isLeading.value, election.leader.value)
+            let (state, contact) = (source.state.value, source.lastContact.value)
+            let (isLeading, leader) = (election.isLeading.value, election.leader.value)
             monitor.update { monitor in
                 monitor.source = state
+                monitor.lastContact = contact
                 monitor.isLeading = isLeading
                 monitor.leader = leader
             }
