@@ -54,6 +54,7 @@ package struct Phase: Hashable, Sendable {
         case kubeconfig = "kubeconfig"
         case repository = "git repository"
         case homelabAgent = "homelab agent"
+        case homelabUpgrade = "upgrade homelab agents"
     }
 
     package var kind: Kind
@@ -64,7 +65,7 @@ package struct Phase: Hashable, Sendable {
     /// Whether one failure, of an agent too, ends the run: what these phases do to a second node must not follow on a failed first.
     package var endsRunOnFailure: Bool {
         switch kind {
-        case .brokenNodes, .replacement, .snapshot, .serverUpgrade, .agentUpgrade, .removal: true
+        case .brokenNodes, .replacement, .snapshot, .serverUpgrade, .agentUpgrade, .removal, .homelabUpgrade: true
         default: false
         }
     }

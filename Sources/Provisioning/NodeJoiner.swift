@@ -26,6 +26,7 @@ package struct NodeJoiner: Sendable {
         spec: ClusterSpec, configuration: AgentConfiguration, inventoryDirectory: String, transport: (any HTTPTransport)?,
         recorder: RunRecorder
     ) async throws {
+        let spec = spec.asServersHoldIt
         self.spec = spec
         self.configuration = configuration
         self.recorder = recorder
@@ -38,7 +39,7 @@ package struct NodeJoiner: Sendable {
         }
         artifacts = Artifacts(
             store: BinaryStore(cache: configuration.stateDirectory + "/cache", transport: transport), spec: spec.k3s,
-            folderBase: inventoryDirectory, homelab: homelab, ownK3s: try await Self.ownK3s(spec.k3s, own))
+            folderBase: inventoryDirectory, homelab: homelab, agent: spec.agent, ownK3s: try await Self.ownK3s(spec.k3s, own))
         var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
         observer.replacesHomelab = false
         self.observer = observer
@@ -85,5 +86,17 @@ package struct NodeJoiner: Sendable {
         executor.backups = configuration.stateDirectory + "/backups"
         executor.isSuperseded = isSuperseded
         return try await executor.execute(plan)
+    }
+}
+
+extension ClusterSpec {
+    /// The operator's files are not on the servers: what bootstrap brought from them is. A list of signers that bootstrap has not brought
+    /// yet is not asked for, since only bootstrap may begin with one.
+    fileprivate var asServersHoldIt: ClusterSpec {
+        var spec = self
+        if repository.token != nil, Files.exists(NodeLayout.repositoryToken) { spec.repository.token = .file(NodeLayout.repositoryToken) }
+        spec.repository.signers =
+            repository.signers != nil && Files.exists(NodeLayout.allowedSigners) ? .file(NodeLayout.allowedSigners) : nil
+        return spec
     }
 }

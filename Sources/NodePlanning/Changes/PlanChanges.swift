@@ -74,6 +74,7 @@ package struct PlanChanges: Sendable {
         case .hostPreparation, .binaries: return join(subject) ?? preparation(step, subject, phase)
         case .metadata: return join(subject) ?? NodeChange(.metadata, subject)
         case .repository, .homelabAgent: return join(subject) ?? NodeChange(.agent, subject)
+        case .homelabUpgrade: return NodeChange(.agent, subject)
         case .kubeconfig: return NodeChange(.preparation, subject)
         }
     }

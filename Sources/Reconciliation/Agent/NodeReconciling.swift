@@ -27,6 +27,8 @@ package struct NodesReport: Hashable, Sendable {
         package var isHealthy: Bool
         package var version: String
         package var message: String
+        /// Where it is reached; empty for one that only the cluster knows.
+        package var address = ""
 
         package init(name: String, role: String, phase: String, isHealthy: Bool, version: String = "", message: String = "") {
             self.name = name

@@ -8,6 +8,9 @@ struct NodesLoop: Sendable {
     let source: GitSource
     let status: StatusWriter
     let approvals: NodeApprovals
+    let machines: MachineWriter
+    let trust: InventoryTrust
+    let journal: NodeJournal?
     let clock: any AgentClock
     let monitor: Shared<AgentState>
     /// Gives the Lease to another server's agent; this loop is cancelled soon after.
@@ -57,21 +60,39 @@ struct NodesLoop: Sendable {
 
     private func reconcile(_ commit: CommitInfo, _ memory: ChangeMemory, _ given: Set<String>) async -> NodesReport {
         do {
-            let tree = try await source.repository.tree(of: commit.id, under: ["inventory"])
-            return await nodes.reconcile(
-                commit: commit, tree: tree, memory: memory, approvals: given,
-                isSuperseded: { source.state.value.commit?.id != commit.id || Task.isCancelled }, report: { await show($0) })
-        } catch {
-            var report = NodesReport(
-                revision: commit.id.hex, errors: [Diagnostic(.error, "the inventory could not be read", cause: error.message)],
-                again: .seconds(30))
-            report.memory = memory
+            let choice = try await trust.choose(commit)
+            let refusals = choice.refusal.map { [$0] } ?? []
+            for refusal in refusals { journal?.refuse(commit: commit.id.hex, because: refusal.cause ?? refusal.summary) }
+            guard let taken = choice.commit else { return unchanged(commit, memory, refusals) }
+            let tree = try await source.repository.tree(of: taken.id, under: ["inventory"])
+            var report = await nodes.reconcile(
+                commit: taken, tree: tree, memory: memory, approvals: given,
+                isSuperseded: { source.state.value.commit?.id != commit.id || Task.isCancelled },
+                report: { between in
+                    var between = between
+                    between.errors += refusals
+                    await show(between)
+                })
+            report.errors += refusals
+            // A person may accept it, or correct the list of signers, without a commit.
+            if !refusals.isEmpty { report.again = min(report.again ?? .seconds(60), .seconds(60)) }
             return report
+        } catch {
+            let cause = (error as? SourceProblem)?.message ?? "\(error)"
+            return unchanged(commit, memory, [Diagnostic(.error, "the inventory could not be read", cause: cause)])
         }
+    }
+
+    /// Nothing is done by this commit.
+    private func unchanged(_ commit: CommitInfo, _ memory: ChangeMemory, _ errors: [Diagnostic]) -> NodesReport {
+        var report = NodesReport(revision: commit.id.hex, errors: errors, again: .seconds(30))
+        report.memory = memory
+        return report
     }
 
     private func show(_ report: NodesReport) async {
         monitor.update { $0.nodes = report }
         _ = try? await status.write(report.manifest)
+        await machines.show(report)
     }
 }

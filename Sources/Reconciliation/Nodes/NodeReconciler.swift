@@ -13,6 +13,7 @@ package actor NodeReconciler: NodeReconciling {
     private let configuration: AgentConfiguration
     private let transport: any HTTPTransport
     private let clock: any AgentClock
+    private let journal: NodeJournal
     private let log: @Sendable (String) -> Void
     private var backoff = Backoff(first: .seconds(15), limit: .seconds(300))
     /// The plan for which the Lease was given away last, and when.
@@ -20,13 +21,15 @@ package actor NodeReconciler: NodeReconciling {
 
     /// - Parameters:
     ///   - transport: downloads k3s that this server does not run itself.
+    ///   - journal: keeps what was done.
     ///   - log: gets a line for everything that happens on a node.
     package init(
-        configuration: AgentConfiguration, transport: any HTTPTransport, clock: any AgentClock = SystemClock(),
+        configuration: AgentConfiguration, transport: any HTTPTransport, journal: NodeJournal, clock: any AgentClock = SystemClock(),
         log: @escaping @Sendable (String) -> Void
     ) {
         self.configuration = configuration
         self.transport = transport
+        self.journal = journal
         self.clock = clock
         self.log = log
     }
@@ -41,7 +44,7 @@ package actor NodeReconciler: NodeReconciling {
             let inventory = InventoryTexts(tree, configuration.inventory)
             let run = NodeRun(
                 revision: revision, inventory: inventory, spec: try ClusterSpec.load(configuration.inventory, files: inventory.files),
-                configuration: configuration, clock: clock, log: log, isSuperseded: isSuperseded, report: report)
+                configuration: configuration, clock: clock, journal: journal, log: log, isSuperseded: isSuperseded, report: report)
             return scheduled(try await run.carryOut(memory, approvals, transport: transport, wasLeftAlone: wasLeftAlone))
         } catch let problems as Diagnostics {
             // An inventory that cannot be read changes nothing on any machine, until a commit corrects it.

@@ -24,6 +24,7 @@ struct NodeRun: Sendable {
     let spec: ClusterSpec
     let configuration: AgentConfiguration
     let clock: any AgentClock
+    let journal: NodeJournal
     let log: @Sendable (String) -> Void
     let isSuperseded: @Sendable () -> Bool
     let report: @Sendable (NodesReport) async -> Void
@@ -32,8 +33,9 @@ struct NodeRun: Sendable {
     func carryOut(
         _ memory: ChangeMemory, _ approvals: Set<String>, transport: any HTTPTransport, wasLeftAlone: (String) -> Bool
     ) async throws -> Outcome {
-        let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log] event in
-            // The journal keeps what was done and why, not every mebibyte of an upload.
+        let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log, journal] event in
+            journal.record(event)
+            // The service's log keeps what was done and why, not every mebibyte of an upload.
             if case .stepProgress = event { return }
             log(event.description)
         }
@@ -44,7 +46,10 @@ struct NodeRun: Sendable {
         var failures: [Diagnostic] = []
         let own = OwnNodeChange(configuration: configuration)
         // One that an agent before this one began.
-        if let result = try await own.result() { note(result, for: result.changes, &memory, &failures) }
+        if let result = try await own.result() {
+            journal.reload()
+            note(result, for: result.changes, &memory, &failures)
+        }
         var observation = try await joiner.observe()
         var before: Set<NodeChange> = []
         for round in 1... {
@@ -63,11 +68,13 @@ struct NodeRun: Sendable {
             await report(
                 NodesReport(
                     revision: revision, spec, observation, admission, memory: memory, failures: [], running: admission.admitted))
+            journal.begin(commit: revision, plan: admission.hash)
             do {
                 let result =
                     admission.ownTurn == .alone
-                    ? try await own.run(inventory, admission)
+                    ? try await own.run(inventory, admission, commit: revision)
                     : OwnNodeChange.Result(try await joiner.carryOut(admission.plan, of: observation, isSuperseded: isSuperseded))
+                if admission.ownTurn == .alone { journal.reload() }
                 note(result, for: admission.admitted, &memory, &failures)
                 if !failures.isEmpty {
                     // Kept before anything else is tried, so that whoever acts next does not begin again.

@@ -15,7 +15,9 @@ extension NodesReport {
             let entry = spec.node(named: name)
             // One that has left is of no interest any more; its entry may stay or go.
             if entry?.state == .absent, observation.cluster.node(named: name) == nil { return nil }
-            return Node(name, entry, observation, changes.filter { $0.node == name }, admission.pending, failures)
+            var node = Node(name, entry, observation, changes.filter { $0.node == name }, admission.pending, failures)
+            node.address = entry?.address ?? ""
+            return node
         }
         let clusterWide = admission.pending.filter { $0.node == nil }.map {
             Diagnostic(.warning, $0.text, subject: "nodes", remedy: $0.remedy)

@@ -30,7 +30,7 @@ package struct OwnNodeChange: Sendable {
     // MARK: The agent's side
 
     /// Starts the unit and waits for what comes of it; when cancelled the unit goes on, and `result` of the next call tells.
-    func run(_ inventory: InventoryTexts, _ admission: NodeAdmission) async throws -> Result {
+    func run(_ inventory: InventoryTexts, _ admission: NodeAdmission, commit: String) async throws -> Result {
         try Files.removeTree(folder)
         try Files.makeDirectory(folder, mode: 0o700)
         for (path, text) in inventory.files {
@@ -38,7 +38,9 @@ package struct OwnNodeChange: Sendable {
             try Files.makeDirectory(Files.directoryName(file), mode: 0o700)
             try Files.write(text, to: file, mode: 0o600)
         }
-        let request: Value = ["changes": .array(admission.admitted.map(\.json))]
+        let request: Value = [
+            "changes": .array(admission.admitted.map(\.json)), "commit": .string(commit), "plan": .string(admission.hash),
+        ]
         try Files.write(JSONWriter.text(request), to: folder + "/request.json", mode: 0o600)
         let start = try await host.run(
             RemoteCommand([
@@ -79,7 +81,9 @@ package struct OwnNodeChange: Sendable {
         do {
             let request = try JSONReader.value(Files.readText(folder + "/request.json"))
             result.changes = Set((request["changes"]?.array ?? []).compactMap { NodeChange(json: $0) })
-            let execution = try await carryOut(result.changes, transport, log)
+            let journal = NodeJournal(directory: configuration.stateDirectory + "/journal", server: configuration.node, log: log)
+            journal.begin(commit: request["commit"]?.string ?? "", plan: request["plan"]?.string ?? "")
+            let execution = try await carryOut(result.changes, transport, journal, log)
             result.failures = execution.failures
             result.wasStopped = execution.wasStopped
         } catch {
@@ -91,10 +95,11 @@ package struct OwnNodeChange: Sendable {
     }
 
     private func carryOut(
-        _ changes: Set<NodeChange>, _ transport: any HTTPTransport, _ log: @escaping @Sendable (String) -> Void
+        _ changes: Set<NodeChange>, _ transport: any HTTPTransport, _ journal: NodeJournal, _ log: @escaping @Sendable (String) -> Void
     ) async throws -> ExecutionReport {
         let spec = try ClusterSpec.load(configuration.inventory, files: try texts(below: folder + "/tree", ""))
         let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { event in
+            journal.record(event)
             if case .stepProgress = event { return }
             log(event.description)
         }
