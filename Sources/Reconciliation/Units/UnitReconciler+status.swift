@@ -132,6 +132,7 @@ extension UnitReconciler {
     private func addObjects(to report: inout StatusReport) async {
         guard let tree = enforced?.tree else { return }
         let skipped = Set((lastPlan?.skipped ?? []).map(\.key))
+        let drifted = Dictionary((lastPlan?.drifted ?? []).map { ($0.key, $0) }) { $1 }
         let waiting = Dictionary(((lastPlan?.waiting ?? []) + (lastPlan?.contested ?? [])).map { ($0.key, $0) }) { $1 }
         let foreign = foreignChecks
         let health = await live.health(of: tree.objects.map(\.key) + foreign)
@@ -141,7 +142,10 @@ extension UnitReconciler {
             if let failure = failures[object.key] {
                 state = Health(.failed, failure.diagnostic.cause ?? failure.diagnostic.summary)
             } else if let waits = waiting[object.key] {
-                state = Health(.inProgress, waits.reason)
+                let end = state.status == .terminating ? " (\(state.message))" : ""
+                state = Health(.inProgress, waits.reason + end)
+            } else if let drift = drifted[object.key], state.status == .notFound {
+                state.message = drift.reason
             } else if let fight = await fight(over: object.key) {
                 state = Health(.failed, fight)
             }
@@ -158,7 +162,7 @@ extension UnitReconciler {
         report.objects =
             objects.count <= StatusReport.objectLimit
             ? objects : Array(objects.filter { $0.health != .current }.prefix(StatusReport.objectLimit))
-        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + inUse + leftOut
+        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + (lastPlan?.drifted ?? []) + inUse + leftOut
         report.exceptions = exceptions.prefix(100).map {
             StatusReport.ObjectStatus(
                 key: $0.key, health: health[$0.key]?.status ?? .current, message: $0.reason,
@@ -221,6 +225,9 @@ extension UnitReconciler {
         } else {
             report.phase = .ready
             report.message = "\(report.objectCount) objects as in \(enforced?.commit.id.hex.prefix(12) ?? "")"
+            if let drift = lastPlan?.drifted.first {
+                report.message += "; \(lastPlan?.drifted.count ?? 0) drifted: \(drift.key) \(drift.reason)"
+            }
             if let refusal = lastPlan?.refusals.first { report.message = refusal.description }
         }
     }

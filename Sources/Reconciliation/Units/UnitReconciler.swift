@@ -85,6 +85,8 @@ package actor UnitReconciler {
     var pruneFailures: [ObjectKey: Failure] = [:]
     /// Leaving, and still read by pods.
     var inUse: [PlannedException] = []
+    /// What was changed in the cluster and is only told of.
+    var toldDrift: Set<PlannedException> = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
@@ -139,6 +141,7 @@ package actor UnitReconciler {
         }
         source?.state.detach(bell)
         await live.detach(spec.owner)
+        await context.namespaces.leave(spec.owner)
         board.remove(spec.owner)
     }
 
@@ -154,6 +157,7 @@ package actor UnitReconciler {
         self.object = object
         if isRoot {
             self.spec.isSuspended = spec.isSuspended
+            self.spec.reportsDrift = spec.reportsDrift
             self.spec.generation = spec.generation
         } else {
             self.spec = spec
