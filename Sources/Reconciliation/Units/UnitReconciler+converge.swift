@@ -27,7 +27,7 @@ extension UnitReconciler {
             try await prune(plan)
             try await forgetGone(plan)
             try await noteCompletedJobs(of: tree)
-            tellDrift(plan)
+            tellWarnings(plan)
             noteApplied(plan)
         }
         return nextLook()
@@ -41,12 +41,15 @@ extension UnitReconciler {
         for (key, kind) in checks { _ = try await lookUp(kind, key) }
     }
 
-    /// Says once what was changed in the cluster where that is only reported.
-    private func tellDrift(_ plan: SyncPlan) {
-        for exception in plan.drifted where !toldDrift.contains(exception) {
-            events.record(unitEvent("DriftDetected", "\(exception.key) \(exception.reason)", isWarning: true))
+    /// Says once what was changed in the cluster where that is only reported, and why nothing is deleted.
+    private func tellWarnings(_ plan: SyncPlan) {
+        let warnings =
+            plan.drifted.map { (reason: "DriftDetected", message: "\($0.key) \($0.reason)") }
+            + plan.refusals.map { (reason: "PruneRefused", message: $0.description) }
+        for warning in warnings where !toldWarnings.contains(warning.message) {
+            events.record(unitEvent(warning.reason, warning.message, isWarning: true))
         }
-        toldDrift = Set(plan.drifted)
+        toldWarnings = Set(warnings.map(\.message))
     }
 
     /// A failure is over when its object is not wanted any more, or wanted otherwise.

@@ -68,7 +68,7 @@ extension UnitReconciler {
             generation: spec.generation, reference: source?.reference ?? "main",
             checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty, digest: lastDigest,
             duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
-            note: (spec.warnings + leftOutNotes).joined(separator: "; "))
+            note: (spec.warnings + notes).joined(separator: "; "))
         let record = isRoot ? await store.inventory : nil
         return try await object.show { status in
             // A result that was noted is not noted again for the time that went by.
@@ -77,8 +77,15 @@ extension UnitReconciler {
         }
     }
 
-    private var leftOutNotes: [String] {
-        leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"]
+    /// What a person should know of a unit that is ready all the same.
+    private var notes: [String] {
+        let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"]
+        return leftOutNote + driftNotes + (lastPlan?.refusals ?? []).map(\.description)
+    }
+
+    private var driftNotes: [String] {
+        guard let drifted = lastPlan?.drifted, let first = drifted.first else { return [] }
+        return ["\(drifted.count) drifted: \(first.key) \(first.reason)"]
     }
 
     private var lastDigest: String? {
@@ -225,9 +232,7 @@ extension UnitReconciler {
         } else {
             report.phase = .ready
             report.message = "\(report.objectCount) objects as in \(enforced?.commit.id.hex.prefix(12) ?? "")"
-            if let drift = lastPlan?.drifted.first {
-                report.message += "; \(lastPlan?.drifted.count ?? 0) drifted: \(drift.key) \(drift.reason)"
-            }
+            if let drift = driftNotes.first { report.message += "; \(drift)" }
             if let refusal = lastPlan?.refusals.first { report.message = refusal.description }
         }
     }

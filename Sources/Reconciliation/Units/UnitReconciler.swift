@@ -85,8 +85,8 @@ package actor UnitReconciler {
     var pruneFailures: [ObjectKey: Failure] = [:]
     /// Leaving, and still read by pods.
     var inUse: [PlannedException] = []
-    /// What was changed in the cluster and is only told of.
-    var toldDrift: Set<PlannedException> = []
+    /// What events have said that a person should know: each is said once.
+    var toldWarnings: Set<String> = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
