@@ -1,3 +1,4 @@
+import RegularExpressions
 import YAML
 
 /// New names, tags and digests for images: in every list called containers or initContainers, anywhere in a resource, and at

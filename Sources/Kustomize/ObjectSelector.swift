@@ -1,5 +1,6 @@
 package import Diagnostics
 package import KubernetesModel
+import RegularExpressions
 import YAML
 
 /// Picks objects as the target of a kustomize patch does: each part a regular expression that must match as a whole, labels and

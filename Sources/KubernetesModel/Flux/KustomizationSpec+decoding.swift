@@ -1,3 +1,4 @@
+import CEL
 import YAML
 
 extension KustomizationSpec {
@@ -26,6 +27,8 @@ extension KustomizationSpec {
             return ObjectKey(
                 group: kind.group, kind: kind.kind, namespace: check["namespace"]?.string ?? "", name: check["name"]?.string ?? "")
         }
+        readHealthExpressions(spec)
+        readReadyExpressions(spec, object.namespace)
         readVariables(spec["postBuild"] ?? .null)
         readDecryption(spec["decryption"])
         readIgnoreRules(spec)
@@ -103,10 +106,6 @@ extension KustomizationSpec {
         if spec["kubeConfig"] != nil { obstacles.append("spec.kubeConfig names another cluster, which this agent does not reach") }
         if source.kind != "GitRepository" {
             obstacles.append("spec.sourceRef.kind \(source.kind) is not handled yet; there is GitRepository")
-        }
-        if spec["healthCheckExprs"] != nil { warnings.append("spec.healthCheckExprs is not heeded yet: the built-in rules judge health") }
-        if spec["dependsOn"]?.array?.contains(where: { $0["readyExpr"] != nil }) == true {
-            warnings.append("spec.dependsOn[].readyExpr is not heeded yet: a dependency is ready when its Ready condition is True")
         }
     }
 

@@ -97,7 +97,6 @@ extension UnitReconciler {
             return try await BuildMaterials.read(spec, api)
         }
         let kinds = Set(keys.map { GroupVersionKind(group: "", version: "v1", kind: $0.kind) })
-        await live.setInterests(keys, of: spec.owner)
         try await live.prepare(Array(try await live.resources(for: kinds).values))
         let owned = await live.resourceVersions(of: keys)
         let others = keys.filter { owned[$0] == nil }
