@@ -66,6 +66,7 @@ let package = Package(
         module("NodePlanning", ["NodeInventory", "Diagnostics", "YAML", "Cryptography", "BootstrapAssets"]),
         module("SyncPlanning", ["KubernetesModel", "Diagnostics", "YAML"]),
         module("SOPS", ["Cryptography", "Diagnostics", "YAML"]),
+        module("CommitSignatures", ["Cryptography", "Diagnostics"]),
         module("Kustomize", ["KubernetesModel", "RegularExpressions", "Diagnostics", "YAML", "Cryptography", "FileSystem"]),
 
         // Effects: the only code that touches a node, a cluster or a remote.
@@ -94,7 +95,8 @@ let package = Package(
             "Reconciliation",
             [
                 "Git", "SSH", "Provisioning", "KubernetesClient", "NodePlanning", "NodeInventory", "SyncPlanning", "Kustomize", "SOPS",
-                "KubernetesModel", "CEL", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML", "BlockingExecutor",
+                "CommitSignatures", "CEL", "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML",
+                "BlockingExecutor",
             ]),
 
         // Commands and the composition root.
@@ -114,6 +116,7 @@ let package = Package(
             swiftSettings: settings),
         tests("Diagnostics"),
         tests("YAML", fixtures: true),
+        tests("RegularExpressions"),
         tests("CEL", ["YAML"], fixtures: true),
         tests("FileSystem"),
         tests("Cryptography"),
@@ -123,6 +126,7 @@ let package = Package(
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
         tests("SOPS", ["Diagnostics", "YAML"], fixtures: true),
+        tests("CommitSignatures", ["Cryptography", "Diagnostics"]),
         tests("SSH", ["Cryptography", "HomelabTestSupport"]),
         tests("Git", ["FileSystem"]),
         tests(
@@ -139,7 +143,7 @@ let package = Package(
             "Reconciliation",
             [
                 "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
-                "FileSystem",
+                "FileSystem", "Provisioning",
             ]),
         tests(
             "HomelabCLI",

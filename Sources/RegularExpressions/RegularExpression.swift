@@ -10,9 +10,12 @@ package struct RegularExpression: Sendable {
     /// A set of characters.
     struct CharacterSet: Sendable {
         var ranges: [ClosedRange<UInt32>] = []
+        var categories: [CharacterCategory] = []
         var isNegated = false
 
-        func contains(_ character: UInt32) -> Bool { ranges.contains { $0.contains(character) } != isNegated }
+        func contains(_ character: UInt32) -> Bool {
+            (ranges.contains { $0.contains(character) } || categories.contains { $0.contains(character) }) != isNegated
+        }
     }
 
     enum Assertion: Sendable { case start, end, lineStart, lineEnd, wordBoundary, noWordBoundary }

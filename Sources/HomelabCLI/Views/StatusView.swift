@@ -48,8 +48,9 @@ struct StatusView {
                     node?.address ?? "",
                 ] + (isWide ? Self.machine(node) : []) + [report?.message ?? ""])
         }
+        let plan = snapshot.inventory.map { PendingPlanView(console: console).lines($0) } ?? []
         let errors = (snapshot.inventory?.errors ?? []).map { console.styled($0.description, .red) }
-        return ([table.text] + errors).joined(separator: "\n")
+        return ([table.text] + plan + errors).joined(separator: "\n")
     }
 
     private static func machine(_ node: Manifest?) -> [String] {

@@ -17,7 +17,7 @@ package struct ObjectFollower: Sendable {
     let namespace: String
     let labelSelector: String?
 
-    package init(api: any ClusterAPI, clock: any AgentClock, kind: GroupVersionKind, namespace: String, labelSelector: String?) {
+    package init(api: any ClusterAPI, clock: any AgentClock, kind: GroupVersionKind, namespace: String, labelSelector: String? = nil) {
         self.api = api
         self.clock = clock
         self.kind = kind
