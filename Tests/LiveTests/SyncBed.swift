@@ -125,6 +125,8 @@ final class SyncBed: Sendable {
     struct Counts: Decodable {
         var requests: Int
         var writes: Int
+        /// Of units' objects.
+        var applies: Int
         var busy: Int
     }
 

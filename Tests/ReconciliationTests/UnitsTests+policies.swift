@@ -195,6 +195,10 @@ extension UnitsTests {
             let second = bench.repository.push(app("bb"))
             source.wake()
             try await awaitReady("a", at: second)
+            try await eventually("pods and ReplicaSets are watched") {
+                let watched = await bench.api.requests.filter { $0.verb == .watch }.map(\.kind.kind)
+                return watched.contains("Pod") && watched.contains("ReplicaSet")
+            }
             await bench.api.forgetRequests()
             try await Task.sleep(for: .milliseconds(300))
             #expect(await bench.api.object(Self.config("site-aa")) != nil)

@@ -34,6 +34,7 @@ extension KustomizationSpec {
         readIgnoreRules(spec)
         serviceAccount = spec["serviceAccountName"]?.string
         reportsDrift = object.annotation("homelab.dev/drift")?.lowercased() == "report"
+        readPruneBudget(object.annotation("homelab.dev/prune-budget") ?? "")
         readLimits(spec)
     }
 
@@ -82,6 +83,18 @@ extension KustomizationSpec {
         let forbidden = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"]
         for path in ignoreRules.flatMap(\.paths) where !path.hasPrefix("/") || path == "/" || forbidden.contains(path) {
             obstacles.append("spec.ignore: \(path) is no JSON pointer to a field that can be left alone; /spec/replicas is one")
+        }
+    }
+
+    private mutating func readPruneBudget(_ text: String) {
+        for word in text.split(whereSeparator: { $0 == "," || $0 == " " }) {
+            if let count = Int(word), count >= 0 {
+                pruneCount = count
+            } else if word.hasSuffix("%"), let percent = Int(word.dropLast()), (0...100).contains(percent) {
+                prunePercent = percent
+            } else {
+                warnings.append("homelab.dev/prune-budget: \(word) is neither a number of objects nor a percentage such as 80%")
+            }
         }
     }
 

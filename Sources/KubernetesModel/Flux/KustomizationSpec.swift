@@ -95,6 +95,9 @@ package struct KustomizationSpec: Hashable, Sendable {
     package var serviceAccount: String?
     /// Changes made in the cluster are told, and not undone: the annotation `homelab.dev/drift: report`.
     package var reportsDrift = false
+    /// How many objects, and how many of a hundred, a commit may delete unconfirmed, whichever is more: `homelab.dev/prune-budget: 40, 80%`.
+    package var pruneCount: Int?
+    package var prunePercent: Int?
     /// The Secret in the Kustomization's namespace that holds the keys.
     package var decryptionSecret: String?
     package var isDecrypting = false

@@ -33,6 +33,8 @@ package struct UnitPreview: Sendable {
         let record = KustomizationStatus(of: unit).inventory
         var request = SyncRequest(unit: spec.owner, revision: "", desired: tree, applied: record, live: [:], prune: spec.prune)
         request.reportsDrift = spec.reportsDrift
+        let completed = ResourceInventory(text: unit.annotation(UnitReconciler.completedJobs) ?? "")
+        request.completed = (completed?.entries ?? [:]).mapValues(\.digest)
         request.live = try await observations(tree, record, scopes)
         return SyncPlanner.plan(request)
     }

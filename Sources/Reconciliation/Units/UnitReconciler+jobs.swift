@@ -5,14 +5,14 @@ import SyncPlanning
 /// something else.
 extension UnitReconciler {
     /// Where the record keeps which Jobs ran to their end, and what they ran.
-    private static let annotation = "homelab.dev/completed-jobs"
+    static let completedJobs = "homelab.dev/completed-jobs"
 
     /// The Jobs of a tree that ran to their end, with the digests of what they ran.
     func completedJobs(of tree: DesiredTree) async -> [ObjectKey: String] {
         let jobs = tree.objects.filter(\.runsOnce).map(\.key)
         guard !jobs.isEmpty else { return [:] }
         let seen = await live.completedJobs(of: jobs)
-        let known = await store.annotation(Self.annotation).flatMap { ResourceInventory(text: $0) }
+        let known = await store.annotation(Self.completedJobs).flatMap { ResourceInventory(text: $0) }
         var result: [ObjectKey: String] = [:]
         for key in jobs { result[key] = seen[key] ?? known?[key]?.digest }
         return result
@@ -23,6 +23,6 @@ extension UnitReconciler {
         let record = ResourceInventory(
             await completedJobs(of: tree).mapValues { ResourceInventory.Entry(version: "v1", digest: $0) })
         let text = record.isEmpty ? nil : record.text
-        if text != (await store.annotation(Self.annotation)) { try await store.annotate(Self.annotation, text) }
+        if text != (await store.annotation(Self.completedJobs)) { try await store.annotate(Self.completedJobs, text) }
     }
 }

@@ -162,6 +162,8 @@ package actor UnitReconciler {
         if isRoot {
             self.spec.isSuspended = spec.isSuspended
             self.spec.reportsDrift = spec.reportsDrift
+            self.spec.prune.maximumCount = spec.prune.maximumCount
+            self.spec.prune.maximumPercent = spec.prune.maximumPercent
             self.spec.generation = spec.generation
         } else {
             self.spec = spec

@@ -80,6 +80,8 @@ package struct UnitSpec: Hashable, Sendable {
         ignoreRules = kustomization.ignoreRules
         serviceAccount = kustomization.serviceAccount
         reportsDrift = kustomization.reportsDrift
+        prune.maximumCount = kustomization.pruneCount ?? prune.maximumCount
+        prune.maximumPercent = kustomization.prunePercent ?? prune.maximumPercent
         isSuspended = kustomization.isSuspended
         deletionPolicy = kustomization.deletionPolicy
         obstacles = kustomization.obstacles
