@@ -81,6 +81,18 @@ struct ClientTests {
         #expect(try await !client.delete(configMap, namespace: "web", name: "x", options: options))
     }
 
+    @Test func `what is done with another's rights says whose`() async throws {
+        let client = try client()
+        transport.on(
+            "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Strict", Answer(body: "{}"))
+        transport.on("DELETE /api/v1/namespaces/web/configmaps/x", Answer(body: "{}"))
+        let user = "system:serviceaccount:web:deployer"
+        _ = try await client.apply(manifest(), options: ApplyOptions(user: user))
+        _ = try await client.delete(configMap, namespace: "web", name: "x", options: DeleteOptions(user: user))
+        let users = transport.requests.compactMap { $0.headers.first { $0.name == "Impersonate-User" }?.value }
+        #expect(users == [user, user])
+    }
+
     @Test func `lists go page by page and say what their items are`() async throws {
         let client = try client(options: .init(pageSize: 2))
         let path = "GET /apis/apps/v1/deployments?labelSelector=a%3Db&limit=2"

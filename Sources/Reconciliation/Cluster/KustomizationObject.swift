@@ -54,6 +54,21 @@ package actor KustomizationObject: UnitRecord {
     package var hasLostParts: Bool { false }
     package nonisolated var place: String { "kustomization -n \(key.namespace) \(key.name)" }
     package func annotation(_ name: String) -> String? { object.annotation(name) }
+    package func annotate(_ name: String, _ value: String?) async throws {
+        var annotations: Value = [:]
+        annotations[name] = value.map { .string($0) } ?? .null
+        take(
+            annotationsOf: try await api.mergePatch(
+                FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: ["metadata": ["annotations": annotations]],
+                subresource: nil))
+    }
+
+    /// What was written here is no news when the watch brings it.
+    private func take(annotationsOf newer: Manifest) {
+        object.value["metadata"]?["annotations"] = newer.value[path: "metadata", "annotations"]
+        object.value["metadata"]?["resourceVersion"] = newer.value[path: "metadata", "resourceVersion"]
+    }
+
     package func load() async throws {}
     package func run() async {}
 

@@ -7,6 +7,7 @@ package struct UnitContext: Sendable {
     package let clock: any AgentClock
     package let live: LiveState
     package let board: UnitBoard
+    package let namespaces: NamespaceFollowers
     package let manifests: any ManifestSource
     package let events: EventRecorder
     package let status: StatusWriter
@@ -26,5 +27,6 @@ package struct UnitContext: Sendable {
         self.monitor = monitor
         live = LiveState(api: api, clock: clock)
         board = UnitBoard()
+        namespaces = NamespaceFollowers(api: api, clock: clock)
     }
 }

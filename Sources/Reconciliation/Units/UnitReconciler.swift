@@ -86,6 +86,8 @@ package actor UnitReconciler {
     var pruneFailures: [ObjectKey: Failure] = [:]
     /// Leaving, and still read by pods.
     var inUse: [PlannedException] = []
+    /// What events have said that a person should know: each is said once.
+    var toldWarnings: Set<String> = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
@@ -149,6 +151,7 @@ package actor UnitReconciler {
         }
         source?.state.detach(bell)
         await live.detach(spec.owner)
+        await context.namespaces.leave(spec.owner)
         board.remove(spec.owner)
     }
 
@@ -164,6 +167,9 @@ package actor UnitReconciler {
         self.object = object
         if isRoot {
             self.spec.isSuspended = spec.isSuspended
+            self.spec.reportsDrift = spec.reportsDrift
+            self.spec.prune.maximumCount = spec.prune.maximumCount
+            self.spec.prune.maximumPercent = spec.prune.maximumPercent
             self.spec.generation = spec.generation
         } else {
             self.spec = spec
