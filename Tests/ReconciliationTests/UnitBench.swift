@@ -26,7 +26,8 @@ struct UnitBench {
         let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
         let events = EventRecorder(api: api, clock: clock, node: "m1")
         let context = UnitContext(
-            api: api, clock: clock, manifests: NotedManifests(built: built), events: events, status: StatusWriter(api: api), monitor: monitor)
+            api: api, clock: clock, manifests: NotedManifests(built: built), events: events, status: StatusWriter(api: api),
+            monitor: monitor)
         let units = UnitSupervisor(
             root: spec, context: context,
             own: UnitSupervisor.OwnSource(source: source, url: "ssh://m1/srv/home.git", branch: "main"))
