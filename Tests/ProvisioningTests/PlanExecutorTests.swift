@@ -120,6 +120,12 @@ import Testing
         #expect(events.lines == ["m1: waits for the lock of bob@desk, which gave no sign of life for 29 s and loses it after 30 s"])
     }
 
+    @Test func aLockIsGivenBackOverANewConnectionWhenTheOldOneIsLost() async throws {
+        let host = FakeHost("m1").on("then rm -f", .lost, .ok())
+        await NodeLocks(hosts: [host], run: "r1", owner: "alice", recorder: try RunRecorder(folder: nil, forward: { _ in })).release()
+        #expect(host.reconnects == 1 && host.log.count == 2)
+    }
+
     @Test func heldLockBeginsNothingAndNamesTheHolder() async throws {
         let m1 = FakeHost("m1").withLocks()
         let m2 = FakeHost("m2").on(
