@@ -1,4 +1,4 @@
-/// The few ASN.1 DER forms (X.690) that a PKCS#1 key consists of.
+/// The few ASN.1 DER forms (X.690) that keys and signatures consist of.
 enum DER {
     /// A non-negative integer from big-endian bytes.
     static func integer(_ bytes: [UInt8]) -> [UInt8] {
@@ -8,6 +8,14 @@ enum DER {
     }
 
     static func sequence(_ elements: [[UInt8]]) -> [UInt8] { element(tag: 0x30, elements.flatMap { $0 }) }
+
+    /// A bit string of whole bytes.
+    static func bitString(_ bytes: [UInt8]) -> [UInt8] { element(tag: 0x03, [0] + bytes) }
+
+    /// An object identifier from its encoded arcs.
+    static func identifier(_ arcs: [UInt8]) -> [UInt8] { element(tag: 0x06, arcs) }
+
+    static let null: [UInt8] = [0x05, 0x00]
 
     private static func element(tag: UInt8, _ contents: [UInt8]) -> [UInt8] {
         let count = contents.count

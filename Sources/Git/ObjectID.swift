@@ -43,3 +43,9 @@ package struct CommitInfo: Hashable, Sendable {
     /// The first line of the message.
     package var summary: String { String(message.prefix { $0 != "\n" }) }
 }
+
+/// The bytes of an object that can be signed, without git's header.
+package enum StoredObject: Hashable, Sendable {
+    case commit([UInt8])
+    case tag([UInt8])
+}

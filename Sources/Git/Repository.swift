@@ -60,6 +60,19 @@ package actor Repository {
             time: git_commit_time(commit), message: git_commit_message(commit).map { String(cString: $0) } ?? "")
     }
 
+    /// A commit or an annotated tag as git stores it, which is what signatures are made over; the library has compared the bytes with the
+    /// object's name.
+    package func object(_ id: ObjectID) throws(GitError) -> StoredObject { try handle.object(id) }
+
+    /// What a reference names itself: of an annotated tag, the tag and not its commit.
+    package func target(of reference: String) throws(GitError) -> ObjectID? {
+        var oid = git_oid()
+        let code = git_reference_name_to_id(&oid, handle.pointer, reference)
+        if git_error_code(code) == GIT_ENOTFOUND { return nil }
+        if code < 0 { throw GitError.last("read \(reference)", code: code) }
+        return ObjectID(git: oid)
+    }
+
     /// Whether `ancestor` is in the history of `commit` (or is it): a push from one to the other is no rewrite.
     package func isAncestor(_ ancestor: ObjectID, of commit: ObjectID) throws(GitError) -> Bool {
         if ancestor == commit { return true }

@@ -47,4 +47,18 @@ final class RepositoryHandle: @unchecked Sendable {
         try GitError.check("read commit \(id)") { git_commit_lookup(&commit, pointer, &oid) }
         return commit
     }
+
+    func object(_ id: ObjectID) throws(GitError) -> StoredObject {
+        var (database, object, oid): (OpaquePointer?, OpaquePointer?, git_oid) = (nil, nil, id.git)
+        try GitError.check("open the objects of the repository") { git_repository_odb(&database, pointer) }
+        defer { git_odb_free(database) }
+        try GitError.check("read \(id)") { git_odb_read(&object, database, &oid) }
+        defer { git_odb_object_free(object) }
+        let bytes = Array(UnsafeRawBufferPointer(start: git_odb_object_data(object), count: git_odb_object_size(object)))
+        switch git_odb_object_type(object) {
+        case GIT_OBJECT_COMMIT: return .commit(bytes)
+        case GIT_OBJECT_TAG: return .tag(bytes)
+        default: throw GitError(.other, operation: "read \(id)", message: "it is neither a commit nor a tag")
+        }
+    }
 }

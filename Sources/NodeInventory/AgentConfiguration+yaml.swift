@@ -8,6 +8,7 @@ extension AgentConfiguration {
         let optional = [
             ("identityFile", self.repository.identityFile), ("knownHostsFile", self.repository.knownHostsFile),
             ("tokenFile", self.repository.tokenFile), ("username", self.repository.username),
+            ("signersFile", self.repository.signersFile),
         ]
         for (key, text) in optional { repository[key] = text.map { .string($0) } }
         let value: Value = [
@@ -52,6 +53,7 @@ extension AgentConfiguration {
         repository.knownHostsFile = root["repository"]?.text("knownHostsFile")
         repository.tokenFile = root["repository"]?.text("tokenFile")
         repository.username = root["repository"]?.text("username")
+        repository.signersFile = root["repository"]?.text("signersFile")
         var configuration = AgentConfiguration(cluster: required("cluster"), node: required("node"), repository: repository)
         configuration.kubeconfig = required("kubeconfig")
         configuration.inventory = required("inventory")

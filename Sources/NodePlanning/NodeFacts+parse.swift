@@ -178,6 +178,7 @@ extension NodeFacts {
         case "homelab.public-key": agent.publicKey = value
         case "homelab.deploy-key": agent.deployKey = value
         case "homelab.repository": agent.repositoryOwner = value
+        case "homelab.switch": agent.lastSwitch = AgentSwitchOutcome(text: value)
         default: return false
         }
         return true

@@ -187,11 +187,17 @@ extension NodePlanner {
                 reasons.append("\(name) is newer than the running process")
             }
         }
-        if let token = desired.repository.token, let reason = reasonToWrite(token, facts) {
-            steps.append(PlannedStep(.writeSecretFile(path: NodeLayout.repositoryToken, source: token), reason))
-            reasons.append("the repository's token \(reason)")
+        for (path, source, name) in [
+            (NodeLayout.repositoryToken, desired.repository.token, "the repository's token"),
+            (NodeLayout.allowedSigners, desired.repository.signers, "the list of signers"),
+        ] {
+            guard let source, let reason = reasonToWrite(path, source, facts) else { continue }
+            steps.append(PlannedStep(.writeSecretFile(path: path, source: source), reason))
+            reasons.append("\(name) \(reason)")
         }
-        if let wanted, let binary = facts.agent.binary, binary.sha256 != wanted { reasons.append("the binary is replaced") }
+        if context.replacesHomelab, let wanted, let binary = facts.agent.binary, binary.sha256 != wanted, !isSwitched(facts) {
+            reasons.append("the binary is replaced")
+        }
         let unit = NodeLayout.agentUnit
         let state = facts.units[unit]
         if state?.enabled != true || steps.contains(where: { $0.step.path == NodeLayout.unitFile(unit) }) || state?.needsReload == true {
@@ -208,10 +214,10 @@ extension NodePlanner {
         return steps
     }
 
-    private func reasonToWrite(_ token: SecretReference, _ facts: NodeFacts) -> String? {
-        guard case .file(let sha256, let mode, _, _)? = facts.files[NodeLayout.repositoryToken] else { return "is missing" }
+    private func reasonToWrite(_ path: String, _ source: SecretReference, _ facts: NodeFacts) -> String? {
+        guard case .file(let sha256, let mode, _, _)? = facts.files[path] else { return "is missing" }
         if mode != "0600" { return "has mode \(mode), not 0600" }
-        guard let secret = context.secrets[token], let sha256 else { return nil }
+        guard let secret = context.secrets[source], let sha256 else { return nil }
         return sha256 == SHA256.hex(of: secret.revealed + "\n") ? nil : "differs"
     }
 
@@ -234,6 +240,7 @@ extension NodePlanner {
             repository.knownHostsFile = NodeLayout.knownHosts
         }
         var configuration = AgentConfiguration(cluster: desired.name, node: node.name, repository: repository)
+        if wanted.signers != nil { configuration.repository.signersFile = NodeLayout.allowedSigners }
         if let path = wanted.path { configuration.path = path }
         configuration.listen = desired.agent.listen
         configuration.pollInterval = desired.agent.pollInterval

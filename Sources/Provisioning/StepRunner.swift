@@ -75,6 +75,7 @@ struct StepRunner: Sendable {
             }
             try await runCommands(of: step, inputs, on: host)
         case .saveSnapshot, .copyDatabase: try await backUp(step, on: host)
+        case .switchAgent(let change): try await switchAgent(change, step, on: host)
         case .drain(let request, let via): try await drain(request, via: via, step)
         case .awaitWorkloads(let node, let via): try await awaitWorkloads(node, via: via, step)
         case .removeMember(let node, let via): try await removeMember(node, via: via, step)

@@ -85,4 +85,20 @@ import Testing
     }
 
     private static let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+
+    @Test func `validate names the file of an expression that cannot be read`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(try homelab("init", folder, "--name", "home").status == 0)
+        try """
+        # An app
+        apiVersion: kustomize.toolkit.fluxcd.io/v1
+        kind: Kustomization
+        metadata: {name: app, namespace: default}
+        spec: {healthCheckExprs: [{apiVersion: v1, kind: Pod, current: "status.phase = 'Running'"}]}
+        """.write(toFile: folder + "/clusters/home/app.yaml", atomically: true, encoding: .utf8)
+        let found = try homelab("validate", in: folder)
+        #expect(found.status == 1 && found.errors.contains("clusters/home/app.yaml:2:1: error: "), "\(found.errors)")
+        #expect(found.errors.contains("spec.healthCheckExprs[0].current:1:14: the character = has no meaning here"), "\(found.errors)")
+    }
 }

@@ -71,6 +71,8 @@ final class MemoryRepository: RepositorySource {
         return found
     }
 
+    func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject { throw SourceProblem(.other, "no object \(id)") }
+
     func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {
         state.withLock { state in
             var next: ObjectID? = new

@@ -8,12 +8,16 @@ package struct AgentState: Hashable, Sendable {
     package var isLeading = false
     package var leader = ""
     package var source = SourceState()
+    /// When the repository last answered.
+    package var lastContact: Timestamp?
     package var unit: StatusReport?
     /// The other units, and whether each is ready.
     package var units: [Ownership: Bool] = [:]
     /// Why Flux' kinds cannot be served; empty when they are.
     package var fluxProblem = ""
     package var nodes: NodesReport?
+    /// Steps on nodes by what came of them.
+    package var nodeSteps: [JournalEntry.Result: Int] = [:]
     package var passes = 0
     package var failedPasses = 0
     package var passSeconds = 0.0

@@ -83,6 +83,10 @@ package actor RemoteRepository: RepositorySource {
         }
     }
 
+    package func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject {
+        try await ask { (repository, _) async throws(GitError) in try await repository.object(id) }
+    }
+
     package func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {
         try await ask { (repository, _) async throws(GitError) in
             guard try await repository.commit(named: old.hex) != nil else { return false }

@@ -15,6 +15,8 @@ package protocol RepositorySource: Sendable {
     func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo
     /// The files of a commit in the mirror, below these directories.
     func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree
+    /// A commit or an annotated tag of the mirror as git stores it.
+    func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject
     /// Whether `old` is in the history of `new`; false when the mirror does not know it.
     func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool
 }

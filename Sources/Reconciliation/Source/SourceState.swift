@@ -6,8 +6,6 @@ package struct SourceState: Hashable, Sendable {
     /// The newest commit of the branch in the mirror.
     package var commit: CommitInfo?
     package var problem: SourceProblem?
-    /// When the repository last answered.
-    package var lastContact: Timestamp?
     /// When a new commit last came.
     package var lastChange: Timestamp?
 

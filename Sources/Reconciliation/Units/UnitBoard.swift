@@ -35,7 +35,11 @@ package final class UnitBoard: Sendable {
 
     fileprivate struct State {
         var entries: [Ownership: Entry] = [:]
+        /// The units that wait for one to be ready, so that its news costs no look at all the others.
+        var dependents: [Ownership: Set<Ownership>] = [:]
         var claimants: [ObjectKey: [Ownership]] = [:]
+        /// By unit, those whose expressions judge it, so that any change of its object may matter to them.
+        var judges: [Ownership: Set<Ownership>] = [:]
         var children: [Ownership: Children] = [:]
         var waiting: Set<Ownership> = []
     }
@@ -52,24 +56,28 @@ package final class UnitBoard: Sendable {
 
     // MARK: What a unit tells
 
-    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], isIdle: Bool) {
+    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], judged: Set<Ownership> = [], isIdle: Bool) {
         update { state in
             var entry = state.entries[unit] ?? Entry(bell: bell)
             let wasIdle = entry.isIdle
             entry.source = source.map { ObjectIdentifier($0) }
+            state.setDependencies(dependsOn, of: unit, before: entry.dependsOn)
             entry.dependsOn = dependsOn
+            state.setJudged(judged, by: unit)
             entry.isIdle = isIdle
             state.entries[unit] = entry
-            return state.waitingBells + (isIdle != wasIdle ? state.dependents(of: unit) : [])
+            return state.waitingBells + (isIdle != wasIdle ? state.dependentBells(of: unit) : [])
         }
     }
 
     func remove(_ unit: Ownership) {
         update { state in
             let rivals = state.setClaims([:], of: unit)
+            state.setJudged([], by: unit)
+            state.setDependencies([], of: unit, before: state.entries[unit]?.dependsOn ?? [])
             state.entries[unit] = nil
             state.children[unit] = nil
-            return rivals + state.waitingBells + state.dependents(of: unit)
+            return rivals + state.waitingBells + state.dependentBells(of: unit)
         }
     }
 
@@ -89,12 +97,19 @@ package final class UnitBoard: Sendable {
             guard let entry = state.entries[unit], entry.isReady != isReady || entry.applied != applied else { return [] }
             state.entries[unit]?.isReady = isReady
             state.entries[unit]?.applied = applied
-            return state.dependents(of: unit)
+            return state.dependentBells(of: unit)
         }
+    }
+
+    /// The unit's object is not as it was.
+    func changed(_ unit: Ownership) {
+        update { state in (state.judges[unit] ?? []).compactMap { state.entries[$0]?.bell } }
     }
 
     func setChildren(of parent: Ownership, wanted: Set<Ownership>, leaving: Set<Ownership>) {
         update { state in
+            // Few units make others, and what is asked of all parents is asked often.
+            if state.children[parent] == nil, wanted.isEmpty, leaving.isEmpty { return [] }
             guard state.children[parent]?.wanted != wanted || state.children[parent]?.leaving != leaving else { return [] }
             state.children[parent, default: Children()].wanted = wanted
             state.children[parent]?.leaving = leaving
@@ -116,13 +131,16 @@ package final class UnitBoard: Sendable {
 
     // MARK: What a unit asks
 
+    var unitCount: Int { state.withLock { $0.entries.count } }
+
     /// Whether the unit's own definition has left the repository: it applies nothing more, and what others want passes to them.
     func isLeaving(_ unit: Ownership) -> Bool {
         state.withLock { state in state.children.values.contains { $0.leaving.contains(unit) } }
     }
 
-    /// Why a unit may not apply yet, as Flux words it; nil when all it depends on is ready.
-    func obstacle(for unit: Ownership, at commit: ObjectID) -> String? {
+    /// Why a unit may not apply yet, as Flux words it; nil when all it depends on is ready. A verdict replaces the built-in rule, as in
+    /// Flux without its feature gate AdditiveCELDependencyCheck.
+    func obstacle(for unit: Ownership, at commit: ObjectID, verdicts: [Ownership: ReadyVerdict] = [:]) -> String? {
         state.withLock { state in
             guard let entry = state.entries[unit] else { return nil }
             if let cycle = state.cycle(from: unit) {
@@ -130,6 +148,11 @@ package final class UnitBoard: Sendable {
             }
             for dependency in entry.dependsOn {
                 guard let other = state.entries[dependency] else { return "dependency '\(dependency)' not found" }
+                switch verdicts[dependency] {
+                case .ready?: continue
+                case .notReady(let reason)?: return reason
+                case nil: break
+                }
                 if !other.isReady { return "dependency '\(dependency)' is not ready" }
                 if other.source == entry.source, other.applied != commit {
                     return "dependency '\(dependency)' revision is not up to date"
@@ -181,8 +204,23 @@ package final class UnitBoard: Sendable {
 extension UnitBoard.State {
     fileprivate var waitingBells: [Bell] { waiting.compactMap { entries[$0]?.bell } }
 
-    fileprivate func dependents(of unit: Ownership) -> [Bell] {
-        entries.values.filter { $0.dependsOn.contains(unit) }.map(\.bell)
+    fileprivate func dependentBells(of unit: Ownership) -> [Bell] { (dependents[unit] ?? []).compactMap { entries[$0]?.bell } }
+
+    fileprivate mutating func setDependencies(_ new: [Ownership], of unit: Ownership, before old: [Ownership]) {
+        guard new != old else { return }
+        for other in old {
+            dependents[other]?.remove(unit)
+            if dependents[other]?.isEmpty == true { dependents[other] = nil }
+        }
+        for other in new { dependents[other, default: []].insert(unit) }
+    }
+
+    fileprivate mutating func setJudged(_ judged: Set<Ownership>, by unit: Ownership) {
+        for other in judges.keys where !judged.contains(other) {
+            judges[other]?.remove(unit)
+            if judges[other]?.isEmpty == true { judges[other] = nil }
+        }
+        for other in judged { judges[other, default: []].insert(unit) }
     }
 
     fileprivate func isLeaving(_ unit: Ownership) -> Bool { children.values.contains { $0.leaving.contains(unit) } }

@@ -14,10 +14,11 @@ extension UnitReconciler {
         }
         board.show(spec.owner, isReady: report.isHealthy, applied: applied)
         // While much happens, four times a second is often enough; a new phase is shown at once, one more revision with time.
-        let isNews = lastPhase != report.phase
+        let isNews = lastPhase != report.phase || (report.phase == .ready && !lastChanges.isEmpty && !isRoot)
         let pace: Duration = isNews ? .zero : lastPhase == .ready && !isRoot ? .seconds(1) : .milliseconds(250)
         if let shownAt, clock.now < shownAt + pace { return shownAt + pace }
         if let later = delayOfProgress(report) { return later }
+        if !isNews, let later = await delayOfRevision(report) { return later }
         if isNews {
             tell(report)
             lastPhase = report.phase
@@ -48,6 +49,22 @@ extension UnitReconciler {
         return clock.now < since + wait ? since + wait : nil
     }
 
+    /// A push names every unit a new revision, and changes few: those that it does not change say so behind those that it does, spread
+    /// over time so that the server is not asked a thousand things at once.
+    private func delayOfRevision(_ report: StatusReport) async -> Duration? {
+        guard !isRoot, report.phase == .ready, let object, await !object.isRequested,
+            KustomizationStatus.commit(of: await object.status.lastAppliedRevision) != report.appliedRevision
+        else {
+            revisionSince = nil
+            return nil
+        }
+        let since = revisionSince ?? clock.now
+        revisionSince = since
+        // Two hundred a second, each unit at a place of its own.
+        let due = since + .milliseconds(Int(object.key.hashValue.magnitude % UInt(max(1, board.unitCount * 5))))
+        return clock.now < due ? due : nil
+    }
+
     private func tell(_ report: StatusReport) {
         switch report.phase {
         case .ready where isRoot: events.record(unitEvent("Healthy", "\(report.appliedRevision.prefix(12)): \(report.message)"))
@@ -68,7 +85,7 @@ extension UnitReconciler {
             generation: spec.generation, reference: source?.reference ?? "main",
             checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty, digest: lastDigest,
             duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
-            note: (spec.warnings + leftOutNotes).joined(separator: "; "))
+            note: (spec.warnings + leftOutNotes).joined(separator: "; "), stallReason: spec.stallReason)
         let record = isRoot ? await store.inventory : nil
         return try await object.show { status in
             // A result that was noted is not noted again for the time that went by.
@@ -134,7 +151,7 @@ extension UnitReconciler {
         let skipped = Set((lastPlan?.skipped ?? []).map(\.key))
         let waiting = Dictionary(((lastPlan?.waiting ?? []) + (lastPlan?.contested ?? [])).map { ($0.key, $0) }) { $1 }
         let foreign = foreignChecks
-        let health = await live.health(of: tree.objects.map(\.key) + foreign)
+        let health = await live.health(of: tree.objects.map(\.key) + foreign, for: spec.owner)
         var objects: [StatusReport.ObjectStatus] = []
         for object in tree.objects where !skipped.contains(object.key) {
             var state = health[object.key] ?? Health(.unknown)
@@ -176,9 +193,9 @@ extension UnitReconciler {
         if spec.isSuspended {
             report.phase = .suspended
             report.message = "suspended; nothing is applied and nothing is repaired"
-        } else if let obstacle = spec.obstacles.first {
+        } else if spec.isImpossible {
             report.phase = .stalled
-            report.message = obstacle
+            report.message = (spec.obstacles + spec.invalidExpressions).joined(separator: "; ")
         } else if let problem {
             report.phase = .unreachable
             report.message = problem.description

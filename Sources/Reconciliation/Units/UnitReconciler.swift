@@ -1,5 +1,6 @@
 import Diagnostics
 import Git
+import KubernetesClient
 import KubernetesModel
 import SyncPlanning
 
@@ -12,7 +13,7 @@ package actor UnitReconciler {
     /// A commit whose files could be built.
     struct Enforced {
         var commit: CommitInfo
-        var manifests: [Manifest]
+        var manifests: [PackedManifest]
         var tree: DesiredTree?
         /// Kinds that the server did not know when the tree was made.
         var unknownKinds: Set<GroupKind> = []
@@ -101,6 +102,12 @@ package actor UnitReconciler {
     var lastPhase: StatusReport.Phase?
     var shownAt: Duration?
     var progressSince: Duration?
+    /// Since when the unit has a newer revision than its status says.
+    var revisionSince: Duration?
+
+    /// What the watches were told last: objects of others that concern the unit, and its own rules of health.
+    var heededInterests: Set<ObjectKey> = []
+    var heededExpressions: [GroupKind: HealthExpressions] = [:]
 
     /// The losses of watched kinds that are dealt with.
     var seenLosses = 0
@@ -129,10 +136,13 @@ package actor UnitReconciler {
             group.addTask { await self.store.run() }
             while !Task.isCancelled, !isStopped {
                 let start = clock.now
-                let next = await pass()
+                // In a task of its own, as a task keeps for its whole life the memory that its deepest call took.
+                async let passing = takeTurn()
+                let next = await passing
                 // A large unit that is rung all the time must not do nothing but look.
                 let cost = clock.now - start
-                if cost > .milliseconds(30), !isSuperseded { try? await clock.sleep(for: min(cost * 2, .milliseconds(300))) }
+                let isLarge = (enforced?.tree?.objects.count ?? 0) > 100
+                if isLarge, cost > .milliseconds(30), !isSuperseded { try? await clock.sleep(for: min(cost * 2, .milliseconds(300))) }
                 if !isStopped { await bell.wait(until: next, clock: clock) }
             }
             group.cancelAll()
@@ -178,8 +188,8 @@ package actor UnitReconciler {
 
     private func register() {
         board.register(
-            spec.owner, bell: bell, source: source, dependsOn: spec.dependsOn,
-            isIdle: spec.isSuspended || !spec.obstacles.isEmpty || source == nil)
+            spec.owner, bell: bell, source: source, dependsOn: spec.dependsOn, judged: Set(spec.readyExpressions.keys),
+            isIdle: spec.isSuspended || spec.isImpossible || source == nil)
     }
 
     /// Somebody asks for a look, or changed something: waits after failures are over.
@@ -187,6 +197,12 @@ package actor UnitReconciler {
         for key in failures.keys { failures[key]?.retryAt = clock.now }
         for key in pruneFailures.keys { pruneFailures[key]?.retryAt = clock.now }
         pausedUntil = nil
+    }
+
+    /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
+    private func takeTurn() async -> Duration? {
+        if isRoot { return await pass() }
+        return try? await context.turns.run { await self.pass() }
     }
 
     /// One look at everything; gives the moment of the next although nothing happens, nil for none.
@@ -197,7 +213,8 @@ package actor UnitReconciler {
             if await object?.isBeingDeleted == true, !isRoot { return try await leave() }
             try await restore()
             if spec.isSuspended { next = try await awaitResumption() }
-            if !spec.isSuspended, spec.obstacles.isEmpty, try await adoptNewestCommit() {
+            try await instructWatches()
+            if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() {
                 next = try await converge()
             }
             problem = nil
