@@ -113,7 +113,8 @@ import Testing
 
     @Test func aLockWithoutASignOfLifeIsWaitedForUntilItIsFree() async throws {
         let host = FakeHost("m1").on(
-            "lock=/run/homelab.lock", FakeHost.Answer(status: HostLock.heldStatus, output: "r9\nbob@desk\n2026-11-24T04:00:00Z\n29\n"), .ok())
+            "lock=/run/homelab.lock", FakeHost.Answer(status: HostLock.heldStatus, output: "r9\nbob@desk\n2026-11-24T04:00:00Z\n29\n"),
+            .ok())
         let events = EventLog()
         let recorder = try RunRecorder(folder: nil, forward: { events.add($0) })
         try await NodeLocks(hosts: [host], run: "r1", owner: "alice", recorder: recorder).acquire()
