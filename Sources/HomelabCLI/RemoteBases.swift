@@ -28,7 +28,7 @@ enum RemoteBases {
     }
 
     /// `git@host:path` as a URL.
-    private static func sshURL(_ text: String) -> String {
+    static func sshURL(_ text: String) -> String {
         guard !text.contains("://"), let colon = text.firstIndex(of: ":") else { return text }
         return "ssh://\(text[..<colon])/\(text[text.index(after: colon)...].drop { $0 == "/" })"
     }

@@ -7,10 +7,10 @@ extension AgentConfiguration {
         var repository: Value = ["url": .string(self.repository.url), "branch": .string(self.repository.branch)]
         let optional = [
             ("identityFile", self.repository.identityFile), ("knownHostsFile", self.repository.knownHostsFile),
-            ("tokenFile", self.repository.tokenFile), ("username", self.repository.username),
+            ("tokenFile", self.repository.tokenFile), ("username", self.repository.username), ("caFile", self.repository.caFile),
         ]
         for (key, text) in optional { repository[key] = text.map { .string($0) } }
-        let value: Value = [
+        var value: Value = [
             "cluster": .string(cluster),
             "node": .string(node),
             "kubeconfig": .string(kubeconfig),
@@ -23,6 +23,9 @@ extension AgentConfiguration {
             "listen": .string(listen),
             "pollInterval": .string("\(pollInterval)s"),
         ]
+        if let webhookListen { value["webhookListen"] = .string(webhookListen) }
+        if let webhookSecretFile { value["webhookSecretFile"] = .string(webhookSecretFile) }
+        if allowsRemoteBases { value["allowRemoteBases"] = .bool(true) }
         return "# Written by homelab; a change here is undone by the next run.\n" + YAMLWriter.text(value, sortedKeys: false)
     }
 
@@ -52,6 +55,7 @@ extension AgentConfiguration {
         repository.knownHostsFile = root["repository"]?.text("knownHostsFile")
         repository.tokenFile = root["repository"]?.text("tokenFile")
         repository.username = root["repository"]?.text("username")
+        repository.caFile = root["repository"]?.text("caFile")
         var configuration = AgentConfiguration(cluster: required("cluster"), node: required("node"), repository: repository)
         configuration.kubeconfig = required("kubeconfig")
         configuration.inventory = required("inventory")
@@ -60,6 +64,9 @@ extension AgentConfiguration {
         configuration.identityFile = required("identityFile")
         configuration.knownHostsFile = required("knownHostsFile")
         configuration.listen = required("listen")
+        configuration.webhookListen = root.text("webhookListen")
+        configuration.webhookSecretFile = root.text("webhookSecretFile")
+        configuration.allowsRemoteBases = root.bool("allowRemoteBases") ?? false
         configuration.pollInterval = root.seconds("pollInterval") ?? configuration.pollInterval
         return configuration
     }

@@ -9,6 +9,7 @@ package struct AgentConfiguration: Hashable, Sendable {
         package var identityFile: String?
         package var knownHostsFile: String?
         package var tokenFile: String?
+        package var caFile: String?
         package var username: String?
 
         package init(url: String, branch: String = "main") {
@@ -30,6 +31,10 @@ package struct AgentConfiguration: Hashable, Sendable {
     package var identityFile: String
     package var knownHostsFile: String
     package var listen: String
+    /// Where the webhook is answered, and the file with its secret; nil where none is.
+    package var webhookListen: String?
+    package var webhookSecretFile: String?
+    package var allowsRemoteBases = false
     /// Seconds.
     package var pollInterval: Int
 

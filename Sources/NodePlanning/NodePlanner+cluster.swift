@@ -187,9 +187,10 @@ extension NodePlanner {
                 reasons.append("\(name) is newer than the running process")
             }
         }
-        if let token = desired.repository.token, let reason = reasonToWrite(token, facts) {
-            steps.append(PlannedStep(.writeSecretFile(path: NodeLayout.repositoryToken, source: token), reason))
-            reasons.append("the repository's token \(reason)")
+        for file in agentSecrets {
+            guard let reason = reasonToWrite(file.source, to: file.path, facts) else { continue }
+            steps.append(PlannedStep(.writeSecretFile(path: file.path, source: file.source), reason))
+            reasons.append("\(file.name) \(reason)")
         }
         if let wanted, let binary = facts.agent.binary, binary.sha256 != wanted { reasons.append("the binary is replaced") }
         let unit = NodeLayout.agentUnit
@@ -208,10 +209,19 @@ extension NodePlanner {
         return steps
     }
 
-    private func reasonToWrite(_ token: SecretReference, _ facts: NodeFacts) -> String? {
-        guard case .file(let sha256, let mode, _, _)? = facts.files[NodeLayout.repositoryToken] else { return "is missing" }
+    /// What the operator's side has for the agents.
+    private var agentSecrets: [(path: String, source: SecretReference, name: String)] {
+        [
+            (NodeLayout.repositoryToken, desired.repository.token, "the repository's token"),
+            (NodeLayout.repositoryCA, desired.repository.ca, "the repository's ca"),
+            (NodeLayout.webhookSecret, desired.agent.webhook?.secret, "the webhook's secret"),
+        ].compactMap { path, source, name in source.map { (path, $0, name) } }
+    }
+
+    private func reasonToWrite(_ source: SecretReference, to path: String, _ facts: NodeFacts) -> String? {
+        guard case .file(let sha256, let mode, _, _)? = facts.files[path] else { return "is missing" }
         if mode != "0600" { return "has mode \(mode), not 0600" }
-        guard let secret = context.secrets[token], let sha256 else { return nil }
+        guard let secret = context.secrets[source], let sha256 else { return nil }
         return sha256 == SHA256.hex(of: secret.revealed + "\n") ? nil : "differs"
     }
 
@@ -222,6 +232,7 @@ extension NodePlanner {
             repository = .init(url: url, branch: wanted.branch)
             repository.username = wanted.username
             if wanted.token != nil { repository.tokenFile = NodeLayout.repositoryToken }
+            if wanted.ca != nil { repository.caFile = NodeLayout.repositoryCA }
         } else {
             guard let server = repositoryServer else { return nil }
             let host = server.address.contains(":") ? "[\(server.address)]" : server.address
@@ -236,6 +247,11 @@ extension NodePlanner {
         var configuration = AgentConfiguration(cluster: desired.name, node: node.name, repository: repository)
         if let path = wanted.path { configuration.path = path }
         configuration.listen = desired.agent.listen
+        if let webhook = desired.agent.webhook {
+            configuration.webhookListen = webhook.listen
+            configuration.webhookSecretFile = NodeLayout.webhookSecret
+        }
+        configuration.allowsRemoteBases = desired.agent.allowsRemoteBases
         configuration.pollInterval = desired.agent.pollInterval
         return configuration
     }

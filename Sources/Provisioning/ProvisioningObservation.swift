@@ -109,7 +109,7 @@ extension ClusterSpec {
                 return ""
             }
         }
-        if let token = repository.token { found.insert(token) }
+        found.formUnion([repository.token, repository.ca, agent.webhook?.secret].compactMap { $0 })
         return found.sorted { $0.description < $1.description }
     }
 }

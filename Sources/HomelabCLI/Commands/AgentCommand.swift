@@ -34,12 +34,14 @@ package struct AgentCommand: AsyncParsableCommand {
             nodes: NodeReconciler(configuration: configuration, transport: transport) { console.line($0) },
             repositories: AgentRepository.factory(configuration) { console.line($0) })
         let server = try await listen(configuration, agent)
+        let webhook = try await WebhookListener.start(configuration, agent) { console.line($0) }
         console.line("homelab agent \(HomelabVersion.current) on \(configuration.node): follows \(configuration.repository.url)")
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await agent.run() }
             group.addTask { await publishKey(configuration, api) }
             await group.waitForAll()
         }
+        await webhook?.shutdown()
         await server.shutdown()
     }
 
@@ -59,12 +61,8 @@ package struct AgentCommand: AsyncParsableCommand {
     }
 
     private func listen(_ configuration: AgentConfiguration, _ agent: Agent) async throws -> HTTPServer {
-        let parts = configuration.listen.split(separator: ":")
-        guard parts.count >= 2, let port = Int(parts[parts.count - 1]) else {
-            throw Diagnostic(.error, "listen: \(configuration.listen) is no address with a port", remedy: "for instance 127.0.0.1:9797")
-        }
-        let host = parts.dropLast().joined(separator: ":")
-        return try await HTTPServer(host: host, port: port) { request in
+        let place = try ListenAddress(configuration.listen, field: "listen")
+        return try await HTTPServer(host: place.host, port: place.port) { request in
             let path = request.url.split(separator: "?").first.map(String.init) ?? "/"
             let answer = agent.monitor.value.response(path: path, now: agent.clock.timestamp)
             return HTTPResponse(status: answer.status, headers: [("content-type", answer.contentType)], body: Array(answer.body.utf8))

@@ -6,7 +6,7 @@ package import Kustomize
 package actor RemoteCommits: RemoteSource {
     private let directory: String
     private let transport: @Sendable (String) throws -> any GitTransport
-    private var trees: [RemoteCommit: GitFileTree] = [:]
+    private var trees: [RemoteCommit: GitTree] = [:]
 
     /// - Parameters:
     ///   - directory: a folder that holds the mirrors.
@@ -16,13 +16,15 @@ package actor RemoteCommits: RemoteSource {
         self.transport = transport
     }
 
-    package func tree(of commit: RemoteCommit) async throws -> any FileTree {
+    package func tree(of commit: RemoteCommit) async throws -> any FileTree { GitFileTree(try await files(of: commit)) }
+
+    func files(of commit: RemoteCommit) async throws -> GitTree {
         if let known = trees[commit] { return known }
         guard let id = ObjectID(commit.commit) else { throw FileTreeError("\(commit.commit) is no commit id of 40 digits") }
         let mirror = "\(directory)/\(SHA256.hex(of: commit.repository).prefix(16)).git"
         let repository = try await Repository(openingOrMaking: mirror, branch: "main")
         if try await repository.commit(named: id.hex) == nil { try await fetch(id, of: commit.repository, into: repository) }
-        let tree = GitFileTree(try await repository.tree(at: id))
+        let tree = try await repository.tree(at: id)
         trees[commit] = tree
         return tree
     }

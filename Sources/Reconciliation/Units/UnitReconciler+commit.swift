@@ -8,11 +8,12 @@ extension UnitReconciler {
     /// one stays. Gives whether there is something to enforce.
     func adoptNewestCommit() async throws -> Bool {
         guard let source else { return enforced?.tree != nil }
-        if let newest = source.state.value.commit {
+        let state = source.state.value
+        if let newest = state.commit {
             let materials = try await materials(at: newest.id)
             do throws(SourceProblem) {
                 if newest.id != attempted || attemptedKey != spec.buildKey || attemptedGeneration != spec.generation
-                    || materials != attemptedMaterials
+                    || materials != attemptedMaterials || state.included.map(\.id) != attemptedInclusions
                 {
                     try await requireDescent(of: newest, source)
                     try await build(newest, source, materials)
@@ -67,6 +68,7 @@ extension UnitReconciler {
         attemptedKey = spec.buildKey
         attemptedGeneration = generation
         attemptedMaterials = materials
+        attemptedInclusions = source.state.value.included.map(\.id)
         attemptStart = clock.now
         hasNewSource = false
         if var current = pending ?? enforced, current.buildKey == spec.buildKey, current.materials == materials,

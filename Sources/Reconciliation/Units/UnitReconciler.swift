@@ -60,6 +60,8 @@ package actor UnitReconciler {
     var attemptedKey: UnitSpec.BuildKey?
     var attemptedGeneration: Int64?
     var attemptedMaterials: BuildMaterials?
+    /// The commits of other repositories that were in the tree.
+    var attemptedInclusions: [ObjectID] = []
     /// It is built from another repository now, whose commits do not follow from those of the one before.
     var hasNewSource = false
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
