@@ -3,6 +3,7 @@ import FileSystem
 import Git
 import HTTPNetworking
 import Kustomize
+import NodeInventory
 import Reconciliation
 import SSH
 
@@ -24,6 +25,21 @@ enum RemoteBases {
                 return GitLogin(
                     authentication: [.agent()] + keys.map { .keyFile($0) }, knownHosts: try KnownHosts(files: [home + "/known_hosts"]))
             }
+        }
+    }
+
+    /// The agent's: over https without a login, over ssh with the key and the pins of the inventory's repository. Branches are followed.
+    static func agent(_ configuration: AgentConfiguration) throws -> RemoteCommits {
+        let client = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2)
+        let repository = configuration.repository
+        return RemoteCommits(directory: configuration.stateDirectory + "/remotes", followsNames: true) { url in
+            if url.hasPrefix("https://") || url.hasPrefix("http://") { return HTTPGitTransport(url: url, transport: client) { nil } }
+            guard let remote = SSHRemote(Self.sshURL(url)) else {
+                throw Diagnostic(.error, "\(url) cannot be fetched", remedy: "https://… and ssh://… can, and host:path over ssh")
+            }
+            return SSHGitTransport(
+                remote, identityFile: repository.identityFile ?? configuration.identityFile,
+                knownHostsFile: repository.knownHostsFile ?? configuration.knownHostsFile)
         }
     }
 

@@ -12,6 +12,7 @@ struct UnitBench {
     let api: FakeClusterAPI
     let repository = MemoryRepository()
     let monitor = Shared(AgentState(node: "m1", version: "1.0", identity: "m1_1", startedAt: Timestamp(secondsSinceEpoch: 0)))
+    var manifests = KustomizeManifests()
     var spec = UnitSpec(owner: Ownership(namespace: "homelab-system", name: "home"), path: "clusters/home")
 
     init(api: FakeClusterAPI = FakeClusterAPI()) { self.api = api }
@@ -22,7 +23,7 @@ struct UnitBench {
         let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
         let events = EventRecorder(api: api, clock: clock, node: "m1")
         let context = UnitContext(
-            api: api, clock: clock, manifests: KustomizeManifests(), events: events, status: StatusWriter(api: api), monitor: monitor)
+            api: api, clock: clock, manifests: manifests, events: events, status: StatusWriter(api: api), monitor: monitor)
         let units = UnitSupervisor(
             root: spec, context: context,
             own: UnitSupervisor.OwnSource(source: source, url: "ssh://m1/srv/home.git", branch: "main"))

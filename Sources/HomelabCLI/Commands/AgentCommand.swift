@@ -30,7 +30,8 @@ package struct AgentCommand: AsyncParsableCommand {
                 unit: UnitSpec(
                     owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
                 branch: configuration.repository.branch, pollInterval: .seconds(configuration.pollInterval)),
-            api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) }, manifests: KustomizeManifests(),
+            api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) },
+            manifests: KustomizeManifests(remotes: try configuration.allowsRemoteBases ? RemoteBases.agent(configuration) : nil),
             nodes: NodeReconciler(configuration: configuration, transport: transport) { console.line($0) },
             repositories: AgentRepository.factory(configuration) { console.line($0) })
         let server = try await listen(configuration, agent)

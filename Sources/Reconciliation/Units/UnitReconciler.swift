@@ -1,6 +1,7 @@
 import Diagnostics
 import Git
 import KubernetesModel
+import Kustomize
 import SyncPlanning
 
 /// Keeps one unit's objects as the newest good commit says.
@@ -24,6 +25,8 @@ package actor UnitReconciler {
         var buildKey: UnitSpec.BuildKey?
         /// The variables, and the versions of the objects they come from.
         var materials = BuildMaterials()
+        /// Branches and tags of other repositories, and what they were at.
+        var followed: [RemoteName: RemoteCommit] = [:]
     }
 
     struct Failure {
@@ -84,6 +87,8 @@ package actor UnitReconciler {
     var unsettled: Set<ObjectKey> = []
     /// When their time is over.
     var healthDeadline: Duration?
+    /// When other repositories, which a build has asked or followed, are asked again.
+    var rebuildAt: Duration?
     var pruneFailures: [ObjectKey: Failure] = [:]
     /// Leaving, and still read by pods.
     var inUse: [PlannedException] = []
@@ -215,7 +220,9 @@ package actor UnitReconciler {
         monitor.update { $0.countPass(duration: duration, failed: failed) }
         // A commit that could not be read may be readable soon; one that waits for a person wakes us by the person's annotation.
         let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
-        return [next, statusRetry, heldRetry].compactMap { $0 }.min()
+        // One that is overdue waits for something else.
+        let rebuild = rebuildAt.map { max($0, clock.now + .seconds(1)) }
+        return [next, statusRetry, heldRetry, spec.isSuspended ? nil : rebuild].compactMap { $0 }.min()
     }
 
     /// A suspension with an end is ended here; gives when that is.
