@@ -55,17 +55,19 @@ let package = Package(
             name: "BootstrapAssets", path: "bootstrap", exclude: ["demo", "test", "build", "static"],
             resources: [.embedInCode("assets")], swiftSettings: settings),
         module("YAML", ["CLibyaml"]),
+        module("RegularExpressions"),
+        module("CEL", ["YAML", "RegularExpressions"]),
 
         // Pure: values and rules.
         module("NodeInventory", ["Diagnostics", "YAML"]),
         .target(
-            name: "KubernetesModel", dependencies: ["Diagnostics", "YAML"], resources: [.embedInCode("Flux/Definitions")],
+            name: "KubernetesModel", dependencies: ["CEL", "Diagnostics", "YAML"], resources: [.embedInCode("Flux/Definitions")],
             swiftSettings: settings),
         module("NodePlanning", ["NodeInventory", "Diagnostics", "YAML", "Cryptography", "BootstrapAssets"]),
         module("SyncPlanning", ["KubernetesModel", "Diagnostics", "YAML"]),
         module("SOPS", ["Cryptography", "Diagnostics", "YAML"]),
         module("CommitSignatures", ["Cryptography", "Diagnostics"]),
-        module("Kustomize", ["KubernetesModel", "Diagnostics", "YAML", "Cryptography", "FileSystem"]),
+        module("Kustomize", ["KubernetesModel", "RegularExpressions", "Diagnostics", "YAML", "Cryptography", "FileSystem"]),
 
         // Effects: the only code that touches a node, a cluster or a remote.
         module("SSH", ["CLibssh2", "BlockingExecutor", "Cryptography", "FileSystem"]),
@@ -93,8 +95,8 @@ let package = Package(
             "Reconciliation",
             [
                 "Git", "SSH", "Provisioning", "KubernetesClient", "NodePlanning", "NodeInventory", "SyncPlanning", "Kustomize", "SOPS",
-                "CommitSignatures",
-                "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML", "BlockingExecutor",
+                "CommitSignatures", "CEL", "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML",
+                "BlockingExecutor",
             ]),
 
         // Commands and the composition root.
@@ -114,10 +116,12 @@ let package = Package(
             swiftSettings: settings),
         tests("Diagnostics"),
         tests("YAML", fixtures: true),
+        tests("RegularExpressions"),
+        tests("CEL", ["YAML"], fixtures: true),
         tests("FileSystem"),
         tests("Cryptography"),
         tests("NodeInventory", ["YAML", "Diagnostics"], fixtures: true),
-        tests("KubernetesModel", ["YAML", "Diagnostics"], fixtures: true),
+        tests("KubernetesModel", ["CEL", "YAML", "Diagnostics"], fixtures: true),
         tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics", "BootstrapAssets"], fixtures: true),
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
@@ -139,12 +143,13 @@ let package = Package(
             "Reconciliation",
             [
                 "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
-                "FileSystem",
+                "FileSystem", "Provisioning",
             ]),
         tests(
             "HomelabCLI",
             [
                 "Git", "NodeInventory", "NodePlanning", "Provisioning", "Diagnostics", "YAML", "homelab", "Reconciliation",
+                "KubernetesModel",
                 "HTTPNetworking", "HTTP",
                 "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

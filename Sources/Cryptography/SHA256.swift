@@ -49,21 +49,23 @@ extension SHA256 {
     /// 64 lower-case digits of the text's UTF-8 bytes.
     package static func hex(of text: String) -> String { hex(of: Array(text.utf8)) }
 
-    /// 64 lower-case digits of a file's contents, read in pieces. Blocks the calling thread.
-    package static func hex(ofFile path: String) throws(CryptographyError) -> String {
+    /// 64 lower-case digits of a file's contents or of its first `count` bytes, read in pieces. Blocks the calling thread.
+    package static func hex(ofFile path: String, first count: Int = .max) throws(CryptographyError) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw CryptographyError("cannot read \(path): \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }
         var hash = SHA256()
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        var rest = count
         while true {
-            let count = read(descriptor, &buffer, buffer.count)
+            let count = read(descriptor, &buffer, min(buffer.count, rest))
             if count < 0 {
                 if errno == EINTR { continue }
                 throw CryptographyError("cannot read \(path): \(String(cString: strerror(errno)))")
             }
             if count == 0 { return Hex.encode(hash.finalize()) }
             hash.update(buffer[..<count])
+            rest -= count
         }
     }
 }

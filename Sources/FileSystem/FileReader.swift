@@ -7,13 +7,15 @@ package final class FileReader {
     /// Bytes when the file was opened.
     package let size: Int
 
-    package init(_ path: String) throws(FileError) {
+    /// - Parameter offset: bytes that are skipped.
+    package init(_ path: String, from offset: Int = 0) throws(FileError) {
         let status = try Files.status(path)
         guard status.kind == .file else { throw FileError(path: path, operation: "read", reason: "not a regular file", code: EINVAL) }
         descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError("read", path) }
         self.path = path
         size = status.size
+        if offset > 0, lseek(descriptor, offset, SEEK_SET) < 0 { throw FileError("read", path) }
     }
 
     deinit { close(descriptor) }

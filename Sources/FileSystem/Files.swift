@@ -72,11 +72,13 @@ package enum Files {
     }
 
     /// Adds to the end of the file, making it (with `mode`) when it is not there.
-    package static func append(_ bytes: [UInt8], to path: String, mode: UInt32 = 0o644) throws(FileError) {
+    /// - Parameter durably: return only when a power cut cannot take it away any more.
+    package static func append(_ bytes: [UInt8], to path: String, mode: UInt32 = 0o644, durably: Bool = false) throws(FileError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode_t(mode))
         guard descriptor >= 0 else { throw FileError("append to", path) }
         defer { close(descriptor) }
         try writeAll(bytes, to: descriptor, path: path)
+        if durably, fdatasync(descriptor) != 0 { throw FileError("append to", path) }
     }
 
     private static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FileError) {

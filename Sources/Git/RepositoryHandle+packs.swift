@@ -6,7 +6,8 @@ extension RepositoryHandle {
     func consolidate(above limit: Int) throws(GitError) -> Bool {
         let directory = String(cString: git_repository_path(pointer)) + "objects/pack"
         let old = Self.files(in: directory).filter { $0.hasSuffix(".pack") }
-        guard old.count > limit else { return false }
+        // The library writes through mapped memory, where a full disk would end the process: there has to be room for all of it again.
+        guard old.count > limit, Self.size(of: old, in: directory) + (64 << 20) < Self.free(in: directory) else { return false }
         let operation = "put the packs of \(directory) together"
         let new = try written(to: directory, operation)
         for pack in old where pack != "pack-\(new).pack" {
@@ -30,6 +31,19 @@ extension RepositoryHandle {
         }
         try GitError.check(operation) { git_packbuilder_write(builder, directory, 0, nil, nil) }
         return git_packbuilder_name(builder).map { String(cString: $0) } ?? ""
+    }
+
+    private static func size(of files: [String], in directory: String) -> Int {
+        files.reduce(0) { sum, name in
+            var status = stat()
+            return stat("\(directory)/\(name)", &status) == 0 ? sum + Int(status.st_size) : sum
+        }
+    }
+
+    private static func free(in directory: String) -> Int {
+        var status = statvfs()
+        guard statvfs(directory, &status) == 0 else { return 0 }
+        return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
     }
 
     private static func files(in directory: String) -> [String] {

@@ -4,7 +4,7 @@ import Reconciliation
 import YAML
 
 /// What the API server says about nodes and apps at one moment: the Node objects, and what the leading agent wrote about its work.
-struct ClusterSnapshot: Sendable {
+struct ClusterSnapshot: CommandResult {
     let nodes: [Manifest]
     let inventory: NodesReport?
     let units: [StatusReport]
@@ -45,7 +45,9 @@ struct ClusterSnapshot: Sendable {
         return ""
     }
 
-    var json: Value {
+    func text(_ console: Console, isWide: Bool) -> String { StatusView(console: console, isWide: isWide).text(self) }
+
+    var value: Value {
         [
             "healthy": .bool(isHealthy),
             "nodes": .array(nodes.map { ["name": .string($0.name), "ready": .bool($0.isReady), "version": .string($0.kubeletVersion)] }),

@@ -19,10 +19,23 @@ struct ClusterTree {
         }
         do {
             let result = try Self.render(directory, BuildOptions(order: .none, generatesMissingKustomization: true))
-            return (result.manifests.count, result.warnings)
+            var problems = result.warnings
+            for manifest in result.manifests { problems.append(contentsOf: Self.expressionProblems(of: manifest)) }
+            return (result.manifests.count, problems)
         } catch {
             return (nil, error)
         }
+    }
+
+    /// What cannot be read of a Kustomization's expressions, which would stall it.
+    private static func expressionProblems(of manifest: Manifest) -> Diagnostics {
+        guard manifest.key.unit != nil else { return Diagnostics() }
+        return Diagnostics(
+            KustomizationSpec(of: manifest).invalidExpressions.map {
+                Diagnostic(
+                    .error, "an expression cannot be read", subject: manifest.key.description, at: manifest.origin, cause: $0,
+                    remedy: "correct it; the language is CEL, cel.dev")
+            })
     }
 
     /// Renders a directory of this machine; messages name files as the person did.

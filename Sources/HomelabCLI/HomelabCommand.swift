@@ -1,6 +1,7 @@
 package import ArgumentParser
 import Diagnostics
 import Glibc
+import Kustomize
 
 /// The root of the command line. One file per command in Commands/.
 package struct HomelabCommand: AsyncParsableCommand {
@@ -15,12 +16,15 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Daily use",
                 subcommands: [
-                    Status.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self, Build.self, Key.self, RepositoryCommand.self,
+                    Status.self, NodesCommand.self, HistoryCommand.self, Approve.self, SSHCommand.self, KubeconfigCommand.self, Doctor.self,
+                    Build.self, Key.self, RepositoryCommand.self,
                     Schema.self,
                 ]),
             CommandGroup(
                 name: "Now and then",
-                subcommands: [SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Adopt.self, Reset.self]),
+                subcommands: [
+                    SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Enroll.self, Adopt.self, Reset.self,
+                ]),
             CommandGroup(
                 name: "Units",
                 subcommands: [
@@ -29,7 +33,8 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Run by homelab itself on the nodes",
                 subcommands: [
-                    AgentCommand.self, AgentHealth.self, ProbeCommand.self, GitInit.self, GitReceivePack.self, GitUploadPack.self,
+                    AgentCommand.self, AgentHealth.self, NodeChangeCommand.self, ProbeCommand.self, GitInit.self, GitReceivePack.self,
+                    GitUploadPack.self,
                     GitServe.self,
                 ]),
         ])
@@ -38,18 +43,32 @@ package struct HomelabCommand: AsyncParsableCommand {
 
     /// Parses the arguments and runs what they name. Under the names git-receive-pack and git-upload-pack the binary is
     /// git's server side, so that a machine without git can hold the repository.
-    package static func run() async {
+    ///
+    /// On the main thread, which does nothing but wait for signals: Swift's own asynchronous main would park it where every signal reaches
+    /// it and ends the process, whatever the other threads hold.
+    package static func run() -> Never {
         var arguments = CommandLine.arguments
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
-        if let build = try? parseAsRoot(arguments) as? Build, !build.allowRemote {
-            // It only reads and prints: a signal may end it at once.
-            do { return try build.runAlone() } catch { finish(error) }
-        }
+        if arguments.first == Build.configuration.commandName { buildAlone(arguments.dropFirst()) }
         Signals.hold()
-        let work = Task { [arguments] in try await run(arguments) }
-        Signals.onStop { work.cancel() }
-        do { try await work.value } catch { finish(error) }
+        let work = Task { [arguments] in
+            do { try await run(arguments) } catch { finish(error) }
+            Glibc.exit(0)
+        }
+        Signals.wait { work.cancel() }
+    }
+
+    /// `homelab build DIR` and nothing more, without a task and without the parser: starting threads and describing the command line
+    /// take longer than a small build. Returns when the arguments say something else. A signal may end it at once, as it only reads.
+    private static func buildAlone(_ arguments: ArraySlice<String>) {
+        guard arguments.count == 1, let directory = arguments.first, !directory.hasPrefix("-"), !directory.isEmpty else { return }
+        do {
+            let result = try ClusterTree.render(directory, BuildOptions())
+            Build.print(result)
+            // Freeing thousands of objects one by one is for processes that live on.
+            withExtendedLifetime(result) { Glibc.exit(0) }
+        } catch { finish(error) }
     }
 
     private static func run(_ arguments: [String]) async throws {

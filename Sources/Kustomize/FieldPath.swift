@@ -1,3 +1,4 @@
+import RegularExpressions
 import YAML
 
 /// A path as replacements and variables write it: `spec.containers.[name=app].image`, `metadata.annotations.a\.b`, `list.0`, `*`.

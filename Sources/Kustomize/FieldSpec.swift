@@ -2,18 +2,18 @@ import KubernetesModel
 import YAML
 
 /// Where in objects of some type a transformer works: a path of keys, through every element of the lists on its way.
-struct FieldSpec {
+final class FieldSpec: Sendable {
     struct Segment: Hashable {
         var name: String
         /// Written with `[]`: a list is expected here.
         var isList: Bool
     }
 
-    var type: TypeSelector
-    var path: String
-    var segments: [Segment]
+    let type: TypeSelector
+    let path: String
+    let segments: [Segment]
     /// Whether missing mappings are made, never list elements.
-    var creates: Bool
+    let creates: Bool
 
     init(_ path: String, group: String = "", version: String = "", kind: String = "", creates: Bool = false) {
         type = TypeSelector(group: group, version: version, kind: kind)
@@ -53,7 +53,7 @@ struct FieldSpec {
         _ value: inout Value, _ segments: ArraySlice<Segment>, missing: Value?, _ change: (inout Value) throws(MergeFailure) -> Void
     ) throws(MergeFailure) {
         guard let segment = segments.first else { return try change(&value) }
-        switch value {
+        switch value.shape {
         case .null: return
         case .array:
             try value.changeArray { (items) throws(MergeFailure) in
@@ -66,7 +66,7 @@ struct FieldSpec {
                     try visit(&inner, segments.dropFirst(), missing: missing, change)
                 }
             }
-        default: throw MergeFailure(problem: "a mapping or a list is expected above \"\(segment.name)\", not \(value.kindName)")
+        case .scalar: throw MergeFailure(problem: "a mapping or a list is expected above \"\(segment.name)\", not \(value.kindName)")
         }
     }
 

@@ -1,3 +1,4 @@
+import RegularExpressions
 import YAML
 
 /// New names, tags and digests for images: in every list called containers or initContainers, anywhere in a resource, and at
@@ -58,13 +59,16 @@ struct ImageTransformer: Transformer {
         mutating func walk(_ value: Value) throws(MergeFailure) {
             switch value {
             case .array(let items):
-                for (index, item) in items.enumerated() { try step(index, item) }
+                for index in items.indices { try step(index, items[index]) }
             case .object(let object):
-                for (index, member) in object.members.enumerated() {
-                    if member.key == "containers" || member.key == "initContainers", let items = member.value.array {
-                        try look(at: items, index, member.key)
+                let members = object.members
+                for index in members.indices {
+                    let value = members[index].value
+                    if case .array(let items) = value {
+                        let key = members[index].key
+                        if key == "containers" || key == "initContainers" { try look(at: items, index, key) }
                     }
-                    try step(index, member.value)
+                    try step(index, value)
                 }
             default: break
             }

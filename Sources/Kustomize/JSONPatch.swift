@@ -15,6 +15,8 @@ struct JSONPatch {
     }
 
     var operations: [Operation]
+    /// Whether it may put a part of what it is applied to there once more.
+    var copies: Bool { operations.contains { $0.kind == .copy } }
 
     init(_ value: Value) throws(MergeFailure) {
         guard let items = value.array else { throw MergeFailure(problem: "a JSON patch is a list of operations") }
@@ -90,19 +92,16 @@ struct JSONPatch {
         guard let part = path.first else { throw MergeFailure(problem: "the path is empty") }
         if path.count == 1 { return try change(&value, part) }
         let rest = path.dropFirst()
-        switch value {
-        case .object(let object):
+        let inObject = try value.changeObject { (object) throws(MergeFailure) in
             guard let index = object.index(of: part) else { throw MergeFailure(problem: "there is no \"\(part)\" on the way") }
-            let result = try value.changeObject { (object) throws(MergeFailure) in
-                try object.change(at: index) { (inner) throws(MergeFailure) in try atParent(of: rest, in: &inner, change) }
-            }
-            if let result { return result }
-        case .array(let items):
-            let index = try Self.index(part, count: items.count)
-            let result = try value.changeArray { (items) throws(MergeFailure) in try atParent(of: rest, in: &items[index], change) }
-            if let result { return result }
-        default: break
+            return try object.change(at: index) { (inner) throws(MergeFailure) in try atParent(of: rest, in: &inner, change) }
         }
+        if let inObject { return inObject }
+        let inArray = try value.changeArray { (items) throws(MergeFailure) in
+            let index = try index(part, count: items.count)
+            return try atParent(of: rest, in: &items[index], change)
+        }
+        if let inArray { return inArray }
         throw MergeFailure(problem: "there is nothing below \"\(part)\"")
     }
 

@@ -82,7 +82,7 @@ struct PatchTransformer: Transformer {
             do throws(MergeFailure) {
                 try resource.change { (value) throws(MergeFailure) in try patch.apply(to: &value) }
                 resource.sharedPairs = []
-                try resource.refuseGrowth()
+                if patch.copies { try resource.refuseGrowth() }
                 report.touch(resource)
             } catch {
                 report.add(error.problem, resource)

@@ -1,12 +1,12 @@
 import KubernetesModel
 
 /// What names a resource within a build: group, version, kind, name and namespace. The empty namespace and "default" are the
-/// same, and kinds known as cluster-scoped have none.
-struct ResourceID: Hashable {
-    var type: GroupVersionKind
-    var name: String
+/// same, and kinds known as cluster-scoped have none. A class: ids are handed around too often to copy five strings each time.
+final class ResourceID: Hashable, Sendable {
+    let type: GroupVersionKind
+    let name: String
     /// As written; empty where none is.
-    var namespace: String
+    let namespace: String
     let isClusterScoped: Bool
 
     init(type: GroupVersionKind, name: String, namespace: String, isClusterScoped: Bool) {
@@ -24,7 +24,7 @@ struct ResourceID: Hashable {
     static let clusterScope = "_non_namespaceable_"
 
     static func == (a: ResourceID, b: ResourceID) -> Bool {
-        a.name == b.name && a.type == b.type && a.effectiveNamespace == b.effectiveNamespace
+        a === b || a.name == b.name && a.type == b.type && a.effectiveNamespace == b.effectiveNamespace
     }
 
     func hash(into hasher: inout Hasher) {

@@ -1,5 +1,6 @@
 import Diagnostics
 import KubernetesModel
+import RegularExpressions
 import YAML
 
 /// Picks resources by type, name, namespace, labels and annotations. In patches its parts are regular expressions that must

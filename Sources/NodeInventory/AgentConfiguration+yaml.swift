@@ -8,6 +8,7 @@ extension AgentConfiguration {
         let optional = [
             ("identityFile", self.repository.identityFile), ("knownHostsFile", self.repository.knownHostsFile),
             ("tokenFile", self.repository.tokenFile), ("username", self.repository.username), ("caFile", self.repository.caFile),
+            ("signersFile", self.repository.signersFile),
         ]
         for (key, text) in optional { repository[key] = text.map { .string($0) } }
         var value: Value = [
@@ -56,6 +57,7 @@ extension AgentConfiguration {
         repository.tokenFile = root["repository"]?.text("tokenFile")
         repository.username = root["repository"]?.text("username")
         repository.caFile = root["repository"]?.text("caFile")
+        repository.signersFile = root["repository"]?.text("signersFile")
         var configuration = AgentConfiguration(cluster: required("cluster"), node: required("node"), repository: repository)
         configuration.kubeconfig = required("kubeconfig")
         configuration.inventory = required("inventory")

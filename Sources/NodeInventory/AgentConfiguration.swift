@@ -11,6 +11,8 @@ package struct AgentConfiguration: Hashable, Sendable {
         package var tokenFile: String?
         package var caFile: String?
         package var username: String?
+        /// The keys that may sign changes of the inventory; nil: no signature is needed.
+        package var signersFile: String?
 
         package init(url: String, branch: String = "main") {
             self.url = url

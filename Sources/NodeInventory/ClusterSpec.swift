@@ -75,6 +75,10 @@ package struct NetworkSpec: Hashable, Sendable {
 package struct AgentSpec: Hashable, Sendable {
     /// nil: the version of the program that makes the plan.
     package var version: String?
+    /// Where that version is taken from, `<source>/<version>/homelab-<arch>`; nil: the program that makes the plan is what is installed.
+    package var source: AgentSource?
+    /// The pinned sha256 of that version for each architecture, from the lock file.
+    package var sha256: [Architecture: String] = [:]
     /// Seconds between two looks at a remote repository that cannot announce pushes.
     package var pollInterval: Int = 30
     /// The address of its health and metrics endpoint.
@@ -96,6 +100,12 @@ package struct WebhookSpec: Hashable, Sendable {
     package init(secret: SecretReference) { self.secret = secret }
 }
 
+/// Where the agents' own binary is taken from when git names its version.
+package enum AgentSource: Hashable, Sendable {
+    case web(String)
+    case folder(String)
+}
+
 /// Where the tree with `inventory/` and `clusters/` comes from.
 package struct RepositorySpec: Hashable, Sendable {
     /// nil: a bare repository on the first server.
@@ -110,6 +120,8 @@ package struct RepositorySpec: Hashable, Sendable {
     package var ca: SecretReference?
     /// The accepted host keys of an ssh repository.
     package var hostKeys: [HostKey] = []
+    /// The file with the keys that may sign changes of the inventory (ssh-keygen(1), ALLOWED SIGNERS); nil: nothing has to be signed.
+    package var signers: SecretReference?
 
     package init() {}
 }

@@ -109,6 +109,7 @@ extension ObjectSchema {
             Field("token", .secret, "Token or password for https."),
             Field("ca", .secret, "Certificates (PEM) of a private authority that vouches for the https host."),
             Field("hostKeys", .oneOrMore(.text(.hostKey)), "Accepted host keys of an ssh repository."),
+            Field("signers", .text(), "Allowed signers file, put on the servers by bootstrap: who may sign changes of the inventory."),
         ])
 
     private static let webhook = ObjectSchema(
@@ -127,6 +128,7 @@ extension ObjectSchema {
                 "Whether joining, replacing and removing servers waits for approval."),
             Field("upgrades", .choice(PolicySpec.Approval.allCases.map(\.rawValue)), "Whether a new k3s version waits for approval."),
             Field("removals", .integer(0...50), "Nodes one commit may remove, 1 if not given."),
+            Field("approve", .oneOrMore(.text()), "Hashes of plans that need approval and have it, as `homelab status` shows them."),
             Field("drain", .object(drain), "How a node is emptied."),
         ])
 
@@ -153,6 +155,7 @@ extension ObjectSchema {
         name: "Agent",
         fields: [
             Field("version", .text(), "Version of homelab on the servers; the one that bootstraps if not given."),
+            Field("source", .text(), "URL or folder with <version>/homelab-<arch>, from which the agents are upgraded by git."),
             Field("pollInterval", .text(.duration), "Time between two looks at a remote repository, 30s if not given."),
             Field("listen", .text(), "Address of health and metrics, 127.0.0.1:9797 if not given."),
             Field("webhook", .object(webhook), "Where a git host announces pushes; without it the repository is polled."),
@@ -165,6 +168,7 @@ extension ObjectSchema {
             Field("apiVersion", .choice([InventoryFormat.apiVersion]), required: true, "Version of this format."),
             Field("kind", .choice(["Lock"]), required: true, "Always Lock."),
             Field("k3s", .map(.map(.text(.sha256))), required: true, "Version, then architecture, then the sha256 of the binary."),
+            Field("homelab", .map(.map(.text(.sha256))), "The same of the agents' own binary, see agent.source."),
         ])
 
     static let agentConfiguration = ObjectSchema(
@@ -186,6 +190,7 @@ extension ObjectSchema {
                             Field("tokenFile", .text(), "Token for https."),
                             Field("caFile", .text(), "Certificates that vouch for an https host."),
                             Field("username", .text(), "User name for https."),
+                            Field("signersFile", .text(), "Keys that may sign changes of the inventory; none: no signature is needed."),
                         ])), required: true, "Where the tree comes from."),
             Field("inventory", .text(), required: true, "The inventory in the tree."),
             Field("path", .text(), required: true, "The objects in the tree."),

@@ -44,6 +44,12 @@ struct InventoryDecoder {
         }
         if let agent = root["agent"] {
             spec.agent.version = agent.text("version")
+            spec.agent.source = agentSource(agent)
+            for architecture in Architecture.allCases {
+                spec.agent.sha256[architecture] = spec.agent.version.flatMap {
+                    lock?["homelab"]?[$0]?.text(architecture.rawValue)
+                }
+            }
             if let seconds = agent.seconds("pollInterval") { spec.agent.pollInterval = seconds }
             if let listen = agent.text("listen") { spec.agent.listen = listen }
             if let webhook = agent["webhook"], let secret = secret(webhook["secret"]) {
@@ -55,6 +61,24 @@ struct InventoryDecoder {
         }
         spec.paused = root.bool("paused") ?? false
         return spec
+    }
+
+    private mutating func agentSource(_ agent: Located) -> AgentSource? {
+        guard let text = agent.text("source") else { return nil }
+        if agent.text("version") == nil {
+            diagnostics.append(
+                Diagnostic(
+                    .error, "\"agent.source\" says where homelab is taken from, and nothing says which version",
+                    at: agent["source"]?.location, remedy: "give agent.version, too"))
+        }
+        if text.hasPrefix("https://") || text.hasPrefix("http://") { return .web(trimmed(text)) }
+        guard !text.contains("://") else {
+            diagnostics.append(
+                Diagnostic(
+                    .error, "\"agent.source\" is \"\(text)\"", at: agent["source"]?.location, remedy: "give an https:// URL or a folder"))
+            return nil
+        }
+        return .folder(trimmed(text))
     }
 
     private mutating func k3sSpec() -> K3sSpec {
@@ -129,6 +153,7 @@ struct InventoryDecoder {
         spec.token = secret(repository["token"])
         spec.ca = secret(repository["ca"])
         spec.hostKeys = repository.texts("hostKeys").compactMap { HostKey($0) }
+        spec.signers = repository.text("signers").map { .file($0) }
         return spec
     }
 
@@ -139,6 +164,7 @@ struct InventoryDecoder {
         spec.servers = policy.text("servers").flatMap(PolicySpec.Approval.init) ?? spec.servers
         spec.upgrades = policy.text("upgrades").flatMap(PolicySpec.Approval.init) ?? spec.upgrades
         spec.removals = policy.int("removals") ?? spec.removals
+        spec.approved = policy.texts("approve")
         guard let drain = policy["drain"] else { return spec }
         spec.drain.enabled = drain.bool("enabled") ?? spec.drain.enabled
         spec.drain.timeout = drain.seconds("timeout") ?? spec.drain.timeout

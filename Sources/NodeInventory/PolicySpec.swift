@@ -11,6 +11,8 @@ package struct PolicySpec: Hashable, Sendable {
     package var upgrades: Approval = .automatic
     /// The number of nodes that one commit may remove.
     package var removals: Int = 1
+    /// Hashes of plans that may be carried out, as `homelab status` shows them.
+    package var approved: [String] = []
     package var drain = DrainPolicy()
 
     package init() {}

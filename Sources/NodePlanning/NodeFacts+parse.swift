@@ -178,6 +178,7 @@ extension NodeFacts {
         case "homelab.public-key": agent.publicKey = value
         case "homelab.deploy-key": agent.deployKey = value
         case "homelab.repository": agent.repositoryOwner = value
+        case "homelab.switch": agent.lastSwitch = AgentSwitchOutcome(text: value)
         default: return false
         }
         return true
@@ -196,7 +197,7 @@ extension SystemFacts {
 
 extension NodeRole {
     /// k3s' name for OpenRC.
-    var service: String { String(unit.dropLast(".service".count)) }
+    package var service: String { String(unit.dropLast(".service".count)) }
 }
 
 extension NodeFacts {

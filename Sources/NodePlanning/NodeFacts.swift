@@ -188,6 +188,8 @@ package struct AgentFacts: Hashable, Sendable {
     package var deployKey: String?
     /// The bare repository on this node: nil, or its owner.
     package var repositoryOwner: String?
+    /// What came of the last upgrade of the agent by git.
+    package var lastSwitch: AgentSwitchOutcome?
 
     package init() {}
 }

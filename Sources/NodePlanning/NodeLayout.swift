@@ -13,6 +13,10 @@ package enum NodeLayout {
     package static let imageDirectory = "/var/lib/rancher/k3s/agent/images"
     package static let snapshots = "/var/lib/rancher/k3s/server/db/snapshots"
     package static let homelab = "/usr/local/bin/homelab"
+    /// The two places of the agent's binary, `a` and `b`, of which `homelab` is a link to one once git has upgraded it.
+    package static let homelabSlots = "/usr/local/lib/homelab"
+    /// What came of the last upgrade of the agent on this node.
+    package static let agentSwitch = "/var/lib/homelab/agent-switch"
     package static let configuration = "/etc/homelab"
     package static let agentConfiguration = "/etc/homelab/agent.yaml"
     package static let agentKey = "/etc/homelab/id_ed25519"
@@ -21,6 +25,7 @@ package enum NodeLayout {
     package static let repositoryToken = "/etc/homelab/repository-token"
     package static let repositoryCA = "/etc/homelab/repository-ca.crt"
     package static let webhookSecret = "/etc/homelab/webhook-secret"
+    package static let allowedSigners = "/etc/homelab/allowed_signers"
     package static let state = "/var/lib/homelab"
     package static let repository = "/var/lib/homelab/repository.git"
     package static let agentUnit = "homelab-agent.service"

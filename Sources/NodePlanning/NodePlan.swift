@@ -54,6 +54,7 @@ package struct Phase: Hashable, Sendable {
         case kubeconfig = "kubeconfig"
         case repository = "git repository"
         case homelabAgent = "homelab agent"
+        case homelabUpgrade = "upgrade homelab agents"
     }
 
     package var kind: Kind
@@ -64,7 +65,7 @@ package struct Phase: Hashable, Sendable {
     /// Whether one failure, of an agent too, ends the run: what these phases do to a second node must not follow on a failed first.
     package var endsRunOnFailure: Bool {
         switch kind {
-        case .brokenNodes, .replacement, .snapshot, .serverUpgrade, .agentUpgrade, .removal: true
+        case .brokenNodes, .replacement, .snapshot, .serverUpgrade, .agentUpgrade, .removal, .homelabUpgrade: true
         default: false
         }
     }
@@ -95,9 +96,9 @@ package struct NodeTask: Hashable, Sendable {
 package struct Fallback: Hashable, Sendable {
     /// The version that ran before, when it is known.
     package var version: String?
-    /// Carried out at once: gives an agent its old binary back. Empty for a server, whose data the new version may have changed.
+    /// Carried out at once: gives the node its old binary back. Empty for a server whose data the new version may have changed.
     package var steps: [PlannedStep]
-    /// What a person does instead; nil where `steps` do it.
+    /// What a person does instead, or when `steps` fail too.
     package var recipe: String?
 
     package init(version: String?, steps: [PlannedStep] = [], recipe: String? = nil) {

@@ -192,7 +192,9 @@ extension NodePlanner {
             steps.append(PlannedStep(.writeSecretFile(path: file.path, source: file.source), reason))
             reasons.append("\(file.name) \(reason)")
         }
-        if let wanted, let binary = facts.agent.binary, binary.sha256 != wanted { reasons.append("the binary is replaced") }
+        if context.replacesHomelab, let wanted, let binary = facts.agent.binary, binary.sha256 != wanted, !isSwitched(facts) {
+            reasons.append("the binary is replaced")
+        }
         let unit = NodeLayout.agentUnit
         let state = facts.units[unit]
         if state?.enabled != true || steps.contains(where: { $0.step.path == NodeLayout.unitFile(unit) }) || state?.needsReload == true {
@@ -215,6 +217,7 @@ extension NodePlanner {
             (NodeLayout.repositoryToken, desired.repository.token, "the repository's token"),
             (NodeLayout.repositoryCA, desired.repository.ca, "the repository's ca"),
             (NodeLayout.webhookSecret, desired.agent.webhook?.secret, "the webhook's secret"),
+            (NodeLayout.allowedSigners, desired.repository.signers, "the list of signers"),
         ].compactMap { path, source, name in source.map { (path, $0, name) } }
     }
 
@@ -245,6 +248,7 @@ extension NodePlanner {
             repository.knownHostsFile = NodeLayout.knownHosts
         }
         var configuration = AgentConfiguration(cluster: desired.name, node: node.name, repository: repository)
+        if wanted.signers != nil { configuration.repository.signersFile = NodeLayout.allowedSigners }
         if let path = wanted.path { configuration.path = path }
         configuration.listen = desired.agent.listen
         if let webhook = desired.agent.webhook {

@@ -59,7 +59,7 @@ extension NodePlanner {
         }
     }
 
-    func keyComment(_ use: String, _ node: NodeSpec) -> String { "homelab-\(use)@\(desired.name)/\(node.name)" }
+    func keyComment(_ use: String, _ node: NodeSpec) -> String { AuthorizedKey.comment(use, cluster: desired.name, node: node.name) }
 
     // MARK: Binaries
 
@@ -98,7 +98,7 @@ extension NodePlanner {
         return steps
     }
 
-    private func replacement(_ binary: BinaryFact?, by sha256: String, version: String?) -> String? {
+    func replacement(_ binary: BinaryFact?, by sha256: String, version: String?) -> String? {
         guard let binary else { return "is missing" }
         if binary.sha256 == sha256 { return nil }
         if let found = binary.version, found != version { return "is \(found)" }
@@ -122,6 +122,7 @@ extension NodePlanner {
 
     private mutating func homelabBinary(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
         guard let architecture = facts.system.architecture else { return [] }
+        if isSwitched(facts) { return [] }
         guard let sha256 = context.homelab[architecture] else {
             if facts.agent.binary == nil {
                 wait(
@@ -130,7 +131,9 @@ extension NodePlanner {
             }
             return []
         }
-        guard let reason = replacement(facts.agent.binary, by: sha256, version: desired.agent.version) else { return [] }
+        guard context.replacesHomelab || facts.agent.binary == nil,
+            let reason = replacement(facts.agent.binary, by: sha256, version: desired.agent.version)
+        else { return [] }
         let artifact = Artifact(name: .homelab, architecture: architecture, sha256: sha256, path: NodeLayout.homelab)
         return [PlannedStep(.installBinary(artifact), reason)]
     }

@@ -184,22 +184,29 @@ extension NodePlanner {
         return steps
     }
 
-    /// An agent is given its old binary back at once. A server is not: the new version may have changed the data already.
+    /// An agent is given its old binary back at once, and so is a server that is alone, between two patch releases of one minor version.
+    /// Another server is not: the new version may have changed the data already, and the others go on without it.
     private func fallback(_ node: NodeSpec, _ facts: NodeFacts, via: String, swaps: Bool) -> Fallback {
         let before = swaps ? facts.k3s.binary?.version : cluster.node(named: node.name)?.kubeletVersion
-        guard node.role == .agent else {
-            return Fallback(version: before, recipe: RecoveryRecipe.text(node: node, version: before, spec: desired, datastore: datastore))
-        }
+        let recipe = node.role == .agent ? nil : RecoveryRecipe.text(node: node, version: before, spec: desired, datastore: datastore)
+        guard node.role == .agent || swaps && isPatchOfLoneServer(from: before) else { return Fallback(version: before, recipe: recipe) }
         return Fallback(
             version: before,
             steps: [
                 PlannedStep(.restoreBinary(path: NodeLayout.k3s), "the new one did not come up"),
                 PlannedStep(.restartUnit(service(node, facts)), "the binary is the one from before"),
-                PlannedStep(.awaitK3s(role: .agent), "must be ready before anything follows"),
+                PlannedStep(.awaitK3s(role: node.role), "must be ready before anything follows"),
                 PlannedStep(
-                    .awaitNode(name: node.name, via: via, votingMember: false, version: before), "must be Ready before anything follows"),
+                    .awaitNode(
+                        name: node.name, via: via, votingMember: node.role == .server && facts.k3s.datastore == .etcd, version: before),
+                    "must be Ready before anything follows"),
                 PlannedStep(.uncordon(node: node.name, via: via), "takes pods again"),
-            ])
+            ], recipe: recipe)
+    }
+
+    private func isPatchOfLoneServer(from before: String?) -> Bool {
+        guard desired.servers.count == 1, let now = before.flatMap({ K3sVersion($0) }) else { return false }
+        return now.major == desired.k3s.version.major && now.minor == desired.k3s.version.minor
     }
 }
 

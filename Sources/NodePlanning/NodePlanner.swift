@@ -41,7 +41,7 @@ package struct NodePlanner: Sendable {
         phases += planner.upgrades()
         phases += [planner.replacement(), planner.furtherServers(), planner.agents()]
         phases += [planner.restartedServers(), planner.restartedAgents(), planner.metadata(), planner.removal(after: broken)]
-        phases += [planner.kubeconfig(), planner.gitRepository(), planner.homelabAgents()]
+        phases += [planner.kubeconfig(), planner.gitRepository(), planner.homelabAgents(), planner.homelabUpgrade()]
         phases.insert(planner.revokedKeys(), at: 2)
         return planner.finished(phases)
     }

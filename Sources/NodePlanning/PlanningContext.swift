@@ -15,6 +15,9 @@ package struct PlanningContext: Hashable, Sendable {
     package var hasKubeconfig: Bool
     /// Whether this run brings a kubeconfig home at all (the CLI does, the agent does not).
     package var wantsKubeconfig: Bool
+    /// Whether servers that have another build of this program get this one: a bootstrap brings its own, while an agent must not undo
+    /// what a newer one put there.
+    package var replacesHomelab: Bool
 
     package init(k3s: [Architecture: String], homelab: [Architecture: String]) {
         self.k3s = k3s
@@ -23,6 +26,7 @@ package struct PlanningContext: Hashable, Sendable {
         secrets = [:]
         hasKubeconfig = false
         wantsKubeconfig = true
+        replacesHomelab = true
     }
 }
 

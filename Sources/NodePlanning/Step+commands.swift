@@ -29,6 +29,7 @@ extension Step {
         case .createRepository(let path, let owner, let branch): return [.script(NodeScripts.createRepository, [path, owner, branch])]
         case .generateKey(let path, let comment): return [.script(NodeScripts.generateKey, [path, comment])]
         case .authorizeKeys(let keys, let user, let home): return [try Self.authorize(keys, user, home, inputs)]
+        case .switchAgent(let change): return [change.command]
         default: return []
         }
     }
@@ -114,7 +115,7 @@ extension AuthorizedKey {
     }
 
     /// The line for authorized_keys (sshd(8), AUTHORIZED_KEYS FILE FORMAT); nil when the public key is none.
-    func line(_ publicKey: String) -> String? {
+    package func line(_ publicKey: String) -> String? {
         let words = publicKey.split(separator: " ")
         guard words.count >= 2 else { return nil }
         var options = ["restrict"]

@@ -54,6 +54,7 @@ extension Step {
         case .deleteNode(let node, _): "delete node \(node) and its password"
         case .uninstall: "uninstall k3s and homelab, with all data and local volumes on the machine"
         case .revokeKeys(let comments, let user, _): "take \(comments.joined(separator: ", ")) out of the keys of \(user)"
+        case .switchAgent(let change): "switch to the new homelab agent, and back if it is not ready within \(change.timeout) s"
         case .openFirewall(let rules): "let in everything from \(rules.sources.joined(separator: ", ")) with \(rules.program.rawValue)"
         default: ""
         }
@@ -152,6 +153,11 @@ extension Step {
                 "step": "uninstall", "user": .string(removed.user), "home": .string(removed.home), "routes": texts(removed.routes),
             ]
         case .revokeKeys(let comments, let user, _): return ["step": "revokeKeys", "user": .string(user), "comments": texts(comments)]
+        case .switchAgent(let change):
+            var value = change.artifact.json("switchAgent")
+            value["listen"] = .string(change.listen)
+            value["timeout"] = .int(Int64(change.timeout))
+            return value
         case .openFirewall(let rules):
             return ["step": "openFirewall", "program": .string(rules.program.rawValue), "sources": texts(rules.sources)]
         default: return .null

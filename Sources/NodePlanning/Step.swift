@@ -82,6 +82,24 @@ package enum Step: Hashable, Sendable {
     case revokeKeys(comments: [String], user: String, home: String)
     /// Let the cluster's own traffic through the node's firewall.
     case openFirewall(FirewallRules)
+    /// Put the uploaded agent into the slot that does not run, switch to it, and back again when it does not become ready. A transient unit
+    /// of the node does it, so that it goes on when the agent that asked for it is the one that is replaced.
+    case switchAgent(AgentSwitch)
+}
+
+/// An upgrade of the homelab agent on one server.
+package struct AgentSwitch: Hashable, Sendable {
+    package var artifact: Artifact
+    /// Where the agent's health is asked.
+    package var listen: String
+    /// Seconds in which the new agent has to be ready.
+    package var timeout: Int
+
+    package init(artifact: Artifact, listen: String, timeout: Int = 90) {
+        self.artifact = artifact
+        self.listen = listen
+        self.timeout = timeout
+    }
 }
 
 /// Why homelab cordoned a node: the value of the annotation `homelab.dev/cordoned`, by which a later run goes on.
@@ -222,6 +240,9 @@ package struct AuthorizedKey: Hashable, Sendable {
         self.from = from
         self.comment = comment
     }
+
+    /// `use` is `agent` for managing machines and `fetch` for reading the repository; `facts.sh` and `uninstall.sh` know the form.
+    package static func comment(_ use: String, cluster: String, node: String) -> String { "homelab-\(use)@\(cluster)/\(node)" }
 }
 
 /// What changes on a Node object.

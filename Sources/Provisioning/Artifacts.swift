@@ -10,19 +10,22 @@ package struct Artifacts: Sendable {
     private let spec: K3sSpec
     private let folderBase: String
     private let homelab: [Architecture: LocalBinary]
+    private let agent: AgentSpec
     /// A k3s of the wanted version that is at hand anyway: the acting server's own.
     private let ownK3s: (architecture: Architecture, binary: LocalBinary)?
 
     /// - Parameters:
     ///   - homelab: this program's binaries by architecture, see `homelabBinaries`.
+    ///   - agent: says when another version than this program's is what the servers are to run.
     package init(
-        store: BinaryStore, spec: K3sSpec, folderBase: String, homelab: [Architecture: LocalBinary],
+        store: BinaryStore, spec: K3sSpec, folderBase: String, homelab: [Architecture: LocalBinary], agent: AgentSpec = AgentSpec(),
         ownK3s: (architecture: Architecture, binary: LocalBinary)? = nil
     ) {
         self.store = store
         self.spec = spec
         self.folderBase = folderBase
         self.homelab = homelab
+        self.agent = agent
         self.ownK3s = ownK3s
     }
 
@@ -88,7 +91,8 @@ package struct Artifacts: Sendable {
         return (archives, problems)
     }
 
-    package var homelabHashes: [Architecture: String] { homelab.mapValues(\.sha256) }
+    /// What the servers' agents are to be: the pinned version that git names, else this program itself.
+    package var homelabHashes: [Architecture: String] { agent.source == nil ? homelab.mapValues(\.sha256) : agent.sha256 }
 
     /// This program's own binaries, as they were given and checked.
     var homelabBinaries: [Architecture: LocalBinary] { homelab }
@@ -104,7 +108,12 @@ package struct Artifacts: Sendable {
                     fetched.files[artifact.key] = images.path
                 }
             case .homelab:
-                if let binary = homelab[artifact.architecture] { fetched.files[artifact.key] = binary.path }
+                if let binary = homelab[artifact.architecture], binary.sha256 == artifact.sha256 {
+                    fetched.files[artifact.key] = binary.path
+                } else if agent.source != nil {
+                    let binary = try await store.homelab(agent, architecture: artifact.architecture, folderBase: folderBase)
+                    fetched.files[artifact.key] = binary.path
+                }
             case .k3s:
                 if let ownK3s, ownK3s.architecture == artifact.architecture, ownK3s.binary.sha256 == artifact.sha256 {
                     fetched.files[artifact.key] = ownK3s.binary.path

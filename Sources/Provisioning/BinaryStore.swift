@@ -23,7 +23,7 @@ package struct LocalBinary: Hashable, Sendable {
 package struct BinaryStore: Sendable {
     package static let releasePage = "https://github.com/k3s-io/k3s/releases/download"
 
-    private let cache: String
+    let cache: String
     let downloader: (any HTTPTransport)?
 
     /// - Parameters:

@@ -101,7 +101,7 @@ package struct Bootstrapper: Sendable {
         connector = try SSHConnector(trust: .person(confirm: interaction.confirmHostKey), secrets: secrets)
         artifacts = Artifacts(
             store: BinaryStore(cache: options.cacheDirectory, transport: transport), spec: spec.k3s,
-            folderBase: options.inventoryDirectory, homelab: try Artifacts.homelabBinaries(options.homelabBinaries))
+            folderBase: options.inventoryDirectory, homelab: try Artifacts.homelabBinaries(options.homelabBinaries), agent: spec.agent)
         var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
         observer.kubeconfig = options.kubeconfig.map { KubeconfigFile(path: $0) }
         self.observer = observer

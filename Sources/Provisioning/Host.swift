@@ -27,47 +27,6 @@ package protocol Host: Sendable {
     func close() async
 }
 
-/// A file on its way to a node. It is verified there by its sha256 before anything uses it; when the very file is there already, from
-/// an earlier run, nothing is sent.
-package struct FileUpload: Hashable, Sendable {
-    /// On this machine.
-    package var source: String
-    /// On the node, in a folder the login user may write to.
-    package var destination: String
-    package var mode: UInt32
-    /// 64 lower-case digits.
-    package var sha256: String
-
-    package init(source: String, destination: String, mode: UInt32, sha256: String) {
-        self.source = source
-        self.destination = destination
-        self.mode = mode
-        self.sha256 = sha256
-    }
-
-    /// Exits 0 when the whole file is there, `damaged` when another content is, 1 when there is none.
-    package var check: RemoteCommand {
-        RemoteCommand(
-            [
-                "sh", "-c",
-                """
-                f=\(ShellLine.quoted(destination)); [ -f "$f" ] || exit 1
-                [ "$(sha256sum < "$f" | cut -c 1-64)" = \(sha256) ] || exit \(Self.damaged)
-                """,
-            ], asRoot: false)
-    }
-
-    /// What a transfer that was refused means for a person; `reason` is the node's own words.
-    package func failure(_ reason: String, node: String) -> Diagnostic {
-        let isFull = reason.contains("No space left")
-        return Diagnostic(
-            .error, isFull ? "the disk is full" : "cannot bring \(destination) to the node", subject: "node \"\(node)\"", cause: reason,
-            remedy: isFull ? "Free space for \(destination) (`df -h`), then run again." : "Put right what the node says, then run again.")
-    }
-
-    package static let damaged: Int32 = 82
-}
-
 /// How a command on a node ended.
 package struct CommandResult: Hashable, Sendable {
     /// 0 to 255; 128 + the signal's number for a command that was killed, as shells have it.

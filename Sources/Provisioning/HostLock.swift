@@ -8,11 +8,14 @@ package struct HostLockOwner: Hashable, Sendable {
     package let owner: String
     /// When the run took the lock, by the node's clock, `2026-11-24T04:10:00Z`.
     package let since: String
+    /// Seconds since its last sign of life.
+    package let idle: Int
 
-    package init(run: String, owner: String, since: String) {
+    package init(run: String, owner: String, since: String, idle: Int = 0) {
         self.run = run
         self.owner = owner
         self.since = since
+        self.idle = idle
     }
 }
 
@@ -22,6 +25,8 @@ package enum HostLock {
     package static let path = "/run/homelab.lock"
     package static let heartbeatEvery: Duration = .seconds(8)
     package static let staleAfter = 30
+    /// After so many seconds without a sign of life the holder has missed a heartbeat: it is worth waiting whether it is dead.
+    package static let suspectAfter = 10
     /// Exit status of `acquire` when somebody else holds the lock; sysexits' EX_TEMPFAIL.
     package static let heldStatus: Int32 = 75
 
@@ -41,7 +46,7 @@ package enum HostLock {
           then=$(stat -c %Y "$lock" 2>/dev/null) || then=$(date +%s)
           age=$(( $(date +%s) - then ))
           if [ "$attempts" -gt 3 ] || [ "$age" -le \(staleAfter) ]; then
-            cat "$lock" 2>/dev/null
+            cat "$lock" 2>/dev/null && echo "$age"
             exit \(heldStatus)
           fi
           aside="$lock.$run"
@@ -66,7 +71,7 @@ package enum HostLock {
     package static func owner(in output: String) -> HostLockOwner? {
         let lines = output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         guard lines.count >= 3, !lines[0].isEmpty else { return nil }
-        return HostLockOwner(run: lines[0], owner: lines[1], since: lines[2])
+        return HostLockOwner(run: lines[0], owner: lines[1], since: lines[2], idle: lines.count > 3 ? Int(lines[3]) ?? 0 : 0)
     }
 
     package static func held(node: String, by owner: HostLockOwner?) -> Diagnostic {

@@ -51,9 +51,10 @@ package struct Machines: Sendable {
         }
     }
 
-    /// Brings a file to all of these nodes at once; each checks its sha256.
+    /// Brings a file to all of these nodes at once, as a binary is brought before the step that verifies and installs it.
     package func upload(_ file: String, to destination: String, nodes: [NodeSpec]) async throws {
-        let upload = FileUpload(source: file, destination: destination, mode: 0o644, sha256: try SHA256.hex(ofFile: file))
+        let upload = FileUpload(
+            source: file, destination: destination, mode: 0o644, sha256: try SHA256.hex(ofFile: file), verification: .atInstallation)
         try await with(nodes) { hosts, _ in
             let outcomes = await parallel(Array(hosts.values), limit: 20) { host -> Diagnostic? in
                 do {

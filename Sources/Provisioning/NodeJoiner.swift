@@ -3,13 +3,12 @@ internal import Diagnostics
 internal import FileSystem
 package import HTTP
 package import NodeInventory
-internal import NodePlanning
+package import NodePlanning
 
-/// The agent's way to bring machines that git added into the cluster.
+/// The agent's way to the machines: what it sees of them, and how it changes them.
 ///
-/// It acts through the server it runs on: tokens are made there, the k3s binary is the one that runs there, and the other machines are
-/// reached with the agent's own key and pinned host keys only. What is not to be carried out now stays in the observation's plan, for
-/// the status.
+/// It acts through the server it runs on: tokens are made there, a k3s binary of the wanted version is taken from there, and the other
+/// machines are reached with the agent's own key and pinned host keys only.
 package struct NodeJoiner: Sendable {
     private let spec: ClusterSpec
     private let configuration: AgentConfiguration
@@ -27,6 +26,7 @@ package struct NodeJoiner: Sendable {
         spec: ClusterSpec, configuration: AgentConfiguration, inventoryDirectory: String, transport: (any HTTPTransport)?,
         recorder: RunRecorder
     ) async throws {
+        let spec = spec.asServersHoldIt
         self.spec = spec
         self.configuration = configuration
         self.recorder = recorder
@@ -39,8 +39,10 @@ package struct NodeJoiner: Sendable {
         }
         artifacts = Artifacts(
             store: BinaryStore(cache: configuration.stateDirectory + "/cache", transport: transport), spec: spec.k3s,
-            folderBase: inventoryDirectory, homelab: homelab, ownK3s: try await Self.ownK3s(spec.k3s, own))
-        observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
+            folderBase: inventoryDirectory, homelab: homelab, agent: spec.agent, ownK3s: try await Self.ownK3s(spec.k3s, own))
+        var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
+        observer.replacesHomelab = false
+        self.observer = observer
     }
 
     /// This server's own binary, when it is the version the inventory wants and, where a hash is pinned, the very file.
@@ -53,7 +55,7 @@ package struct NodeJoiner: Sendable {
         return (own, LocalBinary(path: NodeLayout.k3s, sha256: hash))
     }
 
-    /// Looks at all machines and plans; changes nothing. Close the connections with `observation.nodes.close()`.
+    /// Looks at all machines and plans; changes nothing. Nodes without a pinned key are not reached at all. Close the connections with `observation.nodes.close()`.
     package func observe() async throws -> ProvisioningObservation {
         let own = configuration.node
         var observation = try await observer.observe { [connector] node in
@@ -66,26 +68,35 @@ package struct NodeJoiner: Sendable {
         return observation
     }
 
-    /// Carries out what the observation's plan has for these nodes. Preflight errors about one of them keep that one out and are in the
-    /// report; the others go on.
-    package func carryOut(_ observation: ProvisioningObservation, for nodes: Set<String>) async throws -> ExecutionReport {
-        let blocked = observation.findings.all.filter { $0.severity == .error }
-        let blockedNodes = nodes.filter { node in blocked.contains { $0.subject == "node \"\(node)\"" } }
-        let plan = observation.plan.limited(to: nodes.subtracting(blockedNodes))
-        var report = ExecutionReport()
-        if !nodes.subtracting(blockedNodes).isEmpty, !plan.isEmpty {
-            let files = try await artifacts.fetch(for: plan, recorder: recorder)
-            var hosts = observation.nodes.hosts
-            hosts[configuration.node] = hosts[configuration.node] ?? LocalHost(name: configuration.node)
-            var executor = PlanExecutor(
-                cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: hosts,
-                files: { try files.path(of: $0) },
-                secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
-                recorder: recorder, lockOwner: "the homelab agent on \(configuration.node)")
-            executor.backups = configuration.stateDirectory + "/backups"
-            report = try await executor.execute(plan)
-        }
-        report.failures += blocked.filter { problem in blockedNodes.contains { problem.subject == "node \"\($0)\"" } }
-        return report
+    /// Carries out a plan that was made from this observation.
+    /// - Throws: `Diagnostics` and `Diagnostic` when nothing was begun: a file is not to be had, a node is locked by another run. What
+    ///   failed later is in the report.
+    package func carryOut(
+        _ plan: NodePlan, of observation: ProvisioningObservation, isSuperseded: @escaping @Sendable () -> Bool
+    ) async throws -> ExecutionReport {
+        guard !plan.isEmpty else { return ExecutionReport() }
+        let files = try await artifacts.fetch(for: plan, recorder: recorder)
+        var hosts = observation.nodes.hosts
+        hosts[configuration.node] = hosts[configuration.node] ?? LocalHost(name: configuration.node)
+        var executor = PlanExecutor(
+            cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: hosts,
+            files: { try files.path(of: $0) },
+            secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
+            recorder: recorder, lockOwner: "the homelab agent on \(configuration.node)")
+        executor.backups = configuration.stateDirectory + "/backups"
+        executor.isSuperseded = isSuperseded
+        return try await executor.execute(plan)
+    }
+}
+
+extension ClusterSpec {
+    /// The operator's files are not on the servers: what bootstrap brought from them is. A list of signers that bootstrap has not brought
+    /// yet is not asked for, since only bootstrap may begin with one.
+    fileprivate var asServersHoldIt: ClusterSpec {
+        var spec = self
+        if repository.token != nil, Files.exists(NodeLayout.repositoryToken) { spec.repository.token = .file(NodeLayout.repositoryToken) }
+        spec.repository.signers =
+            repository.signers != nil && Files.exists(NodeLayout.allowedSigners) ? .file(NodeLayout.allowedSigners) : nil
+        return spec
     }
 }

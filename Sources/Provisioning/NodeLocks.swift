@@ -10,12 +10,13 @@ struct NodeLocks: Sendable {
     let owner: String
     let recorder: RunRecorder
 
-    /// Takes the lock on every node or on none.
+    /// Takes the lock on every node or on none. A holder that has missed a heartbeat is waited for until it gives a sign of life, which ends
+    /// the attempt, or counts as dead: so what was cut off can be run again at once.
     /// - Throws: `Diagnostics` with one finding for every node that somebody else works on; `CancellationError`.
     func acquire() async throws {
         let outcomes = await parallel(hosts, limit: 16) { host in
             do {
-                let result = try await host.run(RemoteCommand(["sh", "-c", HostLock.acquire(run: run, owner: owner)]))
+                let result = try await take(host)
                 if result.succeeded { return Diagnostic?.none }
                 if result.exitStatus == HostLock.heldStatus {
                     return HostLock.held(node: host.name, by: HostLock.owner(in: result.output))
@@ -37,6 +38,22 @@ struct NodeLocks: Sendable {
         if !problems.isEmpty {
             await release()
             throw Diagnostics(problems)
+        }
+    }
+
+    private func take(_ host: any Host) async throws -> CommandResult {
+        var isAnnounced = false
+        while true {
+            let result = try await host.run(RemoteCommand(["sh", "-c", HostLock.acquire(run: run, owner: owner)]))
+            guard result.exitStatus == HostLock.heldStatus, let holder = HostLock.owner(in: result.output),
+                holder.idle > HostLock.suspectAfter
+            else { return result }
+            if !isAnnounced {
+                isAnnounced = true
+                let text = "waits for the lock of \(holder.owner), which gave no sign of life for \(holder.idle) s"
+                recorder.emit(.note(node: host.name, text: "\(text) and loses it after \(HostLock.staleAfter) s"))
+            }
+            try await Task.sleep(for: .seconds(1))
         }
     }
 

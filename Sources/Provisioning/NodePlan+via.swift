@@ -5,6 +5,11 @@ extension NodePlan {
     package func acting(through server: String) -> NodePlan {
         var plan = self
         for phase in plan.phases.indices {
+            // The acting agent is ended by its own upgrade, so it comes last.
+            if plan.phases[phase].kind == .homelabUpgrade {
+                let tasks = plan.phases[phase].tasks
+                plan.phases[phase].tasks = tasks.filter { $0.node != server } + tasks.filter { $0.node == server }
+            }
             for task in plan.phases[phase].tasks.indices {
                 for step in plan.phases[phase].tasks[task].steps.indices {
                     plan.phases[phase].tasks[task].steps[step].step.act(through: server)

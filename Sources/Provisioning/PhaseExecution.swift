@@ -16,9 +16,13 @@ final class PhaseExecution: Sendable {
     private let runner: StepRunner
     private let servers: Set<String>
     private let recorder: RunRecorder
+    private let isSuperseded: @Sendable () -> Bool
     private let progress = Mutex(Progress())
 
-    init(runner: StepRunner, servers: Set<String>, recorder: RunRecorder) {
+    init(
+        runner: StepRunner, servers: Set<String>, recorder: RunRecorder, isSuperseded: @escaping @Sendable () -> Bool = { false }
+    ) {
+        self.isSuperseded = isSuperseded
         self.runner = runner
         self.servers = servers
         self.recorder = recorder
@@ -98,6 +102,7 @@ final class PhaseExecution: Sendable {
                         isBack
                         ? "the upgrade failed, and the node runs \(before) again"
                         : "the upgrade failed, and so did the way back to \(before)"
+                    if !isBack, let recipe = fallback.recipe { told.remedy = recipe }
                 }
                 progress.report.failures[index] = told
             }
@@ -105,7 +110,9 @@ final class PhaseExecution: Sendable {
     }
 
     private func reasonToSkip(_ task: NodeTask, stopsAfterFailure: Bool, endsRun: Bool) -> String? {
-        progress.withLock { progress in
+        let isSuperseded = isSuperseded()
+        return progress.withLock { progress in
+            if isSuperseded { return "a newer commit replaces this plan" }
             if endsRun, progress.phaseFailed { return "another node failed before" }
             if progress.failedNodes.contains(task.node) { return "the node failed before" }
             if progress.report.wasStopped { return "the run was stopped" }

@@ -17,6 +17,8 @@ package struct PlanExecutor: Sendable {
     /// Where snapshots and the token from before an upgrade are kept on this machine (0600 in a folder per run); nil leaves them on their
     /// node alone.
     package var backups: String?
+    /// Asked before each task; when true the ones under way are finished and no other is begun.
+    package var isSuperseded: @Sendable () -> Bool = { false }
     private let cluster: String
     private let servers: Set<String>
     private let files: @Sendable (Artifact) throws -> String
@@ -53,7 +55,7 @@ package struct PlanExecutor: Sendable {
         let runner = StepRunner(
             cluster: cluster, hosts: hosts, files: files, secrets: secrets, limits: limits, backups: backups, recorder: recorder,
             state: state)
-        let execution = PhaseExecution(runner: runner, servers: servers, recorder: recorder)
+        let execution = PhaseExecution(runner: runner, servers: servers, recorder: recorder, isSuperseded: isSuperseded)
         guard let lockOwner else { return await execution.run(plan) }
         let locks = NodeLocks(
             hosts: involved, run: SecureRandom.hex(bytes: 8), owner: lockOwner, recorder: recorder)

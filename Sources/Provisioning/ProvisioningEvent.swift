@@ -28,6 +28,27 @@ package enum ProvisioningEvent: Sendable {
     }
 }
 
+extension ProvisioningEvent {
+    /// The same event with every text that may quote a node put through `change`: nothing leaves the recorder with a secret in it.
+    func replacingTexts(_ change: (String) -> String) -> ProvisioningEvent {
+        switch self {
+        case .phaseStarted, .phaseDone, .stepStarted, .stepProgress, .stepDone: self
+        case .stepDetail(let node, let step, let text): .stepDetail(node: node, step: step, text: change(text))
+        case .stepSkipped(let node, let step, let reason): .stepSkipped(node: node, step: step, reason: change(reason))
+        case .note(let node, let text): .note(node: node, text: change(text))
+        case .stepFailed(let node, let step, let elapsed, let diagnostic):
+            .stepFailed(node: node, step: step, elapsed: elapsed, diagnostic: diagnostic.replacingTexts(change))
+        }
+    }
+}
+
+extension Diagnostic {
+    fileprivate func replacingTexts(_ change: (String) -> String) -> Diagnostic {
+        Diagnostic(
+            severity, change(summary), subject: subject, at: location, cause: cause.map(change), remedy: remedy.map(change))
+    }
+}
+
 extension ProvisioningEvent: CustomStringConvertible {
     /// The plain line for logs and pipes, `m1: start the first server: done in 4.2 s`.
     package var description: String {

@@ -31,6 +31,8 @@ package struct ProvisioningObserver: Sendable {
     let recorder: RunRecorder
     /// The operator's kubeconfig file; nil when none is wanted.
     var kubeconfig: KubeconfigFile?
+    /// See `PlanningContext.replacesHomelab`.
+    var replacesHomelab = true
 
     package init(spec: ClusterSpec, artifacts: Artifacts, secrets: SecretSource, recorder: RunRecorder) {
         self.spec = spec
@@ -74,6 +76,7 @@ package struct ProvisioningObserver: Sendable {
         let images = artifacts.imageArchives(architectures)
         context.images = images.archives
         context.wantsKubeconfig = kubeconfig != nil
+        context.replacesHomelab = replacesHomelab
         if let kubeconfig {
             // While the API does not answer nobody can tell whether the file's entry is of an earlier cluster of this name.
             context.hasKubeconfig =
@@ -109,7 +112,7 @@ extension ClusterSpec {
                 return ""
             }
         }
-        found.formUnion([repository.token, repository.ca, agent.webhook?.secret].compactMap { $0 })
+        found.formUnion([repository.token, repository.ca, repository.signers, agent.webhook?.secret].compactMap { $0 })
         return found.sorted { $0.description < $1.description }
     }
 }

@@ -8,6 +8,8 @@ internal import YAML
 package struct ReleaseLock: Sendable {
     package let version: K3sVersion
     package private(set) var sums: [Architecture: String] = [:]
+    package private(set) var agentVersion = ""
+    package private(set) var agentSums: [Architecture: String] = [:]
     /// Architectures that could not be had, and why.
     package private(set) var missing: [Architecture: Diagnostic] = [:]
 
@@ -30,15 +32,45 @@ package struct ReleaseLock: Sendable {
         if sums.isEmpty { throw Diagnostics(missing.sorted { $0.key < $1.key }.map(\.value)) }
     }
 
-    /// The lock file's text: this version's sums in place of what it said of it, other versions as they were.
+    /// The lock file's text: these versions' sums in place of what it said of them, other versions as they were.
     /// - Parameter before: the file as it is; nil when there is none.
     package func text(replacing before: String?) -> String {
-        var versions = (before.flatMap { try? YAMLReader.values($0, file: "lock").first })?["k3s"]?.object ?? Object()
-        versions[version.description] = .object(
-            Object(sums.sorted { $0.key < $1.key }.map { Object.Member(key: $0.key.rawValue, value: .string($0.value)) }))
-        let value: Value = ["apiVersion": .string(InventoryFormat.apiVersion), "kind": "Lock", "k3s": .object(versions)]
-        return "# Written by `homelab lock`: no k3s binary with another sha256 is put on a machine.\n"
+        let old = before.flatMap { try? YAMLReader.values($0, file: "lock").first }
+        var value: Value = ["apiVersion": .string(InventoryFormat.apiVersion), "kind": "Lock"]
+        value["k3s"] = .object(Self.versions(old?["k3s"], version.description, sums))
+        let agents = agentSums.isEmpty ? old?["homelab"]?.object : Self.versions(old?["homelab"], agentVersion, agentSums)
+        value["homelab"] = agents.map { .object($0) }
+        return "# Written by `homelab lock`: no binary with another sha256 is put on a machine.\n"
             + YAMLWriter.text(value, sortedKeys: false)
+    }
+
+    private static func versions(_ old: Value?, _ version: String, _ sums: [Architecture: String]) -> Object {
+        var versions = old?.object ?? Object()
+        versions[version] = .object(
+            Object(sums.sorted { $0.key < $1.key }.map { Object.Member(key: $0.key.rawValue, value: .string($0.value)) }))
+        return versions
+    }
+
+    /// Adds the agents' own binary, where git names its version and source.
+    /// - Throws: `Diagnostic` when no architecture's sum can be had.
+    package mutating func add(_ agent: AgentSpec, store: BinaryStore, folderBase: String) async throws {
+        guard let version = agent.version, agent.source != nil else { return }
+        agentVersion = version
+        var problem: (any Error)?
+        for architecture in Architecture.allCases {
+            do {
+                agentSums[architecture] = try await store.homelabSum(agent, architecture: architecture, folderBase: folderBase)
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                problem = error
+            }
+        }
+        guard agentSums.isEmpty else { return }
+        throw problem
+            ?? Diagnostic(
+                .error, "there is no homelab \(version) for any architecture where agent.source says",
+                remedy: "put \(version)/\(BinaryStore.homelabAsset(.amd64)) there")
     }
 }
 

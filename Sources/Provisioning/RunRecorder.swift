@@ -29,8 +29,9 @@ package final class RunRecorder: Sendable {
             forward(event)
             return
         }
-        write(scrub(event.description), node: event.node)
-        forward(event)
+        let clean = event.replacingTexts(scrub)
+        write(clean.description, node: clean.node)
+        forward(clean)
     }
 
     /// A line for the node's log file only: a command, its output, a journal line.

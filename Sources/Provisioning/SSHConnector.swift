@@ -91,7 +91,7 @@ extension SSHConnector {
         return notes
     }
 
-    private func settings(for host: String) -> SSHConfig.Settings { config.settings(for: host) }
+    func settings(for host: String) -> SSHConfig.Settings { config.settings(for: host) }
 
     private func target(for node: NodeSpec, user: String) throws -> SSHTarget {
         let settings = settings(for: node.host)
@@ -111,7 +111,7 @@ extension SSHConnector {
             jump: try jumps(for: node, settings: settings))
     }
 
-    private func jumps(for node: NodeSpec, settings: SSHConfig.Settings) throws -> [SSHTarget] {
+    func jumps(for node: NodeSpec, settings: SSHConfig.Settings) throws -> [SSHTarget] {
         if !node.jumps.isEmpty {
             return try node.jumps.map { jump in
                 let own = self.settings(for: jump.host)

@@ -1,4 +1,6 @@
+internal import Cryptography
 package import Diagnostics
+internal import FileSystem
 package import NodePlanning
 package import SSH
 internal import Synchronization
@@ -120,19 +122,34 @@ package actor SSHHost: Host {
     }
 
     package func upload(_ upload: FileUpload, progress: @escaping @Sendable (Int64, Int64) -> Void) async throws {
-        if try await run(upload.check).succeeded { return }
+        let size: Int
+        do throws(FileError) {
+            size = try Files.status(upload.source).size
+        } catch {
+            throw Diagnostic(.error, error.description, subject: "node \"\(name)\"")
+        }
+        let remains = FileUpload.Remains(try await run(upload.survey(size: size)).output)
+        if remains == .whole { return }
         let session = try liveSession()
         do throws(SSHError) {
-            try await session.upload(file: upload.source, to: upload.destination, mode: upload.mode) { sent, total in
+            try await session.upload(
+                file: upload.source, to: upload.destination, mode: upload.mode, from: Self.offset(in: upload.source, of: size, remains),
+                sha256: upload.verification == .onArrival ? upload.sha256 : nil
+            ) { sent, total in
                 progress(Int64(sent), Int64(total))
             }
         } catch {
             if case .refused(let words) = error.kind { throw upload.failure(words, node: name) }
             throw HostError.translated(error, node: name)
         }
-        guard try await run(upload.check).succeeded else {
-            throw upload.failure("its sha256 is not \(upload.sha256)", node: name)
+    }
+
+    /// How much of the file need not be sent again: the part on the node, when it is how the file begins.
+    private static func offset(in file: String, of size: Int, _ remains: FileUpload.Remains) -> Int {
+        guard case .part(let count, let sha256) = remains, count <= size, (try? SHA256.hex(ofFile: file, first: count)) == sha256 else {
+            return 0
         }
+        return count
     }
 
     package func read(_ path: String) async throws -> [UInt8]? {

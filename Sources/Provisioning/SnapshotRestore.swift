@@ -39,24 +39,24 @@ package struct SnapshotRestore: Sendable {
     func run(_ hosts: [String: any Host]) async throws {
         let servers = machines.spec.servers
         guard let first = servers.first, let leader = hosts[first.name] else { return }
-        try await step("bring the snapshot to it", leader) {
+        try await machines.step("bring the snapshot to it", leader) {
             try await leader.upload(
                 FileUpload(source: file, destination: Self.destination, mode: 0o600, sha256: sha256), progress: { _, _ in })
         }
         for server in servers {
             guard let host = hosts[server.name] else { continue }
-            try await step("stop k3s and the homelab agent", host) { try await must(Self.stop, host) }
+            try await machines.step("stop k3s and the homelab agent", host) { try await must(Self.stop, host) }
         }
-        try await step("begin anew from the snapshot", leader) { try await reset(leader) }
-        try await step("start k3s", leader) { try await start(leader) }
+        try await machines.step("begin anew from the snapshot", leader) { try await reset(leader) }
+        try await machines.step("start k3s", leader) { try await start(leader) }
         for server in servers.dropFirst() {
             guard let host = hosts[server.name] else { continue }
-            try await step("forget its data and join", host) {
+            try await machines.step("forget its data and join", host) {
                 try await must(forget, host)
                 try await start(host)
             }
             // The next may join only when this member votes: etcd takes one learner at a time.
-            try await step("wait until its member votes", leader) { try await awaitVoter(server.name, leader) }
+            try await machines.step("wait until its member votes", leader) { try await awaitVoter(server.name, leader) }
         }
         for server in servers {
             guard let host = hosts[server.name] else { continue }
@@ -117,20 +117,6 @@ package struct SnapshotRestore: Sendable {
             }
             try await Task.sleep(for: .seconds(1))
         }
-    }
-
-    private func step(_ title: String, _ host: any Host, _ body: () async throws -> Void) async throws {
-        machines.recorder.emit(.stepStarted(node: host.name, step: title))
-        let start = ContinuousClock.now
-        do {
-            try await body()
-        } catch {
-            let problem = FactGatherer.diagnostic(error, node: host.name)
-            machines.recorder.emit(
-                .stepFailed(node: host.name, step: title, elapsed: ContinuousClock.now - start, diagnostic: problem))
-            throw error
-        }
-        machines.recorder.emit(.stepDone(node: host.name, step: title, elapsed: ContinuousClock.now - start))
     }
 
     private func must(_ command: RemoteCommand, _ host: any Host) async throws {

@@ -2,6 +2,9 @@ internal import NodeInventory
 package import NodePlanning
 
 extension Step {
+    /// By this the journal knows the step that ends the agent which carries it out.
+    package static let switchActivity = "switch to the new homelab agent"
+
     /// What the operator reads while the step runs.
     package var activity: String {
         switch self {
@@ -48,6 +51,7 @@ extension Step {
         case .deleteNode(let node, _): "delete node \(node)"
         case .uninstall: "uninstall k3s and homelab"
         case .revokeKeys(let comments, let user, _): "take \(comments.count == 1 ? "a key" : "\(comments.count) keys") from \(user)"
+        case .switchAgent: Self.switchActivity
         case .openFirewall(let rules): "open \(rules.program.rawValue) for the cluster"
         default: summary
         }

@@ -75,6 +75,7 @@ struct StepRunner: Sendable {
             }
             try await runCommands(of: step, inputs, on: host)
         case .saveSnapshot, .copyDatabase: try await backUp(step, on: host)
+        case .switchAgent(let change): try await switchAgent(change, step, on: host)
         case .drain(let request, let via): try await drain(request, via: via, step)
         case .awaitWorkloads(let node, let via): try await awaitWorkloads(node, via: via, step)
         case .removeMember(let node, let via): try await removeMember(node, via: via, step)
@@ -156,7 +157,8 @@ extension StepRunner {
 
     private func upload(_ artifact: Artifact, _ step: Step, on host: any Host) async throws {
         let upload = FileUpload(
-            source: try files(artifact), destination: NodeLayout.upload(artifact), mode: 0o600, sha256: artifact.sha256)
+            source: try files(artifact), destination: NodeLayout.upload(artifact), mode: 0o600, sha256: artifact.sha256,
+            verification: .atInstallation)
         try await host.upload(upload) { sent, total in
             recorder.emit(.stepProgress(node: host.name, step: step.activity, done: sent, total: total))
         }

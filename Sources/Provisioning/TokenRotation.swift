@@ -2,53 +2,101 @@ package import Diagnostics
 internal import NodeInventory
 internal import NodePlanning
 
-extension Machines {
-    /// Gives the cluster a new server token: k3s makes it up itself, so it is on no command line; the other servers get it over stdin and
-    /// restart one after the other. Agents keep running: they joined with tokens of their own.
+/// Gives the cluster a new server token (docs.k3s.io/cli/token, `k3s token rotate`): k3s makes it up itself, so it is on no command line.
+/// The first server and the datastore have it at once; the others get it over stdin, and each restarts with it after the one before is
+/// ready. Agents keep running: they joined with tokens of their own.
+///
+/// An interrupted rotation leaves servers whose file has another token than the first one's k3s: they could not start again, so a
+/// further call gives them that one before anything else.
+package struct TokenRotation: Sendable {
+    package enum Outcome: Hashable, Sendable {
+        case rotated
+        /// An earlier rotation was finished, and nothing rotated anew.
+        case finishedEarlier
+    }
+
+    private let machines: Machines
+    private let keep: @Sendable (Secret) throws -> Void
+
     /// - Parameter keep: gets the old token before anything changes: snapshots from before can be restored with nothing else.
-    package func rotateToken(keepingOld keep: (Secret) throws -> Void) async throws {
-        try await with(spec.servers) { hosts, _ in
-            guard let leader = spec.servers.first, let host = hosts[leader.name] else { return }
-            let old = try await token(of: host)
-            try keep(old)
-            recorder.emit(.stepStarted(node: leader.name, step: "rotate the server token"))
-            let start = ContinuousClock.now
-            let rotated = try await host.run(RemoteCommand([NodeLayout.k3s, "token", "rotate"]))
-            recorder.log(leader.name, rotated.output + rotated.errorOutput)
-            let new = try await token(of: host)
+    package init(machines: Machines, keepingOld keep: @escaping @Sendable (Secret) throws -> Void) {
+        self.machines = machines
+        self.keep = keep
+    }
+
+    package func run() async throws -> Outcome {
+        try await machines.with(machines.spec.servers) { hosts, _ in try await run(hosts) }
+    }
+
+    /// The order itself, over connections that are there.
+    func run(_ hosts: [String: any Host]) async throws -> Outcome {
+        let servers = machines.spec.servers.compactMap { server in hosts[server.name].map { (server, $0) } }
+        guard let (_, leader) = servers.first else { return .rotated }
+        let token = try await serverToken(of: leader)
+        let files = await parallel(servers, limit: 16) { _, host in
+            (try? await host.read(NodeLayout.token)).map { $0.map(Self.text) ?? "" } ?? ""
+        }
+        let behind = zip(servers, files).filter { _, file in
+            !file.isEmpty && Self.password(file) != Self.password(token.revealed)
+        }.map(\.0)
+        if !behind.isEmpty {
+            for (server, host) in behind { try await give(token, to: server, host) }
+            return .finishedEarlier
+        }
+        try keep(token)
+        let new = try await rotate(token, on: leader)
+        for (server, host) in servers { try await give(new, to: server, host) }
+        return .rotated
+    }
+
+    private func rotate(_ old: Secret, on leader: any Host) async throws -> Secret {
+        try await machines.step("rotate the server token", leader) {
+            let rotated = try await leader.run(RemoteCommand([NodeLayout.k3s, "token", "rotate"]))
+            machines.recorder.log(leader.name, rotated.output + rotated.errorOutput)
+            let new = try await serverToken(of: leader)
             guard rotated.succeeded, new != old else {
                 throw Diagnostic(
-                    .error, "k3s did not rotate the token", subject: "node \"\(leader.name)\"", cause: recorder.scrub(rotated.complaint),
-                    remedy: "the old token still holds; `k3s token rotate` needs k3s 1.28 or later")
+                    .error, "k3s did not rotate the token", subject: "node \"\(leader.name)\"",
+                    cause: machines.recorder.scrub(rotated.complaint),
+                    remedy: "the old token still holds; `k3s token rotate` needs k3s 1.28 or later, and a server that is ready")
             }
-            recorder.emit(.stepDone(node: leader.name, step: "rotate the server token", elapsed: ContinuousClock.now - start))
-            for server in spec.servers {
-                guard let host = hosts[server.name] else { continue }
-                recorder.emit(.stepStarted(node: server.name, step: "restart with the new token"))
-                let start = ContinuousClock.now
-                let written = try await host.run(
-                    RemoteCommand(
-                        ["sh", "-c", "umask 077; cat > \(NodeLayout.token) && systemctl --no-block restart \(server.role.unit)"],
-                        input: .secret(Secret(new.revealed + "\n"))))
-                guard written.succeeded else {
-                    throw Diagnostic(
-                        .error, "the new token could not be written", subject: "node \"\(server.name)\"", cause: written.complaint,
-                        remedy: "put it right and run `homelab token rotate` again")
-                }
-                try await awaitRunning(server, host)
-                recorder.emit(
-                    .stepDone(node: server.name, step: "restart with the new token", elapsed: ContinuousClock.now - start))
-            }
+            return new
         }
     }
 
-    private func token(of host: any Host) async throws -> Secret {
+    private func give(_ token: Secret, to server: NodeSpec, _ host: any Host) async throws {
+        try await machines.step("restart with the new token", host) {
+            let before = try await machines.invocation(of: server, host)
+            let written = try await host.run(
+                RemoteCommand(
+                    [
+                        "sh", "-c",
+                        """
+                        umask 077; cat > \(NodeLayout.token).new && mv -f \(NodeLayout.token).new \(NodeLayout.token) \
+                        && systemctl --no-block restart \(server.role.unit)
+                        """,
+                    ], input: .secret(Secret(token.revealed + "\n"))))
+            guard written.succeeded else {
+                throw Diagnostic(
+                    .error, "the new token could not be written", subject: "node \"\(server.name)\"", cause: written.complaint,
+                    remedy: "put it right and run `homelab token rotate` again: it goes on from here")
+            }
+            try await machines.awaitRunning(server, host, since: before)
+        }
+    }
+
+    private func serverToken(of host: any Host) async throws -> Secret {
         guard let bytes = try await host.read(NodeLayout.serverToken) else {
             throw Diagnostic(
                 .error, "it has no server token", subject: "node \"\(host.name)\"", remedy: "`homelab bootstrap` makes it a server first")
         }
-        let token = Secret(String(decoding: bytes, as: UTF8.self).trimmingLineBreaks)
-        recorder.conceal(token)
+        let token = Secret(Self.text(bytes))
+        machines.recorder.conceal(token)
         return token
     }
+
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self).trimmingLineBreaks }
+
+    /// `K10<hash>::server:<password>`, or the short form that the first server was made with.
+    private static func password(_ token: String) -> Substring { token.split(separator: ":").last ?? "" }
 }

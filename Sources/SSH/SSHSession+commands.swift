@@ -69,60 +69,8 @@ extension SSHSession {
         }
     }
 
-    /// Copies a file of this machine to the other: into a temporary file beside `remotePath`, which takes its name only when every
-    /// byte has arrived. The caller checks the digest.
-    /// - Parameters:
-    ///   - remotePath: must be writable for the login user, as must be its directory.
-    ///   - progress: bytes sent so far and in all; called on the session's thread.
-    package func upload(
-        file: String, to remotePath: String, mode: UInt32 = 0o644, timeout: Duration? = nil,
-        progress: (@Sendable (_ sent: Int, _ of: Int) -> Void)? = nil
-    ) async throws(SSHError) {
-        let reader: FileReader
-        do throws(FileError) { reader = try FileReader(file) } catch { throw failure(.localFile(error.description)) }
-        var sent = 0
-        try await upload(size: reader.size, to: remotePath, mode: mode, timeout: timeout) { () throws(SSHError) in
-            do throws(FileError) {
-                progress?(sent, reader.size)
-                let chunk = try reader.next()
-                sent += chunk?.count ?? 0
-                return chunk
-            } catch {
-                throw failure(.localFile(error.description))
-            }
-        }
-        progress?(reader.size, reader.size)
-    }
-
-    /// Writes bytes into a file of the other machine in one step, as ``upload(file:to:mode:timeout:progress:)`` does.
-    package func upload(_ bytes: [UInt8], to remotePath: String, mode: UInt32 = 0o644, timeout: Duration? = nil) async throws(SSHError) {
-        var rest: [UInt8]? = bytes
-        try await upload(size: bytes.count, to: remotePath, mode: mode, timeout: timeout) { () throws(SSHError) in
-            defer { rest = nil }
-            return rest
-        }
-    }
-
-    private func upload(
-        size: Int, to path: String, mode: UInt32, timeout: Duration?, input: () throws(SSHError) -> [UInt8]?
-    ) async throws(SSHError) {
-        let temporary = path + ".homelab-upload"
-        // A cut connection ends the input early: the size decides whether the file is whole.
-        let script = """
-            umask 077; t=\(Self.quote(temporary)); cat > "$t" && [ "$(wc -c < "$t")" -eq \(size) ] && \
-            chmod 0\(String(mode, radix: 8)) "$t" && mv -f "$t" \(Self.quote(path)) || { s=$?; rm -f "$t"; exit $s; }
-            """
-        var errors: [UInt8] = []
-        let end = try await exchange("exec sh -c " + Self.quote(script), Limit(timeout), input: input) { piece in
-            if case .errorOutput(let bytes) = piece { errors += bytes }
-        }
-        guard end.succeeded else {
-            throw failure(.refused(Self.text(end, String(decoding: errors, as: UTF8.self), "writing \(path)")))
-        }
-    }
-
     /// Runs a command, feeding it while it prints: neither direction can block the other.
-    private func exchange(
+    func exchange(
         _ command: String, _ limit: Limit, input: () throws(SSHError) -> [UInt8]?, onOutput: (CommandOutput) -> Void
     ) async throws(SSHError) -> CommandResult {
         let stream = try await open(command, timeout: limit.deadline.map { _ in limit.duration } ?? .seconds(60))
@@ -138,6 +86,8 @@ extension SSHSession {
         }
     }
 
+    /// Writes as long as the channel takes it and reads when it does not: libssh2 takes in what arrives with every write, and the other
+    /// side stops taking input before its unread output could fill the window.
     private func pump(
         _ id: Int, _ limit: Limit, input: () throws(SSHError) -> [UInt8]?, onOutput: (CommandOutput) -> Void
     ) async throws(SSHError) {
@@ -145,16 +95,16 @@ extension SSHSession {
         var isInputOpen = true
         while true {
             let handle = try usable(limit)
-            var hasMoved = false
             if isInputOpen, chunk.isEmpty {
                 if let next = try input() { chunk = next[...] } else { isInputOpen = false }
                 if !isInputOpen { try await finishInput(id, limit) }
             }
-            if !chunk.isEmpty, isInputOpen {
+            if isInputOpen {
+                if chunk.isEmpty { continue }
                 do throws(SSHError) {
                     if let count = try writeNow(chunk, id, handle) {
                         chunk = chunk.dropFirst(count)
-                        hasMoved = true
+                        continue
                     }
                 } catch {
                     // A command that ends without reading its input is no failure of the connection: its status tells.
@@ -163,6 +113,7 @@ extension SSHSession {
                     chunk = []
                 }
             }
+            var hasMoved = false
             if let bytes = try readNow(id, 1, limit: 16 << 10, handle), !bytes.isEmpty {
                 onOutput(.errorOutput(bytes))
                 hasMoved = true
@@ -172,18 +123,18 @@ extension SSHSession {
                 onOutput(.output(bytes))
                 hasMoved = true
             }
-            if !hasMoved, !(isInputOpen && chunk.isEmpty) { await pause(limit) }
+            if !hasMoved { await pause(limit) }
         }
     }
 
-    private static func text(_ end: CommandResult, _ errors: String, _ what: String) -> String {
+    static func text(_ end: CommandResult, _ errors: String, _ what: String) -> String {
         let cause = errors.split(whereSeparator: \.isNewline).last.map(String.init)
         let status = end.signal.map { "signal \($0)" } ?? "exit status \(end.exitStatus)"
         return "\(what) failed: " + (cause ?? status)
     }
 
     /// A word for a POSIX shell.
-    private static func quote(_ text: String) -> String {
+    static func quote(_ text: String) -> String {
         "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
 }

@@ -1,5 +1,5 @@
 internal import CLibssh2
-internal import Cryptography
+package import Cryptography
 internal import Glibc
 internal import Synchronization
 
@@ -16,6 +16,21 @@ extension SSHSession {
             throw error
         }
         return session
+    }
+
+    /// The key a machine shows, without logging in: for an operator to compare and pin.
+    /// - Throws: every kind of ``SSHError`` that can come before a login, on the jump hosts after it, too.
+    package static func offeredHostKey(
+        host: String, port: Int = 22, jump: [SSHTarget] = [], timeout: Duration = .seconds(10)
+    ) async throws(SSHError) -> OpenSSHPublicKey {
+        let target = SSHTarget(host: host, port: port, user: "nobody", authentication: [], hostKeys: .pinned([]), jump: jump)
+        do throws(SSHError) {
+            await (try reach(target, timeout: timeout)).0.close()
+        } catch {
+            if error.target == target.label, case .hostKeyUnknown(let offered) = error.kind { return offered }
+            throw error
+        }
+        throw SSHError(target: target.label, kind: .protocolMismatch("it showed no host key"))
     }
 
     /// A session up to the checked host key.

@@ -1,12 +1,20 @@
 /// Numbers as text: the shortest digits that read back as the same number, in the notations YAML and JSON writers of
 /// Kubernetes use.
-enum FloatText {
+package enum FloatText {
     /// Whole numbers of up to 64 bits in full; else exponent notation below 1e-4 and from 1e6 on.
     static func yaml(_ number: Double) -> String {
         if let whole = whole(number) { return whole }
-        guard let parts = Parts(number) else { return number.isNaN ? ".nan" : number < 0 ? "-.inf" : ".inf" }
+        return number.isFinite ? general(number) : number.isNaN ? ".nan" : number < 0 ? "-.inf" : ".inf"
+    }
+
+    /// As Go's `%g`: exponent notation below 1e-4 and from 1e6 on.
+    package static func general(_ number: Double) -> String {
+        guard let parts = Parts(number) else { return number.isNaN ? "NaN" : number < 0 ? "-Inf" : "+Inf" }
         return parts.exponent < -4 || parts.exponent >= 6 ? parts.scientific(exponentDigits: 2) : parts.positional
     }
+
+    /// All digits without an exponent, the shortest that read back as the same number.
+    package static func positional(_ number: Double) -> String { Parts(number)?.positional ?? general(number) }
 
     /// JSON's number: exponent notation below 1e-6 and from 1e21 on; numbers JSON cannot hold become null.
     static func json(_ number: Double) -> String {

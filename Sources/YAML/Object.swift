@@ -21,7 +21,11 @@ package struct Object: Sendable, RandomAccessCollection {
 
     package var keys: [String] { members.map(\.key) }
 
-    package func index(of key: String) -> Int? { members.firstIndex { $0.key == key } }
+    package func index(of key: String) -> Int? {
+        // Most keys differ in their length, which is the quicker comparison.
+        let length = key.utf8.count
+        return members.firstIndex { $0.key.utf8.count == length && $0.key == key }
+    }
 
     /// Setting nil removes the member; a new key goes to the end.
     package subscript(key: String) -> Value? {

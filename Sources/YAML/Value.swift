@@ -16,7 +16,20 @@ extension Value {
     package var int: Int64? { if case .int(let number) = self { number } else { nil } }
     package var array: [Value]? { if case .array(let items) = self { items } else { nil } }
     package var object: Object? { if case .object(let object) = self { object } else { nil } }
-    package var isNull: Bool { self == .null }
+    package var isNull: Bool { if case .null = self { true } else { false } }
+
+    package enum Shape: Sendable { case null, scalar, array, object }
+
+    /// What kind of value this is. Unlike a `switch` over the value it holds on to no part of it, so that what follows changes it in
+    /// place instead of a copy.
+    package var shape: Shape {
+        switch self {
+        case .null: .null
+        case .array: .array
+        case .object: .object
+        default: .scalar
+        }
+    }
 
     package var double: Double? {
         switch self {

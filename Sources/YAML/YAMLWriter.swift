@@ -33,15 +33,20 @@ private final class Emitter {
     let output = Output()
     private let sortedKeys: Bool
     private let emitter: UnsafeMutablePointer<yaml_emitter_t>
-    private var event = yaml_event_t()
+    private let event: UnsafeMutablePointer<yaml_event_t>
 
     init(sortedKeys: Bool) {
         self.sortedKeys = sortedKeys
         emitter = .allocate(capacity: 1)
         emitter.initialize(to: yaml_emitter_t())
+        event = .allocate(capacity: 1)
+        event.initialize(to: yaml_event_t())
     }
 
-    deinit { emitter.deallocate() }
+    deinit {
+        emitter.deallocate()
+        event.deallocate()
+    }
 
     /// One emitter per document: libyaml would end a document after a `|+` block with `...`, which is taken off here.
     func write(_ document: Value) {
@@ -49,14 +54,14 @@ private final class Emitter {
         yaml_emitter_set_output(emitter, appendToOutput, Unmanaged.passUnretained(output).toOpaque())
         yaml_emitter_set_unicode(emitter, 1)
         yaml_emitter_set_width(emitter, 80)
-        yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING)
+        yaml_stream_start_event_initialize(event, YAML_UTF8_ENCODING)
         send()
-        yaml_document_start_event_initialize(&event, nil, nil, nil, 1)
+        yaml_document_start_event_initialize(event, nil, nil, nil, 1)
         send()
         emit(document)
-        yaml_document_end_event_initialize(&event, 1)
+        yaml_document_end_event_initialize(event, 1)
         send()
-        yaml_stream_end_event_initialize(&event)
+        yaml_stream_end_event_initialize(event)
         send()
         yaml_emitter_flush(emitter)
         yaml_emitter_delete(emitter)
@@ -64,7 +69,7 @@ private final class Emitter {
         if output.bytes.count >= end.count, output.bytes.suffix(end.count).elementsEqual(end) { output.bytes.removeLast(end.count - 1) }
     }
 
-    private func send() { yaml_emitter_emit(emitter, &event) }
+    private func send() { yaml_emitter_emit(emitter, event) }
 
     private func emit(_ value: Value) {
         switch value {
@@ -74,20 +79,20 @@ private final class Emitter {
         case .double(let number): scalar(FloatText.yaml(number), YAML_PLAIN_SCALAR_STYLE)
         case .string(let text): string(text)
         case .array(let items):
-            yaml_sequence_start_event_initialize(&event, nil, nil, 1, YAML_BLOCK_SEQUENCE_STYLE)
+            yaml_sequence_start_event_initialize(event, nil, nil, 1, YAML_BLOCK_SEQUENCE_STYLE)
             send()
             for item in items { emit(item) }
-            yaml_sequence_end_event_initialize(&event)
+            yaml_sequence_end_event_initialize(event)
             send()
         case .object(let object):
-            yaml_mapping_start_event_initialize(&event, nil, nil, 1, YAML_BLOCK_MAPPING_STYLE)
+            yaml_mapping_start_event_initialize(event, nil, nil, 1, YAML_BLOCK_MAPPING_STYLE)
             send()
             for member in sortedKeys ? object.members.inNaturalOrder : object.members {
                 // A plain `<<` would be read back as a merge key.
                 if member.key == "<<" { scalar(member.key, YAML_DOUBLE_QUOTED_SCALAR_STYLE) } else { string(member.key) }
                 emit(member.value)
             }
-            yaml_mapping_end_event_initialize(&event)
+            yaml_mapping_end_event_initialize(event)
             send()
         }
     }
@@ -106,9 +111,9 @@ private final class Emitter {
         text.withUTF8 { bytes in
             // libyaml copies the bytes, and wants a pointer even for none of them.
             if let base = bytes.baseAddress {
-                _ = yaml_scalar_event_initialize(&event, nil, nil, base, Int32(bytes.count), 1, 1, style)
+                _ = yaml_scalar_event_initialize(event, nil, nil, base, Int32(bytes.count), 1, 1, style)
             } else {
-                _ = [0].withUnsafeBufferPointer { yaml_scalar_event_initialize(&event, nil, nil, $0.baseAddress, 0, 1, 1, style) }
+                _ = [0].withUnsafeBufferPointer { yaml_scalar_event_initialize(event, nil, nil, $0.baseAddress, 0, 1, 1, style) }
             }
         }
         send()

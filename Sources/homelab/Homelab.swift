@@ -3,7 +3,7 @@ import HomelabCLI
 /// The executable: everything is in HomelabCLI, so that tests reach it.
 @main
 struct Homelab {
-    static func main() async {
-        await HomelabCommand.run()
+    static func main() {
+        HomelabCommand.run()
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import HomelabTestSupport
 import Testing
 
 /// The program as a person starts it: what it prints where, and its exit status.
@@ -55,5 +56,49 @@ import Testing
         #expect(found.status == 1 && found.output.isEmpty)
         #expect(found.errors.contains("inventory/home.yaml:22:11") && found.errors.contains("did you mean \"server\"?"), "\(found.errors)")
         #expect(found.errors.contains("clusters/home/hello/kustomization.yaml:1:13"), "\(found.errors)")
+    }
+
+    @Test func `Ctrl-C while a machine says nothing stops cleanly`() throws {
+        let (socket, port) = try Loopback.listen()
+        defer { close(socket) }
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder + "/inventory", withIntermediateDirectories: true)
+        try """
+        {apiVersion: homelab.dev/v1alpha1, kind: Cluster, name: home, k3s: {version: v1.36.4+k3s1},
+         nodes: [{name: m1, role: server, host: 127.0.0.1, port: \(port), user: root, password: {file: password}, hostKeys: [\(Self.key)]}]}
+        """.write(toFile: folder + "/inventory/home.yaml", atomically: true, encoding: .utf8)
+        try "secret".write(toFile: folder + "/inventory/password", atomically: true, encoding: .utf8)
+        // A shell starts it with no signal held, as a terminal does; a test's threads hold some.
+        let pid = try Loopback.spawn(
+            "/bin/sh", ["-c", "cd \(folder) && exec env --default-signal=INT \(Self.program.path) plan >output 2>errors </dev/null"])
+        var patience = timeval(tv_sec: 30, tv_usec: 0)
+        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let connection = accept(socket, nil, nil)
+        kill(pid, SIGINT)
+        var status: Int32 = 0
+        waitpid(pid, &status, 0)
+        close(connection)
+        let errors = try String(contentsOfFile: folder + "/errors", encoding: .utf8)
+        #expect(connection >= 0 && status == 130 << 8, "\(errors)")
+        #expect(errors.contains("Stopped. Running the same command again goes on"), "\(errors)")
+    }
+
+    private static let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+
+    @Test func `validate names the file of an expression that cannot be read`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(try homelab("init", folder, "--name", "home").status == 0)
+        try """
+        # An app
+        apiVersion: kustomize.toolkit.fluxcd.io/v1
+        kind: Kustomization
+        metadata: {name: app, namespace: default}
+        spec: {healthCheckExprs: [{apiVersion: v1, kind: Pod, current: "status.phase = 'Running'"}]}
+        """.write(toFile: folder + "/clusters/home/app.yaml", atomically: true, encoding: .utf8)
+        let found = try homelab("validate", in: folder)
+        #expect(found.status == 1 && found.errors.contains("clusters/home/app.yaml:2:1: error: "), "\(found.errors)")
+        #expect(found.errors.contains("spec.healthCheckExprs[0].current:1:14: the character = has no meaning here"), "\(found.errors)")
     }
 }

@@ -1,3 +1,4 @@
+import CEL
 import Testing
 import YAML
 
@@ -46,6 +47,37 @@ import YAML
         #expect(spec.variables == ["a": "b"] && spec.variableSources.map(\.isOptional) == [true])
         #expect(spec.isDecrypting && spec.decryptionSecret == "sops-age" && spec.images.map(\.newTag) == ["2"])
         #expect(spec.obstacles.isEmpty && spec.warnings.isEmpty)
+    }
+
+    @Test func `expressions are read, and every wrong one is told with its place`() throws {
+        let spec = KustomizationSpec(
+            of: try manifest(
+                """
+                metadata: {name: apps, namespace: d}
+                spec:
+                  sourceRef: {kind: GitRepository, name: a}
+                  dependsOn:
+                    - {name: infra, readyExpr: "dep.metadata.labels['v'] == self.metadata.labels['v']"}
+                    - {name: db, readyExpr: "other.x == 1"}
+                    - {name: web, readyExpr: "size(dep)"}
+                  healthCheckExprs:
+                    - {apiVersion: example.com/v1, kind: Database, current: "status.phase == 'Ready'", failed: "status.phase == 'Failed'"}
+                    - {apiVersion: example.com/v2, kind: Database, current: "false"}
+                    - {apiVersion: example.com/v1, kind: Cache, current: "status.phase = 'Ready'", inProgress: "("}
+                    - {apiVersion: example.com/v1, kind: Queue, failed: "true"}
+                """))
+        let database = try #require(spec.healthExpressions[GroupKind(group: "example.com", kind: "Database")])
+        #expect(
+            database.current.description == "status.phase == 'Ready'" && database.inProgress == nil && spec.healthExpressions.count == 1)
+        #expect(spec.readyExpressions.keys.map(\.name) == ["infra"])
+        #expect(
+            spec.invalidExpressions == [
+                "spec.healthCheckExprs[2].inProgress:1:2: the expression ends where a value is expected, in: (",
+                "spec.healthCheckExprs[2].current:1:14: the character = has no meaning here, in: status.phase = 'Ready'",
+                "spec.healthCheckExprs[3].current is missing: it says when a Queue is healthy",
+                "spec.dependsOn[1].readyExpr:1:1: there is no variable other; there are dep, self, in: other.x == 1",
+                "spec.dependsOn[2].readyExpr:1:1: its value is neither true nor false, in: size(dep)",
+            ])
     }
 
     @Test func `what cannot be done is told from what is left out`() throws {

@@ -21,7 +21,10 @@ final class Lab: Sendable {
     static var k3s: String { ProcessInfo.processInfo.environment["HOMELAB_TEST_K3S"] ?? "" }
     static let k3sVersion = "v1.20.2+k3s1"
 
+    /// - Parameter prefix: begins with `live`, in whose place HOMELAB_LAB_PREFIX comes: for test runs side by side.
     init(_ prefix: String) throws {
+        let own = ProcessInfo.processInfo.environment["HOMELAB_LAB_PREFIX"]
+        let prefix = own.map { $0 + prefix.dropFirst("live".count) } ?? prefix
         self.prefix = prefix
         folder = NSTemporaryDirectory() + "homelab-live-" + prefix
         try lab("down")
@@ -70,6 +73,13 @@ final class Lab: Sendable {
     func bootstrap(_ more: String..., limit: Double = 600) throws -> Shell.Result {
         try run(
             [Self.binary, "bootstrap", "--yes", "--agent-binary", "amd64=" + Self.binary, "--kubeconfig", kubeconfig] + more, limit: limit)
+    }
+
+    /// `homelab bootstrap` without questions, to be watched and stopped.
+    func startBootstrap(_ more: String...) throws -> Shell.Running {
+        try Shell.start(
+            [Self.root + "/Tests/TestBed/machines/lab", "exec", Self.binary, "bootstrap", "--yes", "--agent-binary", "amd64=" + Self.binary]
+                + ["--kubeconfig", kubeconfig] + more, in: repository, environment: environment)
     }
 
     /// A command on a machine, as root.

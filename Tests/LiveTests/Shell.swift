@@ -25,23 +25,62 @@ struct Shell {
     static func run(
         _ command: [String], in directory: String? = nil, environment: [String: String] = [:], limit: Double = 300
     ) throws -> Result {
+        try start(command, in: directory, environment: environment).end(limit: limit)
+    }
+
+    /// A program under way.
+    final class Running {
+        private let pid: pid_t
+        private let folder: URL
+        private var status: Int32?
+
+        fileprivate init(pid: pid_t, folder: URL) {
+            self.pid = pid
+            self.folder = folder
+        }
+
+        deinit {
+            if !hasEnded { kill(pid, SIGKILL) }
+        }
+
+        private func text(_ name: String) -> String {
+            (try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)) ?? ""
+        }
+
+        /// What it has said so far.
+        var output: String { text("output") }
+
+        var hasEnded: Bool {
+            if status != nil { return true }
+            var status: Int32 = 0
+            guard waitpid(pid, &status, WNOHANG) != 0 else { return false }
+            self.status = status
+            return true
+        }
+
+        func interrupt() { if !hasEnded { kill(pid, SIGINT) } }
+
+        /// Waits for its end; after `limit` seconds it is killed.
+        func end(limit: Double = 300) -> Result {
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let deadline = Date().addingTimeInterval(limit)
+            while !hasEnded {
+                if Date() > deadline { kill(pid, SIGKILL) }
+                usleep(10_000)
+            }
+            let status = status ?? 0
+            let signal = status & 0x7f
+            return Result(status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, output: text("output"), errors: text("errors"))
+        }
+    }
+
+    /// Files take what it says, not pipes: a machine's processes may inherit them and outlive the command.
+    static func start(_ command: [String], in directory: String? = nil, environment: [String: String] = [:]) throws -> Running {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("homelab-live-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        // Files, not pipes: a machine's processes may inherit them and outlive the command.
         let (output, errors) = (folder.appendingPathComponent("output").path, folder.appendingPathComponent("errors").path)
         let pid = try spawn(command, in: directory, ProcessInfo.processInfo.environment.merging(environment) { $1 }, output, errors)
-        let deadline = Date().addingTimeInterval(limit)
-        var status: Int32 = 0
-        while waitpid(pid, &status, WNOHANG) == 0 {
-            if Date() > deadline { kill(pid, SIGKILL) }
-            usleep(10_000)
-        }
-        let signal = status & 0x7f
-        return Result(
-            status: signal == 0 ? (status >> 8) & 0xff : 128 + signal,
-            output: (try? String(contentsOfFile: output, encoding: .utf8)) ?? "",
-            errors: (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "")
+        return Running(pid: pid, folder: folder)
     }
 
     /// Without Foundation's Process, which does not bear thousands of them in one test run, and with no signals blocked, as a test

@@ -7,43 +7,13 @@ import Testing
 /// Changes of a running cluster on simulated machines, killed before every single step and planned anew: whatever was reached, the
 /// next plans finish the work, and do nothing twice that must not be done twice.
 @Suite struct InterruptionTests {
-    /// A cluster as a first bootstrap leaves it.
-    private func settled(_ fixture: String, _ change: (inout ClusterSpec) -> Void = { _ in }) throws -> SimulatedMachines {
-        let fixture = PlanningCase.named(fixture)
-        var spec = try fixture.spec()
-        change(&spec)
-        let fresh = try fixture.observed().filter { spec.node(named: $0.key) != nil }
-        var machines = SimulatedMachines(spec: spec, observed: fresh, cluster: try fixture.cluster())
-        for _ in 0..<4 {
-            let (observed, cluster) = machines.look()
-            let isFresh = observed.values.allSatisfy { $0.facts?.holdsCluster != true }
-            let plan = NodePlanner.plan(
-                desired: spec, observed: observed, cluster: isFresh ? .none : cluster, context: Self.context(spec, version: 0))
-            if plan.isEmpty { return machines }
-            machines.carryOut(plan)
-        }
-        Issue.record("the fixture does not settle")
-        return machines
-    }
-
-    /// Another version has another binary.
-    private static func context(_ spec: ClusterSpec, version: Int) -> PlanningContext {
-        var context = PlanningCase.context
-        context.hasKubeconfig = true
-        if version > 0 {
-            context.k3s = [.amd64: String(repeating: "d", count: 64), .arm64: String(repeating: "e", count: 64)]
-            context.images = [.amd64: ImageArchive(sha256: String(repeating: "f", count: 64), ending: ".tar.zst")]
-        }
-        return context
-    }
-
     /// Plans and carries out until nothing is to do; the first run is killed after `cut` steps.
     private func finish(_ machines: inout SimulatedMachines, version: Int, cut: Int) -> [NodePlan] {
         var plans: [NodePlan] = []
         for run in 0..<12 {
             let (observed, cluster) = machines.look()
             let plan = NodePlanner.plan(
-                desired: machines.spec, observed: observed, cluster: cluster, context: Self.context(machines.spec, version: version))
+                desired: machines.spec, observed: observed, cluster: cluster, context: SimulatedMachines.context(machines.spec, version: version))
             if plan.isEmpty { return plans }
             plans.append(plan)
             machines.carryOut(plan, steps: run == 0 ? cut : nil)
@@ -59,7 +29,7 @@ import Testing
         var looked = machines
         let (observed, cluster) = looked.look()
         let plan = NodePlanner.plan(
-            desired: machines.spec, observed: observed, cluster: cluster, context: Self.context(machines.spec, version: version))
+            desired: machines.spec, observed: observed, cluster: cluster, context: SimulatedMachines.context(machines.spec, version: version))
         #expect(plan.stepCount > 3, "\(plan.text)")
         for cut in 0...plan.stepCount {
             var world = machines
@@ -82,7 +52,7 @@ import Testing
     // MARK: Upgrade
 
     @Test func upgradeOfThreeServersAndAgents() throws {
-        var machines = try settled("fresh-three-servers")
+        var machines = try SimulatedMachines.settled("fresh-three-servers")
         machines.spec.k3s.version = try #require(K3sVersion("v1.34.9+k3s1"))
         let names = machines.spec.nodes.map(\.name)
         atEveryStep(of: machines, version: 1) { world, plans, cut in
@@ -105,7 +75,7 @@ import Testing
     }
 
     @Test func upgradeOfASingleServerOnSQLite() throws {
-        var machines = try settled("fresh-single-server")
+        var machines = try SimulatedMachines.settled("fresh-single-server")
         let now = machines.spec.k3s.version
         machines.spec.k3s.version = K3sVersion(major: now.major, minor: now.minor + 1)
         let (name, wanted) = (machines.spec.servers[0].name, machines.spec.k3s.version.description)
@@ -122,7 +92,7 @@ import Testing
     // MARK: Removal
 
     @Test func removalOfAnAgent() throws {
-        var machines = try settled("fresh-three-servers")
+        var machines = try SimulatedMachines.settled("fresh-three-servers")
         let name = machines.spec.agents[0].name
         machines.spec.change(name) { $0.state = .absent }
         atEveryStep(of: machines) { world, _, cut in
@@ -132,19 +102,19 @@ import Testing
     }
 
     @Test func removalOfOneOfThreeServers() throws {
-        var machines = try settled("fresh-three-servers")
+        var machines = try SimulatedMachines.settled("fresh-three-servers")
         machines.spec.change("s3") { $0.state = .absent }
         atEveryStep(of: machines) { world, _, cut in expectOrderlyDeparture("s3", in: world, cut) }
     }
 
     /// The operator changes his mind in the middle of a removal.
     @Test func aRemovalThatIsTakenBack() throws {
-        var machines = try settled("fresh-three-servers")
+        var machines = try SimulatedMachines.settled("fresh-three-servers")
         let name = machines.spec.agents[0].name
         machines.spec.change(name) { $0.state = .absent }
         let (observed, cluster) = machines.look()
         let plan = NodePlanner.plan(
-            desired: machines.spec, observed: observed, cluster: cluster, context: Self.context(machines.spec, version: 0))
+            desired: machines.spec, observed: observed, cluster: cluster, context: SimulatedMachines.context(machines.spec, version: 0))
         for cut in 0...plan.stepCount {
             var world = machines
             world.carryOut(plan, steps: cut)
@@ -184,7 +154,7 @@ import Testing
     // MARK: Machines set up anew
 
     @Test(arguments: ["s3", "pi"]) func aFreshDisk(_ name: String) throws {
-        var machines = try settled("fresh-three-servers")
+        var machines = try SimulatedMachines.settled("fresh-three-servers")
         var facts = try #require(PlanningCase.named("fresh-three-servers").observed()[name]?.facts)
         facts.system.machineID = "another"
         machines.observed[name] = .facts(facts)

@@ -127,6 +127,8 @@ struct SimulatedMachines {
         case .uninstall: facts = cleaned(facts)
         case .revokeKeys(let comments, _, _): for comment in comments { facts.access.authorizedKeys[comment] = nil }
         case .openFirewall(let rules): facts.network.firewallSources.formUnion(rules.sources)
+        case .switchAgent(let change):
+            facts.agent.binary = BinaryFact(sha256: change.artifact.sha256, version: spec.agent.version)
         case .makeDirectory, .awaitK3s, .awaitNode, .awaitAgent, .fetchKubeconfig, .uploadBinary, .saveSnapshot, .copyDatabase, .drain,
             .awaitWorkloads, .restoreBinary:
             break

@@ -45,6 +45,16 @@ import Testing
         try FileManager.default.removeItem(at: folder)
     }
 
+    @Test func aHolderThatMissedAHeartbeatIsKnown() throws {
+        #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
+        let old = Date(timeIntervalSinceNow: -Double(HostLock.suspectAfter) - 5)
+        try FileManager.default.setAttributes([.modificationDate: old], ofItemAtPath: file.path)
+        let refused = try sh(HostLock.acquire(run: "r2", owner: "b"))
+        #expect(refused.status == HostLock.heldStatus)
+        #expect(try #require(HostLock.owner(in: refused.output)).idle > HostLock.suspectAfter)
+        try FileManager.default.removeItem(at: folder)
+    }
+
     @Test func deadRunsLockIsTakenOver() throws {
         #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
         let old = Date(timeIntervalSinceNow: -Double(HostLock.staleAfter) - 5)

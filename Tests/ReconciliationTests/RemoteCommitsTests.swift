@@ -1,8 +1,10 @@
+import Diagnostics
 import Git
 import HomelabTestSupport
 import KubernetesModel
 import Kustomize
 import Testing
+import YAML
 
 @testable import Reconciliation
 
@@ -82,12 +84,16 @@ import Testing
             try GitHost.git("-C", host.bare, "update-ref", "refs/heads/kept", "main")
             try host.removeBranch()
             try await eventually("the missing branch is told") {
-                await bench.api.keys.contains { $0.kind == "Event" && $0.name.hasPrefix("homelab-status-home") }
+                for key in await bench.api.keys where key.kind == "Event" {
+                    if await bench.api.object(key)?.value["reason"]?.string == "RemoteBaseUnreachable" { return true }
+                }
+                return false
             }
             #expect(await bench.api.object(key("one")) != nil)
             _ = try push("two")
             try await eventually("the push elsewhere counts") {
-                await bench.api.object(key("two")) != nil && bench.api.object(key("one")) == nil
+                let isThere = await bench.api.object(key("two")) != nil
+                return await bench.api.object(key("one")) == nil && isThere
             }
         }
     }

@@ -38,7 +38,10 @@ import YAML
             let next = bench.repository.push(Files.app(title: "two"))
             source.wake()
             try await bench.phase(.ready, at: next)
-            try await eventually("all is well") { await ready()?.status == "True" && bench.report()?.source.problem == "" }
+            try await eventually("all is well") {
+                let isReady = await ready()?.status == "True"
+                return await bench.report()?.source.problem == "" && isReady
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ extension UnitsTests {
             try await eventually("the deployment") { await bench.api.object(Files.deploymentKey) != nil }
             let catalog = try await UnitCatalog(of: bench.api)
             let chain = ReasonChain(api: bench.api, catalog: catalog)
-            let lines = try await chain.lines(of: try catalog.unit(named: "second"))
+            let lines = try await chain.links(of: try catalog.unit(named: "second")).map(\.description)
             #expect(lines.first?.contains("DependencyNotReady") == true, "\(lines)")
             #expect(lines.contains { $0.hasPrefix("  └ default/first") } && lines.contains { $0.contains("Pod/web/site-1") }, "\(lines)")
         }

@@ -194,6 +194,7 @@ homelab() {
     binary homelab /usr/local/bin/homelab
     [ -r /etc/homelab/id_ed25519.pub ] && say homelab.public-key "$(first /etc/homelab/id_ed25519.pub)"
     [ -r /etc/homelab/deploy_key.pub ] && say homelab.deploy-key "$(first /etc/homelab/deploy_key.pub)"
+    [ -s /var/lib/homelab/agent-switch ] && say homelab.switch "$(first /var/lib/homelab/agent-switch)"
     [ -f /var/lib/homelab/repository.git/HEAD ] && say homelab.repository "$(stat -c %U /var/lib/homelab/repository.git)"
     return 0
 }

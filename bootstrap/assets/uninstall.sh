@@ -142,3 +142,5 @@ if [ -n "$left" ]; then
     exit 1
 fi
 rm -f k3s homelab
+rm -rf /usr/local/lib/homelab
+if grep -q '^# Made by homelab enroll' /etc/sudoers.d/homelab 2>/dev/null; then rm -f /etc/sudoers.d/homelab; fi

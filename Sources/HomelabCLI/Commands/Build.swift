@@ -35,13 +35,10 @@ package struct Build: AsyncParsableCommand {
     }
 
     package func run() async throws {
-        guard allowRemote else { return try print(ClusterTree.render(directory, options)) }
+        guard allowRemote else { return try Self.print(ClusterTree.render(directory, options)) }
         let (build, path) = try ClusterTree.build(directory, options)
-        try print(await build.result(path, from: try RemoteBases.source()))
+        try Self.print(await build.result(path, from: try RemoteBases.source()))
     }
-
-    /// Without a thread beside the first: most of a small build's time would go into starting them.
-    func runAlone() throws { try print(ClusterTree.render(directory, options)) }
 
     private var options: BuildOptions {
         BuildOptions(
@@ -49,7 +46,7 @@ package struct Build: AsyncParsableCommand {
             generatesMissingKustomization: generate)
     }
 
-    private func print(_ result: BuildResult) {
+    static func print(_ result: BuildResult) {
         for warning in result.warnings.sorted { Console.standard.problem(warning.description) }
         Console.standard.raw(KustomizeBuild.text(result.manifests))
     }

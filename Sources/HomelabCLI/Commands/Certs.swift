@@ -92,7 +92,8 @@ package struct Certs: AsyncParsableCommand {
             guard yes || Console.standard.confirms("Restart k3s on \(names), one after the other, to renew its certificates?") else {
                 throw Diagnostic(.error, "nothing was done", remedy: "answer y, or give --yes")
             }
-            try await machines.rotateCertificates(of: nodes)
+            try await CertificateRotation(machines: machines).run(nodes)
+            Console.standard.line("The certificates are renewed; `homelab kubeconfig --merge` brings the administrator's.")
         }
     }
 }

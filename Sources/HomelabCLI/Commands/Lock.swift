@@ -22,8 +22,9 @@ package struct Lock: AsyncParsableCommand {
         let transport = try AsyncHTTPTransport()
         let outcome: Result<ReleaseLock, any Error>
         do {
-            let lock = try await ReleaseLock(
-                spec.k3s, store: BinaryStore(cache: CacheFolder.path, transport: transport), folderBase: Files.directoryName(path))
+            let store = BinaryStore(cache: CacheFolder.path, transport: transport)
+            var lock = try await ReleaseLock(spec.k3s, store: store, folderBase: Files.directoryName(path))
+            try await lock.add(spec.agent, store: store, folderBase: Files.directoryName(path))
             outcome = .success(lock)
         } catch {
             outcome = .failure(error)
@@ -35,6 +36,9 @@ package struct Lock: AsyncParsableCommand {
         let text = lock.text(replacing: before)
         for (architecture, sum) in lock.sums.sorted(by: { $0.key < $1.key }) {
             Console.standard.line("\(spec.k3s.version)  \(architecture.rawValue)  \(sum)")
+        }
+        for (architecture, sum) in lock.agentSums.sorted(by: { $0.key < $1.key }) {
+            Console.standard.line("homelab \(lock.agentVersion)  \(architecture.rawValue)  \(sum)")
         }
         for (_, problem) in lock.missing.sorted(by: { $0.key < $1.key }) {
             var note = problem

@@ -1,9 +1,13 @@
 package import ArgumentParser
 import Diagnostics
+import FileSystem
 import Glibc
 import HTTPNetworking
+import KubernetesClient
+import KubernetesModel
 import NodePlanning
 import Provisioning
+import Reconciliation
 import YAML
 
 /// `homelab plan`: what bootstrap would do, and why.
@@ -15,12 +19,19 @@ package struct Plan: AsyncParsableCommand {
 
     @OptionGroup var arguments: BootstrapArguments
 
+    @Flag(help: "Show instead what the acting agent has still to do by the pushed inventory, and what each change waits for.")
+    var live = false
+
+    @Option(help: "With --live: the kubeconfig's context; its current one when it is not given.")
+    var context: String?
+
     @Option(name: .shortAndLong, help: "text or json.")
     var output = OutputFormat.text
 
     package init() {}
 
     package func run() async throws {
+        if live { return try await showLive() }
         let (path, spec) = try arguments.inventory.load()
         let user = Operator(console: .standard)
         let transport = try AsyncHTTPTransport()
@@ -38,5 +49,27 @@ package struct Plan: AsyncParsableCommand {
         }
         if observation.findings.hasErrors { throw ExitCode(1) }
         if !observation.plan.isEmpty { throw ExitCode(2) }
+    }
+
+    private func showLive() async throws {
+        let (path, context) = (Files.expandingHome(arguments.kubeconfig), context)
+        let kubeconfig = Files.exists(path) ? ["--kubeconfig", path] : []
+        let cluster = try ClusterOption.parse(kubeconfig + (context.map { ["--context", $0] } ?? []))
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
+        let found = try await cluster.withCluster { api in
+            try await api.get(kind, namespace: HomelabNamespace.name, name: NodesReport.configMapName)
+        }
+        guard let report = found.flatMap({ NodesReport(of: $0) }) else {
+            throw Diagnostic(.error, "no agent has looked at the nodes yet", remedy: "`homelab status` says whether one acts")
+        }
+        switch output {
+        case .json: Console.standard.line(JSONWriter.text(report.json, pretty: true))
+        case .text:
+            Console.standard.line("commit \(report.revision.prefix(12))" + (report.changes.isEmpty ? ": nothing to do" : ""))
+            for line in PendingPlanView(console: .standard).lines(report).drop(while: \.isEmpty) { Console.standard.line(line) }
+        }
+        for error in report.errors { Console.standard.problem(error.description) }
+        if report.errors.contains(where: { $0.severity == .error }) { throw ExitCode(1) }
+        if !report.changes.isEmpty { throw ExitCode(2) }
     }
 }

@@ -50,7 +50,7 @@ package struct ProbeCommand: ParsableCommand {
 
     /// The way every binary takes to a node, for measuring it.
     package struct Upload: AsyncParsableCommand {
-        package static let configuration = CommandConfiguration(commandName: "upload", abstract: "Bring a file to nodes, checked there.")
+        package static let configuration = CommandConfiguration(commandName: "upload", abstract: "Bring a file to nodes.")
 
         @OptionGroup var inventory: InventoryOption
 

@@ -2,7 +2,6 @@ package import ArgumentParser
 import Diagnostics
 import KubernetesModel
 import Reconciliation
-import YAML
 
 /// `homelab status`: nodes and apps, from any machine with the kubeconfig.
 package struct Status: AsyncParsableCommand {
@@ -12,25 +11,29 @@ package struct Status: AsyncParsableCommand {
         discussion: "Exit status with --healthy 0: everything is as git says and healthy, 1: it is not.")
 
     @OptionGroup var cluster: ClusterOption
-
-    @Option(name: .shortAndLong, help: "text or json.")
-    var output = OutputFormat.text
+    @OptionGroup var result: ResultOptions
 
     @Flag(help: "Only answer, by the exit status, whether everything is as git says and healthy.")
     var healthy = false
 
     package init() {}
 
+    package func validate() throws {
+        if healthy, result.watch { throw ValidationError("--healthy answers once; it does not go with --watch") }
+    }
+
     package func run() async throws {
-        let snapshot = try await cluster.withCluster { try await ClusterSnapshot(of: $0) }
-        if healthy {
-            Console.standard.line(snapshot.isHealthy ? "healthy" : snapshot.complaint)
-            if !snapshot.isHealthy { throw ExitCode(1) }
+        guard healthy else {
+            let reports = ResultOptions.Followed(
+                kind: GroupVersionKind(group: "", version: "v1", kind: "ConfigMap"), namespace: HomelabNamespace.name,
+                labelSelector: StatusReport.label)
+            try await result.show(of: cluster, following: ResultOptions.Followed.units + [.all("Node"), reports]) {
+                try await ClusterSnapshot(of: $0)
+            }
             return
         }
-        switch output {
-        case .json: Console.standard.line(JSONWriter.text(snapshot.json, pretty: true))
-        case .text: Console.standard.line(StatusView(console: .standard).text(snapshot))
-        }
+        let snapshot = try await cluster.withCluster { try await ClusterSnapshot(of: $0) }
+        Console.standard.line(snapshot.isHealthy ? "healthy" : snapshot.complaint)
+        if !snapshot.isHealthy { throw ExitCode(1) }
     }
 }

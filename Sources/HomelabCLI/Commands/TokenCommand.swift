@@ -33,11 +33,16 @@ package struct TokenCommand: AsyncParsableCommand {
             let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
             let folder = "\(state)/homelab/tokens"
             let file = "\(folder)/\(machines.spec.name)-until-\(RunRecorder.folderName()).token"
-            try await machines.rotateToken { old in
+            let rotation = TokenRotation(machines: machines) { old in
                 try Files.makeDirectory(folder, mode: 0o700)
                 try Files.write(old.revealed + "\n", to: file, mode: 0o600)
             }
-            Console.standard.line("The token is rotated. Snapshots from before need the old one, which is in \(file)")
+            switch try await rotation.run() {
+            case .rotated: Console.standard.line("The token is rotated. Snapshots from before need the old one, which is in \(file)")
+            case .finishedEarlier:
+                Console.standard.line(
+                    "An earlier rotation had been interrupted: it is finished, and all servers have its token. Run again for another one.")
+            }
         }
     }
 }

@@ -131,6 +131,7 @@ package struct Diff: AsyncParsableCommand {
         discussion: "Exit status 0: nothing, 2: changes, 1: error. Nothing is changed.")
 
     @OptionGroup var cluster: ClusterOption
+    @OptionGroup var result: ResultOptions
 
     @Argument(help: "The unit: NAME or NAMESPACE/NAME.")
     var unit: String
@@ -141,11 +142,10 @@ package struct Diff: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let plan = try await cluster.withCluster { api in
+        let plan = try await result.show(of: cluster, following: ResultOptions.Followed.units) { api in
             let found = try await UnitCatalog(of: api).unit(named: unit)
             return try await UnitPreview(of: found, api: api).plan(try ClusterTree.files(at: root))
         }
-        Console.standard.raw(plan.text)
         if plan.hasChanges { throw ExitCode(2) }
     }
 }

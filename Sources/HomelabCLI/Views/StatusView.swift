@@ -1,10 +1,14 @@
 import Diagnostics
 import KubernetesModel
 import Reconciliation
+import YAML
 
 /// The text of `homelab status`.
 struct StatusView {
     let console: Console
+
+    /// More columns of nodes and units.
+    var isWide = false
 
     func text(_ snapshot: ClusterSnapshot) -> String {
         ([nodes(snapshot)] + snapshot.units.map(unit) + kustomizations(snapshot)).joined(separator: "\n\n")
@@ -12,20 +16,23 @@ struct StatusView {
 
     private func kustomizations(_ snapshot: ClusterSnapshot) -> [String] {
         guard !snapshot.kustomizations.isEmpty else { return [] }
-        var table = Table(header: ["UNIT", "READY", "REVISION", "MESSAGE"])
+        var table = Table(header: ["UNIT", "READY", "REVISION"] + (isWide ? ["PATH", "SOURCE"] : []) + ["MESSAGE"])
         for unit in snapshot.kustomizations {
             let (status, _, message) = unit.readiness
             let state = unit.isSuspended ? "Suspended" : status
-            table.append([
-                "\(unit.namespace)/\(unit.name)", console.styled(state, status == "True" && !unit.isSuspended ? .green : .yellow),
-                Get.short(unit.appliedRevision), message,
-            ])
+            let spec = KustomizationSpec(of: unit)
+            table.append(
+                [
+                    "\(unit.namespace)/\(unit.name)", console.styled(state, status == "True" && !unit.isSuspended ? .green : .yellow),
+                    UnitList.short(unit.appliedRevision),
+                ] + (isWide ? [spec.path, spec.source.description] : []) + [message])
         }
         return [table.text]
     }
 
     private func nodes(_ snapshot: ClusterSnapshot) -> String {
-        var table = Table(header: ["NODE", "ROLE", "STATE", "VERSION", "ADDRESS", "REASON"])
+        let wide = isWide ? ["OS", "KERNEL", "RUNTIME", "ARCHITECTURE"] : []
+        var table = Table(header: ["NODE", "ROLE", "STATE", "VERSION", "ADDRESS"] + wide + ["REASON"])
         let reported = Dictionary((snapshot.inventory?.nodes ?? []).map { ($0.name, $0) }) { first, _ in first }
         let live = Dictionary(snapshot.nodes.map { ($0.name, $0) }) { first, _ in first }
         let names = (snapshot.inventory?.nodes.map(\.name) ?? []) + snapshot.nodes.map(\.name).filter { reported[$0] == nil }.sorted()
@@ -35,13 +42,21 @@ struct StatusView {
             let state = node == nil ? report?.phase ?? "Pending" : isReady ? "Ready" : "NotReady"
             let role =
                 node.map { $0.roles.contains("control-plane") || $0.roles.contains("master") ? "server" : "agent" } ?? report?.role ?? ""
-            table.append([
-                name, role, console.styled(state, isReady ? .green : .yellow), node?.kubeletVersion ?? report?.version ?? "",
-                node?.address ?? "", report?.message ?? "",
-            ])
+            table.append(
+                [
+                    name, role, console.styled(state, isReady ? .green : .yellow), node?.kubeletVersion ?? report?.version ?? "",
+                    node?.address ?? "",
+                ] + (isWide ? Self.machine(node) : []) + [report?.message ?? ""])
         }
+        let plan = snapshot.inventory.map { PendingPlanView(console: console).lines($0) } ?? []
         let errors = (snapshot.inventory?.errors ?? []).map { console.styled($0.description, .red) }
-        return ([table.text] + errors).joined(separator: "\n")
+        return ([table.text] + plan + errors).joined(separator: "\n")
+    }
+
+    private static func machine(_ node: Manifest?) -> [String] {
+        ["osImage", "kernelVersion", "containerRuntimeVersion", "architecture"].map {
+            node?.value[path: "status", "nodeInfo", $0]?.string ?? ""
+        }
     }
 
     private func unit(_ unit: StatusReport) -> String {

@@ -8,14 +8,19 @@ package struct Table {
 
     package var isEmpty: Bool { rows.count == 1 }
 
-    package var text: String {
+    package var text: String { lines.joined(separator: "\n") }
+
+    /// To go on below a table that has been shown.
+    package var textWithoutHeader: String { lines.dropFirst().joined(separator: "\n") }
+
+    private var lines: [String] {
         let columns = rows.map(\.count).max() ?? 0
         let widths = (0..<columns).map { column in rows.map { column < $0.count ? Self.width(of: $0[column]) : 0 }.max() ?? 0 }
         return rows.map { row in
             row.enumerated().map { column, cell in
                 column == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[column] - Self.width(of: cell) + 3)
             }.joined()
-        }.joined(separator: "\n")
+        }
     }
 
     private static func width(of cell: String) -> Int {

@@ -1,3 +1,4 @@
+import CEL
 import YAML
 
 extension KustomizationSpec {
@@ -26,6 +27,8 @@ extension KustomizationSpec {
             return ObjectKey(
                 group: kind.group, kind: kind.kind, namespace: check["namespace"]?.string ?? "", name: check["name"]?.string ?? "")
         }
+        readHealthExpressions(spec)
+        readReadyExpressions(spec, object.namespace)
         readVariables(spec["postBuild"] ?? .null)
         readDecryption(spec["decryption"])
         readLimits(spec)
@@ -93,10 +96,6 @@ extension KustomizationSpec {
         }
         if spec["serviceAccountName"] != nil {
             warnings.append("spec.serviceAccountName is not heeded yet: the objects are applied with the agent's own rights")
-        }
-        if spec["healthCheckExprs"] != nil { warnings.append("spec.healthCheckExprs is not heeded yet: the built-in rules judge health") }
-        if spec["dependsOn"]?.array?.contains(where: { $0["readyExpr"] != nil }) == true {
-            warnings.append("spec.dependsOn[].readyExpr is not heeded yet: a dependency is ready when its Ready condition is True")
         }
         if spec["ignore"] != nil { warnings.append("spec.ignore is not heeded yet: all fields are compared") }
     }

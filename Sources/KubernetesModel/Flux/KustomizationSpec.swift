@@ -1,3 +1,5 @@
+package import CEL
+
 /// What a Flux Kustomization asks for: every field of its spec that the agent heeds.
 package struct KustomizationSpec: Hashable, Sendable {
     package enum DeletionPolicy: String, Hashable, Sendable {
@@ -70,9 +72,13 @@ package struct KustomizationSpec: Hashable, Sendable {
     package var commonAnnotations: [String: String] = [:]
     package var buildMetadata: [String] = []
     package var dependsOn: [Ownership] = []
+    /// What decides instead of the Ready condition whether a dependency is ready, with `self` and `dep` as variables.
+    package var readyExpressions: [Ownership: CELExpression] = [:]
     package var healthChecks: [ObjectKey] = []
     /// The kinds of the health checks, with their versions.
     package var healthCheckKinds: Set<GroupVersionKind> = []
+    /// Judge the health of a kind instead of the built-in rules.
+    package var healthExpressions: [GroupKind: HealthExpressions] = [:]
     package var variables: [String: String] = [:]
     package var variableSources: [VariableSource] = []
     package var alwaysSubstitutes = false
@@ -81,6 +87,8 @@ package struct KustomizationSpec: Hashable, Sendable {
     package var isDecrypting = false
     /// What is asked for and cannot be done: applying would not be what its author means.
     package var obstacles: [String] = []
+    /// Expressions that cannot be read, with their fields: nothing is applied before they are mended.
+    package var invalidExpressions: [String] = []
     /// What is asked for and is left out, harmlessly.
     package var warnings: [String] = []
 

@@ -7,13 +7,19 @@ package struct Agent: Sendable {
         package var version: String
         package var unit: UnitSpec
         package var branch: String
+        /// The inventory in the repository's tree, and on this server the keys that may sign it; nil: nothing has to be signed.
+        package var inventory: String
+        package var signersFile: String?
         package var pollInterval: Duration
         package var election: LeaderElection.Settings
 
         package init(
-            node: String, version: String, unit: UnitSpec, branch: String = "main", pollInterval: Duration = .seconds(30),
+            node: String, version: String, unit: UnitSpec, branch: String = "main", inventory: String = "inventory/home.yaml",
+            signersFile: String? = nil, pollInterval: Duration = .seconds(30),
             election: LeaderElection.Settings = LeaderElection.Settings()
         ) {
+            self.inventory = inventory
+            self.signersFile = signersFile
             self.node = node
             self.version = version
             self.unit = unit
@@ -31,6 +37,7 @@ package struct Agent: Sendable {
     private let pushes = Shared(0)
     package let manifests: any ManifestSource
     package let nodes: (any NodeReconciling)?
+    package let journal: NodeJournal?
     /// Reaches the repositories of GitRepository objects.
     package let repositories: RepositoryFactory?
     package let election: LeaderElection
@@ -39,13 +46,15 @@ package struct Agent: Sendable {
 
     package init(
         configuration: Configuration, api: any ClusterAPI, repository: any RepositorySource, manifests: any ManifestSource,
-        nodes: (any NodeReconciling)? = nil, repositories: RepositoryFactory? = nil, clock: any AgentClock = SystemClock()
+        nodes: (any NodeReconciling)? = nil, journal: NodeJournal? = nil, repositories: RepositoryFactory? = nil,
+        clock: any AgentClock = SystemClock()
     ) {
         self.configuration = configuration
         self.api = api
         self.clock = clock
         self.manifests = manifests
         self.nodes = nodes
+        self.journal = journal
         self.repositories = repositories
         source = GitSource(
             repository: repository, clock: clock, pollInterval: configuration.pollInterval, reference: configuration.branch)
@@ -64,6 +73,10 @@ package struct Agent: Sendable {
             group.addTask { await announcements.run() }
             group.addTask { await observe() }
             group.addTask { await election.run { await lead() } }
+            if let journal {
+                group.addTask { await JournalPublication(journal: journal, api: api, clock: clock).run() }
+                group.addTask { await journal.followSwitch() }
+            }
             await group.waitForAll()
         }
     }
@@ -90,7 +103,16 @@ package struct Agent: Sendable {
             group.addTask { await events.run() }
             group.addTask { await units.run() }
             if let nodes {
-                let loop = NodesLoop(nodes: nodes, source: source, status: status, clock: clock, monitor: monitor)
+                let approvals = NodeApprovals(api: api, clock: clock)
+                let loop = NodesLoop(
+                    nodes: nodes, source: source, status: status, approvals: approvals,
+                    machines: MachineWriter(api: api, clock: clock, events: events, journal: journal),
+                    trust: InventoryTrust(
+                        repository: source.repository, api: api, inventory: configuration.inventory,
+                        signersFile: configuration.signersFile),
+                    journal: journal, clock: clock, monitor: monitor,
+                    handOver: { [election] in await election.standBack(for: .seconds(45)) })
+                group.addTask { await approvals.follow() }
                 group.addTask { await loop.run() }
             }
             await group.waitForAll()
@@ -106,15 +128,18 @@ package struct Agent: Sendable {
     /// Carries what the other parts know into the monitor.
     private func observe() async {
         let bell = Bell()
+        journal?.changes.attach(bell)
         source.state.attach(bell)
         election.isLeading.attach(bell)
         election.leader.attach(bell)
         while !Task.isCancelled {
             let (state, isLeading, leader) = (source.state.value, election.isLeading.value, election.leader.value)
+            let steps = journal?.counts ?? [:]
             monitor.update { monitor in
                 monitor.source = state
                 monitor.isLeading = isLeading
                 monitor.leader = leader
+                monitor.nodeSteps = steps
             }
             await bell.wait()
         }

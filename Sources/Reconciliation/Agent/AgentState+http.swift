@@ -69,10 +69,19 @@ extension AgentState {
                     ($0.value ? 1 : 0, [("namespace", $0.key.namespace), ("name", $0.key.name)])
                 })
         }
+        text.counter(
+            "homelab_node_steps_total", "Steps on nodes by result, since the start.",
+            [JournalEntry.Result.done, .failed, .skipped, .interrupted, .refused].map {
+                (Double(nodeSteps[$0] ?? 0), [("result", $0.rawValue)])
+            })
         if let nodes, isLeading {
             text.gauges(
                 "homelab_node_healthy", "1 for a node that is as the inventory says.",
                 nodes.nodes.map { ($0.isHealthy ? 1 : 0, [("node", $0.name), ("phase", $0.phase)]) })
+            text.gauges(
+                "homelab_machine_info", "What each machine of the inventory runs.",
+                nodes.nodes.map { (1, [("node", $0.name), ("role", $0.role), ("version", $0.version), ("phase", $0.phase)]) })
+            text.gauge("homelab_nodes_errors", "Findings about the inventory and the machines.", Double(nodes.errors.count))
         }
         return text.text
     }

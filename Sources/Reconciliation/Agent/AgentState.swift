@@ -14,6 +14,8 @@ package struct AgentState: Hashable, Sendable {
     /// Why Flux' kinds cannot be served; empty when they are.
     package var fluxProblem = ""
     package var nodes: NodesReport?
+    /// Steps on nodes by what came of them.
+    package var nodeSteps: [JournalEntry.Result: Int] = [:]
     package var passes = 0
     package var failedPasses = 0
     package var passSeconds = 0.0

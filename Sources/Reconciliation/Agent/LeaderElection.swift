@@ -18,6 +18,8 @@ package actor LeaderElection {
     private let settings: Settings
     private let bell = Bell()
     private var watchman: LeaseWatchman
+    /// Until then the Lease is left to others.
+    private var standsBackUntil: Duration?
     /// Who leads, as last seen; empty for nobody.
     package nonisolated let leader = Shared("")
     package nonisolated let isLeading = Shared(false)
@@ -46,17 +48,31 @@ package actor LeaderElection {
                     term.cancelAll()
                 }
                 isLeading.update { $0 = false }
+                // Everything that acted has ended by now, so the next one may begin at once.
+                if isStandingBack { await release() }
             }
             await release()
             group.cancelAll()
         }
     }
 
+    /// Gives the Lease away and leaves it to the others for `pause`: for work that another server's agent has to do.
+    package func standBack(for pause: Duration) {
+        standsBackUntil = clock.now + pause
+        bell.ring()
+    }
+
     // MARK: Holding
+
+    private var isStandingBack: Bool { standsBackUntil.map { clock.now < $0 } ?? false }
 
     private func acquire() async {
         var backoff = Backoff(first: .seconds(1), limit: .seconds(10))
         while !Task.isCancelled {
+            if isStandingBack {
+                await bell.wait(until: standsBackUntil, clock: clock)
+                continue
+            }
             switch watchman.decision(now: clock.now) {
             case .wait(let expiry): await bell.wait(until: expiry, clock: clock)
             case .create, .take, .held:
@@ -71,7 +87,7 @@ package actor LeaderElection {
         while !Task.isCancelled {
             let next = renewedAt + settings.renewEvery
             await bell.wait(until: max(next, clock.now), clock: clock)
-            if Task.isCancelled || isTakenByAnother { return }
+            if Task.isCancelled || isTakenByAnother || isStandingBack { return }
             if clock.now < next { continue }
             let remaining = renewedAt + settings.renewDeadline - clock.now
             let isRenewed = try? await withTimeLimit(max(remaining, .zero), clock: clock) { await self.write(self.claim) }

@@ -1,96 +1,98 @@
 import Diagnostics
 import Git
-package import KubernetesModel
-package import YAML
+import NodePlanning
 
-/// Calls the node reconciler with each new commit, and when its own wait is over, and shows what it says.
+/// Calls the node reconciler with each new commit, with each approval, and when its own wait is over, and shows what it says.
 struct NodesLoop: Sendable {
     let nodes: any NodeReconciling
     let source: GitSource
     let status: StatusWriter
+    let approvals: NodeApprovals
+    let machines: MachineWriter
+    let trust: InventoryTrust
+    let journal: NodeJournal?
     let clock: any AgentClock
     let monitor: Shared<AgentState>
+    /// Gives the Lease to another server's agent; this loop is cancelled soon after.
+    let handOver: @Sendable () async -> Void
 
     func run() async {
         let bell = Bell()
         source.state.attach(bell)
-        defer { source.state.detach(bell) }
+        approvals.given.attach(bell)
+        defer {
+            source.state.detach(bell)
+            approvals.given.detach(bell)
+        }
+        guard var memory = await remembered() else { return }
         var done: ObjectID?
         var againAt: Duration?
         while !Task.isCancelled {
             // A look at the repository that finds nothing new is no reason to look at the machines.
             let isDue = againAt.map { clock.now >= $0 } ?? false
-            guard let commit = source.state.value.commit, commit.id != done || isDue else {
+            let given = approvals.given.value
+            guard let commit = source.state.value.commit, commit.id != done || isDue || !given.isEmpty else {
                 await bell.wait(until: againAt, clock: clock)
                 continue
             }
-            let report = await reconcile(commit)
+            let report = await reconcile(commit, memory, given)
+            memory = report.memory
             await show(report)
+            await approvals.use(up: report.approvals)
             done = commit.id
             againAt = report.again.map { clock.now + $0 }
+            if report.handsOver { await handOver() }
         }
     }
 
-    private func reconcile(_ commit: CommitInfo) async -> NodesReport {
-        do {
-            let tree = try await source.repository.tree(of: commit.id, under: ["inventory"])
-            return await nodes.reconcile(
-                commit: commit, tree: tree, isSuperseded: { source.state.value.commit?.id != commit.id || Task.isCancelled },
-                report: { await show($0) })
-        } catch {
-            return NodesReport(
-                revision: commit.id.hex, errors: [Diagnostic(.error, "the inventory could not be read", cause: error.message)],
-                again: .seconds(30))
+    /// What the agent before knew. Without it nothing is begun: a frozen plan would be tried again.
+    private func remembered() async -> ChangeMemory? {
+        var backoff = Backoff(first: .seconds(1), limit: .seconds(15))
+        while !Task.isCancelled {
+            do {
+                return try await status.lastNodes()?.memory ?? ChangeMemory()
+            } catch {
+                try? await clock.sleep(for: backoff.failed())
+            }
         }
+        return nil
+    }
+
+    private func reconcile(_ commit: CommitInfo, _ memory: ChangeMemory, _ given: Set<String>) async -> NodesReport {
+        do {
+            let choice = try await trust.choose(commit)
+            let refusals = choice.refusal.map { [$0] } ?? []
+            for refusal in refusals { journal?.refuse(commit: commit.id.hex, because: refusal.cause ?? refusal.summary) }
+            guard let taken = choice.commit else { return unchanged(commit, memory, refusals) }
+            let tree = try await source.repository.tree(of: taken.id, under: ["inventory"])
+            var report = await nodes.reconcile(
+                commit: taken, tree: tree, memory: memory, approvals: given,
+                isSuperseded: { source.state.value.commit?.id != commit.id || Task.isCancelled },
+                report: { between in
+                    var between = between
+                    between.errors += refusals
+                    await show(between)
+                })
+            report.errors += refusals
+            // A person may accept it, or correct the list of signers, without a commit.
+            if !refusals.isEmpty { report.again = min(report.again ?? .seconds(60), .seconds(60)) }
+            return report
+        } catch {
+            let cause = (error as? SourceProblem)?.message ?? "\(error)"
+            return unchanged(commit, memory, [Diagnostic(.error, "the inventory could not be read", cause: cause)])
+        }
+    }
+
+    /// Nothing is done by this commit.
+    private func unchanged(_ commit: CommitInfo, _ memory: ChangeMemory, _ errors: [Diagnostic]) -> NodesReport {
+        var report = NodesReport(revision: commit.id.hex, errors: errors, again: .seconds(30))
+        report.memory = memory
+        return report
     }
 
     private func show(_ report: NodesReport) async {
         monitor.update { $0.nodes = report }
         _ = try? await status.write(report.manifest)
-    }
-}
-
-extension NodesReport {
-    package static let configMapName = "homelab-nodes"
-
-    package var manifest: Manifest {
-        Manifest([
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": [
-                "namespace": .string(HomelabNamespace.name), "name": .string(Self.configMapName),
-                "labels": .object(Object([.init(key: StatusReport.label, value: "nodes")])),
-            ],
-            "data": ["status.json": .string(JSONWriter.text(json))],
-        ])
-    }
-
-    package init?(of manifest: Manifest) {
-        guard let text = manifest.value[path: "data", "status.json"]?.string, let value = try? JSONReader.value(text) else { return nil }
-        self.init(json: value)
-    }
-
-    package var json: Value {
-        [
-            "revision": .string(revision),
-            "nodes": .array(
-                nodes.map {
-                    [
-                        "name": .string($0.name), "role": .string($0.role), "phase": .string($0.phase), "healthy": .bool($0.isHealthy),
-                        "version": .string($0.version), "message": .string($0.message),
-                    ]
-                }),
-            "errors": .array(errors.map(\.json)),
-        ]
-    }
-
-    package init?(json: Value) {
-        guard let revision = json["revision"]?.string else { return nil }
-        let nodes = (json["nodes"]?.array ?? []).compactMap { node -> Node? in
-            guard let name = node["name"]?.string, let phase = node["phase"]?.string else { return nil }
-            return Node(
-                name: name, role: node["role"]?.string ?? "", phase: phase, isHealthy: node["healthy"]?.bool ?? false,
-                version: node["version"]?.string ?? "", message: node["message"]?.string ?? "")
-        }
-        self.init(revision: revision, nodes: nodes, errors: (json["errors"]?.array ?? []).compactMap { Diagnostic(json: $0) })
+        await machines.show(report)
     }
 }

@@ -36,6 +36,13 @@ package actor KustomizationObject: UnitRecord {
             || newer.value[path: "metadata", "annotations"] != object.value[path: "metadata", "annotations"]
     }
 
+    /// As the server has it, but for a status that is newer.
+    package var value: Value {
+        var value = object.value
+        value["status"] = status.patch(withInventory: true)["status"]
+        return value
+    }
+
     package var isBeingDeleted: Bool { object.isBeingDeleted }
     package var generation: Int64 { object.generation ?? 0 }
     /// The look that was asked for and has not been answered yet.

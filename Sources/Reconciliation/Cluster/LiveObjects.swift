@@ -8,6 +8,8 @@ package struct LiveObjects: Sendable {
         package var resourceVersion: String
         package var object: PresentObject
         package var health: Health
+        /// By the rules of units that have their own for the kind.
+        package var judgements: [Ownership: Health] = [:]
         /// The digest of the desired manifest that `object.differences` was computed against.
         package var comparedWith: String?
         /// Who else wrote to the object last.
@@ -25,6 +27,7 @@ package struct LiveObjects: Sendable {
     private var wanted: [Ownership: Set<ObjectKey>] = [:]
     /// What units want to be told of besides: what they check the health of, what their variables come from.
     private var interests: [ObjectKey: Set<Ownership>] = [:]
+    private var expressions: [Ownership: [GroupKind: HealthExpressions]] = [:]
     package private(set) var entries: [ObjectKey: Entry] = [:]
     private var settled: [ObjectKey: Settled] = [:]
     package var healthContext = HealthContext()
@@ -52,6 +55,17 @@ package struct LiveObjects: Sendable {
             if interests[key]?.isEmpty == true { interests[key] = nil }
         }
         for key in keys { interests[key, default: []].insert(unit) }
+    }
+
+    /// Gives the known objects that have to be judged again, which takes a look at them: they are not kept here.
+    @discardableResult
+    package mutating func setHealthExpressions(_ new: [GroupKind: HealthExpressions], of unit: Ownership) -> [ObjectKey] {
+        let kinds = Set(new.keys).union(expressions[unit]?.keys ?? [:].keys)
+        expressions[unit] = new.isEmpty ? nil : new
+        guard !kinds.isEmpty else { return [] }
+        let affected = entries.keys.filter { kinds.contains($0.groupKind) && audience(of: $0).contains(unit) }
+        for key in affected { entries[key]?.judgements[unit] = nil }
+        return affected.filter { new[$0.groupKind] != nil }
     }
 
     /// Whom a change of an object concerns: who wants it, who owns it, who asked.
@@ -98,9 +112,10 @@ package struct LiveObjects: Sendable {
         var context = healthContext
         context.now = now
         let wanted = desired[key]
+        let object = PresentObject(of: live, desired: wanted)
         let entry = Entry(
-            resourceVersion: live.resourceVersion, object: PresentObject(of: live, desired: wanted),
-            health: KubernetesModel.health(of: live, in: context), comparedWith: wanted?.digest,
+            resourceVersion: live.resourceVersion, object: object, health: KubernetesModel.health(of: live, in: context),
+            judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest,
             lastForeignManager: Self.lastForeignManager(of: live))
         var old = entries.updateValue(entry, forKey: key)
         old?.resourceVersion = entry.resourceVersion
@@ -129,8 +144,16 @@ package struct LiveObjects: Sendable {
         entries = entries.filter { $0.key.groupKind != kind }
     }
 
-    package func health(of key: ObjectKey) -> Health {
-        entries[key]?.health ?? Health(.notFound, "not applied yet")
+    package func health(of key: ObjectKey, for unit: Ownership) -> Health {
+        guard let entry = entries[key] else { return Health(.notFound, "not applied yet") }
+        return entry.judgements[unit] ?? entry.health
+    }
+
+    private func judgements(of live: Manifest, owner: Ownership?) -> [Ownership: Health] {
+        guard !expressions.isEmpty else { return [:] }
+        var units = interests[live.key] ?? []
+        for unit in [wantedBy[live.key], owner] { if let unit { units.insert(unit) } }
+        return units.reduce(into: [:]) { $0[$1] = expressions[$1]?[live.key.groupKind]?.health(of: live) }
     }
 
     /// resourceVersions of one kind grow; where they are no numbers, the later to arrive counts.

@@ -55,6 +55,7 @@ package actor LiveState {
         bells[unit] = nil
         objects.setDesired([], of: unit)
         objects.setInterests([], of: unit)
+        objects.setHealthExpressions([:], of: unit)
     }
 
     package func setDesired(_ objects: [DesiredObject], of unit: Ownership) { self.objects.setDesired(objects, of: unit) }
@@ -85,8 +86,16 @@ package actor LiveState {
         Dictionary(keys.map { ($0, objects.observation(of: $0)) }) { $1 }
     }
 
-    package func health(of keys: some Sequence<ObjectKey>) -> [ObjectKey: Health] {
-        Dictionary(keys.map { ($0, objects.health(of: $0)) }) { $1 }
+    /// As `unit` judges it, which may have rules of its own.
+    package func health(of keys: some Sequence<ObjectKey>, for unit: Ownership) -> [ObjectKey: Health] {
+        Dictionary(keys.map { ($0, objects.health(of: $0, for: unit)) }) { $1 }
+    }
+
+    /// How `unit` judges kinds from now on; what is known of its objects of these kinds is looked at again.
+    package func setHealthExpressions(_ expressions: [GroupKind: HealthExpressions], of unit: Ownership) async throws {
+        for key in objects.setHealthExpressions(expressions, of: unit) {
+            if let kind = watched[key.groupKind]?.kind { _ = try await lookUp(kind, key) }
+        }
     }
 
     package func resourceVersions(of keys: some Sequence<ObjectKey>) -> [ObjectKey: String] {

@@ -17,6 +17,14 @@ package struct ObjectFollower: Sendable {
     let namespace: String
     let labelSelector: String?
 
+    package init(api: any ClusterAPI, clock: any AgentClock, kind: GroupVersionKind, namespace: String, labelSelector: String? = nil) {
+        self.api = api
+        self.clock = clock
+        self.kind = kind
+        self.namespace = namespace
+        self.labelSelector = labelSelector
+    }
+
     /// Returns when cancelled, or when the server does not know the kind (any more).
     package func run(_ handle: @escaping @Sendable (Change) async -> Void) async {
         var backoff = Backoff(first: .milliseconds(250), limit: .seconds(15))

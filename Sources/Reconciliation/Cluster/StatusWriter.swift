@@ -23,6 +23,12 @@ package actor StatusWriter {
         return true
     }
 
+    /// What the agents last said of the nodes; nil when none has said anything yet.
+    package func lastNodes() async throws -> NodesReport? {
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
+        return try await api.get(kind, namespace: HomelabNamespace.name, name: NodesReport.configMapName).flatMap { NodesReport(of: $0) }
+    }
+
     /// What the ConfigMap said last, by this agent or the one before it.
     package func last(unit: String) async throws -> StatusReport? {
         let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")

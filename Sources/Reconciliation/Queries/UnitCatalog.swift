@@ -6,9 +6,11 @@ import YAML
 package struct UnitCatalog: Sendable {
     package let units: [Manifest]
     package let sources: [Manifest]
+    private let expressions: [Ownership: [GroupKind: HealthExpressions]]
 
     /// - Throws: a finding when the cluster does not know the kinds, which the agent installs when it first leads.
     package init(of api: any ClusterAPI) async throws {
+        let units: [Manifest]
         do {
             units = try await api.list(FluxKinds.kustomization, namespace: "", labelSelector: nil).items.sorted { $0.key < $1.key }
             sources = try await api.list(FluxKinds.gitRepository, namespace: "", labelSelector: nil).items.sorted { $0.key < $1.key }
@@ -17,6 +19,15 @@ package struct UnitCatalog: Sendable {
                 .error, "the cluster has no units", cause: "it does not know Flux' kinds, which the agent installs",
                 remedy: "look at `homelab status` whether an agent leads")
         }
+        self.units = units
+        let rules = units.compactMap { unit in unit.key.unit.map { ($0, KustomizationSpec(of: unit).healthExpressions) } }
+        expressions = Dictionary(rules.filter { !$0.1.isEmpty }) { $1 }
+    }
+
+    /// By the rules of the unit that made it.
+    package func health(of object: Manifest) -> Health {
+        let own = Ownership(of: object).flatMap { expressions[$0]?[object.key.groupKind] }
+        return own?.health(of: object) ?? KubernetesModel.health(of: object)
     }
 
     /// - Parameter name: `apps`, or `flux-system/apps` where the name alone stands for several.

@@ -10,6 +10,7 @@ package actor RemoteCommits: RemoteSource {
     /// The last used last, so that a moving branch does not fill the memory.
     private var trees: [(commit: RemoteCommit, tree: GitTree)] = []
     private static let treeLimit = 64
+    private static let packLimit = 50
 
     /// - Parameters:
     ///   - directory: a folder that holds the mirrors.
@@ -60,6 +61,7 @@ package actor RemoteCommits: RemoteSource {
         let tags = references.map(\.name).filter { $0.hasPrefix("refs/tags/") && !$0.hasSuffix("^{}") }
         for name in naming.prefix(1) + branches + tags {
             _ = try await remote.fetch(name, into: repository.path)
+            _ = try? await repository.consolidate(above: Self.packLimit)
             if try await repository.commit(named: id.hex) != nil { return }
         }
         throw FileTreeError("no branch or tag of \(url) contains commit \(id.hex)")

@@ -94,7 +94,6 @@ extension UnitReconciler {
         let keys = BuildMaterials.origins(of: spec)
         guard !keys.isEmpty else { return try await BuildMaterials.read(spec, api) }
         let kinds = Set(keys.map { GroupVersionKind(group: "", version: "v1", kind: $0.kind) })
-        await live.setInterests(Set(keys), of: spec.owner)
         try await live.prepare(Array(try await live.resources(for: kinds).values))
         let versions = await live.resourceVersions(of: keys)
         if let known = knownMaterials, known.commit == commit, attemptedKey == spec.buildKey, known.values.missing.isEmpty,

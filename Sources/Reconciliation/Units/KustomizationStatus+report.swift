@@ -23,7 +23,9 @@ extension KustomizationStatus {
                 condition("Ready", "Unknown", "Progressing", message), condition("Reconciling", "True", "Progressing", message),
             ]
         case .stalled:
-            new = [condition("Ready", "False", "InvalidSpec", message), condition("Stalled", "True", "InvalidSpec", message)]
+            new = [
+                condition("Ready", "False", scene.stallReason, message), condition("Stalled", "True", scene.stallReason, message),
+            ]
         default:
             let reason = Self.reason(of: report.phase)
             new =
@@ -51,6 +53,8 @@ extension KustomizationStatus {
         var now: Timestamp
         /// Warnings, for the message of a ready unit.
         var note: String
+        /// Why a unit that can do nothing is stalled.
+        var stallReason: String
 
         var withoutHistory: Scene {
             var scene = self

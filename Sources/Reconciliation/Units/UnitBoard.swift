@@ -36,6 +36,8 @@ package final class UnitBoard: Sendable {
     fileprivate struct State {
         var entries: [Ownership: Entry] = [:]
         var claimants: [ObjectKey: [Ownership]] = [:]
+        /// By unit, those whose expressions judge it, so that any change of its object may matter to them.
+        var judges: [Ownership: Set<Ownership>] = [:]
         var children: [Ownership: Children] = [:]
         var waiting: Set<Ownership> = []
     }
@@ -52,12 +54,13 @@ package final class UnitBoard: Sendable {
 
     // MARK: What a unit tells
 
-    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], isIdle: Bool) {
+    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], judged: Set<Ownership> = [], isIdle: Bool) {
         update { state in
             var entry = state.entries[unit] ?? Entry(bell: bell)
             let wasIdle = entry.isIdle
             entry.source = source.map { ObjectIdentifier($0) }
             entry.dependsOn = dependsOn
+            state.setJudged(judged, by: unit)
             entry.isIdle = isIdle
             state.entries[unit] = entry
             return state.waitingBells + (isIdle != wasIdle ? state.dependents(of: unit) : [])
@@ -67,6 +70,7 @@ package final class UnitBoard: Sendable {
     func remove(_ unit: Ownership) {
         update { state in
             let rivals = state.setClaims([:], of: unit)
+            state.setJudged([], by: unit)
             state.entries[unit] = nil
             state.children[unit] = nil
             return rivals + state.waitingBells + state.dependents(of: unit)
@@ -91,6 +95,11 @@ package final class UnitBoard: Sendable {
             state.entries[unit]?.applied = applied
             return state.dependents(of: unit)
         }
+    }
+
+    /// The unit's object is not as it was.
+    func changed(_ unit: Ownership) {
+        update { state in (state.judges[unit] ?? []).compactMap { state.entries[$0]?.bell } }
     }
 
     func setChildren(of parent: Ownership, wanted: Set<Ownership>, leaving: Set<Ownership>) {
@@ -121,8 +130,9 @@ package final class UnitBoard: Sendable {
         state.withLock { state in state.children.values.contains { $0.leaving.contains(unit) } }
     }
 
-    /// Why a unit may not apply yet, as Flux words it; nil when all it depends on is ready.
-    func obstacle(for unit: Ownership, at commit: ObjectID) -> String? {
+    /// Why a unit may not apply yet, as Flux words it; nil when all it depends on is ready. A verdict replaces the built-in rule, as in
+    /// Flux without its feature gate AdditiveCELDependencyCheck.
+    func obstacle(for unit: Ownership, at commit: ObjectID, verdicts: [Ownership: ReadyVerdict] = [:]) -> String? {
         state.withLock { state in
             guard let entry = state.entries[unit] else { return nil }
             if let cycle = state.cycle(from: unit) {
@@ -130,6 +140,11 @@ package final class UnitBoard: Sendable {
             }
             for dependency in entry.dependsOn {
                 guard let other = state.entries[dependency] else { return "dependency '\(dependency)' not found" }
+                switch verdicts[dependency] {
+                case .ready?: continue
+                case .notReady(let reason)?: return reason
+                case nil: break
+                }
                 if !other.isReady { return "dependency '\(dependency)' is not ready" }
                 if other.source == entry.source, other.applied != commit {
                     return "dependency '\(dependency)' revision is not up to date"
@@ -183,6 +198,14 @@ extension UnitBoard.State {
 
     fileprivate func dependents(of unit: Ownership) -> [Bell] {
         entries.values.filter { $0.dependsOn.contains(unit) }.map(\.bell)
+    }
+
+    fileprivate mutating func setJudged(_ judged: Set<Ownership>, by unit: Ownership) {
+        for other in judges.keys where !judged.contains(other) {
+            judges[other]?.remove(unit)
+            if judges[other]?.isEmpty == true { judges[other] = nil }
+        }
+        for other in judged { judges[other, default: []].insert(unit) }
     }
 
     fileprivate func isLeaving(_ unit: Ownership) -> Bool { children.values.contains { $0.leaving.contains(unit) } }

@@ -26,7 +26,7 @@ extension UnitReconciler {
                 hold(newest, error)
             }
         }
-        adoptPending()
+        try await adoptPending()
         if enforced == nil, pending == nil { await buildLastGood() }
         try await placeTree()
         return enforced?.tree != nil
@@ -48,8 +48,9 @@ extension UnitReconciler {
     }
 
     /// A built commit waits until everything the unit depends on is ready; meanwhile the one before it is enforced.
-    private func adoptPending() {
-        dependencyProblem = pending.flatMap { board.obstacle(for: spec.owner, at: $0.commit.id) }
+    private func adoptPending() async throws {
+        let verdicts = pending == nil ? [:] : try await readyVerdicts()
+        dependencyProblem = pending.flatMap { board.obstacle(for: spec.owner, at: $0.commit.id, verdicts: verdicts) }
         guard let next = pending, dependencyProblem == nil else { return }
         if enforced?.commit.id != next.commit.id || enforced?.buildKey != next.buildKey { beginRevision(next.commit) }
         enforced = next

@@ -99,7 +99,7 @@ extension UnitReconciler {
 
     /// What pruning waits for: everything that was applied and has not been seen healthy since, and what cannot be applied.
     private func gate(_ tree: DesiredTree) async -> HealthGate {
-        let health = await live.health(of: unsettled)
+        let health = await live.health(of: unsettled, for: spec.owner)
         unsettled = unsettled.filter { health[$0]?.isCurrent != true }
         var unhealthy = health.filter { unsettled.contains($0.key) }.mapValues { $0.message }
         for (key, failure) in failures { unhealthy[key] = failure.diagnostic.cause ?? failure.diagnostic.summary }

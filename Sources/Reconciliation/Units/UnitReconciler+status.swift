@@ -68,7 +68,7 @@ extension UnitReconciler {
             generation: spec.generation, reference: source?.reference ?? "main",
             checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty, digest: lastDigest,
             duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
-            note: (spec.warnings + leftOutNotes).joined(separator: "; "))
+            note: (spec.warnings + leftOutNotes).joined(separator: "; "), stallReason: spec.stallReason)
         let record = isRoot ? await store.inventory : nil
         return try await object.show { status in
             // A result that was noted is not noted again for the time that went by.
@@ -134,7 +134,7 @@ extension UnitReconciler {
         let skipped = Set((lastPlan?.skipped ?? []).map(\.key))
         let waiting = Dictionary(((lastPlan?.waiting ?? []) + (lastPlan?.contested ?? [])).map { ($0.key, $0) }) { $1 }
         let foreign = foreignChecks
-        let health = await live.health(of: tree.objects.map(\.key) + foreign)
+        let health = await live.health(of: tree.objects.map(\.key) + foreign, for: spec.owner)
         var objects: [StatusReport.ObjectStatus] = []
         for object in tree.objects where !skipped.contains(object.key) {
             var state = health[object.key] ?? Health(.unknown)
@@ -176,9 +176,9 @@ extension UnitReconciler {
         if spec.isSuspended {
             report.phase = .suspended
             report.message = "suspended; nothing is applied and nothing is repaired"
-        } else if let obstacle = spec.obstacles.first {
+        } else if spec.isImpossible {
             report.phase = .stalled
-            report.message = obstacle
+            report.message = (spec.obstacles + spec.invalidExpressions).joined(separator: "; ")
         } else if let problem {
             report.phase = .unreachable
             report.message = problem.description

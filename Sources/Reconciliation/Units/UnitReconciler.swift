@@ -109,6 +109,10 @@ package actor UnitReconciler {
     var shownAt: Duration?
     var progressSince: Duration?
 
+    /// What the watches were told last: objects of others that concern the unit, and its own rules of health.
+    var heededInterests: Set<ObjectKey> = []
+    var heededExpressions: [GroupKind: HealthExpressions] = [:]
+
     /// The losses of watched kinds that are dealt with.
     var seenLosses = 0
     var attemptStart: Duration?
@@ -185,8 +189,8 @@ package actor UnitReconciler {
 
     private func register() {
         board.register(
-            spec.owner, bell: bell, source: source, dependsOn: spec.dependsOn,
-            isIdle: spec.isSuspended || !spec.obstacles.isEmpty || source == nil)
+            spec.owner, bell: bell, source: source, dependsOn: spec.dependsOn, judged: Set(spec.readyExpressions.keys),
+            isIdle: spec.isSuspended || spec.isImpossible || source == nil)
     }
 
     /// Somebody asks for a look, or changed something: waits after failures are over.
@@ -204,7 +208,8 @@ package actor UnitReconciler {
             if await object?.isBeingDeleted == true, !isRoot { return try await leave() }
             try await restore()
             if spec.isSuspended { next = try await awaitResumption() }
-            if !spec.isSuspended, spec.obstacles.isEmpty, try await adoptNewestCommit() {
+            try await instructWatches()
+            if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() {
                 next = try await converge()
             }
             problem = nil

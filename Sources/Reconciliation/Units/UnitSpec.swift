@@ -1,3 +1,4 @@
+package import CEL
 package import KubernetesModel
 package import Kustomize
 package import SyncPlanning
@@ -18,11 +19,14 @@ package struct UnitSpec: Hashable, Sendable {
     package var source: KustomizationSpec.SourceReference?
     package var overlay: FluxOverlay?
     package var dependsOn: [Ownership] = []
+    /// Decide instead of the built-in rule whether a dependency is ready.
+    package var readyExpressions: [Ownership: CELExpression] = [:]
     /// Whether the unit is ready only when all its objects are healthy.
     package var waitsForAll = true
     /// Otherwise these have to be.
     package var healthChecks: [ObjectKey] = []
     package var healthCheckKinds: Set<GroupVersionKind> = []
+    package var healthExpressions: [GroupKind: HealthExpressions] = [:]
     package var variables = VariablesSpec()
     package var isDecrypting = false
     /// Holds the age keys, in the unit's namespace.
@@ -33,6 +37,7 @@ package struct UnitSpec: Hashable, Sendable {
     package var isSuspended = false
     package var deletionPolicy = KustomizationSpec.DeletionPolicy.mirrorPrune
     package var obstacles: [String] = []
+    package var invalidExpressions: [String] = []
     package var warnings: [String] = []
     /// Of the Kustomization; 0 where there is none.
     package var generation: Int64 = 0
@@ -55,9 +60,11 @@ package struct UnitSpec: Hashable, Sendable {
         source = kustomization.source
         overlay = FluxOverlay(kustomization)
         dependsOn = kustomization.dependsOn
+        readyExpressions = kustomization.readyExpressions
         waitsForAll = kustomization.wait
         healthChecks = kustomization.healthChecks
         healthCheckKinds = kustomization.healthCheckKinds
+        healthExpressions = kustomization.healthExpressions
         variables = VariablesSpec(kustomization)
         isDecrypting = kustomization.isDecrypting
         decryptionSecret = kustomization.decryptionSecret
@@ -66,11 +73,18 @@ package struct UnitSpec: Hashable, Sendable {
         isSuspended = kustomization.isSuspended
         deletionPolicy = kustomization.deletionPolicy
         obstacles = kustomization.obstacles
+        invalidExpressions = kustomization.invalidExpressions
         warnings = kustomization.warnings
         generation = object.generation ?? 0
     }
 
     package var name: String { owner.name }
+
+    /// Nothing is applied: what it asks for cannot be done, or cannot be understood.
+    var isImpossible: Bool { !obstacles.isEmpty || !invalidExpressions.isEmpty }
+
+    /// As Flux names it.
+    var stallReason: String { obstacles.isEmpty ? "InvalidCELExpression" : "InvalidSpec" }
 
     /// What a build depends on besides the files.
     struct BuildKey: Hashable {

@@ -147,6 +147,7 @@ package actor UnitSupervisor {
 
     private func take(_ manifest: Manifest) async {
         guard let owner = manifest.key.unit else { return }
+        context.board.changed(owner)
         if owner == rootSpec.owner { return await takeRoot(manifest) }
         var spec = UnitSpec(of: manifest)
         let source = await sources.source(for: spec.source)

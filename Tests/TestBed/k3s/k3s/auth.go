@@ -58,10 +58,11 @@ func (s *server) roleOf(r *http.Request) joinRole {
 
 func (s *server) roleOfToken(r *http.Request) joinRole {
 	if user, password, ok := r.BasicAuth(); ok {
+		tokens := s.currentTokens()
 		switch {
-		case user == "server" && same(password, s.tokens.server):
+		case user == "server" && same(password, tokens.server):
 			return roleServer
-		case user == "node" && (same(password, s.tokens.agent) || same(password, s.tokens.server)):
+		case user == "node" && (same(password, tokens.agent) || same(password, tokens.server)):
 			return roleAgent
 		}
 		return roleNone

@@ -19,6 +19,8 @@ import (
 const (
 	authorityLife = 3650 * 24 * time.Hour
 	leafLife      = 365 * 24 * time.Hour
+	// renewBefore is how long before its end a certificate is issued anew by a start (120 days since k3s 1.32.4).
+	renewBefore = 120 * 24 * time.Hour
 )
 
 // authority is a certificate authority with its key.
@@ -129,8 +131,11 @@ func (a *authority) issue(l leaf) (cert, key []byte, err error) {
 	return append(certificatePEM(der), a.pem...), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), err
 }
 
-// issueFiles writes base.crt and base.key.
+// issueFiles writes base.crt and base.key, unless those that are there still hold.
 func (a *authority) issueFiles(base string, l leaf) error {
+	if a.holds(base, l) {
+		return nil
+	}
 	cert, key, err := a.issue(l)
 	if err != nil {
 		return err
@@ -139,6 +144,28 @@ func (a *authority) issueFiles(base string, l leaf) error {
 		return err
 	}
 	return writeFile(base+".crt", cert, 0o644)
+}
+
+// holds tells whether the certificate is of this authority, for these hosts, and far from its end.
+func (a *authority) holds(base string, l leaf) bool {
+	text, err := os.ReadFile(base + ".crt")
+	if err != nil || !exists(base+".key") {
+		return false
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return false
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || cert.CheckSignatureFrom(a.cert) != nil || time.Until(cert.NotAfter) < renewBefore {
+		return false
+	}
+	for _, host := range l.hosts {
+		if host != "" && cert.VerifyHostname(host) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func certificatePEM(der []byte) []byte {

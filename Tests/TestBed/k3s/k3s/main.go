@@ -58,6 +58,8 @@ func dispatch(command string, args []string) {
 		ctrMain(args)
 	case "token":
 		exit(tokenMain(args))
+	case "certificate":
+		exit(certificateMain(args))
 	case "etcd-snapshot":
 		exit(snapshotMain(args))
 	case "check-config":
@@ -86,7 +88,8 @@ func usage() {
 COMMANDS:
    server, agent                     run a node
    kubectl, ctr                      the tools of the same name
-   token create|delete|list          bootstrap tokens
+   token create|delete|list|rotate   bootstrap tokens, the server's token
+   certificate check|rotate
    etcd-snapshot save|ls|delete|prune
    check-config
 `)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,12 +17,14 @@ import (
 // server is a running `k3s server`.
 type server struct {
 	*serverConfig
-	pki       *pki
-	tokens    serverTokens
-	children  *children
-	admin     *kubernetes.Clientset
-	coreReady atomic.Bool
-	apiReady  atomic.Bool
+	pki    *pki
+	tokens serverTokens
+	// tokensLock is held while tokens are read or changed: they are rotated while requests come in.
+	tokensLock sync.Mutex
+	children   *children
+	admin      *kubernetes.Clientset
+	coreReady  atomic.Bool
+	apiReady   atomic.Bool
 }
 
 func serverMain(args []string) {
@@ -66,7 +69,7 @@ func (s *server) prepare() error {
 			return fmt.Errorf("preparing server: failed to bootstrap cluster data: %w", err)
 		}
 	}
-	tokens, err := ensureTokens(s.options, s.serverPath(), existing)
+	tokens, err := ensureTokens(s.options, s.serverPath())
 	if err != nil {
 		return fmt.Errorf("preparing server: %w", err)
 	}
@@ -129,6 +132,9 @@ func (s *server) run(ctx context.Context) error {
 	if err := s.startDatastore(ctx); err != nil {
 		return fmt.Errorf("preparing server: start managed database: %w", err)
 	}
+	if err := s.bindToken(ctx); err != nil {
+		return fmt.Errorf("preparing server: %w", err)
+	}
 	if err := s.startControlPlane(ctx); err != nil {
 		return err
 	}
@@ -145,6 +151,6 @@ func (s *server) run(ctx context.Context) error {
 	}
 	node := &agent{nodeConfig: s.nodeConfig, children: s.children, lb: newBalancer("127.0.0.1:"+strconv.Itoa(s.port), ""),
 		apiURL: "https://127.0.0.1:" + strconv.Itoa(s.port), caPEM: s.pki.server.pem,
-		credentials: credentials{user: "server", password: s.tokens.server}}
+		credentials: credentials{user: "server", password: s.currentTokens().server}}
 	return node.run(ctx)
 }

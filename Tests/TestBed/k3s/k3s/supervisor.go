@@ -41,6 +41,7 @@ func (s *server) routes(mux *http.ServeMux) {
 	mux.Handle("/v1-k3s/client-ca.crt", agents(s.serveFile("client-ca.crt")))
 	mux.Handle("/v1-k3s/server-ca.crt", agents(s.serveFile("server-ca.crt")))
 	mux.Handle("/v1-k3s/server-bootstrap", servers(s.serveShared))
+	mux.Handle("/v1-k3s/token", servers(s.whenCoreReady(s.serveToken)))
 	mux.Handle("/db/info", servers(s.serveMembers))
 }
 

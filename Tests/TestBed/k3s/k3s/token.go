@@ -110,9 +110,8 @@ func tokenText(o options, direct, inFile string) (string, error) {
 	return strings.TrimSpace(o.str(direct, "")), nil
 }
 
-// ensureTokens settles the passwords: from the configuration, from the files of an earlier start, or made now. An existing
-// datastore is bound to its token, so another one is refused as k3s refuses it.
-func ensureTokens(o options, dir string, existing bool) (serverTokens, error) {
+// ensureTokens settles the passwords: from the configuration, from the files of an earlier start, or made now.
+func ensureTokens(o options, dir string) (serverTokens, error) {
 	given, err := tokenText(o, "token", "token-file")
 	if err != nil {
 		return serverTokens{}, err
@@ -125,12 +124,8 @@ func ensureTokens(o options, dir string, existing bool) (serverTokens, error) {
 		}
 		t.server = c.password
 	}
-	stored := storedPassword(filepath.Join(dir, "token"))
 	if t.server == "" {
-		t.server = stored
-	}
-	if existing && stored != "" && stored != t.server {
-		return t, errors.New("bootstrap data already found and encrypted with different token")
+		t.server = storedPassword(filepath.Join(dir, "token"))
 	}
 	if t.server == "" {
 		t.server = randomHex(16)

@@ -30,7 +30,7 @@ type bootstrapToken struct {
 	Groups      []string   `json:"groups,omitempty"`
 }
 
-// tokenMain is `k3s token create|delete|list|generate`: tokens that join agents only and end by themselves.
+// tokenMain is `k3s token create|delete|list|generate`, for tokens that join agents only and end by themselves, and `rotate` for the server's.
 func tokenMain(args []string) error {
 	set := pflag.NewFlagSet("k3s token", pflag.ContinueOnError)
 	ttl := set.Duration("ttl", 24*time.Hour, "")
@@ -39,15 +39,21 @@ func tokenMain(args []string) error {
 	output := set.StringP("output", "o", "text", "")
 	dataDir := set.StringP("data-dir", "d", "/var/lib/rancher/k3s", "")
 	kubeconfig := set.String("kubeconfig", "", "")
+	token := set.StringP("token", "t", "", "")
+	newToken := set.String("new-token", "", "")
+	serverURL := set.StringP("server", "s", "https://127.0.0.1:6443", "")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
 	if set.NArg() == 0 {
-		return errors.New("k3s token needs a subcommand: create, delete, generate or list")
+		return errors.New("k3s token needs a subcommand: create, delete, generate, list or rotate")
 	}
 	if set.Arg(0) == "generate" {
 		fmt.Println(randomWord(6) + "." + randomWord(16))
 		return nil
+	}
+	if set.Arg(0) == "rotate" {
+		return rotateTokenMain(*token, *newToken, *serverURL, *dataDir)
 	}
 	if *kubeconfig == "" {
 		*kubeconfig = *dataDir + "/server/cred/admin.kubeconfig"

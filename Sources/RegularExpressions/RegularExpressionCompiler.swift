@@ -3,7 +3,7 @@ struct RegularExpressionCompiler {
     typealias Failure = RegularExpression.Failure
     typealias CharacterSet = RegularExpression.CharacterSet
 
-    private indirect enum Tree {
+    indirect enum Tree {
         case empty
         case character(CharacterSet)
         case assertion(RegularExpression.Assertion)
@@ -23,7 +23,7 @@ struct RegularExpressionCompiler {
     private var flags = Flags()
     private var depth = 0
 
-    private static let maximumInstructions = 20_000
+    static let maximumInstructions = 20_000
     private static let maximumDepth = 200
     static let word = CharacterSet(ranges: [48...57, 65...90, 95...95, 97...122])
     private static let digit = CharacterSet(ranges: [48...57])
@@ -215,6 +215,7 @@ struct RegularExpressionCompiler {
             return .sequence(items)
         default:
             if let set = Self.perl(character) { return .character(set) }
+            if character == "p" || character == "P" { return .character(CharacterSet(categories: [try category(character)])) }
             return literal(try escaped(character))
         }
     }
@@ -283,6 +284,10 @@ struct RegularExpressionCompiler {
             if character == "\\" {
                 guard let escape = next else { throw .invalid("a backslash at the end") }
                 at += 1
+                if escape == "p" || escape == "P" {
+                    set.categories.append(try category(escape))
+                    continue
+                }
                 if let perl = Self.perl(escape) {
                     set.ranges += perl.isNegated ? Self.complement(perl.ranges) : perl.ranges
                     continue
@@ -307,7 +312,27 @@ struct RegularExpressionCompiler {
         return low.value...high.value
     }
 
+    /// `\pL` or `\p{Lu}`, the letter p already read.
+    private mutating func category(_ letter: Unicode.Scalar) throws(Failure) -> CharacterCategory {
+        var name = String.UnicodeScalarView()
+        if skip("{") {
+            while let character = next, character != "}" {
+                name.append(character)
+                at += 1
+            }
+            guard skip("}") else { throw .invalid("a brace that is never closed") }
+        } else if let character = next {
+            name.append(character)
+            at += 1
+        }
+        guard let category = CharacterCategory(String(name), isNegated: letter == "P") else {
+            throw .invalid("unknown character class \\p{\(String(name))}")
+        }
+        return category
+    }
+
     private mutating func posix() throws(Failure) -> [ClosedRange<UInt32>] {
+        if skip("^") { return Self.complement(try posix()) }
         var name = ""
         while let character = next, character != ":" {
             name.unicodeScalars.append(character)
@@ -337,56 +362,5 @@ struct RegularExpressionCompiler {
         }
         result.append(low...0x10FFFF)
         return result
-    }
-
-    // MARK: Emitting
-
-    private static func emit(_ tree: Tree, into program: inout [RegularExpression.Instruction]) throws(Failure) {
-        guard program.count < maximumInstructions else { throw .invalid("it is too large") }
-        switch tree {
-        case .empty: break
-        case .character(let set): program.append(.character(set))
-        case .assertion(let assertion): program.append(.assertion(assertion))
-        case .sequence(let items): for item in items { try emit(item, into: &program) }
-        case .choice(let choices): try emit(choices: choices, into: &program)
-        case .repetition(let item, let minimum, let maximum):
-            for _ in 0..<minimum { try emit(item, into: &program) }
-            if let maximum {
-                try emit(optional: item, times: maximum - minimum, into: &program)
-            } else {
-                let split = program.count
-                program.append(.jump(0))
-                try emit(item, into: &program)
-                program.append(.jump(split))
-                program[split] = .split(split + 1, program.count)
-            }
-        }
-    }
-
-    private static func emit(choices: [Tree], into program: inout [RegularExpression.Instruction]) throws(Failure) {
-        var exits: [Int] = []
-        for (index, choice) in choices.enumerated() {
-            guard index < choices.count - 1 else {
-                try emit(choice, into: &program)
-                break
-            }
-            let split = program.count
-            program.append(.jump(0))
-            try emit(choice, into: &program)
-            exits.append(program.count)
-            program.append(.jump(0))
-            program[split] = .split(split + 1, program.count)
-        }
-        for exit in exits { program[exit] = .jump(program.count) }
-    }
-
-    private static func emit(optional item: Tree, times: Int, into program: inout [RegularExpression.Instruction]) throws(Failure) {
-        var splits: [Int] = []
-        for _ in 0..<times {
-            splits.append(program.count)
-            program.append(.jump(0))
-            try emit(item, into: &program)
-        }
-        for split in splits { program[split] = .split(split + 1, program.count) }
     }
 }

@@ -1,8 +1,8 @@
 /// Matches texts against a regular expression in the syntax of Go's regexp package, in time linear to the text whatever the
-/// expression: selectors come from repositories, and a backtracking matcher could be stopped by one of them for ever.
-struct RegularExpression: Sendable {
-    struct Failure: Error {
-        var reason: String
+/// expression: selectors and health rules come from repositories, and a backtracking matcher could be stopped by one of them for ever.
+package struct RegularExpression: Sendable {
+    package struct Failure: Error {
+        package let reason: String
 
         static func invalid(_ reason: String) -> Failure { Failure(reason: reason) }
     }
@@ -10,9 +10,12 @@ struct RegularExpression: Sendable {
     /// A set of characters.
     struct CharacterSet: Sendable {
         var ranges: [ClosedRange<UInt32>] = []
+        var categories: [CharacterCategory] = []
         var isNegated = false
 
-        func contains(_ character: UInt32) -> Bool { ranges.contains { $0.contains(character) } != isNegated }
+        func contains(_ character: UInt32) -> Bool {
+            (ranges.contains { $0.contains(character) } || categories.contains { $0.contains(character) }) != isNegated
+        }
     }
 
     enum Assertion: Sendable { case start, end, lineStart, lineEnd, wordBoundary, noWordBoundary }
@@ -30,7 +33,7 @@ struct RegularExpression: Sendable {
     private let literal: [UInt8]?
 
     /// Matches anywhere in a text unless the expression is anchored.
-    init(_ pattern: String) throws(Failure) {
+    package init(_ pattern: String) throws(Failure) {
         if pattern.utf8.allSatisfy(Self.isPlain) {
             literal = Array(pattern.utf8)
             program = []
@@ -42,7 +45,7 @@ struct RegularExpression: Sendable {
     }
 
     /// Must match a text as a whole.
-    init(anchored pattern: String) throws(Failure) {
+    package init(anchored pattern: String) throws(Failure) {
         if pattern.utf8.allSatisfy(Self.isPlain) {
             literal = Array(pattern.utf8)
             program = []
@@ -55,8 +58,11 @@ struct RegularExpression: Sendable {
 
     private let isAnchored: Bool
 
+    /// How many steps one character of a text may cost at most.
+    package var size: Int { max(program.count, 1) }
+
     /// Letters, digits and the signs that stand for themselves.
-    static func isPlain(_ byte: UInt8) -> Bool {
+    package static func isPlain(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
             UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "="),
@@ -66,7 +72,7 @@ struct RegularExpression: Sendable {
         }
     }
 
-    func matches(_ text: String) -> Bool {
+    package func matches(_ text: String) -> Bool {
         if let literal { return isAnchored ? text.utf8.elementsEqual(literal) : contains(Array(text.utf8), literal) }
         let characters = text.unicodeScalars.map(\.value)
         var current = StateSet(count: program.count)

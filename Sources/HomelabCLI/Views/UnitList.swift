@@ -1,0 +1,42 @@
+import KubernetesModel
+import Reconciliation
+import YAML
+
+/// The result of `homelab get`.
+struct UnitList: CommandResult {
+    let kind: Get.Kind
+    let objects: [Manifest]
+
+    var value: Value { .array(documents) }
+    var documents: [Value] { objects.map(\.value) }
+
+    func text(_ console: Console, isWide: Bool) -> String {
+        let more = isWide ? (kind == .units ? ["PATH", "SOURCE"] : ["URL"]) : []
+        var table = Table(header: ["NAMESPACE", "NAME", "READY", "SUSPENDED", "REVISION"] + more + ["MESSAGE"])
+        for object in objects {
+            let (status, _, message) = object.readiness
+            table.append(
+                [
+                    object.namespace, object.name, console.styled(status, status == "True" ? .green : .yellow),
+                    object.isSuspended ? "yes" : "no", Self.short(revision(of: object)),
+                ] + (isWide ? place(of: object) : []) + [message])
+        }
+        return table.text
+    }
+
+    private func revision(of object: Manifest) -> String {
+        kind == .units ? object.appliedRevision : object.value[path: "status", "artifact", "revision"]?.string ?? ""
+    }
+
+    private func place(of object: Manifest) -> [String] {
+        guard kind == .units else { return [GitRepositorySpec(of: object).url] }
+        let spec = KustomizationSpec(of: object)
+        return [spec.path, spec.source.description]
+    }
+
+    /// `main@sha1:0123456789ab`.
+    static func short(_ revision: String) -> String {
+        guard let colon = revision.lastIndex(of: ":") else { return revision }
+        return String(revision[...colon]) + revision[revision.index(after: colon)...].prefix(12)
+    }
+}

@@ -1,0 +1,39 @@
+import CEL
+import YAML
+
+extension KustomizationSpec {
+    /// Of several rules for a kind the first counts, as in fluxcd/pkg `runtime/cel`, PollerWithCustomHealthChecks.
+    mutating func readHealthExpressions(_ spec: Value) {
+        for (index, item) in (spec["healthCheckExprs"]?.array ?? []).enumerated() {
+            let field = "spec.healthCheckExprs[\(index)]"
+            let kind = GroupVersionKind(apiVersion: item["apiVersion"]?.string ?? "", kind: item["kind"]?.string ?? "").groupKind
+            let inProgress = expression(item["inProgress"], field + ".inProgress")
+            let failed = expression(item["failed"], field + ".failed")
+            guard item["current"]?.string?.isEmpty == false else {
+                invalidExpressions.append("\(field).current is missing: it says when a \(kind.kind) is healthy")
+                continue
+            }
+            guard let current = expression(item["current"], field + ".current"), healthExpressions[kind] == nil else { continue }
+            healthExpressions[kind] = HealthExpressions(current: current, inProgress: inProgress, failed: failed)
+        }
+    }
+
+    mutating func readReadyExpressions(_ spec: Value, _ namespace: String) {
+        for (index, item) in (spec["dependsOn"]?.array ?? []).enumerated() {
+            let dependency = Ownership(namespace: item["namespace"]?.string ?? namespace, name: item["name"]?.string ?? "")
+            readyExpressions[dependency] =
+                expression(item["readyExpr"], "spec.dependsOn[\(index)].readyExpr", variables: ["self", "dep"])
+        }
+    }
+
+    /// nil for none, and for one that cannot be read, which is noted.
+    private mutating func expression(_ value: Value?, _ field: String, variables: Set<String>? = nil) -> CELExpression? {
+        guard let text = value?.string, !text.isEmpty else { return nil }
+        do throws(ExpressionError) {
+            return try CELExpression(text, variables: variables, isCondition: true)
+        } catch {
+            invalidExpressions.append("\(field):\(error.line):\(error.column): \(error.message), in: \(text)")
+            return nil
+        }
+    }
+}

@@ -1,0 +1,158 @@
+import Diagnostics
+import FileSystem
+import HTTP
+import KubernetesModel
+import NodeInventory
+import NodePlanning
+import Provisioning
+
+/// One call of the node reconciler: looks, admits, carries out, and looks again while there is more that may be done.
+struct NodeRun: Sendable {
+    struct Outcome: Sendable {
+        var report: NodesReport
+        /// More may be done at once; it was left to a call of its own.
+        var hasMore = false
+        /// Seconds since 1970.
+        var nextOpening: Int64?
+    }
+
+    /// So many rounds without a look at the repository, then it is the caller's turn.
+    private static let rounds = 8
+
+    let revision: String
+    let inventory: InventoryTexts
+    let spec: ClusterSpec
+    let configuration: AgentConfiguration
+    let clock: any AgentClock
+    let journal: NodeJournal
+    let log: @Sendable (String) -> Void
+    let isSuperseded: @Sendable () -> Bool
+    let report: @Sendable (NodesReport) async -> Void
+
+    /// - Parameter wasLeftAlone: whether the Lease was given away for the plan of this hash, and nobody took it.
+    func carryOut(
+        _ memory: ChangeMemory, _ approvals: Set<String>, transport: any HTTPTransport, wasLeftAlone: (String) -> Bool
+    ) async throws -> Outcome {
+        let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log, journal] event in
+            journal.record(event)
+            // The service's log keeps what was done and why, not every mebibyte of an upload.
+            if case .stepProgress = event { return }
+            log(event.description)
+        }
+        let joiner = try await NodeJoiner(
+            spec: spec, configuration: configuration, inventoryDirectory: configuration.stateDirectory, transport: transport,
+            recorder: recorder)
+        var memory = memory
+        var failures: [Diagnostic] = []
+        let own = OwnNodeChange(configuration: configuration)
+        // One that an agent before this one began.
+        if let result = try await own.result() {
+            journal.reload()
+            note(result, for: result.changes, &memory, &failures)
+        }
+        var observation = try await joiner.observe()
+        var before: Set<NodeChange> = []
+        for round in 1... {
+            let changes = PlanChanges(observation.plan, desired: spec, cluster: observation.cluster)
+            memory.begin(inventory.digest, asking: changes.changes)
+            if round == 1 { take(approvals, changes, &memory) }
+            let admission = self.admission(observation, changes, memory, wasLeftAlone)
+            let isStuck = admission.admitted == before
+            let isOver = admission.admitted.isEmpty || isStuck || round > Self.rounds || !failures.isEmpty || isSuperseded()
+            if isOver {
+                await observation.nodes.close()
+                return outcome(observation, admission, memory, failures, approvals, isStuck: isStuck)
+            }
+            before = admission.admitted
+            memory.removed.formUnion(admission.admitted.filter(\.kind.isRemoval).map(\.node))
+            await report(
+                NodesReport(
+                    revision: revision, spec, observation, admission, memory: memory, failures: [], running: admission.admitted))
+            journal.begin(commit: revision, plan: admission.hash)
+            do {
+                let result =
+                    admission.ownTurn == .alone
+                    ? try await own.run(inventory, admission, commit: revision)
+                    : OwnNodeChange.Result(try await joiner.carryOut(admission.plan, of: observation, isSuperseded: isSuperseded))
+                if admission.ownTurn == .alone { journal.reload() }
+                note(result, for: admission.admitted, &memory, &failures)
+                if !failures.isEmpty {
+                    // Kept before anything else is tried, so that whoever acts next does not begin again.
+                    await report(
+                        NodesReport(revision: revision, spec, observation, admission, memory: memory, failures: failures, running: []))
+                }
+            } catch let problems as Diagnostics {
+                // Nothing was begun: another run works on a node. It is tried again.
+                failures += problems.all
+            } catch let problem as Diagnostic {
+                failures.append(problem)
+            }
+            await observation.nodes.close()
+            try Task.checkCancellation()
+            observation = try await joiner.observe()
+        }
+        preconditionFailure("the loop ends by returning")
+    }
+
+    private func take(_ approvals: Set<String>, _ changes: PlanChanges, _ memory: inout ChangeMemory) {
+        for hash in approvals.sorted() where !memory.approve(hash, of: changes) {
+            log("the approval \(hash.prefix(12)) is of another plan than \(changes.hash.prefix(12)) and is dropped")
+        }
+        // What git approves lifts no freeze: the same line would lift it again and again.
+        for hash in spec.policy.approved where changes.hash.hasPrefix(hash.lowercased()) && hash.count >= 8 {
+            memory.approved.formUnion(changes.changes.map(\.id))
+        }
+    }
+
+    private func admission(
+        _ observation: ProvisioningObservation, _ changes: PlanChanges, _ memory: ChangeMemory, _ wasLeftAlone: (String) -> Bool
+    ) -> NodeAdmission {
+        var circumstances = Circumstances(
+            desired: spec, observed: observation.nodes.observed, cluster: observation.cluster, findings: observation.findings,
+            memory: memory, own: configuration.node, now: clock.timestamp.secondsSinceEpoch, zones: zones)
+        circumstances.wasLeftAlone = wasLeftAlone(changes.hash)
+        return NodeAdmission(changes, circumstances)
+    }
+
+    /// A change that interrupts a node or changes who votes stops everything when it fails; what only adds is tried again.
+    private func note(
+        _ result: OwnNodeChange.Result, for changes: Set<NodeChange>, _ memory: inout ChangeMemory, _ failures: inout [Diagnostic]
+    ) {
+        failures += result.failures
+        guard let first = result.failures.first else {
+            if !result.wasStopped { for change in changes { memory.failures[change.node] = nil } }
+            return
+        }
+        func node(_ failure: Diagnostic) -> String? {
+            spec.nodes.map(\.name).first { failure.subject == "node \"\($0)\"" }
+        }
+        if changes.contains(where: { $0.kind.interrupts || $0.kind.changesServers }) {
+            let reason = first.cause.map { "\(first.summary): \($0)" } ?? first.summary
+            let name = node(first)
+            memory.freeze = ChangeMemory.Freeze(node: name ?? "", reason: (name.map { "\($0): " } ?? "") + reason)
+        } else {
+            for name in Set(result.failures.compactMap(node)) { memory.failures[name, default: 0] += 1 }
+        }
+    }
+
+    private func outcome(
+        _ observation: ProvisioningObservation, _ admission: NodeAdmission, _ memory: ChangeMemory, _ failures: [Diagnostic],
+        _ approvals: Set<String>, isStuck: Bool
+    ) -> Outcome {
+        var report = NodesReport(
+            revision: revision, spec, observation, admission, memory: memory, failures: failures, running: [])
+        report.approvals = approvals
+        report.handsOver = admission.ownTurn == .handOver && failures.isEmpty && !isSuperseded()
+        let hasMore = !admission.admitted.isEmpty && !isStuck && failures.isEmpty
+        return Outcome(report: report, hasMore: hasMore, nextOpening: admission.nextOpening)
+    }
+
+    /// The rules of the windows' time zones, from this server's tz database.
+    private var zones: [String: ZoneOffsets] {
+        var zones = ["UTC": ZoneOffsets.utc]
+        for name in Set(spec.maintenanceWindows.map(\.timeZone)) where zones[name] == nil && !name.contains("..") {
+            zones[name] = (try? Files.read("/usr/share/zoneinfo/" + name, limit: 1 << 20)).flatMap { ZoneOffsets(tzif: $0) }
+        }
+        return zones
+    }
+}

@@ -1,0 +1,144 @@
+import ArgumentParser
+import HomelabTestSupport
+import KubernetesModel
+import Reconciliation
+import Synchronization
+import Testing
+import YAML
+
+@testable import HomelabCLI
+
+/// The forms a command's result is shown in.
+@Suite struct ResultTests {
+    private let console = Console(isTerminal: false, hasColour: false)
+
+    private static func unit(_ name: String, ready: String = "True", entries: [String] = [], rule: String? = nil) -> Manifest {
+        var spec: Value = ["path": .string("./\(name)"), "sourceRef": ["kind": "GitRepository", "name": "home"]]
+        if let rule {
+            spec["healthCheckExprs"] = [["apiVersion": "v1", "kind": "ConfigMap", "current": .string(rule)]]
+        }
+        return Manifest([
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": ["namespace": "default", "name": .string(name)], "spec": spec,
+            "status": [
+                "lastAppliedRevision": "main@sha1:0123456789abcdef",
+                "conditions": [["type": "Ready", "status": .string(ready), "reason": "R", "message": .string("\(name) is \(ready)")]],
+                "inventory": ["entries": .array(entries.map { ["id": .string($0), "v": "v1"] })],
+            ],
+        ])
+    }
+
+    private static func config(_ state: String) -> Manifest {
+        Manifest([
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": [
+                "namespace": "default", "name": "site",
+                "labels": ["kustomize.toolkit.fluxcd.io/name": "app", "kustomize.toolkit.fluxcd.io/namespace": "default"],
+            ],
+            "data": ["state": .string(state)],
+        ])
+    }
+
+    private static func cluster(_ objects: Manifest...) async -> FakeClusterAPI {
+        let api = FakeClusterAPI()
+        for definition in (try? FluxKinds.definitions) ?? [] { await api.put(definition) }
+        for object in objects { await api.put(object) }
+        return api
+    }
+
+    private func options(_ arguments: String...) throws -> ResultOptions { try ResultOptions.parse(arguments) }
+
+    @Test func `a list of units in every form`() throws {
+        let list = UnitList(kind: .units, objects: [Self.unit("app"), Self.unit("db", ready: "False")])
+        #expect(
+            try options().text(list, console, isFirst: true) == """
+                NAMESPACE   NAME   READY   SUSPENDED   REVISION                 MESSAGE
+                default     app    True    no          main@sha1:0123456789ab   app is True
+                default     db     False   no          main@sha1:0123456789ab   db is False
+
+                """)
+        #expect(try options("-o", "wide").text(list, console, isFirst: true).contains("app    GitRepository/default/home   app is True"))
+        let json = try JSONReader.value(try options("-o", "json").text(list, console, isFirst: true))
+        #expect(json.array?.map { $0[path: "metadata", "name"]?.string } == ["app", "db"])
+        let documents = try YAMLReader.values(try options("-o", "yaml").text(list, console, isFirst: true), file: "y")
+        #expect(documents.map { Manifest($0).name } == ["app", "db"])
+    }
+
+    @Test func `watched results stand apart, json on one line each`() throws {
+        let list = UnitList(kind: .units, objects: [Self.unit("app")])
+        let json = try options("-w", "-o", "json")
+        #expect(json.text(list, console, isFirst: true).count { $0 == "\n" } == 1)
+        let text = try options("--watch")
+        #expect(text.text(list, console, isFirst: false).hasPrefix("\nNAMESPACE"))
+        #expect(text.text(list, Console(isTerminal: true, hasColour: false), isFirst: false).hasPrefix("\u{1B}[H\u{1B}[2JNAMESPACE"))
+        #expect(try options("-w", "-o", "yaml").text(list, console, isFirst: false).hasPrefix("---\n"))
+    }
+
+    @Test func `a tree tells the health of objects, by the rules of their unit`() async throws {
+        let id = "default_site__ConfigMap"
+        let api = await Self.cluster(
+            Self.unit("all", entries: ["default_app_kustomize.toolkit.fluxcd.io_Kustomization"]),
+            Self.unit("app", ready: "False", entries: [id, "default_gone__ConfigMap"], rule: "data.state == 'done'"),
+            Self.config("begun"))
+        let catalog = try await UnitCatalog(of: api)
+        var tree = UnitTree(of: try catalog.unit(named: "all"), in: catalog)
+        let text = try options().text(tree, console, isFirst: true)
+        let expected = """
+            default/all
+            └── Kustomization.kustomize.toolkit.fluxcd.io/default/app  app is False
+                ├── ConfigMap/default/gone
+                └── ConfigMap/default/site
+
+            """
+        #expect(text == expected, "\(text)")
+        try await tree.look(api, catalog)
+        let wide = try options("-o", "wide").text(tree, console, isFirst: true)
+        #expect(wide.contains("gone  NotFound: is not there") && wide.contains("site  InProgress: none of its healthCheckExprs holds yet"))
+        let app = try #require(tree.value["objects"]?.array?.first)
+        #expect(app["ready"] == "False" && app["objects"]?.array?.map { $0["health"]?.string } == ["NotFound", "InProgress"])
+        let trace = ObjectTrace(of: Self.config("done"), in: catalog)
+        #expect(trace.health.status == .current && trace.value[path: "unit", "name"] == "app" && trace.value["repository"] == nil)
+        #expect(trace.text(console, isWide: false).hasSuffix("repository  not there"))
+    }
+
+    private static func event(_ reason: String, _ time: String) -> Manifest {
+        Manifest([
+            "lastTimestamp": .string(time), "type": "Normal", "reason": .string(reason), "message": "m",
+            "source": ["component": "homelab-agent", "host": "m1"],
+            "involvedObject": ["kind": "Kustomization", "namespace": "default", "name": "app"],
+        ])
+    }
+
+    @Test func `events go on where they were`() throws {
+        let first = EventList([Self.event("A", "2026-01-01T00:00:01Z")], about: "default/app")
+        let later = EventList([Self.event("B", "2026-01-01T00:00:02Z"), Self.event("A", "2026-01-01T00:00:01Z")], about: "app")
+        #expect(first.news(since: first) == nil && EventList([Self.event("A", "t")], about: "other").entries.isEmpty)
+        let news = try #require(later.news(since: first))
+        #expect(
+            try options("-w").text(news, console, isFirst: false)
+                == "2026-01-01T00:00:02Z   Normal   B        Kustomization/default/app   m\n")
+        #expect(try options("-o", "wide").text(first, console, isFirst: true).contains("COUNT   NODE"))
+    }
+
+    @Test func `what is followed is shown again when it changes`() async throws {
+        let api = await Self.cluster(Self.unit("app"))
+        let look: @Sendable (FakeClusterAPI) async throws -> UnitList = {
+            UnitList(kind: .units, objects: try await UnitCatalog(of: $0).units)
+        }
+        let first = try await look(api)
+        let shown = Mutex<[String]>([])
+        let following = Task {
+            await ResultOptions().follow(ResultOptions.Followed.units, api, first, look) { list in
+                shown.withLock { $0.append(list.objects.first?.readiness.message ?? "") }
+            }
+        }
+        // Nothing has changed yet, and the change comes while it is followed.
+        try await Task.sleep(for: .milliseconds(50))
+        await api.put(Self.unit("app", ready: "False"))
+        let deadline = ContinuousClock.now + .seconds(10)
+        while shown.withLock({ $0.isEmpty }), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(10)) }
+        following.cancel()
+        let last = await following.value
+        #expect(shown.withLock { $0 } == ["app is False"] && last.objects.count == 1)
+    }
+}

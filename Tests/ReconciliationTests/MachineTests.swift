@@ -1,0 +1,94 @@
+import FileSystem
+import Foundation
+import HomelabTestSupport
+import KubernetesModel
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+@Suite struct MachineTests {
+    private let api = FakeClusterAPI()
+    private let clock = ManualClock()
+
+    private func report(_ nodes: [(name: String, phase: String, message: String)], revision: String = "c1") -> NodesReport {
+        NodesReport(
+            revision: revision,
+            nodes: nodes.map {
+                var node = NodesReport.Node(
+                    name: $0.name, role: "agent", phase: $0.phase, isHealthy: $0.phase == "Ready", version: "v1.36.4+k3s1",
+                    message: $0.message)
+                node.address = "192.0.2.7"
+                return node
+            })
+    }
+
+    private func machine(_ name: String) async throws -> Manifest? {
+        try await api.get(MachineKind.kind, namespace: "", name: name)
+    }
+
+    private func condition(_ type: String, of machine: Manifest) -> Value? {
+        machine.value[path: "status", "conditions"]?.array?.first { $0["type"]?.string == type }
+    }
+
+    private func withWriter(_ body: (MachineWriter) async throws -> Void) async throws {
+        let events = EventRecorder(api: api, clock: clock, node: "m1")
+        let running = Task { await events.run() }
+        defer { running.cancel() }
+        try await body(MachineWriter(api: api, clock: clock, events: events, journal: nil))
+    }
+
+    @Test func `each machine has an object, and a change of phase an Event`() async throws {
+        try await withWriter { (writer) async throws in
+            await writer.show(report([("a1", "Pending", "is off"), ("a2", "Ready", "")]))
+            let first = try #require(await machine("a1"))
+            #expect(first.value[path: "spec", "address"]?.string == "192.0.2.7" && first.value[path: "spec", "role"]?.string == "agent")
+            #expect(first.value[path: "status", "phase"]?.string == "Pending" && first.value[path: "status", "message"]?.string == "is off")
+            #expect(condition("Ready", of: first)?["status"]?.string == "False")
+            #expect(try await condition("AsInventory", of: #require(machine("a2")))?["status"]?.string == "True")
+            let since = condition("Ready", of: first)?["lastTransitionTime"]
+            clock.advance(by: .seconds(60))
+            await writer.show(report([("a1", "Failed", "k3s does not start"), ("a2", "Ready", "")]))
+            let second = try #require(await machine("a1"))
+            #expect(condition("Ready", of: second)?["lastTransitionTime"] == since, "it was not ready before either")
+            try await eventually("the Events") {
+                let kind = GroupVersionKind(group: "", version: "v1", kind: "Event")
+                let events = try await api.list(kind, namespace: "", labelSelector: nil)
+                return events.items.contains {
+                    $0.value["reason"] == "Failed" && $0.value["message"] == "Pending -> Failed: k3s does not start"
+                        && $0.value["type"] == "Warning" && $0.value[path: "involvedObject", "uid"]?.string == second.uid
+                }
+            }
+        }
+    }
+
+    @Test func `the same again sends nothing`() async throws {
+        try await withWriter { (writer) async throws in
+            await writer.show(report([("a1", "Ready", "")]))
+            await api.forgetRequests()
+            await writer.show(report([("a1", "Ready", "")]))
+            #expect(await api.requests.filter { $0.kind == MachineKind.kind }.isEmpty)
+        }
+    }
+
+    @Test func `an entry that is gone takes its object along, an unreadable inventory none`() async throws {
+        try await withWriter { (writer) async throws in
+            await writer.show(report([("a1", "Ready", ""), ("old", "Orphan", "is not in the inventory")]))
+            await writer.show(NodesReport(revision: "c2"))
+            #expect(try await machine("a1") != nil)
+            await writer.show(report([("a1", "Ready", "")], revision: "c3"))
+            #expect(try await machine("old") == nil)
+            #expect(try await machine("a1")?.value[path: "status", "revision"]?.string == "c3")
+        }
+    }
+
+    @Test func `an object that somebody deleted comes back with the next report`() async throws {
+        try await withWriter { (writer) async throws in
+            await writer.show(report([("a1", "Ready", "")]))
+            _ = try await api.delete(MachineKind.kind, namespace: "", name: "a1", options: DeleteOptions())
+            await writer.show(report([("a1", "NotReady", "kubelet stopped")]))
+            await writer.show(report([("a1", "NotReady", "kubelet stopped")]))
+            #expect(try await machine("a1")?.value[path: "status", "phase"]?.string == "NotReady")
+        }
+    }
+}
