@@ -18,10 +18,6 @@ package struct ResourceInventory: Hashable, Sendable {
 
     package init(_ entries: [ObjectKey: Entry] = [:]) { self.entries = entries }
 
-    package init(of manifests: [Manifest]) {
-        self.init(Dictionary(manifests.map { ($0.key, Entry(version: $0.groupVersionKind.version)) }) { $1 })
-    }
-
     package var isEmpty: Bool { entries.isEmpty }
     package var count: Int { entries.count }
     package var keys: [ObjectKey] { entries.keys.sorted() }

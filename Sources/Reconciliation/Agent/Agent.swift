@@ -130,13 +130,16 @@ package struct Agent: Sendable {
         let bell = Bell()
         journal?.changes.attach(bell)
         source.state.attach(bell)
+        source.lastContact.attach(bell)
         election.isLeading.attach(bell)
         election.leader.attach(bell)
         while !Task.isCancelled {
-            let (state, isLeading, leader) = (source.state.value, election.isLeading.value, election.leader.value)
+            let (state, contact) = (source.state.value, source.lastContact.value)
+            let (isLeading, leader) = (election.isLeading.value, election.leader.value)
             let steps = journal?.counts ?? [:]
             monitor.update { monitor in
                 monitor.source = state
+                monitor.lastContact = contact
                 monitor.isLeading = isLeading
                 monitor.leader = leader
                 monitor.nodeSteps = steps

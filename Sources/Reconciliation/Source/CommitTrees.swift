@@ -19,7 +19,8 @@ package actor CommitTrees {
     /// The newest last.
     private var known: [(content: Content, files: GitFileTree)] = []
     private var underway: [Content: Task<Result<GitFileTree, SourceProblem>, Never>] = [:]
-    private var descents: [Step: Bool] = [:]
+    /// Asked once, however many units want to know.
+    private var descents: [Step: Task<Result<Bool, SourceProblem>, Never>] = [:]
 
     init(repository: any RepositorySource, rules: SourceRules, inclusions: Shared<[SourceInclusion]>) {
         self.repository = repository
@@ -58,11 +59,18 @@ package actor CommitTrees {
 
     /// Whether `old` is in the history of `new`.
     package func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {
-        if let known = descents[Step(old: old, new: new)] { return known }
-        let answer = try await repository.isAncestor(old, of: new)
+        let step = Step(old: old, new: new)
+        if let asked = descents[step] { return try await asked.value.get() }
         if descents.count > 1000 { descents = [:] }
-        descents[Step(old: old, new: new)] = answer
-        return answer
+        let question = Task { [repository] in
+            do throws(SourceProblem) { return Result<Bool, SourceProblem>.success(try await repository.isAncestor(old, of: new)) } catch {
+                return .failure(error)
+            }
+        }
+        descents[step] = question
+        let answer = await question.value
+        if case .failure = answer { descents[step] = nil }
+        return try answer.get()
     }
 }
 

@@ -1,11 +1,13 @@
 import FileSystem
 import Git
-import KubernetesModel
+package import KubernetesModel
 
 /// Keeps the mirror current and says when there is a new commit: at once for a repository on this server and when a push is announced,
 /// by polling otherwise.
 package actor GitSource {
     package nonisolated let state = Shared(SourceState())
+    /// When the repository last answered; apart from the state, which wakes every unit that is built from it.
+    package nonisolated let lastContact = Shared<Timestamp?>(nil)
     package nonisolated let repository: any RepositorySource
     package nonisolated let trees: CommitTrees
     /// What stands before the `@` of a revision: the branch, the tag.
@@ -62,15 +64,13 @@ package actor GitSource {
             }
             try takeInclusions()
             backoff.reset()
+            note(head == nil ? SourceProblem(.branchMissing, "the repository has no \(reference) yet") : nil)
             let now = clock.timestamp
-            state.update { [reference] state in
-                state.lastContact = now
-                state.problem = head == nil ? SourceProblem(.branchMissing, "the repository has no \(reference) yet") : nil
-            }
+            lastContact.update { $0 = now }
             return pollInterval + pollInterval * Double.random(in: -0.1...0.1)
         } catch {
             if Task.isCancelled { return .zero }
-            if state.value.problem != error { state.update { $0.problem = error } }
+            note(error)
             return backoff.failed()
         }
     }
@@ -89,6 +89,10 @@ package actor GitSource {
             state.included = commits
             state.lastChange = now
         }
+    }
+
+    private func note(_ problem: SourceProblem?) {
+        if state.value.problem != problem { state.update { $0.problem = problem } }
     }
 
     private func take(_ commit: CommitInfo, _ signers: String) {

@@ -10,8 +10,6 @@ package struct SourceState: Hashable, Sendable {
     package var signers = ""
     /// The commits whose files `spec.include` puts into the tree.
     package var included: [CommitInfo] = []
-    /// When the repository last answered.
-    package var lastContact: Timestamp?
     /// When a new commit last came.
     package var lastChange: Timestamp?
 

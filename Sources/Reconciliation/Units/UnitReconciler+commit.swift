@@ -124,7 +124,8 @@ extension UnitReconciler {
         let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
         let ours = FluxComponents(built.manifests, path: spec.path)
         leftOut = ours.leftOut
-        var result = Enforced(commit: commit, manifests: try materials.put(into: ours.manifests, always: spec.variables.always))
+        let manifests = try materials.put(into: ours.manifests, always: spec.variables.always)
+        var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs
         result.fingerprint = files.fingerprint(of: built.inputs)
         result.buildKey = spec.buildKey
@@ -164,12 +165,12 @@ extension UnitReconciler {
         guard current.tree == nil || !current.unknownKinds.isEmpty || losses != seenLosses else {
             return try await live.prepare(current.resources)
         }
-        let kinds = Set(current.manifests.map(\.groupVersionKind))
+        let kinds = Set(current.manifests.map(\.kind))
         let resources = try await live.resources(for: kinds)
         let unknown = Set(kinds.map(\.groupKind)).subtracting(resources.keys)
         if current.tree != nil, unknown == current.unknownKinds { return try await live.prepare(current.resources) }
         do {
-            let tree = try DesiredTree(current.manifests, owner: spec.owner, scopes: resources.mapValues(\.isNamespaced))
+            let tree = try DesiredTree(current.manifests.map(\.manifest), owner: spec.owner, scopes: resources.mapValues(\.isNamespaced))
             hasNewTree = true
             if kinds.contains(where: { $0.kind == "PersistentVolumeClaim" || $0.kind == "StatefulSet" }) {
                 try await live.learnStorageClasses()

@@ -1,5 +1,6 @@
 import Diagnostics
 import Git
+import KubernetesClient
 import KubernetesModel
 import Kustomize
 import SyncPlanning
@@ -13,7 +14,7 @@ package actor UnitReconciler {
     /// A commit whose files could be built.
     struct Enforced {
         var commit: CommitInfo
-        var manifests: [Manifest]
+        var manifests: [PackedManifest]
         var tree: DesiredTree?
         /// Kinds that the server did not know when the tree was made.
         var unknownKinds: Set<GroupKind> = []
@@ -108,6 +109,8 @@ package actor UnitReconciler {
     var lastPhase: StatusReport.Phase?
     var shownAt: Duration?
     var progressSince: Duration?
+    /// Since when the unit has a newer revision than its status says.
+    var revisionSince: Duration?
 
     /// What the watches were told last: objects of others that concern the unit, and its own rules of health.
     var heededInterests: Set<ObjectKey> = []
@@ -140,10 +143,13 @@ package actor UnitReconciler {
             group.addTask { await self.store.run() }
             while !Task.isCancelled, !isStopped {
                 let start = clock.now
-                let next = await pass()
+                // In a task of its own, as a task keeps for its whole life the memory that its deepest call took.
+                async let passing = takeTurn()
+                let next = await passing
                 // A large unit that is rung all the time must not do nothing but look.
                 let cost = clock.now - start
-                if cost > .milliseconds(30), !isSuperseded { try? await clock.sleep(for: min(cost * 2, .milliseconds(300))) }
+                let isLarge = (enforced?.tree?.objects.count ?? 0) > 100
+                if isLarge, cost > .milliseconds(30), !isSuperseded { try? await clock.sleep(for: min(cost * 2, .milliseconds(300))) }
                 if !isStopped { await bell.wait(until: next, clock: clock) }
             }
             group.cancelAll()
@@ -198,6 +204,12 @@ package actor UnitReconciler {
         for key in failures.keys { failures[key]?.retryAt = clock.now }
         for key in pruneFailures.keys { pruneFailures[key]?.retryAt = clock.now }
         pausedUntil = nil
+    }
+
+    /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
+    private func takeTurn() async -> Duration? {
+        if isRoot { return await pass() }
+        return try? await context.turns.run { await self.pass() }
     }
 
     /// One look at everything; gives the moment of the next although nothing happens, nil for none.

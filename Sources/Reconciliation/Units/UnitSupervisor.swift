@@ -149,6 +149,8 @@ package actor UnitSupervisor {
         guard let owner = manifest.key.unit else { return }
         context.board.changed(owner)
         if owner == rootSpec.owner { return await takeRoot(manifest) }
+        // Most of what is seen are the agent's own statuses.
+        if let known = running[owner], known.object.uid == manifest.uid, await !known.object.take(manifest) { return }
         var spec = UnitSpec(of: manifest)
         let source = await sources.source(for: spec.source)
         if spec.path == rootSpec.path, source === own.source || manifest.namespace == "flux-system" {
@@ -156,8 +158,7 @@ package actor UnitSupervisor {
         }
         if let known = running[owner], known.object.uid == manifest.uid {
             running[owner]?.source = spec.source
-            if await known.object.take(manifest) { await known.unit.take(spec, known.object, source) }
-            return
+            return await known.unit.take(spec, known.object, source)
         }
         if running[owner] != nil { await stop(owner) }
         start(spec, manifest, source)
