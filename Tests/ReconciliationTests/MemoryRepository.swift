@@ -85,6 +85,8 @@ final class MemoryRepository: RepositorySource {
         return found
     }
 
+    func followedObject() async throws(SourceProblem) -> ObjectID? { state.withLock { $0.head } }
+
     func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject { throw SourceProblem(.other, "no object \(id)") }
 
     func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {

@@ -2,6 +2,7 @@ import Diagnostics
 import Git
 import KubernetesClient
 import KubernetesModel
+import Kustomize
 import SyncPlanning
 
 /// Keeps one unit's objects as the newest good commit says.
@@ -25,6 +26,8 @@ package actor UnitReconciler {
         var buildKey: UnitSpec.BuildKey?
         /// The variables, and the versions of the objects they come from.
         var materials = BuildMaterials()
+        /// Branches and tags of other repositories, and what they were at.
+        var followed: [RemoteName: RemoteCommit] = [:]
     }
 
     struct Failure {
@@ -61,6 +64,8 @@ package actor UnitReconciler {
     var attemptedKey: UnitSpec.BuildKey?
     var attemptedGeneration: Int64?
     var attemptedMaterials: BuildMaterials?
+    /// The commits of other repositories that were in the tree.
+    var attemptedInclusions: [ObjectID] = []
     /// It is built from another repository now, whose commits do not follow from those of the one before.
     var hasNewSource = false
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
@@ -83,6 +88,8 @@ package actor UnitReconciler {
     var unsettled: Set<ObjectKey> = []
     /// When their time is over.
     var healthDeadline: Duration?
+    /// When other repositories, which a build has asked or followed, are asked again.
+    var rebuildAt: Duration?
     var pruneFailures: [ObjectKey: Failure] = [:]
     /// Leaving, and still read by pods.
     var inUse: [PlannedException] = []
@@ -248,7 +255,9 @@ package actor UnitReconciler {
         monitor.update { $0.countPass(duration: duration, failed: failed) }
         // A commit that could not be read may be readable soon; one that waits for a person wakes us by the person's annotation.
         let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
-        return [next, statusRetry, heldRetry].compactMap { $0 }.min()
+        // One that is overdue waits for something else.
+        let rebuild = rebuildAt.map { max($0, clock.now + .seconds(1)) }
+        return [next, statusRetry, heldRetry, spec.isSuspended ? nil : rebuild].compactMap { $0 }.min()
     }
 
     /// A suspension with an end is ended here; gives when that is.
