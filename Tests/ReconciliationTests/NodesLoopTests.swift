@@ -53,12 +53,11 @@ import YAML
         let source = GitSource(repository: scene.repository, clock: scene.clock, pollInterval: .seconds(3600))
         let approvals = NodeApprovals(api: scene.api, clock: scene.clock)
         let state = Shared(AgentState(node: "m1", version: "1", identity: "m1_1", startedAt: scene.clock.timestamp))
+        let events = EventRecorder(api: scene.api, clock: scene.clock, node: "m1")
         let loop = NodesLoop(
             nodes: scene.nodes, source: source, status: StatusWriter(api: scene.api), approvals: approvals,
-            machines: MachineWriter(
-                api: scene.api, clock: scene.clock, events: EventRecorder(api: scene.api, clock: scene.clock, node: "m1"), journal: nil),
-            trust: InventoryTrust(
-                repository: source.repository, api: scene.api, inventory: "inventory/home.yaml", signersFile: nil),
+            machines: MachineWriter(api: scene.api, clock: scene.clock, events: events, journal: nil),
+            trust: InventoryTrust(repository: scene.repository, api: scene.api, inventory: "inventory/home.yaml", signersFile: nil),
             journal: nil, clock: scene.clock, monitor: state, handOver: { handOvers.add() })
         let task = Task {
             await withTaskGroup(of: Void.self) { group in

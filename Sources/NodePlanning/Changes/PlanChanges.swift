@@ -47,6 +47,9 @@ package struct PlanChanges: Sendable {
         restarting.subtract(upgrading)
     }
 
+    /// The repository would begin anew on another server: the agents follow it, so that is for a person to do.
+    var makesRepository: Bool { steps.contains { if case .createRepository = $0.step { true } else { false } } }
+
     /// Equal whenever the same changes are to be made, on whichever machine and however far they have come: what an approval names.
     package var hash: String {
         SHA256.hex(of: ([plan.cluster] + changes.filter { $0.kind != .agent }.map(\.id).sorted()).joined(separator: "\n"))
@@ -70,7 +73,7 @@ package struct PlanChanges: Sendable {
         case .configuration: return NodeChange(restarting.contains(subject) ? .restart : .preparation, subject)
         case .hostPreparation, .binaries: return join(subject) ?? preparation(step, subject, phase)
         case .metadata: return join(subject) ?? NodeChange(.metadata, subject)
-        case .repository, .homelabAgent: return join(subject) ?? joiningServer ?? NodeChange(.agent, subject)
+        case .repository, .homelabAgent: return join(subject) ?? NodeChange(.agent, subject)
         case .homelabUpgrade: return NodeChange(.agent, subject)
         case .kubeconfig: return NodeChange(.preparation, subject)
         }
