@@ -257,6 +257,8 @@ struct InventoryRules {
                 error(
                     "\"\(path).\(written)\" is a flag of \(only) only", at, "move it to k3s.\(flag.onServers ? "server" : "agent")Config",
                     node: node)
+            } else if let absence = K3sFlags.absence(of: key, in: spec.k3s.version) {
+                error("\"\(path).\(written)\": \(absence)", at, "take it out before the upgrade; k3s would skip it", node: node)
             } else if let problem = K3sFlags.problem(with: member.node.value, for: flag.shape) {
                 error("\"\(path).\(written)\" is \(member.node.kindName): \(problem)", member.location, nil, node: node)
             }

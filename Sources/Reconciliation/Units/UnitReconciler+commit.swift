@@ -170,7 +170,9 @@ extension UnitReconciler {
         let unknown = Set(kinds.map(\.groupKind)).subtracting(resources.keys)
         if current.tree != nil, unknown == current.unknownKinds { return try await live.prepare(current.resources) }
         do {
-            let tree = try DesiredTree(current.manifests.map(\.manifest), owner: spec.owner, scopes: resources.mapValues(\.isNamespaced))
+            let tree = try DesiredTree(
+                current.manifests.map(\.manifest), owner: spec.owner, scopes: resources.mapValues(\.isNamespaced),
+                ignored: try IgnoredFields(current.buildKey?.ignoreRules ?? []).pointers)
             hasNewTree = true
             if kinds.contains(where: { $0.kind == "PersistentVolumeClaim" || $0.kind == "StatefulSet" }) {
                 try await live.learnStorageClasses()
