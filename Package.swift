@@ -154,7 +154,9 @@ let package = Package(
                 "HomelabTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        .testTarget(name: "LiveTests", swiftSettings: settings),
+        .testTarget(
+            name: "LiveTests", dependencies: ["KubernetesClient", "KubernetesModel", "HTTPNetworking", "Reconciliation", "YAML", "Diagnostics"],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

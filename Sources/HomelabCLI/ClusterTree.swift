@@ -2,6 +2,7 @@ import Diagnostics
 import FileSystem
 import KubernetesModel
 import Kustomize
+import SyncPlanning
 
 /// `clusters/<cluster>/` on disk, rendered as the agent renders it.
 struct ClusterTree {
@@ -21,6 +22,7 @@ struct ClusterTree {
             let result = try Self.render(directory, BuildOptions(order: .none, generatesMissingKustomization: true))
             var problems = result.warnings
             for manifest in result.manifests { problems.append(contentsOf: Self.expressionProblems(of: manifest)) }
+            problems.append(contentsOf: Diagnostics(DependencyCircles.problems(in: result.manifests)))
             return (result.manifests.count, problems)
         } catch {
             return (nil, error)

@@ -18,7 +18,7 @@ extension KubernetesClient {
         let body = target.body(manifest.preparedForApply)
         var query = [("fieldManager", options.fieldManager), ("force", options.force ? "true" : "false"), ("fieldValidation", "Strict")]
         if options.dryRun { query.append(("dryRun", "All")) }
-        return try await write("PATCH", target, query, "application/apply-patch+yaml", body)
+        return try await write("PATCH", target, query, "application/apply-patch+yaml", body, user: options.user)
     }
 
     package func create(_ manifest: Manifest) async throws -> Manifest {
@@ -51,7 +51,7 @@ extension KubernetesClient {
         if let uid = options.uid { body["preconditions"] = ["uid": .string(uid)] }
         do {
             _ = try await sender.value(
-                Call(method: "DELETE", path: target.path, body: JSONWriter.bytes(body), subject: target.subject))
+                Call(method: "DELETE", path: target.path, body: JSONWriter.bytes(body), user: options.user, subject: target.subject))
             return true
         } catch let error as ClusterError where error.kind == .notFound {
             if Self.tellsUnknownKind(error) { throw await unknown(kind, target.subject) }
@@ -64,12 +64,12 @@ extension KubernetesClient {
 
     private func write(
         _ method: String, _ target: ObjectTarget, _ query: [(String, String)], _ contentType: String, _ body: Value, path: String? = nil,
-        subresource: String? = nil
+        subresource: String? = nil, user: String? = nil
     ) async throws -> Manifest {
         let path = (path ?? target.path) + (subresource.map { "/\($0)" } ?? "")
         let call = Call(
             method: method, path: path, query: query.map { (name: $0.0, value: $0.1) }, contentType: contentType,
-            body: JSONWriter.bytes(body), subject: target.subject)
+            body: JSONWriter.bytes(body), user: user, subject: target.subject)
         do {
             return Manifest(try await sender.value(call))
         } catch let error as ClusterError where error.kind == .notFound && Self.tellsUnknownKind(error) {

@@ -81,6 +81,8 @@ struct Call: Sendable {
     var accept: String?
     var contentType = "application/json"
     var body: [UInt8] = []
+    /// Whom the caller acts for (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation).
+    var user: String?
     /// Which object, for messages.
     var subject: String
     /// Whether sending it twice does no harm, so that it may be repeated at once when a kept connection turns out dead.
@@ -149,6 +151,7 @@ struct RequestSender: Sendable {
         }
         var headers: [(name: String, value: String)] = [("Accept", call.accept ?? "application/json"), ("User-Agent", "homelab")]
         if !call.body.isEmpty { headers.append(("Content-Type", call.contentType)) }
+        if let user = call.user { headers.append(("Impersonate-User", user)) }
         switch connection.credentials {
         case .none: break
         case .token(let token): headers.append(("Authorization", "Bearer \(token.revealed)"))

@@ -55,11 +55,14 @@ package struct ApplyOptions: Hashable, Sendable {
     package var fieldManager: String
     package var force: Bool
     package var dryRun: Bool
+    /// The user with whose rights it is done (`Impersonate-User`); nil for the caller's own.
+    package var user: String?
 
-    package init(fieldManager: String = "homelab", force: Bool = true, dryRun: Bool = false) {
+    package init(fieldManager: String = "homelab", force: Bool = true, dryRun: Bool = false, user: String? = nil) {
         self.fieldManager = fieldManager
         self.force = force
         self.dryRun = dryRun
+        self.user = user
     }
 }
 
@@ -68,10 +71,13 @@ package struct DeleteOptions: Hashable, Sendable {
 
     package var propagation: Propagation
     package var uid: String?
+    /// The user with whose rights it is done; nil for the caller's own.
+    package var user: String?
 
-    package init(propagation: Propagation = .background, uid: String? = nil) {
+    package init(propagation: Propagation = .background, uid: String? = nil, user: String? = nil) {
         self.propagation = propagation
         self.uid = uid
+        self.user = user
     }
 }
 

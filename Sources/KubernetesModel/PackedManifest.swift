@@ -19,8 +19,9 @@ package struct PackedManifest: Hashable, Sendable {
 
     package init(_ manifest: Manifest) {
         key = manifest.key
-        box = Box(
-            Content(kind: manifest.groupVersionKind, origin: manifest.origin, text: JSONWriter.bytes(manifest.value)))
+        // Copied, as what a writer has grown into is larger than what it wrote.
+        let text = JSONWriter.bytes(manifest.value).withUnsafeBufferPointer { Array($0) }
+        box = Box(Content(kind: manifest.groupVersionKind, origin: manifest.origin, text: text))
     }
 
     package var kind: GroupVersionKind { box.content.kind }

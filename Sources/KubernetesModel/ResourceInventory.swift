@@ -30,7 +30,9 @@ package struct ResourceInventory: Hashable, Sendable {
 
     /// Everything in either. An entry of `other` wins, but does not wipe out a known digest with an unknown one of the same version.
     package func merged(with other: ResourceInventory) -> ResourceInventory {
-        ResourceInventory(
+        // Shares the memory, which counts with a thousand units.
+        if entries.isEmpty { return other }
+        return ResourceInventory(
             entries.merging(other.entries) { mine, theirs in
                 theirs.digest.isEmpty && theirs.version == mine.version ? mine : theirs
             })

@@ -43,6 +43,7 @@ package struct NodePlanner: Sendable {
         phases += [planner.restartedServers(), planner.restartedAgents(), planner.metadata(), planner.removal(after: broken)]
         phases += [planner.kubeconfig(), planner.gitRepository(), planner.homelabAgents(), planner.homelabUpgrade()]
         phases.insert(planner.revokedKeys(), at: 2)
+        phases.insert(planner.snapshot(beforeRemovalsIn: phases), at: 2)
         return planner.finished(phases)
     }
 

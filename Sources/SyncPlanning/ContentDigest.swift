@@ -4,9 +4,11 @@ import YAML
 /// A digest of what a manifest says, the same whatever the order of its keys; it tells a changed manifest from an unchanged one
 /// after a restart and on another server. It protects against nobody: FNV-1a, 64 bits.
 package enum ContentDigest {
-    package static func of(_ manifest: Manifest) -> String {
+    /// - Parameter ignored: the fields that are left alone; other ones make it another manifest.
+    package static func of(_ manifest: Manifest, ignored: Set<String> = []) -> String {
         var hash = Hash()
         hash.add(manifest.value)
+        for pointer in ignored.sorted() { hash.add(text: pointer) }
         let digits = String(hash.state, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }

@@ -10,9 +10,12 @@ package struct DesiredObject: Hashable, Sendable {
     private let packed: PackedManifest
     package let digest: String
     package let marks: ObjectMarks
+    /// JSON pointers to the fields that are left as they are in the cluster.
+    package let ignored: Set<String>
 
-    package init(_ rendered: Manifest, owner: Ownership) {
-        let digest = ContentDigest.of(rendered)
+    package init(_ rendered: Manifest, owner: Ownership, ignored: Set<String> = []) {
+        let digest = ContentDigest.of(rendered, ignored: ignored)
+        self.ignored = ignored
         var manifest = owner.labelled(rendered)
         manifest.value["status"] = nil
         var metadata = manifest.value["metadata"] ?? .null
@@ -36,6 +39,10 @@ package struct DesiredObject: Hashable, Sendable {
     package var manifest: Manifest { packed.manifest }
     package var kind: GroupVersionKind { packed.kind }
     package var origin: SourceLocation? { packed.origin }
+    /// A Job is a step: it runs once for what it says, and again when it says something else.
+    package var runsOnce: Bool { key.groupKind == Self.job }
+
+    private static let job = GroupKind(group: "batch", kind: "Job")
 }
 
 /// All that a unit wants, checked as far as it can be without asking the cluster about any object.
@@ -44,8 +51,11 @@ package struct DesiredTree: Hashable, Sendable {
     package let inventory: ResourceInventory
 
     /// - Parameter scopes: whether a kind is namespaced, for the kinds that the cluster knows.
+    /// - Parameter ignored: the fields of an object that are left as they are.
     /// - Throws: every object wanted twice, and every namespaced object that says no namespace.
-    package init(_ manifests: [Manifest], owner: Ownership, scopes: [GroupKind: Bool]) throws(Diagnostics) {
+    package init(_ manifests: [Manifest], owner: Ownership, scopes: [GroupKind: Bool], ignored: (Manifest) -> Set<String> = { _ in [] })
+        throws(Diagnostics)
+    {
         var problems = Diagnostics()
         let placed = manifests.map { manifest in
             guard scopes[manifest.key.groupKind] == false, !manifest.namespace.isEmpty else { return manifest }
@@ -61,7 +71,7 @@ package struct DesiredTree: Hashable, Sendable {
         }
         problems.append(contentsOf: Diagnostics(Self.duplicates(in: placed)))
         try problems.throwIfErrors()
-        objects = ApplyOrder.sorted(placed).map { DesiredObject($0, owner: owner) }
+        objects = ApplyOrder.sorted(placed).map { DesiredObject($0, owner: owner, ignored: ignored($0)) }
         inventory = ResourceInventory(Dictionary(objects.map { ($0.key, ResourceInventory.Entry(version: $0.kind.version)) }) { $1 })
     }
 

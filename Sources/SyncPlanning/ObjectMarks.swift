@@ -6,14 +6,17 @@ package import KubernetesModel
 /// |-----------|--------------|---------------------------------------------------------------------------|
 /// | ssa       | IfNotPresent | make it when it is not there, then leave it alone                         |
 /// | ssa       | Ignore       | leave it alone                                                            |
+/// | ssa       | Merge        | leave the fields that people with kubectl set besides                     |
+/// | ssa       | Override     | take those over, so that they go (what happens without any mark)          |
 /// | reconcile | disabled     | leave it alone, and do not delete it either                               |
 /// | prune     | disabled     | do not delete it when it leaves the repository                            |
 /// | prune     | confirmed    | delete it although it is of a kind that takes data or other objects along |
 /// | force     | enabled      | make it anew when a field that cannot be changed has changed              |
+/// | drift     | report       | tell what was changed in the cluster, and leave it so                     |
 package struct ObjectMarks: OptionSet, Hashable, Sendable {
-    package let rawValue: UInt8
+    package let rawValue: UInt16
 
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
 
     package static let onlyIfAbsent = ObjectMarks(rawValue: 1)
     package static let ignored = ObjectMarks(rawValue: 2)
@@ -21,6 +24,8 @@ package struct ObjectMarks: OptionSet, Hashable, Sendable {
     package static let pruneDisabled = ObjectMarks(rawValue: 8)
     package static let pruneConfirmed = ObjectMarks(rawValue: 16)
     package static let forced = ObjectMarks(rawValue: 32)
+    package static let merged = ObjectMarks(rawValue: 64)
+    package static let driftReported = ObjectMarks(rawValue: 128)
 
     package static let prefixes = ["homelab.dev/", "kustomize.toolkit.fluxcd.io/"]
 
@@ -31,7 +36,8 @@ package struct ObjectMarks: OptionSet, Hashable, Sendable {
     }
 
     private static let table: [(String, String, ObjectMarks)] = [
-        ("ssa", "ifnotpresent", .onlyIfAbsent), ("ssa", "ignore", .ignored), ("reconcile", "disabled", .reconcileDisabled),
+        ("ssa", "ifnotpresent", .onlyIfAbsent), ("ssa", "ignore", .ignored), ("ssa", "merge", .merged),
+        ("reconcile", "disabled", .reconcileDisabled), ("drift", "report", .driftReported),
         ("prune", "disabled", .pruneDisabled), ("prune", "confirmed", .pruneConfirmed), ("force", "enabled", .forced),
     ]
 

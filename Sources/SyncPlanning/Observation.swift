@@ -36,7 +36,7 @@ package struct PresentObject: Hashable, Sendable {
     ///   a field that an admission webhook owns. They are no drift.
     package init(of live: Manifest, desired: DesiredObject?, settled: [FieldDifference] = []) {
         let standing = Set(settled)
-        let found = desired.map { difference(desired: $0.manifest, live: live, ignoring: [Self.digestPointer]) } ?? []
+        let found = desired.map { difference(desired: $0.manifest, live: live, ignoring: $0.ignored.union([Self.digestPointer])) } ?? []
         self.init(
             uid: live.uid, owner: Ownership(of: live), digest: live.annotation(DesiredObject.digestAnnotation) ?? "",
             differences: found.filter { !standing.contains($0) }, marks: ObjectMarks(of: live), isBeingDeleted: live.isBeingDeleted)

@@ -23,6 +23,7 @@ extension SyncPlan {
         lines += waiting.map { Self.row("…", $0.key, $0.reason) }
         lines += contested.map { Self.row("!", $0.key, $0.reason) }
         lines += kept.map { Self.row("!", $0.key, $0.reason) }
+        lines += drifted.map { Self.row("≠", $0.key, $0.reason) }
         lines += skipped.map { Self.row("·", $0.key, $0.reason) }
         lines += refusals.map(\.description)
         lines.append(summary)
@@ -35,7 +36,7 @@ extension SyncPlan {
         let counts = [
             (creates, "to create"), (applies.count - creates, "to change"), (prunes.reduce(0) { $0 + $1.count }, "to delete"),
             (unchanged.count, "unchanged"), (waiting.count, "waiting"), (contested.count, "contested"), (kept.count, "kept"),
-            (skipped.count, "skipped"),
+            (drifted.count, "drifted"), (skipped.count, "skipped"),
         ]
         let parts = counts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         return parts.isEmpty ? "nothing to do" : parts.joined(separator: ", ")

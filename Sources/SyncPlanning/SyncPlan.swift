@@ -14,6 +14,8 @@ package struct SyncPlan: Hashable, Sendable {
     package var waiting: [PlannedException] = []
     /// Wanted by another unit too, which has it: nothing is done to these until one of the two gives way.
     package var contested: [PlannedException] = []
+    /// Changed in the cluster, and only told of.
+    package var drifted: [PlannedException] = []
     /// One after the other; the objects of one wave side by side.
     package var prunes: [[PlannedPrune]] = []
     /// Recorded, not wanted any more, and deleted only when something happens: health, a confirmation.
@@ -82,6 +84,10 @@ package struct PlannedException: Hashable, Sendable {
         case passes(Ownership)
         case laggard(Ownership)
         case inUse(ObjectKey)
+        case usersUnknown
+        case ranAlready
+        case drifted([FieldDifference])
+        case deletedInCluster
         case fluxItself
         case foreign
     }
@@ -119,6 +125,11 @@ package struct PlannedException: Hashable, Sendable {
             "is also wanted by \(rival.unit)" + (rival.origin.map { " at \($0)" } ?? "")
                 + "; remove it from one of the two"
         case .inUse(let user): "is deleted when \(user) does not use it any more"
+        case .usersUnknown: "is deleted when it is known that no pod uses it"
+        case .ranAlready: "has run to its end and was cleared away; it runs again when its manifest changes"
+        case .drifted(let differences):
+            "was changed in the cluster, which is only reported: " + differences.prefix(5).map(\.description).joined(separator: "; ")
+        case .deletedInCluster: "was deleted in the cluster, which is only reported"
         case .fluxItself: "is Flux itself, whose work this agent does; it is left out"
         case .foreign: "waits for a controller of Flux that this agent is not: \(key.kind) is applied as it is and not handled yet"
         case .passes(let owner): "passes to \(owner), which wants it now"

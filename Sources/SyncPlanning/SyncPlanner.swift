@@ -17,6 +17,7 @@ package enum SyncPlanner {
             switch decision(on: object, request) {
             case .apply(let reason): applies[object.key] = PlannedApply(object: object, reason: reason)
             case .nothing: plan.unchanged.append(object.key)
+            case .report(let cause): plan.drifted.append(PlannedException(object.key, cause, origin: object.origin))
             case .skip(let cause): plan.skipped.append(PlannedException(object.key, cause, origin: object.origin))
             case .wait(let cause): plan.waiting.append(PlannedException(object.key, cause, origin: object.origin))
             case .refuse(let rival): plan.contested.append(PlannedException(object.key, .contested(rival), origin: object.origin))
@@ -32,6 +33,7 @@ package enum SyncPlanner {
         case nothing
         case skip(PlannedException.Cause)
         case wait(PlannedException.Cause)
+        case report(PlannedException.Cause)
         case refuse(Rival)
     }
 
@@ -39,6 +41,7 @@ package enum SyncPlanner {
         if object.marks.contains(.reconcileDisabled) { return .skip(.reconcileDisabled) }
         if object.marks.contains(.ignored) { return .skip(.ignored) }
         let observation = request.live[object.key] ?? .absent
+        let reportsDrift = request.reportsDrift || object.marks.contains(.driftReported)
         if let rival = request.rivals[object.key], request.yields || observation.present?.owner != request.unit {
             return rival.isBehind && !request.yields ? .wait(.contested(rival)) : .refuse(rival)
         }
@@ -47,13 +50,16 @@ package enum SyncPlanner {
         switch observation {
         case .kindUnknown where FluxKinds.isForeign(object.key.groupKind): return .skip(.foreign)
         case .kindUnknown: return .wait(.kindUnknown)
+        case .absent where object.runsOnce && request.completed[object.key] == object.digest: return .skip(.ranAlready)
+        case .absent where reportsDrift && request.wasApplied && request.applied.contains(object.key): return .report(.deletedInCluster)
         case .absent: return .apply(.absent)
         case .present(let live):
             if live.marks.contains(.reconcileDisabled) { return .skip(.reconcileDisabled) }
             if live.isBeingDeleted { return .wait(.beingDeleted) }
             if object.marks.contains(.onlyIfAbsent) { return .skip(.presentAlready) }
             if live.digest != object.digest || live.owner != request.unit { return .apply(.newContent(live.differences)) }
-            return live.differences.isEmpty ? .nothing : .apply(.drift(live.differences))
+            if live.differences.isEmpty { return .nothing }
+            return reportsDrift ? .report(.drifted(live.differences)) : .apply(.drift(live.differences))
         }
     }
 
@@ -120,7 +126,7 @@ package enum SyncPlanner {
         let policy = request.prune
         guard count > 0, !policy.confirms(request.revision) else { return [] }
         let remedy =
-            "if this is meant, confirm it with `kubectl annotate configmap -n homelab-system homelab-inventory-\(request.unit.name)"
+            "if this is meant, confirm it with `kubectl annotate \(request.recordPlace)"
             + " --overwrite homelab.dev/confirm-prune=\(request.revision.prefix(12))`"
         if request.desired.objects.isEmpty {
             return [

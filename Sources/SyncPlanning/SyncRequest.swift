@@ -19,6 +19,14 @@ package struct SyncRequest: Sendable {
     package var yields = false
     /// A unit that may yet want what this one does not want any more, because it has not looked at the commit.
     package var laggard: Ownership?
+    /// Changes made in the cluster are told, and not undone.
+    package var reportsDrift = false
+    /// Everything of this revision has been applied before: what is not there now was deleted since.
+    package var wasApplied = false
+    /// The Jobs that ran to their end, with the digests of what they ran.
+    package var completed: [ObjectKey: String] = [:]
+    /// What `kubectl annotate` needs to reach the record, for a confirmation.
+    package var recordPlace: String
 
     package init(
         unit: Ownership, revision: String, desired: DesiredTree, applied: ResourceInventory, live: [ObjectKey: Observation],
@@ -32,6 +40,7 @@ package struct SyncRequest: Sendable {
         self.prune = prune
         self.claimed = claimed
         self.gate = gate
+        recordPlace = "configmap -n homelab-system homelab-inventory-\(unit.name)"
     }
 }
 

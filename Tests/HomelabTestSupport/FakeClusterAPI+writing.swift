@@ -4,7 +4,7 @@ package import YAML
 extension FakeClusterAPI {
     package func apply(_ manifest: Manifest, options: ApplyOptions) async throws -> Manifest {
         let kind = manifest.groupVersionKind
-        try begin(.apply, kind, manifest.namespace, manifest.name, isDryRun: options.dryRun)
+        try begin(.apply, kind, manifest.namespace, manifest.name, isDryRun: options.dryRun, user: options.user)
         let key = try key(kind, manifest.namespace, manifest.name)
         try requireNamespace(of: key)
         let existing = objects[key]
@@ -79,7 +79,7 @@ extension FakeClusterAPI {
     package func delete(
         _ kind: GroupVersionKind, namespace: String, name: String, options: DeleteOptions
     ) async throws -> Bool {
-        try begin(.delete, kind, namespace, name)
+        try begin(.delete, kind, namespace, name, user: options.user)
         let key = try key(kind, namespace, name)
         guard let existing = objects[key] else { return false }
         if let uid = options.uid, uid != existing.uid {
@@ -118,7 +118,8 @@ extension FakeClusterAPI {
         guard let changes = patch.object else { return patch }
         var result = target.object.map(Value.object) ?? .object(Object())
         for change in changes {
-            result[change.key] = change.value.isNull ? nil : merged(result[change.key] ?? .null, change.value)
+            // Typed, since a bare nil would be JSON's null.
+            result[change.key] = change.value.isNull ? Value?.none : merged(result[change.key] ?? .null, change.value)
         }
         return result
     }

@@ -12,6 +12,8 @@ package actor FakeClusterAPI: ClusterAPI {
         package var namespace: String
         package var name: String
         package var isDryRun = false
+        /// With whose rights, where not the caller's own.
+        package var user: String?
     }
 
     package enum Verb: String, Hashable, Sendable { case get, list, apply, create, replace, patch, delete, watch, raw, discover }
@@ -51,8 +53,10 @@ package actor FakeClusterAPI: ClusterAPI {
     package func forgetRequests() { requests = [] }
 
     /// Notes the call, then fails it if it was told to.
-    func begin(_ verb: Verb, _ kind: GroupVersionKind, _ namespace: String, _ name: String, isDryRun: Bool = false) throws {
-        requests.append(Request(verb: verb, kind: kind, namespace: namespace, name: name, isDryRun: isDryRun))
+    func begin(_ verb: Verb, _ kind: GroupVersionKind, _ namespace: String, _ name: String, isDryRun: Bool = false, user: String? = nil)
+        throws
+    {
+        requests.append(Request(verb: verb, kind: kind, namespace: namespace, name: name, isDryRun: isDryRun, user: user))
         let subject = ObjectKey(group: kind.group, kind: kind.kind, namespace: namespace, name: name).description
         guard isReachable else { throw ClusterError(.unreachable, subject: subject, message: "connection refused") }
         if let index = failures.firstIndex(where: { $0.matches(verb, kind.groupKind, name) }) {

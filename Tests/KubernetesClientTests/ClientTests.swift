@@ -81,6 +81,18 @@ struct ClientTests {
         #expect(try await !client.delete(configMap, namespace: "web", name: "x", options: options))
     }
 
+    @Test func `what is done with another's rights says whose`() async throws {
+        let client = try client()
+        transport.on(
+            "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Strict", Answer(body: "{}"))
+        transport.on("DELETE /api/v1/namespaces/web/configmaps/x", Answer(body: "{}"))
+        let user = "system:serviceaccount:web:deployer"
+        _ = try await client.apply(manifest(), options: ApplyOptions(user: user))
+        _ = try await client.delete(configMap, namespace: "web", name: "x", options: DeleteOptions(user: user))
+        let users = transport.requests.compactMap { $0.headers.first { $0.name == "Impersonate-User" }?.value }
+        #expect(users == [user, user])
+    }
+
     @Test func `lists go page by page and say what their items are`() async throws {
         let client = try client(options: .init(pageSize: 2))
         let path = "GET /apis/apps/v1/deployments?labelSelector=a%3Db&limit=2"
@@ -233,6 +245,23 @@ struct ClientTests {
             for index in 0..<40 { group.addTask { _ = try? await client.raw("/\(index)") } }
         }
         #expect(counter.total == 40 && counter.most == 3)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a lease is renewed while everything waits for a busy server`() async throws {
+        let lease = "/apis/coordination.k8s.io/v1/namespaces/homelab-system/leases/homelab-agent"
+        let transport = ScriptedTransport()
+        transport.on("GET /busy", Answer(status: 429), Answer())
+        transport.on("GET \(lease)", Answer())
+        let (renewals, renewal) = AsyncStream.makeStream(of: Void.self)
+        let client = KubernetesClient(
+            ClusterConnection(server: ScriptedTransport.server, tls: TLSOptions()), transport: transport,
+            options: .init(requestsInFlight: 1), sleep: { _ in for await _ in renewals { return } })
+        async let busy = client.raw("/busy")
+        while transport.lines.isEmpty { await Task.yield() }
+        _ = try await client.raw(lease)
+        renewal.yield()
+        #expect(try await busy.status == 200)
+        #expect(transport.lines == ["GET /busy", "GET \(lease)", "GET /busy"])
     }
 }
 

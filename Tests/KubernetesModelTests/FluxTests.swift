@@ -90,7 +90,27 @@ import YAML
                   kubeConfig: {secretRef: {name: k}}
                   serviceAccountName: me
                 """))
-        #expect(spec.obstacles.count == 2 && spec.warnings.count == 1)
+        #expect(spec.obstacles.count == 2 && spec.warnings.isEmpty && spec.serviceAccount == "me")
+    }
+
+    @Test func `what is left alone, and how much a commit may delete`() throws {
+        let spec = KustomizationSpec(
+            of: try manifest(
+                """
+                metadata:
+                  name: apps
+                  namespace: d
+                  annotations: {homelab.dev/drift: report, homelab.dev/prune-budget: "40, 80%"}
+                spec:
+                  sourceRef: {kind: GitRepository, name: a}
+                  ignore: [{paths: [/spec/replicas], target: {kind: Deployment}}, {paths: [spec/x, /metadata/name]}]
+                """))
+        #expect(spec.reportsDrift && spec.pruneCount == 40 && spec.prunePercent == 80 && spec.warnings.isEmpty)
+        #expect(spec.ignoreRules.first?.target?.kind == "Deployment" && spec.ignoreRules.last?.target == nil)
+        #expect(spec.obstacles.count == 2 && spec.obstacles.first?.hasPrefix("spec.ignore: spec/x is no JSON pointer") == true)
+        let odd = KustomizationSpec(
+            of: try manifest("metadata: {name: a, namespace: d, annotations: {homelab.dev/prune-budget: lots}}\nspec: {}\n"))
+        #expect(odd.warnings == ["homelab.dev/prune-budget: lots is neither a number of objects nor a percentage such as 80%"])
     }
 
     @Test(arguments: [

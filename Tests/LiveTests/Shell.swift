@@ -83,6 +83,11 @@ struct Shell {
         return Running(pid: pid, folder: folder)
     }
 
+    /// Starts a program that goes on by itself, its output in a file; gives its process id.
+    static func start(_ command: [String], log: String) throws -> pid_t {
+        try spawn(command, in: nil, ProcessInfo.processInfo.environment, log, log)
+    }
+
     /// Without Foundation's Process, which does not bear thousands of them in one test run, and with no signals blocked, as a test
     /// run's threads have them.
     private static func spawn(

@@ -123,6 +123,9 @@ import YAML
             file(NodeLayout.agentConfiguration, on: "s1", in: "repository-over-https").text, file: "s1")
         #expect(https.repository.tokenFile == "/etc/homelab/repository-token")
         #expect(https.repository.username == "me")
+        #expect(https.repository.caFile == "/etc/homelab/repository-ca.crt")
+        #expect(https.webhookListen == "0.0.0.0:9292" && https.webhookSecretFile == "/etc/homelab/webhook-secret")
+        #expect(https.allowsRemoteBases && !elsewhere.allowsRemoteBases && elsewhere.webhookListen == nil)
     }
 
     private func fallback(of node: String, in fixture: String) throws -> Fallback {

@@ -50,6 +50,7 @@ import YAML
             GroupKind(group: "", kind: "Namespace"): false, GroupKind(group: "", kind: "ConfigMap"): true,
             GroupKind(group: "", kind: "Service"): true, GroupKind(group: "apps", kind: "Deployment"): true,
             GroupKind(group: "", kind: "PersistentVolumeClaim"): true, GroupKind(group: "", kind: "Secret"): true,
+            GroupKind(group: "batch", kind: "Job"): true,
         ]
         let desired: DesiredTree
         do {
@@ -80,6 +81,12 @@ import YAML
             request.rivals[try #require(ObjectKey(inventoryID: member.key))] = Rival(
                 unit: Ownership(namespace: "homelab-system", name: "other"), origin: SourceLocation(file: file, line: 3),
                 isBehind: file == "behind")
+        }
+        request.reportsDrift = options["reportsDrift"]?.bool ?? false
+        request.wasApplied = options["wasApplied"]?.bool ?? false
+        for member in options["completed"]?.object ?? Object() {
+            let key = try #require(ObjectKey(inventoryID: member.key))
+            request.completed[key] = member.value == "this" ? desired.objects.first { $0.key == key }?.digest : member.value.string
         }
         request.yields = options["yields"]?.bool ?? false
         if let name = options["laggard"]?.string { request.laggard = Ownership(namespace: "homelab-system", name: name) }

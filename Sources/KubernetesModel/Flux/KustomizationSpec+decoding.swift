@@ -31,6 +31,10 @@ extension KustomizationSpec {
         readReadyExpressions(spec, object.namespace)
         readVariables(spec["postBuild"] ?? .null)
         readDecryption(spec["decryption"])
+        readIgnoreRules(spec)
+        serviceAccount = spec["serviceAccountName"]?.string
+        reportsDrift = object.annotation("homelab.dev/drift")?.lowercased() == "report"
+        readPruneBudget(object.annotation("homelab.dev/prune-budget") ?? "")
         readLimits(spec)
     }
 
@@ -52,14 +56,7 @@ extension KustomizationSpec {
         nameSuffix = spec["nameSuffix"]?.string ?? ""
         patches = (spec["patches"]?.array ?? []).map { item in
             Patch(
-                patch: item["patch"]?.string ?? "",
-                target: item["target"].map { target in
-                    func text(_ field: String) -> String { target[field]?.string ?? "" }
-                    return PatchTarget(
-                        group: text("group"), version: text("version"), kind: text("kind"), name: text("name"),
-                        namespace: text("namespace"), labelSelector: text("labelSelector"),
-                        annotationSelector: text("annotationSelector"))
-                })
+                patch: item["patch"]?.string ?? "", target: item["target"].map(Self.target))
         }
         images = (spec["images"]?.array ?? []).map { item in
             func text(_ field: String) -> String { item[field]?.string ?? "" }
@@ -70,6 +67,35 @@ extension KustomizationSpec {
         commonLabels = Self.texts(spec[path: "commonMetadata", "labels"])
         commonAnnotations = Self.texts(spec[path: "commonMetadata", "annotations"])
         buildMetadata = (spec["buildMetadata"]?.array ?? []).compactMap(\.string)
+    }
+
+    private static func target(_ value: Value) -> PatchTarget {
+        func text(_ field: String) -> String { value[field]?.string ?? "" }
+        return PatchTarget(
+            group: text("group"), version: text("version"), kind: text("kind"), name: text("name"), namespace: text("namespace"),
+            labelSelector: text("labelSelector"), annotationSelector: text("annotationSelector"))
+    }
+
+    private mutating func readIgnoreRules(_ spec: Value) {
+        ignoreRules = (spec["ignore"]?.array ?? []).map { rule in
+            IgnoreRule(paths: (rule["paths"]?.array ?? []).compactMap(\.string), target: rule["target"].map(Self.target))
+        }
+        let forbidden = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"]
+        for path in ignoreRules.flatMap(\.paths) where !path.hasPrefix("/") || path == "/" || forbidden.contains(path) {
+            obstacles.append("spec.ignore: \(path) is no JSON pointer to a field that can be left alone; /spec/replicas is one")
+        }
+    }
+
+    private mutating func readPruneBudget(_ text: String) {
+        for word in text.split(whereSeparator: { $0 == "," || $0 == " " }) {
+            if let count = Int(word), count >= 0 {
+                pruneCount = count
+            } else if word.hasSuffix("%"), let percent = Int(word.dropLast()), (0...100).contains(percent) {
+                prunePercent = percent
+            } else {
+                warnings.append("homelab.dev/prune-budget: \(word) is neither a number of objects nor a percentage such as 80%")
+            }
+        }
     }
 
     private mutating func readVariables(_ postBuild: Value) {
@@ -94,10 +120,6 @@ extension KustomizationSpec {
         if source.kind != "GitRepository" {
             obstacles.append("spec.sourceRef.kind \(source.kind) is not handled yet; there is GitRepository")
         }
-        if spec["serviceAccountName"] != nil {
-            warnings.append("spec.serviceAccountName is not heeded yet: the objects are applied with the agent's own rights")
-        }
-        if spec["ignore"] != nil { warnings.append("spec.ignore is not heeded yet: all fields are compared") }
     }
 
     private static func texts(_ value: Value?) -> [String: String] {

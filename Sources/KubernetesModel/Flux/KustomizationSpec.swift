@@ -50,6 +50,14 @@ package struct KustomizationSpec: Hashable, Sendable {
         }
     }
 
+    /// Fields of some objects that are left as they are in the cluster.
+    package struct IgnoreRule: Hashable, Sendable {
+        /// JSON pointers (RFC 6901).
+        package var paths: [String]
+        /// nil for all objects.
+        package var target: PatchTarget?
+    }
+
     package var source: SourceReference
     /// Without `./` and a trailing slash; empty for the root of the repository.
     package var path = ""
@@ -82,6 +90,14 @@ package struct KustomizationSpec: Hashable, Sendable {
     package var variables: [String: String] = [:]
     package var variableSources: [VariableSource] = []
     package var alwaysSubstitutes = false
+    package var ignoreRules: [IgnoreRule] = []
+    /// With whose rights the objects are applied and deleted: a ServiceAccount in the Kustomization's namespace; nil for the agent's own.
+    package var serviceAccount: String?
+    /// Changes made in the cluster are told, and not undone: the annotation `homelab.dev/drift: report`.
+    package var reportsDrift = false
+    /// How many objects, and how many of a hundred, a commit may delete unconfirmed, whichever is more: `homelab.dev/prune-budget: 40, 80%`.
+    package var pruneCount: Int?
+    package var prunePercent: Int?
     /// The Secret in the Kustomization's namespace that holds the keys.
     package var decryptionSecret: String?
     package var isDecrypting = false

@@ -37,6 +37,11 @@ package actor InventoryStore: UnitRecord {
     package var hasLostParts: Bool { !lostParts.isEmpty }
     package func annotation(_ name: String) -> String? { annotations[name] }
 
+    package func annotate(_ name: String, _ value: String?) async throws {
+        annotations[name] = value
+        try await write(part: record.parts.first ?? ResourceInventory(), at: 0)
+    }
+
     /// Reads the record, once; afterwards this process is the only one that writes it.
     /// - Throws: `ClusterError`, or a `Diagnostic` when the record cannot be read whole.
     package func load() async throws {

@@ -30,6 +30,8 @@ package struct LiveObjects: Sendable {
     private var expressions: [Ownership: [GroupKind: HealthExpressions]] = [:]
     package private(set) var entries: [ObjectKey: Entry] = [:]
     private var settled: [ObjectKey: Settled] = [:]
+    /// Jobs that were seen to come to their end, with the digests of what they ran; they may be gone before anybody asks.
+    package private(set) var completedJobs: [ObjectKey: String] = [:]
     package var healthContext = HealthContext()
 
     package init() {}
@@ -40,6 +42,7 @@ package struct LiveObjects: Sendable {
             wantedBy[key] = nil
             desired[key] = nil
             settled[key] = nil
+            completedJobs[key] = nil
         }
         for object in objects {
             if desired[object.key]?.digest != object.digest { settled[object.key] = nil }
@@ -109,6 +112,7 @@ package struct LiveObjects: Sendable {
         if let known = entries[key], known.object.uid == live.uid, isOlder(live.resourceVersion, than: known.resourceVersion) {
             return false
         }
+        noteCompletion(of: live)
         var context = healthContext
         context.now = now
         let wanted = desired[key]
@@ -116,7 +120,8 @@ package struct LiveObjects: Sendable {
         let entry = Entry(
             resourceVersion: live.resourceVersion, object: object, health: KubernetesModel.health(of: live, in: context),
             judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest,
-            lastForeignManager: Self.lastForeignManager(of: live))
+            // Watches come without the list of writers: the last that was seen stays.
+            lastForeignManager: Self.lastForeignManager(of: live) ?? entries[key]?.lastForeignManager)
         var old = entries.updateValue(entry, forKey: key)
         old?.resourceVersion = entry.resourceVersion
         return old != entry
@@ -128,6 +133,12 @@ package struct LiveObjects: Sendable {
         let differences = PresentObject(of: live, desired: wanted).differences
         settled[wanted.key] = differences.isEmpty ? nil : Settled(digest: wanted.digest, differences: differences)
         take(live, now: now)
+    }
+
+    /// Takes in the last state of an object that is gone.
+    package mutating func noteCompletion(of live: Manifest) {
+        guard live.kind == "Job", live.groupVersionKind.group == "batch", live.condition("Complete")?.status == "True" else { return }
+        completedJobs[live.key] = live.annotation(DesiredObject.digestAnnotation)
     }
 
     @discardableResult

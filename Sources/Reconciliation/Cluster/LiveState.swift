@@ -102,6 +102,10 @@ package actor LiveState {
         Dictionary(keys.compactMap { key in objects.entries[key].map { (key, $0.resourceVersion) } }) { $1 }
     }
 
+    package func completedJobs(of keys: some Sequence<ObjectKey>) -> [ObjectKey: String] {
+        Dictionary(keys.compactMap { key in objects.completedJobs[key].map { (key, $0) } }) { $1 }
+    }
+
     package func lastForeignManager(of key: ObjectKey) -> String? { objects.entries[key]?.lastForeignManager }
 
     /// Takes in the answer to an apply by `unit`; the watch will bring nothing new of it, so whom else it concerns is told here.
@@ -184,6 +188,7 @@ package actor LiveState {
             if objects.take(manifest, now: clock.timestamp) { ring(before.union(objects.audience(of: manifest.key))) }
         case .gone(let manifest):
             let before = objects.audience(of: manifest.key)
+            objects.noteCompletion(of: manifest)
             if objects.remove(manifest.key) { ring(before) }
         case .failed(let error):
             if error.kind == .unknownKind {

@@ -8,6 +8,8 @@ package protocol UnitRecord: Actor {
     /// What `kubectl annotate` needs to reach it: `configmap -n homelab-system homelab-inventory-home`.
     nonisolated var place: String { get }
     func annotation(_ name: String) -> String?
+    /// Writes something beside the record; nil takes it away.
+    func annotate(_ name: String, _ value: String?) async throws
     /// Reads the record, once; afterwards this process is the only one that writes it.
     func load() async throws
     /// Makes the record hold exactly this.

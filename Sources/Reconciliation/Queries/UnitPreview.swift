@@ -28,9 +28,13 @@ package struct UnitPreview: Sendable {
         for kind in Set(manifests.map(\.groupVersionKind)) {
             scopes[kind.groupKind] = try await api.resource(for: kind)?.isNamespaced
         }
-        let tree = try DesiredTree(manifests, owner: spec.owner, scopes: scopes)
+        let tree = try DesiredTree(
+            manifests, owner: spec.owner, scopes: scopes, ignored: try IgnoredFields(spec.ignoreRules).pointers)
         let record = KustomizationStatus(of: unit).inventory
         var request = SyncRequest(unit: spec.owner, revision: "", desired: tree, applied: record, live: [:], prune: spec.prune)
+        request.reportsDrift = spec.reportsDrift
+        let completed = ResourceInventory(text: unit.annotation(UnitReconciler.completedJobs) ?? "")
+        request.completed = (completed?.entries ?? [:]).mapValues(\.digest)
         request.live = try await observations(tree, record, scopes)
         return SyncPlanner.plan(request)
     }

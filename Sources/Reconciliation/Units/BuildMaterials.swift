@@ -88,16 +88,25 @@ struct BuildMaterials: Hashable, Sendable {
 }
 
 extension UnitReconciler {
-    /// Reads the ConfigMaps and Secrets that variables and keys come from, anew with each commit, when one that some unit applies changes,
-    /// and when somebody asks for a look.
+    /// Reads the ConfigMaps and Secrets that variables and keys come from, anew when one of them changes and when somebody asks for a
+    /// look. Those that some unit applies are watched anyway; the others are followed in their namespace.
     func materials(at commit: ObjectID) async throws -> BuildMaterials {
-        let keys = BuildMaterials.origins(of: spec)
-        guard !keys.isEmpty else { return try await BuildMaterials.read(spec, api) }
+        let keys = Set(BuildMaterials.origins(of: spec))
+        guard !keys.isEmpty else {
+            await context.namespaces.follow([:], for: spec.owner, .materials, bell)
+            return try await BuildMaterials.read(spec, api)
+        }
         let kinds = Set(keys.map { GroupVersionKind(group: "", version: "v1", kind: $0.kind) })
         try await live.prepare(Array(try await live.resources(for: kinds).values))
-        let versions = await live.resourceVersions(of: keys)
-        if let known = knownMaterials, known.commit == commit, attemptedKey == spec.buildKey, known.values.missing.isEmpty,
-            versions.allSatisfy({ known.values.versions[$0.key] == $0.value })
+        let owned = await live.resourceVersions(of: keys)
+        let others = keys.filter { owned[$0] == nil }
+        let named = Dictionary(uniqueKeysWithValues: others.map { ($0, GroupVersionKind(group: "", version: "v1", kind: $0.kind)) })
+        await context.namespaces.follow(named, for: spec.owner, .materials, bell)
+        // Until the others have been listed nothing is known to have changed.
+        let found = await context.namespaces.versions(of: named)
+        if let known = knownMaterials, attemptedKey == spec.buildKey,
+            owned.allSatisfy({ known.values.versions[$0.key] == $0.value }),
+            found.map({ found in others.allSatisfy { known.values.versions[$0] == found[$0] } }) ?? (known.commit == commit)
         {
             return known.values
         }

@@ -7,12 +7,13 @@ package struct UnitContext: Sendable {
     package let clock: any AgentClock
     package let live: LiveState
     package let board: UnitBoard
+    package let namespaces: NamespaceFollowers
     package let manifests: any ManifestSource
     package let events: EventRecorder
     package let status: StatusWriter
     package let monitor: Shared<AgentState>
     /// Bounds the memory that a push to a thousand units takes: a pass holds some 30 KB until the server has answered.
-    let turns = InFlightLimit(64)
+    let turns = InFlightLimit(32)
 
     package init(
         api: any ClusterAPI, clock: any AgentClock, manifests: any ManifestSource, events: EventRecorder, status: StatusWriter,
@@ -26,5 +27,6 @@ package struct UnitContext: Sendable {
         self.monitor = monitor
         live = LiveState(api: api, clock: clock)
         board = UnitBoard()
+        namespaces = NamespaceFollowers(api: api, clock: clock)
     }
 }

@@ -65,7 +65,8 @@ extension UnitReconciler {
     /// Applies side by side, at most `parallelism` at a time.
     private func send(_ batch: [PlannedApply]) async -> [(PlannedApply, Answer)] {
         let before = await live.resourceVersions(of: batch.map(\.key))
-        let owner = spec.owner
+        let (owner, options) = (spec.owner, ApplyOptions(user: spec.user))
+        await learnRivals(of: batch)
         return await withTaskGroup(of: (Int, Answer).self) { group in
             var answers: [(PlannedApply, Answer)] = []
             var next = 0
@@ -73,7 +74,7 @@ extension UnitReconciler {
                 guard next < batch.count else { return }
                 let (index, apply) = (next, batch[next])
                 next += 1
-                group.addTask { (index, await self.send(apply, before: before[apply.key], owner)) }
+                group.addTask { (index, await self.send(apply, before: before[apply.key], owner, options)) }
             }
             for _ in 0..<spec.parallelism { start() }
             for await (index, answer) in group {
@@ -84,13 +85,20 @@ extension UnitReconciler {
         }
     }
 
-    private nonisolated func send(_ apply: PlannedApply, before: String?, _ owner: Ownership) async -> Answer {
+    /// Before a second repair: who else writes to the object is only told to those who ask for it.
+    private func learnRivals(of batch: [PlannedApply]) async {
+        for apply in batch where apply.isDrift && (guards[apply.key]?.repairCount ?? 0) > 0 {
+            _ = try? await live.lookUp(apply.object.kind, apply.key)
+        }
+    }
+
+    private nonisolated func send(_ apply: PlannedApply, before: String?, _ owner: Ownership, _ options: ApplyOptions) async -> Answer {
         let object = apply.object
         do {
             if object.marks.contains(.onlyIfAbsent), case .present = try await context.live.lookUp(object.kind, object.key) {
                 return .applied(.skipped, nil)
             }
-            let answer = try await context.api.apply(object.manifest, options: ApplyOptions())
+            let answer = try await sent(apply, options)
             await context.live.settle(answer, with: object, by: owner)
             if apply.reason == .absent { return .applied(.created, answer) }
             return .applied(answer.resourceVersion == before ? .unchanged : .configured, answer)
@@ -99,6 +107,31 @@ extension UnitReconciler {
         } catch {
             return .failed(ClusterError(.unreachable, subject: object.key.description, message: String(describing: error)))
         }
+    }
+
+    /// Applies an object, with the fields that are to be left alone as they are, and so that nothing stays in it that kubectl or Flux put
+    /// there before it was kept here.
+    private nonisolated func sent(_ apply: PlannedApply, _ options: ApplyOptions) async throws -> Manifest {
+        let object = apply.object
+        var manifest = object.manifest
+        if !object.ignored.isEmpty, apply.reason != .absent,
+            let live = try await context.api.get(object.kind, namespace: object.key.namespace, name: object.key.name)
+        {
+            manifest = manifest.keeping(object.ignored, from: live, as: options.fieldManager)
+        }
+        let answer = try await context.api.apply(manifest, options: options)
+        guard !object.marks.contains(.merged), let fields = ManagedFields.takenOver(of: answer, by: options.fieldManager) else {
+            return answer
+        }
+        let patch: Value = ["metadata": ["resourceVersion": .string(answer.resourceVersion), "managedFields": fields]]
+        do {
+            _ = try await context.api.mergePatch(
+                object.kind, namespace: object.key.namespace, name: object.key.name, patch: patch, subresource: nil)
+        } catch let error as ClusterError where error.kind == .conflict {
+            // Somebody wrote in between; the next apply finds it again.
+            return answer
+        }
+        return try await context.api.apply(manifest, options: options)
     }
 
     private func take(_ answer: Answer, of apply: PlannedApply, into outcome: inout ApplyOutcome) {
@@ -117,7 +150,7 @@ extension UnitReconciler {
                 problem = error
                 return
             }
-            if error.isImmutableFieldError, spec.forces || apply.object.marks.contains(.forced) {
+            if error.isImmutableFieldError, spec.forces || apply.object.marks.contains(.forced) || apply.object.runsOnce {
                 outcome.toReplace.append(apply)
                 return
             }
@@ -132,10 +165,11 @@ extension UnitReconciler {
         var trial = apply.object.manifest
         trial.value["metadata"]?["name"] = .string("\(apply.key.name.prefix(200))-homelab-trial")
         do {
-            _ = try await api.apply(trial, options: ApplyOptions(dryRun: true))
+            _ = try await api.apply(trial, options: ApplyOptions(dryRun: true, user: spec.user))
             guard case .present(let present) = try await live.lookUp(apply.object.kind, apply.key) else { return }
             _ = try await api.delete(
-                apply.object.kind, namespace: apply.key.namespace, name: apply.key.name, options: DeleteOptions(uid: present.uid))
+                apply.object.kind, namespace: apply.key.namespace, name: apply.key.name,
+                options: DeleteOptions(uid: present.uid, user: spec.user))
             events.record(
                 EventRecorder.Event(
                     "Replaced", "a field that cannot be changed has changed; it is marked to be made anew", object: apply.key,
@@ -167,7 +201,7 @@ extension UnitReconciler {
         var backoff =
             known?.digest == apply.object.digest ? known?.backoff ?? Backoff(limit: spec.retryLimit) : Backoff(limit: spec.retryLimit)
         if error.isTransient { backoff.limit = .seconds(30) }
-        let diagnostic = Self.diagnostic(of: error, apply.object)
+        let diagnostic = diagnostic(of: error, apply.object)
         let wait = backoff.failed(atLeast: error.retryAfter)
         failures[apply.key] = Failure(
             digest: apply.object.digest, diagnostic: diagnostic, backoff: backoff, retryAt: clock.now + wait)
@@ -176,13 +210,16 @@ extension UnitReconciler {
                 "ApplyFailed", error.message, object: apply.key, apiVersion: apply.object.kind.apiVersion, isWarning: true))
     }
 
-    static func diagnostic(of error: ClusterError, _ object: DesiredObject) -> Diagnostic {
+    private func diagnostic(of error: ClusterError, _ object: DesiredObject) -> Diagnostic {
         var remedy: String?
         switch error.kind {
         case .notFound where !object.key.namespace.isEmpty:
             remedy = "the namespace \(object.key.namespace) may be missing: add a Namespace to the tree, or wait for what makes it"
         case .invalid:
             remedy = "correct the manifest; if it changes a field that cannot be changed, delete the object and it is made anew"
+        case .forbidden where spec.serviceAccount != nil:
+            let account = "\(spec.owner.namespace)/\(spec.serviceAccount ?? "")"
+            remedy = "the unit acts as ServiceAccount \(account); bind a Role to it that allows this"
         case .forbidden: remedy = "the server does not allow it: look at its admission webhooks and quotas"
         case .tooManyRequests, .serverFailure, .conflict: remedy = "the agent tries again"
         default: break

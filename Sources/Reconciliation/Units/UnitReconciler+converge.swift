@@ -13,9 +13,7 @@ extension UnitReconciler {
         forgetFailures(of: tree)
         var plan = try await makePlan(tree)
         lastPlan = plan
-        for key in foreignChecks {
-            if let kind = spec.healthCheckKinds.first(where: { $0.groupKind == key.groupKind }) { _ = try await lookUp(kind, key) }
-        }
+        try await lookAtForeignChecks()
         // Before anything is applied it is recorded; what is recorded stays until it is seen to be gone.
         let recorded = await store.inventory
         if plan.record.subtracting(recorded).count > 0 || plan.record.count != recorded.count { try await store.write(plan.record) }
@@ -30,9 +28,30 @@ extension UnitReconciler {
         if !outcome.isAborted {
             try await prune(plan)
             try await forgetGone(plan)
+            try await noteCompletedJobs(of: tree)
+            tellWarnings(plan)
             noteApplied(plan)
         }
         return nextLook()
+    }
+
+    /// Health checks of objects that no unit has: they are followed by name.
+    private func lookAtForeignChecks() async throws {
+        var checks: [ObjectKey: GroupVersionKind] = [:]
+        for key in foreignChecks { checks[key] = spec.healthCheckKinds.first { $0.groupKind == key.groupKind } }
+        await context.namespaces.follow(checks, for: spec.owner, .healthChecks, bell)
+        for (key, kind) in checks { _ = try await lookUp(kind, key) }
+    }
+
+    /// Says once what was changed in the cluster where that is only reported, and why nothing is deleted.
+    private func tellWarnings(_ plan: SyncPlan) {
+        let warnings =
+            plan.drifted.map { (reason: "DriftDetected", message: "\($0.key) \($0.reason)") }
+            + plan.refusals.map { (reason: "PruneRefused", message: $0.description) }
+        for warning in warnings where !toldWarnings.contains(warning.message) {
+            events.record(unitEvent(warning.reason, warning.message, isWarning: true))
+        }
+        toldWarnings = Set(warnings.map(\.message))
     }
 
     /// A failure is over when its object is not wanted any more, or wanted otherwise.
@@ -58,6 +77,10 @@ extension UnitReconciler {
             unit: spec.owner, revision: enforced?.commit.id.hex ?? "", desired: tree, applied: record, live: observed,
             prune: await prunePolicy, claimed: board.heirs(of: spec.owner, for: leaving), gate: await gate(tree))
         request.rivals = rivals
+        request.recordPlace = store.place
+        request.reportsDrift = spec.reportsDrift
+        request.wasApplied = applied == enforced?.commit.id
+        request.completed = await completedJobs(of: tree)
         request.yields = board.isLeaving(spec.owner)
         if !leaving.isEmpty, let commit = enforced?.commit.id { request.laggard = board.laggard(before: spec.owner, at: commit) }
         return SyncPlanner.plan(request)
@@ -116,8 +139,8 @@ extension UnitReconciler {
         deleting = deleting.filter { leaving.contains($0.key) }
         pruneFailures = pruneFailures.filter { leaving.contains($0.key) }
         var pruned: [ObjectKey] = []
-        let users = try await users(of: leaving.subtracting(deleting.keys))
-        inUse = users.map { PlannedException($0.key, .inUse($0.value)) }
+        let users = await users(of: leaving.subtracting(deleting.keys))
+        inUse = users.map { PlannedException($0.key, $0.value.map { .inUse($0) } ?? .usersUnknown) }
         for wave in plan.prunes {
             let due = wave.filter {
                 users[$0.key] == nil && deleting[$0.key] != $0.uid && (pruneFailures[$0.key]?.retryAt ?? .zero) <= clock.now
@@ -134,36 +157,33 @@ extension UnitReconciler {
     }
 
     /// The pods, or ReplicaSets that have some, that still read a ConfigMap or Secret which left the repository: a rollout under way, or
-    /// one that was rolled back by hand, must find the old one.
-    private func users(of keys: Set<ObjectKey>) async throws -> [ObjectKey: ObjectKey] {
+    /// one that was rolled back by hand, must find the old one. nil for one of which it is not known yet. They are followed for as long as
+    /// something is about to go.
+    private func users(of keys: Set<ObjectKey>) async -> [ObjectKey: ObjectKey?] {
         let configuration = keys.filter { $0.group.isEmpty && ($0.kind == "ConfigMap" || $0.kind == "Secret") }
-        var result: [ObjectKey: ObjectKey] = [:]
-        for namespace in Set(configuration.map(\.namespace)) {
-            for kind in [
-                GroupVersionKind(group: "apps", version: "v1", kind: "ReplicaSet"), GroupVersionKind(group: "", version: "v1", kind: "Pod"),
-            ] {
-                for object in try await api.list(kind, namespace: namespace, labelSelector: nil).items where Self.mayRun(object) {
-                    for key in PodReferences.keys(of: object).intersection(configuration) { result[key] = object.key }
-                }
+        let namespaces = Set(configuration.map(\.namespace))
+        await context.namespaces.followUsers(in: namespaces, for: spec.owner, bell)
+        var result: [ObjectKey: ObjectKey?] = [:]
+        for namespace in namespaces {
+            let here = configuration.filter { $0.namespace == namespace }
+            if let users = await context.namespaces.users(of: here, in: namespace) {
+                for (key, user) in users { result[key] = .some(user) }
+            } else {
+                for key in here { result[key] = .some(nil) }
             }
         }
         return result
     }
 
-    private static func mayRun(_ object: Manifest) -> Bool {
-        if object.kind == "ReplicaSet" { return (object.value[path: "spec", "replicas"]?.int ?? 0) > 0 }
-        let phase = object.value[path: "status", "phase"]?.string
-        return phase != "Succeeded" && phase != "Failed"
-    }
-
     /// Asks for the deletion of a few objects side by side. One that is refused does not keep the others.
     private func delete(_ batch: [PlannedPrune]) async throws -> [ObjectKey] {
-        let answers = await withTaskGroup(of: (PlannedPrune, ClusterError?).self) { [api] group in
+        let answers = await withTaskGroup(of: (PlannedPrune, ClusterError?).self) { [api, user = spec.user] group in
             for prune in batch {
                 group.addTask {
                     do {
                         _ = try await api.delete(
-                            prune.kind, namespace: prune.key.namespace, name: prune.key.name, options: DeleteOptions(uid: prune.uid))
+                            prune.kind, namespace: prune.key.namespace, name: prune.key.name,
+                            options: DeleteOptions(uid: prune.uid, user: user))
                         return (prune, nil)
                     } catch let error as ClusterError {
                         return (prune, error)
@@ -219,8 +239,8 @@ extension UnitReconciler {
             return guardian.hold(now: now)
         }
         if let healthDeadline, healthDeadline > now, !unsettled.isEmpty { moments.append(healthDeadline) }
-        if !foreignChecks.isEmpty, lastPhase != .ready { moments.append(now + .seconds(5)) }
-        if !inUse.isEmpty { moments.append(now + .seconds(15)) }
+        // Of a kind that the server does not know yet no event comes.
+        if !foreignChecks.isEmpty, lastPhase != .ready { moments.append(now + .seconds(15)) }
         // Aggregated APIs come without any definition that could be watched.
         if enforced?.unknownKinds.isEmpty == false { moments.append(now + .seconds(30)) }
         return moments.min().map { max($0, now + .milliseconds(20)) }

@@ -7,7 +7,7 @@ extension UnitReconciler {
     func leave() async throws -> Duration? {
         guard let object else { return nil }
         let record = await object.inventory
-        if !spec.isSuspended, deletesOnRemoval, !record.isEmpty {
+        if !spec.isSuspended, deletesOnRemoval, !record.isEmpty, try await mayDelete(record) {
             let kinds = Set(record.keys.compactMap { record.groupVersionKind(of: $0) })
             try await live.prepare(Array(try await live.resources(for: kinds).values))
             let present = try await deleteRecorded(record)
@@ -15,6 +15,18 @@ extension UnitReconciler {
         }
         try await object.release()
         return nil
+    }
+
+    /// Without the ServiceAccount that it acts as, a unit may delete nothing; it must not hang about for ever for that (as in Flux).
+    private func mayDelete(_ record: ResourceInventory) async throws -> Bool {
+        guard let account = spec.serviceAccount else { return true }
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "ServiceAccount")
+        if try await api.get(kind, namespace: spec.owner.namespace, name: account) != nil { return true }
+        events.record(
+            unitEvent(
+                "Kept", "the unit is deleted and its ServiceAccount \(account) is gone, so these are left: \(Self.list(record.keys))",
+                isWarning: true))
+        return false
     }
 
     private var deletesOnRemoval: Bool {
@@ -43,7 +55,9 @@ extension UnitReconciler {
             }
             present.append(key)
             if deleting[key] == found.uid { continue }
-            _ = try await api.delete(kind, namespace: key.namespace, name: key.name, options: DeleteOptions(uid: found.uid))
+            _ = try await api.delete(
+                kind, namespace: key.namespace, name: key.name,
+                options: DeleteOptions(uid: found.uid, user: spec.user))
             deleting[key] = found.uid
         }
         if !kept.isEmpty {

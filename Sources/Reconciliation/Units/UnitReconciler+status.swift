@@ -85,7 +85,7 @@ extension UnitReconciler {
             generation: spec.generation, reference: source?.reference ?? "main",
             checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty, digest: lastDigest,
             duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
-            note: (spec.warnings + leftOutNotes).joined(separator: "; "), stallReason: spec.stallReason)
+            note: (spec.warnings + notes).joined(separator: "; "), stallReason: spec.stallReason)
         let record = isRoot ? await store.inventory : nil
         return try await object.show { status in
             // A result that was noted is not noted again for the time that went by.
@@ -94,8 +94,15 @@ extension UnitReconciler {
         }
     }
 
-    private var leftOutNotes: [String] {
-        leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"]
+    /// What a person should know of a unit that is ready all the same.
+    private var notes: [String] {
+        let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"]
+        return leftOutNote + driftNotes + (lastPlan?.refusals ?? []).map(\.description)
+    }
+
+    private var driftNotes: [String] {
+        guard let drifted = lastPlan?.drifted, let first = drifted.first else { return [] }
+        return ["\(drifted.count) drifted: \(first.key) \(first.reason)"]
     }
 
     private var lastDigest: String? {
@@ -149,6 +156,7 @@ extension UnitReconciler {
     private func addObjects(to report: inout StatusReport) async {
         guard let tree = enforced?.tree else { return }
         let skipped = Set((lastPlan?.skipped ?? []).map(\.key))
+        let drifted = Dictionary((lastPlan?.drifted ?? []).map { ($0.key, $0) }) { $1 }
         let waiting = Dictionary(((lastPlan?.waiting ?? []) + (lastPlan?.contested ?? [])).map { ($0.key, $0) }) { $1 }
         let foreign = foreignChecks
         let health = await live.health(of: tree.objects.map(\.key) + foreign, for: spec.owner)
@@ -158,7 +166,10 @@ extension UnitReconciler {
             if let failure = failures[object.key] {
                 state = Health(.failed, failure.diagnostic.cause ?? failure.diagnostic.summary)
             } else if let waits = waiting[object.key] {
-                state = Health(.inProgress, waits.reason)
+                let end = state.status == .terminating ? " (\(state.message))" : ""
+                state = Health(.inProgress, waits.reason + end)
+            } else if let drift = drifted[object.key], state.status == .notFound {
+                state.message = drift.reason
             } else if let fight = await fight(over: object.key) {
                 state = Health(.failed, fight)
             }
@@ -175,7 +186,7 @@ extension UnitReconciler {
         report.objects =
             objects.count <= StatusReport.objectLimit
             ? objects : Array(objects.filter { $0.health != .current }.prefix(StatusReport.objectLimit))
-        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + inUse + leftOut
+        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + (lastPlan?.drifted ?? []) + inUse + leftOut
         report.exceptions = exceptions.prefix(100).map {
             StatusReport.ObjectStatus(
                 key: $0.key, health: health[$0.key]?.status ?? .current, message: $0.reason,
@@ -238,6 +249,7 @@ extension UnitReconciler {
         } else {
             report.phase = .ready
             report.message = "\(report.objectCount) objects as in \(enforced?.commit.id.hex.prefix(12) ?? "")"
+            if let drift = driftNotes.first { report.message += "; \(drift)" }
             if let refusal = lastPlan?.refusals.first { report.message = refusal.description }
         }
     }

@@ -2,6 +2,7 @@ import Diagnostics
 import Git
 import KubernetesClient
 import KubernetesModel
+import Kustomize
 import SyncPlanning
 
 /// Keeps one unit's objects as the newest good commit says.
@@ -25,6 +26,8 @@ package actor UnitReconciler {
         var buildKey: UnitSpec.BuildKey?
         /// The variables, and the versions of the objects they come from.
         var materials = BuildMaterials()
+        /// Branches and tags of other repositories, and what they were at.
+        var followed: [RemoteName: RemoteCommit] = [:]
     }
 
     struct Failure {
@@ -61,6 +64,8 @@ package actor UnitReconciler {
     var attemptedKey: UnitSpec.BuildKey?
     var attemptedGeneration: Int64?
     var attemptedMaterials: BuildMaterials?
+    /// The commits of other repositories that were in the tree.
+    var attemptedInclusions: [ObjectID] = []
     /// It is built from another repository now, whose commits do not follow from those of the one before.
     var hasNewSource = false
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
@@ -83,9 +88,13 @@ package actor UnitReconciler {
     var unsettled: Set<ObjectKey> = []
     /// When their time is over.
     var healthDeadline: Duration?
+    /// When other repositories, which a build has asked or followed, are asked again.
+    var rebuildAt: Duration?
     var pruneFailures: [ObjectKey: Failure] = [:]
     /// Leaving, and still read by pods.
     var inUse: [PlannedException] = []
+    /// What events have said that a person should know: each is said once.
+    var toldWarnings: Set<String> = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
@@ -132,24 +141,34 @@ package actor UnitReconciler {
         await live.attach(spec.owner, bell)
         register()
         source?.state.attach(bell)
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.store.run() }
-            while !Task.isCancelled, !isStopped {
-                let start = clock.now
-                // In a task of its own, as a task keeps for its whole life the memory that its deepest call took.
-                async let passing = takeTurn()
-                let next = await passing
-                // A large unit that is rung all the time must not do nothing but look.
-                let cost = clock.now - start
-                let isLarge = (enforced?.tree?.objects.count ?? 0) > 100
-                if isLarge, cost > .milliseconds(30), !isSuperseded { try? await clock.sleep(for: min(cost * 2, .milliseconds(300))) }
-                if !isStopped { await bell.wait(until: next, clock: clock) }
+        if isRoot {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await self.store.run() }
+                await look()
+                group.cancelAll()
             }
-            group.cancelAll()
+        } else {
+            await look()
         }
         source?.state.detach(bell)
         await live.detach(spec.owner)
+        await context.namespaces.leave(spec.owner)
         board.remove(spec.owner)
+    }
+
+    private func look() async {
+        while !Task.isCancelled, !isStopped {
+            let start = clock.now
+            let next = await takeTurn()
+            await rest(after: clock.now - start)
+            if !isStopped { await bell.wait(until: next, clock: clock) }
+        }
+    }
+
+    /// A large unit that is rung all the time must not do nothing but look.
+    private func rest(after cost: Duration) async {
+        guard cost > .milliseconds(30), (enforced?.tree?.objects.count ?? 0) > 100, !isSuperseded else { return }
+        try? await clock.sleep(for: min(cost * 2, .milliseconds(300)))
     }
 
     package func stop() {
@@ -164,6 +183,9 @@ package actor UnitReconciler {
         self.object = object
         if isRoot {
             self.spec.isSuspended = spec.isSuspended
+            self.spec.reportsDrift = spec.reportsDrift
+            self.spec.prune.maximumCount = spec.prune.maximumCount
+            self.spec.prune.maximumPercent = spec.prune.maximumPercent
             self.spec.generation = spec.generation
         } else {
             self.spec = spec
@@ -200,9 +222,12 @@ package actor UnitReconciler {
     }
 
     /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
+    ///
+    /// It is a task of its own, gone when this returns: a task keeps the memory that its deepest call took for as long as it lives.
     private func takeTurn() async -> Duration? {
         if isRoot { return await pass() }
-        return try? await context.turns.run { await self.pass() }
+        async let next = context.turns.run { await self.pass() }
+        return try? await next
     }
 
     /// One look at everything; gives the moment of the next although nothing happens, nil for none.
@@ -230,7 +255,9 @@ package actor UnitReconciler {
         monitor.update { $0.countPass(duration: duration, failed: failed) }
         // A commit that could not be read may be readable soon; one that waits for a person wakes us by the person's annotation.
         let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
-        return [next, statusRetry, heldRetry].compactMap { $0 }.min()
+        // One that is overdue waits for something else.
+        let rebuild = rebuildAt.map { max($0, clock.now + .seconds(1)) }
+        return [next, statusRetry, heldRetry, spec.isSuspended ? nil : rebuild].compactMap { $0 }.min()
     }
 
     /// A suspension with an end is ended here; gives when that is.

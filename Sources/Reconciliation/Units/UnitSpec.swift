@@ -1,4 +1,5 @@
 package import CEL
+import Diagnostics
 package import KubernetesModel
 package import Kustomize
 package import SyncPlanning
@@ -34,6 +35,12 @@ package struct UnitSpec: Hashable, Sendable {
     /// The longest wait before a refused object is tried again.
     package var retryLimit: Duration = .seconds(300)
     package var forces = false
+    /// Fields that are left as they are in the cluster.
+    package var ignoreRules: [KustomizationSpec.IgnoreRule] = []
+    /// With whose rights the objects are applied and deleted, in the unit's namespace; nil for the agent's own.
+    package var serviceAccount: String?
+    /// Changes made in the cluster are told, and not undone.
+    package var reportsDrift = false
     package var isSuspended = false
     package var deletionPolicy = KustomizationSpec.DeletionPolicy.mirrorPrune
     package var obstacles: [String] = []
@@ -70,15 +77,28 @@ package struct UnitSpec: Hashable, Sendable {
         decryptionSecret = kustomization.decryptionSecret
         retryLimit = kustomization.retryInterval ?? kustomization.interval
         forces = kustomization.force
+        ignoreRules = kustomization.ignoreRules
+        serviceAccount = kustomization.serviceAccount
+        reportsDrift = kustomization.reportsDrift
+        prune.maximumCount = kustomization.pruneCount ?? prune.maximumCount
+        prune.maximumPercent = kustomization.prunePercent ?? prune.maximumPercent
         isSuspended = kustomization.isSuspended
         deletionPolicy = kustomization.deletionPolicy
         obstacles = kustomization.obstacles
         invalidExpressions = kustomization.invalidExpressions
         warnings = kustomization.warnings
+        do {
+            _ = try IgnoredFields(ignoreRules)
+        } catch {
+            obstacles.append("spec.ignore: target: \(error.summary)")
+        }
         generation = object.generation ?? 0
     }
 
     package var name: String { owner.name }
+
+    /// The ServiceAccount as the API server calls it.
+    var user: String? { serviceAccount.map { "system:serviceaccount:\(owner.namespace):\($0)" } }
 
     /// Nothing is applied: what it asks for cannot be done, or cannot be understood.
     var isImpossible: Bool { !obstacles.isEmpty || !invalidExpressions.isEmpty }
@@ -93,11 +113,13 @@ package struct UnitSpec: Hashable, Sendable {
         var variables: VariablesSpec
         var isDecrypting: Bool
         var decryptionSecret: String?
+        var ignoreRules: [KustomizationSpec.IgnoreRule]
     }
 
     var buildKey: BuildKey {
         BuildKey(
-            path: path, overlay: overlay, variables: variables, isDecrypting: isDecrypting, decryptionSecret: decryptionSecret)
+            path: path, overlay: overlay, variables: variables, isDecrypting: isDecrypting, decryptionSecret: decryptionSecret,
+            ignoreRules: ignoreRules)
     }
 }
 

@@ -33,7 +33,10 @@ package actor UnitSupervisor {
     /// Tasks of units that were stopped; a successor starts when its predecessor has ended.
     private var ending: [Ownership: Task<Void, Never>] = [:]
 
-    package init(root spec: UnitSpec, context: UnitContext, own: OwnSource, factory: RepositoryFactory? = nil) {
+    package init(
+        root spec: UnitSpec, context: UnitContext, own: OwnSource, factory: RepositoryFactory? = nil,
+        pushes: Shared<Int> = Shared(0)
+    ) {
         self.context = context
         self.own = own
         rootSpec = spec
@@ -42,7 +45,8 @@ package actor UnitSupervisor {
             spec: spec, context: context, source: own.source,
             record: InventoryStore(api: context.api, clock: context.clock, unit: spec.name, bell: bell), bell: bell)
         sources = SourceRegistry(
-            own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock, factory: factory)
+            own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock, factory: factory,
+            pushes: pushes)
     }
 
     /// Runs until cancelled; then every unit stops at its next request.

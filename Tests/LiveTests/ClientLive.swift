@@ -6,11 +6,9 @@ import Synchronization
 import Testing
 import YAML
 
-private let kubeconfig = ProcessInfo.processInfo.environment["HOMELAB_TEST_KUBECONFIG"] ?? ""
-
-/// Against a real API server: an administrator's kubeconfig in HOMELAB_TEST_KUBECONFIG. Works in a namespace of its own.
-@Suite(.serialized, .enabled(if: !kubeconfig.isEmpty, "HOMELAB_TEST_KUBECONFIG names no kubeconfig of a real API server"))
-struct ClusterLive {
+/// The client against a real API server, in namespaces of its own.
+@Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
+struct ClientLive {
     private let client: KubernetesClient
     private let transport: AsyncHTTPTransport
     private let namespace = "live-\(UUID().uuidString.prefix(8).lowercased())"
@@ -18,7 +16,7 @@ struct ClusterLive {
     private let namespaceKind = GroupVersionKind(group: "", version: "v1", kind: "Namespace")
 
     init() throws {
-        let connection = try Kubeconfig.load([kubeconfig]).connection()
+        let connection = try Kubeconfig.load([try SyncBed.shared.get().kubeconfig]).connection()
         transport = try AsyncHTTPTransport(tls: connection.tls)
         client = KubernetesClient(connection, transport: transport)
     }

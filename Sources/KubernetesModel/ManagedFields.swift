@@ -1,0 +1,44 @@
+package import YAML
+
+/// `metadata.managedFields`: which writer holds which fields, as server-side apply counts it
+/// (https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management).
+package enum ManagedFields {
+    /// Whose fields pass to the one who keeps the object by git, or they would stay for ever when they leave the repository: people with
+    /// kubectl, and Flux' own controller, from which the object may come. fluxcd/kustomize-controller takes over kubectl's the same way.
+    /// Not in it: `kubectl annotate` and `kubectl rollout restart`, by which a person speaks to controllers.
+    private static let yielding: Set<String> = [
+        "kubectl", "kubectl-client-side-apply", "kubectl-edit", "kubectl-patch", "kubectl-create", "kubectl-replace", "kubectl-set",
+        "kubectl-label", "before-first-apply", "kustomize-controller",
+    ]
+
+    /// The list in which `manager` holds, by server-side apply, also what those hold; nil when they hold nothing.
+    package static func takenOver(of live: Manifest, by manager: String) -> Value? {
+        let entries = live.value[path: "metadata", "managedFields"]?.array ?? []
+        let taken = entries.filter { $0["subresource"] == nil && yielding.contains($0["manager"]?.string ?? "") }
+        guard !taken.isEmpty, let own = entries.firstIndex(where: { isApply($0) && $0["manager"]?.string == manager }) else { return nil }
+        var mine = entries[own]
+        for entry in taken { mine["fieldsV1"] = union(mine["fieldsV1"] ?? [:], entry["fieldsV1"] ?? [:]) }
+        return .array([mine] + entries.indices.filter { $0 != own && !taken.contains(entries[$0]) }.map { entries[$0] })
+    }
+
+    /// Whether somebody besides `manager` holds a field by server-side apply, and so wants it to stay as it is. Fields in lists are not
+    /// looked for: they go by key there and by position in a pointer.
+    package static func isApplied(_ keys: [String], in live: Manifest, notBy manager: String) -> Bool {
+        (live.value[path: "metadata", "managedFields"]?.array ?? []).contains { entry in
+            guard isApply(entry), entry["manager"]?.string != manager else { return false }
+            var here = entry["fieldsV1"]
+            for key in keys { here = here?["f:" + key] }
+            return here != nil
+        }
+    }
+
+    private static func isApply(_ entry: Value) -> Bool {
+        entry["operation"]?.string == "Apply" && (entry["subresource"]?.string ?? "").isEmpty
+    }
+
+    private static func union(_ a: Value, _ b: Value) -> Value {
+        var result = a
+        for member in b.object ?? Object() { result[member.key] = union(result[member.key] ?? [:], member.value) }
+        return result
+    }
+}

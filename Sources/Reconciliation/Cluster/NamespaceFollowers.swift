@@ -1,0 +1,141 @@
+package import KubernetesModel
+import SyncPlanning
+import YAML
+
+/// Follows what carries no owner label, one kind in one namespace, for as long as some unit asks: the ConfigMaps and Secrets that
+/// variables come from, the pods that may still read what is leaving. Of each object only its version and what it reads are kept.
+package actor NamespaceFollowers {
+    package struct Topic: Hashable, Sendable {
+        package var kind: GroupVersionKind
+        package var namespace: String
+    }
+
+    /// Why a unit follows something; each reason has topics of its own.
+    package enum Purpose: Hashable, Sendable { case materials, users, healthChecks }
+
+    private struct Follower: Hashable {
+        var unit: Ownership
+        var purpose: Purpose
+    }
+
+    private struct Interest {
+        var topics: Set<Topic>
+        /// nil for any object of the topics.
+        var keys: Set<ObjectKey>?
+        var bell: Bell
+    }
+
+    private struct Entry: Hashable {
+        var version: String
+        /// The ConfigMaps and Secrets that it reads; empty for what does not run.
+        var reads: Set<ObjectKey>
+    }
+
+    private struct Following {
+        var task: Task<Void, Never>
+        var isListed = false
+        var entries: [ObjectKey: Entry] = [:]
+    }
+
+    private let api: any ClusterAPI
+    private let clock: any AgentClock
+    private var interests: [Follower: Interest] = [:]
+    private var followings: [Topic: Following] = [:]
+
+    package init(api: any ClusterAPI, clock: any AgentClock) {
+        self.api = api
+        self.clock = clock
+    }
+
+    // MARK: What units ask
+
+    /// From now on `bell` rings when one of these objects changes, and at no other's change that was asked for before.
+    package func follow(_ objects: [ObjectKey: GroupVersionKind], for unit: Ownership, _ purpose: Purpose, _ bell: Bell) {
+        let topics = objects.map { Topic(kind: $0.value, namespace: $0.key.namespace) }
+        set(topics.isEmpty ? nil : Interest(topics: Set(topics), keys: Set(objects.keys), bell: bell), of: unit, purpose)
+    }
+
+    /// From now on `bell` rings when what the pods and ReplicaSets of these namespaces read changes.
+    package func followUsers(in namespaces: Set<String>, for unit: Ownership, _ bell: Bell) {
+        let topics = namespaces.flatMap { namespace in Self.userKinds.map { Topic(kind: $0, namespace: namespace) } }
+        set(topics.isEmpty ? nil : Interest(topics: Set(topics), keys: nil, bell: bell), of: unit, .users)
+    }
+
+    package func leave(_ unit: Ownership) {
+        for purpose in [Purpose.materials, .users, .healthChecks] { set(nil, of: unit, purpose) }
+    }
+
+    /// The versions of those that exist; nil while not all have been looked for.
+    package func versions(of objects: [ObjectKey: GroupVersionKind]) -> [ObjectKey: String]? {
+        var result: [ObjectKey: String] = [:]
+        for (key, kind) in objects {
+            guard let following = followings[Topic(kind: kind, namespace: key.namespace)], following.isListed else { return nil }
+            result[key] = following.entries[key]?.version
+        }
+        return result
+    }
+
+    /// A pod, or a ReplicaSet that has some, that reads the ConfigMap or Secret; nil while that is not known.
+    package func users(of keys: Set<ObjectKey>, in namespace: String) -> [ObjectKey: ObjectKey]? {
+        var result: [ObjectKey: ObjectKey] = [:]
+        for kind in Self.userKinds {
+            guard let following = followings[Topic(kind: kind, namespace: namespace)], following.isListed else { return nil }
+            for (user, entry) in following.entries { for key in entry.reads.intersection(keys) { result[key] = user } }
+        }
+        return result
+    }
+
+    private static let userKinds = [
+        GroupVersionKind(group: "apps", version: "v1", kind: "ReplicaSet"), GroupVersionKind(group: "", version: "v1", kind: "Pod"),
+    ]
+
+    // MARK: Following
+
+    private func set(_ interest: Interest?, of unit: Ownership, _ purpose: Purpose) {
+        let follower = Follower(unit: unit, purpose: purpose)
+        guard interest != nil || interests[follower] != nil else { return }
+        interests[follower] = interest
+        for topic in interest?.topics ?? [] where followings[topic] == nil { start(topic) }
+        let wanted = interests.values.reduce(into: Set<Topic>()) { $0.formUnion($1.topics) }
+        for topic in followings.keys where !wanted.contains(topic) { followings.removeValue(forKey: topic)?.task.cancel() }
+    }
+
+    private func start(_ topic: Topic) {
+        let follower = ObjectFollower(api: api, clock: clock, kind: topic.kind, namespace: topic.namespace, labelSelector: nil)
+        let task = Task { await follower.run { await self.take($0, topic) } }
+        followings[topic] = Following(task: task)
+    }
+
+    private func take(_ change: ObjectFollower.Change, _ topic: Topic) {
+        guard let before = followings[topic] else { return }
+        var entries = before.entries
+        switch change {
+        case .all(let list): entries = Dictionary(list.map { ($0.key, Self.entry($0)) }) { $1 }
+        case .present(let object): entries[object.key] = Self.entry(object)
+        case .gone(let object): entries[object.key] = nil
+        // Of a kind that the server does not know there is nothing; anything else leaves what is known as it is.
+        case .failed(let error): guard error.kind == .unknownKind else { return }
+        }
+        followings[topic]?.entries = entries
+        followings[topic]?.isListed = true
+        let isFirst = !before.isListed
+        for interest in interests.values where interest.topics.contains(topic) {
+            let isNews =
+                interest.keys.map { keys in keys.contains { entries[$0]?.version != before.entries[$0]?.version } }
+                ?? (entries.mapValues(\.reads) != before.entries.mapValues(\.reads))
+            if isFirst || isNews { interest.bell.ring() }
+        }
+    }
+
+    private static func entry(_ object: Manifest) -> Entry {
+        Entry(version: object.resourceVersion, reads: mayRun(object) ? PodReferences.keys(of: object) : [])
+    }
+
+    private static func mayRun(_ object: Manifest) -> Bool {
+        switch object.kind {
+        case "ReplicaSet": (object.value[path: "spec", "replicas"]?.int ?? 0) > 0
+        case "Pod": !["Succeeded", "Failed"].contains(object.value[path: "status", "phase"]?.string)
+        default: false
+        }
+    }
+}

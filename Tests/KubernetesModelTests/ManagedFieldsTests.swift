@@ -1,0 +1,33 @@
+import KubernetesModel
+import Testing
+import YAML
+
+struct ManagedFieldsTests {
+    private func object(_ entries: Value...) -> Manifest {
+        Manifest(["kind": "ConfigMap", "metadata": ["name": "a", "managedFields": .array(entries)]])
+    }
+
+    private let own: Value = ["manager": "homelab", "operation": "Apply", "fieldsV1": ["f:data": ["f:a": [:]]]]
+
+    @Test func `what kubectl and Flux hold passes over`() {
+        let edit: Value = ["manager": "kubectl-edit", "operation": "Update", "fieldsV1": ["f:data": ["f:b": [:]]]]
+        let flux: Value = ["manager": "kustomize-controller", "operation": "Apply", "fieldsV1": ["f:metadata": ["f:labels": [:]]]]
+        let other: Value = ["manager": "scaler", "operation": "Update", "fieldsV1": ["f:spec": [:]]]
+        let list = ManagedFields.takenOver(of: object(edit, own, other, flux), by: "homelab")?.array
+        #expect(list?.count == 2 && list?.last == other)
+        #expect(list?.first?["fieldsV1"] == ["f:data": ["f:a": [:], "f:b": [:]], "f:metadata": ["f:labels": [:]]])
+    }
+
+    @Test func `a person's word to a controller stays`() {
+        let annotate: Value = ["manager": "kubectl-annotate", "operation": "Update", "fieldsV1": [:]]
+        let scale: Value = ["manager": "kubectl", "operation": "Update", "subresource": "scale", "fieldsV1": [:]]
+        #expect(ManagedFields.takenOver(of: object(own, annotate, scale), by: "homelab") == nil)
+    }
+
+    @Test func `whoever applies a field holds it`() {
+        let scaler: Value = ["manager": "scaler", "operation": "Apply", "fieldsV1": ["f:spec": ["f:replicas": [:]]]]
+        #expect(ManagedFields.isApplied(["spec", "replicas"], in: object(own, scaler), notBy: "homelab"))
+        #expect(!ManagedFields.isApplied(["spec", "paused"], in: object(own, scaler), notBy: "homelab"))
+        #expect(!ManagedFields.isApplied(["data", "a"], in: object(own, scaler), notBy: "homelab"))
+    }
+}

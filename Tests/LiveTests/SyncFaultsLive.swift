@@ -1,0 +1,193 @@
+import Foundation
+import KubernetesClient
+import KubernetesModel
+import Reconciliation
+import Testing
+import YAML
+
+/// What must survive every fault: agents killed anywhere, a server that is away, busy or forgetful, and a lost lease.
+@Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
+struct SyncFaultsLive {
+    let bed: SyncBed
+
+    init() throws {
+        bed = try SyncBed.shared.get()
+        try bed.startAgent()
+    }
+
+    /// Kills the agent at its first, second, … write while it goes from one tree to another, until a change needs no more writes than
+    /// that; after each the next agent must finish what was begun. Gives how many places there were.
+    private func killEverywhere(
+        _ what: String, from before: (Int) -> [String: String], to after: (Int) -> [String: String], units: [String] = [],
+        check: (Int) async throws -> Void
+    ) async throws -> Int {
+        for place in 1...40 {
+            try await settle(at: try bed.push(before(place)), units)
+            let when = place % 2 == 0 ? "before" : "after"
+            _ = try bed.counts(0, "?kill=\(try bed.startAgent())&at=\(place)&when=\(when)")
+            let commit = try bed.push(after(place))
+            var isThrough = false
+            try await bed.eventually("\(what): an end of round \(place)") {
+                if bed.hasEnded() { return true }
+                isThrough = try await isSettled(at: commit, units)
+                return isThrough
+            }
+            if isThrough {
+                // No rule may outlive its round.
+                _ = try bed.counts(0, "?kill=0&at=0&when=before")
+                return place - 1
+            }
+            try await bed.freeLease()
+            try bed.startAgent()
+            try await settle(at: commit, units)
+            try await check(place)
+        }
+        Issue.record("\(what): no end of writes")
+        return 40
+    }
+
+    private func isSettled(at commit: String, _ units: [String]) async throws -> Bool {
+        guard let report = try await bed.report(), report.phase == .ready, report.appliedRevision == commit else { return false }
+        for name in units {
+            guard let unit = try await bed.unit(name), unit.ready?.status == "True", unit.status.lastAppliedRevision.hasSuffix(commit)
+            else {
+                return false
+            }
+        }
+        return true
+    }
+
+    private func settle(at commit: String, _ units: [String]) async throws {
+        try await bed.eventually("all Ready at \(commit.prefix(8))") { try await isSettled(at: commit, units) }
+    }
+
+    /// The objects that the agent's own unit has recorded, of those that begin with a prefix.
+    private func recorded(_ prefix: String) async throws -> [String] {
+        let text = try await bed.configMap("homelab-inventory-sync", "homelab-system")?.value[path: "data", "objects"]?.string ?? ""
+        return try #require(ResourceInventory(text: text)).keys.map(\.name).filter { $0.hasPrefix(prefix) }
+    }
+
+    @Test func t01_killedAnywhereInAnApply() async throws {
+        func tree(_ title: String, _ names: [String]) -> [String: String] {
+            Dictionary(uniqueKeysWithValues: names.map { ("clusters/sync/\($0).yaml", SyncFiles.config($0, title)) })
+        }
+        let places = try await killEverywhere(
+            "apply", from: { tree("old \($0)", ["ka-1", "ka-2"]) }, to: { tree("new \($0)", ["ka-1", "ka-2", "ka-3"]) }
+        ) { round in
+            let titles = [try await bed.title("ka-1"), try await bed.title("ka-2"), try await bed.title("ka-3")]
+            let names = try await recorded("ka-")
+            #expect(titles == Array(repeating: "new \(round)", count: 3) && names == ["ka-1", "ka-2", "ka-3"], "\(titles) \(names)")
+        }
+        #expect(places >= 4, "record, three objects, status: \(places)")
+    }
+
+    @Test func t02_killedAnywhereInAPrune() async throws {
+        func tree(_ names: [String]) -> [String: String] {
+            Dictionary(uniqueKeysWithValues: names.map { ("clusters/sync/\($0).yaml", SyncFiles.config($0, "1")) })
+        }
+        let places = try await killEverywhere("prune", from: { _ in tree(["kp-1", "kp-2", "kp-3"]) }, to: { _ in tree(["kp-1"]) }) {
+            round in
+            try await bed.eventually("nothing is left of round \(round)") {
+                let left = [try await bed.configMap("kp-2"), try await bed.configMap("kp-3")]
+                let names = try await recorded("kp-")
+                return left.allSatisfy { $0 == nil } && names == ["kp-1"]
+            }
+        }
+        #expect(places >= 2, "two objects at least: \(places)")
+    }
+
+    @Test func t03_killedAnywhereInAMove() async throws {
+        func tree(_ folder: String) -> [String: String] {
+            [
+                "clusters/sync/u.yaml": SyncFiles.unit("km-a", path: "a") + "---\n" + SyncFiles.unit("km-b", path: "b"),
+                "a/stays.yaml": SyncFiles.config("km-stays-a", "1"), "b/stays.yaml": SyncFiles.config("km-stays-b", "1"),
+                "\(folder)/moves.yaml": SyncFiles.config("km-moves", "1"),
+            ]
+        }
+        var uid: String?
+        let places = try await killEverywhere("move", from: { _ in tree("a") }, to: { _ in tree("b") }, units: ["km-a", "km-b"]) { _ in
+            let moved = try #require(try await bed.configMap("km-moves"))
+            #expect(uid == nil || moved.uid == uid, "it was deleted and made anew")
+            uid = moved.uid
+            #expect(moved.label(Ownership.nameLabel) == "km-b")
+        }
+        #expect(places >= 2, "the object and the record: \(places)")
+    }
+
+    @Test func t04_aServerThatWasAwayAndHasForgottenThePast() async throws {
+        var files = ["clusters/sync/a.yaml": SyncFiles.config("away", "1"), "clusters/sync/b.yaml": SyncFiles.config("away-b", "1")]
+        try await bed.awaitReady(at: try bed.push(files))
+        // The agent sees nothing of this: what its watches resume from has expired when they can.
+        _ = try bed.counts(0, "?off=15")
+        #expect(try bed.kubectl("delete", "configmap", "away-b").succeeded)
+        #expect(try bed.kubectl("patch", "configmap", "away", "--type=merge", "-p", #"{"data":{"title":"by hand"}}"#).succeeded)
+        try bed.control("stop/apiserver")
+        files["clusters/sync/c.yaml"] = SyncFiles.config("away-c", "1")
+        let commit = try bed.push(files)
+        try bed.control("start/apiserver")
+        try bed.control("compact")
+        try await bed.awaitReady(at: commit, limit: 60)
+        try await bed.eventually("all three as in git") {
+            let titles = [try await bed.title("away"), try await bed.title("away-b"), try await bed.title("away-c")]
+            return titles == ["1", "1", "1"]
+        }
+        // And the watches live: drift is repaired as before.
+        #expect(try bed.kubectl("delete", "configmap", "away-b").succeeded)
+        try await bed.eventually("a repair", limit: 5) { try await bed.title("away-b") == "1" }
+    }
+
+    @Test func t05_aBusyServerIsGivenTime() async throws {
+        let files = Dictionary(
+            uniqueKeysWithValues: (0..<30).map { ("clusters/sync/busy-\($0).yaml", SyncFiles.config("busy-\($0)", "1")) })
+        let before = try bed.counts(0, "?busy=6")
+        try await bed.awaitReady(at: try bed.push(files), limit: 60)
+        let after = try bed.counts()
+        let refused = after.busy - before.busy
+        #expect(refused > 0 && refused <= 80, "\(refused) refused writes in 6 s")
+        #expect(after.writes - before.writes - refused <= 60, "30 objects, records and statuses: \(after.writes - before.writes - refused)")
+    }
+
+    @Test func t06_aBrokenWatchLosesNothing() async throws {
+        try await bed.awaitReady(at: try bed.push(["clusters/sync/w.yaml": SyncFiles.config("watched", "1")]))
+        for round in 0..<3 {
+            _ = try bed.counts(0, "?off=0.2")
+            #expect(try bed.kubectl("patch", "configmap", "watched", "--type=merge", "-p", #"{"data":{"title":"\#(round)x"}}"#).succeeded)
+            try await bed.eventually("a repair after the connections broke", limit: 10) { try await bed.title("watched") == "1" }
+        }
+    }
+
+    @Test func t07_aLostLeaseHandsOverAndNobodyActsTwice() async throws {
+        try await bed.awaitReady(at: try bed.push(["clusters/sync/l.yaml": SyncFiles.config("led", "1")]))
+        try bed.startAgent(1)
+        func holder() async throws -> String {
+            let lease = try await bed.client.get(SyncBed.lease, namespace: "homelab-system", name: "homelab-agent")
+            return lease?.value[path: "spec", "holderIdentity"]?.string ?? ""
+        }
+        #expect(try await holder().hasPrefix("agent-0_"))
+        // It could write on: only what it asks of the Lease fails.
+        _ = try bed.counts(0, "?lease=40")
+        try await bed.eventually("the other agent leads", limit: 40) { try await holder().hasPrefix("agent-1_") }
+        let applies = try bed.counts(0).applies
+        try await bed.awaitReady(at: try bed.push(["clusters/sync/l.yaml": SyncFiles.config("led", "2")]))
+        #expect(try await bed.title("led") == "2")
+        #expect(try await holder().hasPrefix("agent-1_"))
+        #expect(try bed.counts(0).applies == applies, "the agent without the lease has applied something")
+        #expect(try bed.counts(1).applies > 0)
+        // Given back in an orderly way, the lease passes at once.
+        _ = try bed.counts(0, "?lease=0")
+        try await bed.stopAgent(1)
+        try await bed.eventually("the first agent leads again", limit: 20) { try await holder().hasPrefix("agent-0_") }
+    }
+
+    @Test func t08_atRestNothingIsAskedButTheLease() async throws {
+        try await bed.awaitReady(at: try bed.push(["clusters/sync/r.yaml": SyncFiles.config("rest", "1")]))
+        try await Task.sleep(for: .seconds(4))
+        let before = try bed.counts()
+        try await Task.sleep(for: .seconds(10))
+        let after = try bed.counts()
+        #expect(after.writes == before.writes)
+        #expect(
+            after.requests - before.requests <= 6, "\(after.requests - before.requests) requests in 10 s, of them two renewals of the lease"
+        )
+    }
+}

@@ -1,0 +1,238 @@
+import Diagnostics
+import Foundation
+import KubernetesClient
+import KubernetesModel
+import Reconciliation
+import Testing
+import YAML
+
+/// What a commit brings about on a real API server.
+@Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
+struct SyncLive {
+    let bed: SyncBed
+
+    init() throws {
+        bed = try SyncBed.shared.get()
+        try bed.startAgent()
+    }
+
+    private func uid(_ name: String) async throws -> String? { try await bed.configMap(name)?.uid }
+
+    @Test func t01_aDefinitionAndItsObjectInOneCommit() async throws {
+        let definition = """
+            apiVersion: apiextensions.k8s.io/v1
+            kind: CustomResourceDefinition
+            metadata: {name: lamps.sync.example.org}
+            spec:
+              group: sync.example.org
+              scope: Namespaced
+              names: {plural: lamps, kind: Lamp}
+              versions:
+                - name: v1
+                  served: true
+                  storage: true
+                  schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+
+            """
+        let lamp = "apiVersion: sync.example.org/v1\nkind: Lamp\nmetadata: {name: desk, namespace: default}\nspec: {on: true}\n"
+        let release = """
+            apiVersion: helm.toolkit.fluxcd.io/v2
+            kind: HelmRelease
+            metadata: {name: chart, namespace: default}
+            spec: {interval: 1h, chart: {spec: {chart: chart, sourceRef: {kind: HelmRepository, name: charts}}}}
+
+            """
+        let commit = try bed.push([
+            "clusters/sync/lamp.yaml": lamp, "clusters/sync/definition.yaml": definition, "clusters/sync/chart.yaml": release,
+        ])
+        try await bed.awaitReady(at: commit)
+        let kind = GroupVersionKind(group: "sync.example.org", version: "v1", kind: "Lamp")
+        #expect(try await bed.client.get(kind, namespace: "default", name: "desk") != nil)
+        let told = try #require(try await bed.report()?.exceptions.first { $0.key.kind == "HelmRelease" })
+        #expect(told.message.contains("not handled yet"), "\(told)")
+    }
+
+    @Test func t02_whatKubectlSetGoesWithTheFirstCommit() async throws {
+        func manifest(_ name: String, _ more: String) -> String {
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \(name), namespace: default\(more)}\ndata: {title: old, extra: \"1\"}\n---\n"
+        }
+        try bed.apply(manifest("taken", ", labels: {by: hand}") + manifest("merged", ", labels: {by: hand}"))
+        let merge = "kustomize.toolkit.fluxcd.io/ssa: Merge"
+        let commit = try bed.push([
+            "clusters/sync/a.yaml": SyncFiles.config("taken", "git"),
+            "clusters/sync/b.yaml": SyncFiles.config("merged", "git").replacing("labels: {}", with: "annotations: {\(merge)}"),
+        ])
+        try await bed.awaitReady(at: commit)
+        let (taken, merged) = (try #require(try await bed.configMap("taken")), try #require(try await bed.configMap("merged")))
+        #expect(taken.value["data"] == ["title": "git"] && taken.label("by") == nil, "\(taken.value)")
+        #expect(taken.annotation("kubectl.kubernetes.io/last-applied-configuration") == nil)
+        #expect(merged.value[path: "data", "extra"] == "1" && merged.value[path: "data", "title"] == "git", "\(merged.value)")
+    }
+
+    @Test func t03_aRenamedUnitLeavesItsObjectsAlone() async throws {
+        var files = [
+            "clusters/sync/u.yaml": SyncFiles.unit("before", path: "app"), "app/a.yaml": SyncFiles.config("kept-a", "1"),
+            "app/b.yaml": SyncFiles.config("kept-b", "1"),
+        ]
+        try await bed.awaitUnit("before", at: try bed.push(files))
+        let uids = [try await uid("kept-a"), try await uid("kept-b")]
+        files["clusters/sync/u.yaml"] = SyncFiles.unit("after", path: "app")
+        try await bed.awaitUnit("after", at: try bed.push(files))
+        try await bed.eventually("the old unit is gone") { try await bed.unit("before") == nil }
+        #expect([try await uid("kept-a"), try await uid("kept-b")] == uids && uids.allSatisfy { $0 != nil })
+        #expect(try await bed.configMap("kept-a")?.label(Ownership.nameLabel) == "after")
+    }
+
+    @Test func t04_anEmptiedTreeDeletesNothingUntilAPersonSaysSo() async throws {
+        let unit = ["clusters/sync/u.yaml": SyncFiles.unit("emptied", path: "app")]
+        let full = unit.merging(["app/a.yaml": SyncFiles.config("last-a", "1"), "app/b.yaml": SyncFiles.config("last-b", "1")]) { $1 }
+        try await bed.awaitUnit("emptied", at: try bed.push(full))
+        let commit = try bed.push(unit.merging(["app/kustomization.yaml": "resources: []\n"]) { $1 })
+        try await bed.awaitUnit("emptied", at: commit)
+        let message = try #require(try await bed.unit("emptied")?.ready?.message)
+        let kept = try await bed.configMap("last-a")
+        #expect(kept != nil)
+        let all = try bed.kubectl("get", "kustomization", "emptied", "-o", "yaml").output
+        let command = try #require(
+            (message + all).split(separator: "`").first { $0.hasPrefix("kubectl annotate") }, "the message says how to confirm: \(message)")
+        let words = command.split(whereSeparator: \.isWhitespace).dropFirst().map(String.init)
+        #expect(try bed.kubectl(words).succeeded, "\(command)")
+        try await bed.eventually("deletion after the confirmation") {
+            let (a, b) = (try await bed.configMap("last-a"), try await bed.configMap("last-b"))
+            return a == nil && b == nil
+        }
+    }
+
+    @Test func t05_aWebhookThatRejectsStopsOnlyWhatItRejects() async throws {
+        let webhook = """
+            apiVersion: admissionregistration.k8s.io/v1
+            kind: ValidatingWebhookConfiguration
+            metadata: {name: sync-house-rules}
+            webhooks:
+              - name: rules.sync.example.org
+                admissionReviewVersions: [v1]
+                sideEffects: None
+                failurePolicy: Fail
+                timeoutSeconds: 5
+                objectSelector: {matchExpressions: [{key: deny, operator: Exists}]}
+                rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
+                clientConfig:
+                  url: https://127.0.0.1:\(bed.port + 5)/
+                  caBundle: \(try Data(contentsOf: URL(fileURLWithPath: bed.folder + "/plane/ca.crt")).base64EncodedString())
+
+            """
+        try bed.apply(webhook)
+        defer { _ = try? bed.kubectl("delete", "validatingwebhookconfiguration", "sync-house-rules") }
+        var files = [
+            "clusters/sync/good.yaml": SyncFiles.config("good", "1"),
+            "clusters/sync/bad.yaml": "# A comment.\n" + SyncFiles.config("bad", "1", labels: "deny: \"true\""),
+        ]
+        try await bed.eventually("the webhook is asked") {
+            (try? bed.apply(SyncFiles.config("probe", "1", labels: "deny: \"true\""), "--dry-run=server")) == nil
+        }
+        try bed.push(files)
+        try await bed.eventually("the refusal is told") {
+            let error = try await bed.report()?.errors.first { $0.subject == "ConfigMap/default/bad" }
+            return error?.cause?.contains("the policy of this house forbids it") == true
+                && error?.description.contains("clusters/sync/bad.yaml:2") == true
+        }
+        #expect(try await bed.title("good") == "1")
+        #expect(try await bed.configMap("bad") == nil)
+        files["clusters/sync/bad.yaml"] = SyncFiles.config("bad", "1", labels: "deny: \"false\"")
+        try await bed.awaitReady(at: try bed.push(files))
+        #expect(try await bed.title("bad") == "1")
+    }
+
+    @Test func t06_aUnitMayDoWhatItsServiceAccountMay() async throws {
+        let files = [
+            "clusters/sync/u.yaml": SyncFiles.unit("tenant", path: "app", more: "serviceAccountName: deployer\nretryInterval: 2s"),
+            "app/a.yaml": SyncFiles.config("of-tenant", "1"),
+        ]
+        try bed.apply("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: deployer, namespace: default}\n")
+        let commit = try bed.push(files)
+        try await bed.awaitUnit("tenant", "False", at: commit)
+        let message = try await bed.unit("tenant")?.ready?.message ?? ""
+        #expect(message.contains("system:serviceaccount:default:deployer") && message.contains("bind a Role to it"), "\(message)")
+        #expect(try await bed.configMap("of-tenant") == nil)
+        try bed.apply(
+            """
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: Role
+            metadata: {name: deployer, namespace: default}
+            rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, create, patch, delete]}]
+            ---
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: RoleBinding
+            metadata: {name: deployer, namespace: default}
+            roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: deployer}
+            subjects: [{kind: ServiceAccount, name: deployer, namespace: default}]
+
+            """)
+        try await bed.awaitUnit("tenant", at: commit)
+        #expect(try await bed.title("of-tenant") == "1")
+    }
+
+    @Test func t07_aJobRunsOnceForWhatItSays() async throws {
+        func job(_ image: String) -> String {
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: step, namespace: default}\n"
+                + "spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: \"\(image)\"}]}}}\n"
+        }
+        let kind = GroupVersionKind(group: "batch", version: "v1", kind: "Job")
+        var files = ["clusters/sync/j.yaml": job("step:1")]
+        try bed.push(files)
+        try await bed.eventually("the Job") { try await bed.client.get(kind, namespace: "default", name: "step") != nil }
+        let first = try #require(try await bed.client.get(kind, namespace: "default", name: "step"))
+        // A changed template cannot be patched: the Job is made anew.
+        files["clusters/sync/j.yaml"] = job("step:2")
+        try bed.push(files)
+        var second = first
+        try await bed.eventually("a new run for new content") {
+            second = try await bed.client.get(kind, namespace: "default", name: "step") ?? first
+            return second.uid != first.uid
+        }
+        try await bed.eventually("the run's end") {
+            var done = try await bed.client.get(kind, namespace: "default", name: "step") ?? second
+            done.value["status"] = ["succeeded": 1, "conditions": [["type": "Complete", "status": "True"]]]
+            _ = try await bed.client.replace(done, subresource: "status")
+            return true
+        }
+        _ = try await bed.client.delete(kind, namespace: "default", name: "step", options: DeleteOptions())
+        files["clusters/sync/c.yaml"] = SyncFiles.config("after-step", "1")
+        try await bed.awaitReady(at: try bed.push(files))
+        #expect(try await bed.client.get(kind, namespace: "default", name: "step") == nil)
+    }
+
+    @Test func t08_aNamespaceStuckInDeletionIsExplainedAndMadeAnew() async throws {
+        let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: stuck}\n"
+        let commit = try bed.push([
+            "clusters/sync/n.yaml": namespace, "clusters/sync/c.yaml": SyncFiles.config("in-stuck", "1", namespace: "stuck"),
+            "clusters/sync/other.yaml": SyncFiles.config("beside", "1"),
+        ])
+        try await bed.awaitReady(at: commit)
+        try bed.apply(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: held, namespace: stuck, finalizers: [example.org/hold]}\ndata: {}\n")
+        #expect(try bed.kubectl("delete", "namespace", "stuck", "--wait=false").succeeded)
+        try await bed.eventually("the reason, with the finalizer that holds it", limit: 60) {
+            let object = try await bed.report()?.objects.first { $0.key.kind == "Namespace" && $0.key.name == "stuck" }
+            return object?.message.contains("being deleted") == true && object?.message.contains("example.org/hold") == true
+        }
+        #expect(try bed.kubectl("delete", "configmap", "beside").succeeded)
+        try await bed.eventually("the rest is kept meanwhile") { try await bed.title("beside") == "1" }
+        #expect(
+            try bed.kubectl("patch", "configmap", "held", "-n", "stuck", "--type=merge", "-p", #"{"metadata":{"finalizers":null}}"#)
+                .succeeded)
+        try await bed.eventually("namespace and object made anew", limit: 60) { try await bed.title("in-stuck", "stuck") == "1" }
+    }
+
+    @Test func t09_aFightIsNoticedAndTheOtherIsNamed() async throws {
+        try await bed.awaitReady(at: try bed.push(["clusters/sync/c.yaml": SyncFiles.config("fought", "git")]))
+        try await bed.eventually("the other's name", limit: 60) {
+            if try await bed.title("fought") == "git" {
+                try bed.kubectl(
+                    "patch", "configmap", "fought", "--field-manager=night-watch", "--type=merge", "-p", #"{"data":{"title":"mine"}}"#)
+            }
+            let object = try await bed.report()?.objects.first { $0.key.name == "fought" }
+            return object?.message.contains("night-watch keeps changing it back") == true
+        }
+    }
+}

@@ -1,0 +1,210 @@
+import Git
+import HomelabTestSupport
+import KubernetesModel
+import SyncPlanning
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+/// Rights, fields left alone, reported drift, steps that run once, and what is followed by name.
+extension UnitsTests {
+    private static let deployment = Files.deployment().split(separator: "\n", omittingEmptySubsequences: false).map {
+        $0 == "  namespace: web" ? "  namespace: default" : String($0)
+    }.joined(separator: "\n")
+    private static let deploymentKey = ObjectKey(group: "apps", kind: "Deployment", namespace: "default", name: "site")
+    private static let jobKey = ObjectKey(group: "batch", kind: "Job", namespace: "default", name: "migrate")
+
+    private static func job(_ image: String) -> String {
+        """
+        apiVersion: batch/v1
+        kind: Job
+        metadata: {name: migrate, namespace: default}
+        spec: {template: {spec: {restartPolicy: Never, containers: [{name: m, image: "\(image)"}]}}}
+
+        """
+    }
+
+    private func image(_ key: ObjectKey) async -> Value? {
+        await bench.api.object(key)?.value[path: "spec", "template", "spec", "containers"]?.array?.first?["image"]
+    }
+
+    @Test func `a unit applies and deletes with the rights of its ServiceAccount`() async throws {
+        var files = [
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "serviceAccountName: deployer"),
+            "a/one.yaml": Files.config("1", name: "one", namespace: "default"),
+            "a/two.yaml": Files.config("2", name: "two", namespace: "default"),
+        ]
+        bench.repository.push(files)
+        let user = "system:serviceaccount:default:deployer"
+        try await bench.run { source in
+            try await awaitReady("a")
+            files["a/two.yaml"] = nil
+            await bench.api.fail(
+                .apply, name: "one",
+                with: ClusterError(.forbidden, subject: "one", message: "User \"\(user)\" cannot patch resource \"configmaps\""))
+            files["a/one.yaml"] = Files.config("3", name: "one", namespace: "default")
+            bench.repository.push(files)
+            source.wake()
+            try await awaitReady("a", "False")
+            #expect(await ready("a")?.message.contains("acts as ServiceAccount default/deployer; bind a Role to it") == true)
+            try await awaitReady("a")
+            try await eventually("it is pruned") { await bench.api.object(Self.config("two")) == nil }
+        }
+        let requests = await bench.api.requests.filter { ["one", "two"].contains($0.name) && [.apply, .delete].contains($0.verb) }
+        #expect(requests.count >= 4 && requests.allSatisfy { $0.user == user }, "\(requests)")
+        #expect(await bench.api.requests.contains { $0.verb == .apply && $0.name == "a" && $0.user == nil })
+    }
+
+    @Test func `a field that is left alone is neither repaired nor reset by the next commit`() async throws {
+        var files = [
+            "clusters/home/a.yaml": Self.unit(
+                "a", path: "a", more: "ignore: [{paths: [/spec/replicas], target: {kind: Deploy.*}}]"),
+            "a/d.yaml": Self.deployment,
+        ]
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("a")
+            await bench.api.edit(Self.deploymentKey) { $0["spec"]?["replicas"] = 5 }
+            files["a/d.yaml"] = Self.deployment.replacing("web:1", with: "web:2")
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("the new image") { await image(Self.deploymentKey) == "web:2" }
+            #expect(await bench.api.object(Self.deploymentKey)?.value[path: "spec", "replicas"] == 5)
+            #expect(bench.monitor.value.driftRepairs == 0)
+        }
+    }
+
+    @Test func `a target that cannot be read stalls the unit and is said`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "ignore: [{paths: [/spec/replicas], target: {kind: 'De('}}]"),
+            "a/d.yaml": Self.deployment,
+        ])
+        try await bench.run { _ in
+            try await awaitReady("a", "False")
+            #expect(await ready("a")?.message.hasPrefix("spec.ignore: target: kind \"De(\" is no regular expression") == true)
+        }
+    }
+
+    @Test func `drift is told and left where a unit says so`() async throws {
+        let unit = Self.unit("a", path: "a")
+            .replacing("namespace: default}", with: "namespace: default, annotations: {homelab.dev/drift: report}}")
+        bench.repository.push(["clusters/home/a.yaml": unit, "a/one.yaml": Files.config("git", name: "one", namespace: "default")])
+        try await bench.run { source in
+            try await awaitReady("a")
+            await bench.api.edit(Self.config("one")) { $0["data"]?["title"] = "by hand" }
+            try await eventually("an event says it") {
+                for key in await bench.api.keys where key.kind == "Event" {
+                    let event = await bench.api.object(key)?.value
+                    if event?["reason"] == "DriftDetected", event?["message"]?.string?.contains("\"by hand\" instead of \"git\"") == true {
+                        return true
+                    }
+                }
+                return false
+            }
+            #expect(await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "by hand")
+            bench.repository.push(["clusters/home/a.yaml": unit, "a/one.yaml": Files.config("new", name: "one", namespace: "default")])
+            source.wake()
+            try await eventually("a commit is applied all the same") {
+                await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "new"
+            }
+        }
+    }
+
+    @Test func `a Job that ran to its end and was cleared away is not run again, even by the next agent`() async throws {
+        var files = ["clusters/home/a.yaml": Self.unit("a", path: "a", more: "wait: true"), "a/j.yaml": Self.job("m:1")]
+        bench.repository.push(files)
+        try await bench.run { _ in
+            try await eventually("the job") { await bench.api.object(Self.jobKey) != nil }
+            await bench.api.setStatus(Self.jobKey, ["succeeded": 1, "conditions": [["type": "Complete", "status": "True"]]])
+            // As with ttlSecondsAfterFinished: 0, before anybody can look.
+            await bench.api.remove(Self.jobKey)
+            try await awaitReady("a")
+        }
+        try await bench.run { source in
+            files["a/c.yaml"] = Files.config("1", name: "one", namespace: "default")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("a", at: second)
+            #expect(await bench.api.object(Self.jobKey) == nil)
+            #expect(await bench.api.requests.count { $0.verb == .apply && $0.name == "migrate" } == 1)
+            files["a/j.yaml"] = Self.job("m:2")
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("it runs for its new content") { await image(Self.jobKey) == "m:2" }
+        }
+    }
+
+    @Test func `a Job that has changed is made anew`() async throws {
+        var files = ["clusters/home/a.yaml": Self.unit("a", path: "a"), "a/j.yaml": Self.job("m:1")]
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("a")
+            let first = await bench.api.object(Self.jobKey)?.uid
+            let immutable = ClusterError(
+                .invalid, subject: "Job", message: "field is immutable",
+                causes: [.init(field: "spec.template", reason: "FieldValueInvalid", message: "Invalid value: {}: field is immutable")])
+            await bench.api.fail(.apply, name: "migrate", with: immutable)
+            files["a/j.yaml"] = Self.job("m:2")
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("the new run") { await image(Self.jobKey) == "m:2" }
+            #expect(await bench.api.object(Self.jobKey)?.uid != first)
+        }
+    }
+
+    @Test func `variables follow a ConfigMap that no unit applies, from its making on`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit(
+                "a", path: "a", more: "postBuild: {substituteFrom: [{kind: ConfigMap, name: vars}]}"),
+            "a/one.yaml": Files.config("${color}", name: "one", namespace: "default"),
+        ])
+        func variables(_ color: String) -> Manifest {
+            Manifest([
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "vars", "namespace": "default"],
+                "data": ["color": .string(color)],
+            ])
+        }
+        try await bench.run { _ in
+            try await awaitReady("a", "False")
+            for color in ["red", "blue"] {
+                await bench.api.put(variables(color))
+                try await eventually("the title is \(color)") {
+                    await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == .string(color)
+                }
+            }
+            try await awaitReady("a")
+        }
+    }
+
+    @Test func `a hashed ConfigMap goes when the last pod that reads it goes`() async throws {
+        func app(_ hash: String) -> [String: String] {
+            [
+                "clusters/home/a.yaml": Self.unit("a", path: "a"),
+                "a/one.yaml": Files.config(hash, name: "site-\(hash)", namespace: "default"),
+            ]
+        }
+        bench.repository.push(app("aa"))
+        let pod = Manifest([
+            "apiVersion": "v1", "kind": "Pod", "metadata": ["name": "old", "namespace": "default"],
+            "spec": ["containers": [["name": "c", "envFrom": [["configMapRef": ["name": "site-aa"]]]]]], "status": ["phase": "Running"],
+        ])
+        try await bench.run { source in
+            try await awaitReady("a")
+            await bench.api.put(pod)
+            let second = bench.repository.push(app("bb"))
+            source.wake()
+            try await awaitReady("a", at: second)
+            try await eventually("pods and ReplicaSets are watched") {
+                let watched = await bench.api.requests.filter { $0.verb == .watch }.map(\.kind.kind)
+                return watched.contains("Pod") && watched.contains("ReplicaSet")
+            }
+            await bench.api.forgetRequests()
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(await bench.api.object(Self.config("site-aa")) != nil)
+            #expect(await !bench.api.requests.contains { $0.kind.kind == "Pod" || $0.kind.kind == "ReplicaSet" })
+            await bench.api.setStatus(pod.key, ["phase": "Succeeded"])
+            try await eventually("it is gone") { await bench.api.object(Self.config("site-aa")) == nil }
+        }
+    }
+}

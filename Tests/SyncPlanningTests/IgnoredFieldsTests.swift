@@ -1,0 +1,45 @@
+import KubernetesModel
+import SyncPlanning
+import Testing
+import YAML
+
+@Suite struct IgnoredFieldsTests {
+    let desired = Manifest([
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["name": "a", "annotations": ["x/y": "git"]],
+        "spec": ["replicas": 1, "template": ["containers": [["name": "c", "image": "c:1"]]]],
+    ])
+
+    private func live(_ operation: String) -> Manifest {
+        Manifest([
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": [
+                "name": "a", "annotations": ["x/y": "cluster"],
+                "managedFields": [["manager": "scaler", "operation": .string(operation), "fieldsV1": ["f:spec": ["f:replicas": [:]]]]],
+            ],
+            "spec": ["replicas": 5, "template": ["containers": [["name": "c", "image": "c:2"]]]],
+        ])
+    }
+
+    @Test func `fields are kept as they are in the cluster`() {
+        let pointers: Set = ["/spec/replicas", "/metadata/annotations/x~1y", "/spec/template/containers/0/image", "/spec/paused"]
+        let kept = desired.keeping(pointers, from: live("Update"), as: "homelab")
+        #expect(kept.value[path: "spec", "replicas"] == 5 && kept.annotation("x/y") == "cluster")
+        #expect(kept.value[path: "spec", "template", "containers"] == [["name": "c", "image": "c:2"]])
+        #expect(kept.value[path: "spec", "paused"] == nil)
+    }
+
+    @Test func `a field that another applies, or that nobody has, is left out`() {
+        #expect(desired.keeping(["/spec/replicas"], from: live("Apply"), as: "homelab").value[path: "spec", "replicas"] == nil)
+        var bare = live("Update")
+        bare.value["spec"]?["replicas"] = nil
+        #expect(desired.keeping(["/spec/replicas"], from: bare, as: "homelab").value[path: "spec", "replicas"] == nil)
+    }
+
+    @Test func `other fields to leave alone make it another manifest`() {
+        let owner = Ownership(namespace: "n", name: "u")
+        let (plain, ignoring) = (DesiredObject(desired, owner: owner), DesiredObject(desired, owner: owner, ignored: ["/spec/replicas"]))
+        #expect(plain.digest != ignoring.digest)
+        #expect(PresentObject(of: live("Update"), desired: plain).differences.contains { $0.pointer == "/spec/replicas" })
+        #expect(!PresentObject(of: live("Update"), desired: ignoring).differences.contains { $0.pointer == "/spec/replicas" })
+    }
+}
