@@ -73,7 +73,7 @@ final class SyncBed: Sendable {
     /// Starts an agent unless it runs; gives its process id.
     @discardableResult
     func startAgent(_ index: Int = 0) throws -> pid_t {
-        if let pid = agents.withLock({ $0[index] }) { return pid }
+        if !hasEnded(index), let pid = agents.withLock({ $0[index] }) { return pid }
         let place = folder + "/agent-\(index)"
         try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
         try """
