@@ -155,7 +155,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(
-            name: "LiveTests", dependencies: ["KubernetesClient", "KubernetesModel", "HTTPNetworking", "Reconciliation", "YAML", "Diagnostics"],
+            name: "LiveTests",
+            dependencies: ["KubernetesClient", "KubernetesModel", "HTTPNetworking", "Reconciliation", "YAML", "Diagnostics"],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
