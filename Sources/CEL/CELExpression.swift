@@ -30,7 +30,11 @@ package struct CELExpression: Hashable, Sendable, CustomStringConvertible {
 
     /// - Parameter variables: The value of a variable; nil where there is none of that name.
     package func value(_ variables: @escaping (String) -> CELValue?) throws(ExpressionError) -> CELValue {
-        var evaluation = Evaluation(variables: variables)
+        try value(within: Budget(), variables)
+    }
+
+    func value(within budget: Budget, _ variables: @escaping (String) -> CELValue?) throws(ExpressionError) -> CELValue {
+        var evaluation = Evaluation(budget, variables: variables)
         do throws(Fault) {
             return try evaluation.value(term)
         } catch {

@@ -8,9 +8,12 @@ struct Evaluation {
     private var known: [String: CELValue] = [:]
     /// Variables of macros, the innermost last.
     private var scope: [(name: String, value: CELValue)] = []
-    var budget = Budget(steps: Budget.limit)
+    var budget: Budget
 
-    init(variables: @escaping (String) -> CELValue?) { self.variables = variables }
+    init(_ budget: Budget, variables: @escaping (String) -> CELValue?) {
+        self.budget = budget
+        self.variables = variables
+    }
 
     mutating func value(_ term: Term) throws(Fault) -> CELValue {
         do throws(Fault) {

@@ -42,10 +42,16 @@ package struct ExpressionError: Error, Hashable, Sendable, CustomStringConvertib
 
 /// The work that an evaluation may still do, so that no expression from a repository can hold the agent up or fill its memory.
 struct Budget {
-    private(set) var steps: Int
+    private let limit: Int
+    private var steps: Int
+
+    init(limit: Int = Budget.usualLimit) {
+        self.limit = limit
+        steps = limit
+    }
 
     mutating func spend(_ count: Int) throws(Fault) {
-        guard count <= steps else { throw Fault("it takes too much work: the limit of \(Self.limit) steps is reached", isFatal: true) }
+        guard count <= steps else { throw Fault("it takes too much work: the limit of \(limit) steps is reached", isFatal: true) }
         steps -= count
     }
 
@@ -53,5 +59,5 @@ struct Budget {
     mutating func spend(forText length: Int) throws(Fault) { try spend(length / 10 + 1) }
 
     /// What Kubernetes allows one of its own expressions (`PerCallLimit` of k8s.io/apiserver/pkg/apis/cel).
-    static let limit = 1_000_000
+    static let usualLimit = 1_000_000
 }

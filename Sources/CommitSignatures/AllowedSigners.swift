@@ -29,7 +29,10 @@ package struct AllowedSigners: Hashable, Sendable {
 
     /// - Parameter name: of the file, for messages.
     /// - Throws: every line that cannot be used; a signer who was left out silently would be missed too late.
-    package init(_ text: String, name: String) throws(Diagnostics) {
+    package init(_ text: String, name: String) throws(Diagnostics) { try add(text, name: name) }
+
+    /// Adds the signers of another such file.
+    package mutating func add(_ text: String, name: String) throws(Diagnostics) {
         var findings = Diagnostics()
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             var line = AllowedSignersLine(line)

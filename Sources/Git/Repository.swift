@@ -73,6 +73,11 @@ package actor Repository {
         return ObjectID(git: oid)
     }
 
+    /// Puts all objects into one pack when there are more packs than this; every fetch leaves one. Nothing is lost: what no branch holds any
+    /// more may still be enforced.
+    /// - Returns: false when there is nothing to do, or no room to do it in.
+    package func consolidate(above limit: Int) throws(GitError) -> Bool { try handle.consolidate(above: limit) }
+
     /// Whether `ancestor` is in the history of `commit` (or is it): a push from one to the other is no rewrite.
     package func isAncestor(_ ancestor: ObjectID, of commit: ObjectID) throws(GitError) -> Bool {
         if ancestor == commit { return true }

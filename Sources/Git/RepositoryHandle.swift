@@ -1,3 +1,5 @@
+// The support module includes the same headers, and a build finds their constants in only one of the two.
+internal import CGitSupport
 internal import CLibgit2
 internal import Glibc
 

@@ -1,5 +1,6 @@
 import Cryptography
 import Diagnostics
+import FileSystem
 import Git
 import HTTP
 import HTTPNetworking
@@ -23,9 +24,10 @@ enum AgentRepository {
             return RemoteRepository(transport: transport, following: .branch(repository.branch), mirror: mirror, log: log)
         }
         if repository.url.hasPrefix("https://") || repository.url.hasPrefix("http://") {
+            let tls = TLSOptions(trustRoots: try repository.caFile.map { try Files.readText($0) })
             let transport = HTTPGitTransport(
                 url: repository.url, username: repository.username, tokenFile: repository.tokenFile,
-                transport: try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2))
+                transport: try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2))
             return RemoteRepository(transport: transport, following: .branch(repository.branch), mirror: mirror, log: log)
         }
         throw Diagnostic(
@@ -41,23 +43,10 @@ enum AgentRepository {
         { spec, secret in
             let mirror = Self.mirror(of: spec, in: configuration.stateDirectory)
             let followed = try FollowedReference(spec)
-            let data = secret.mapValues { String(decoding: $0, as: UTF8.self) }
-            let transport: any GitTransport
-            if let remote = SSHRemote(spec.url) {
-                let login = try login(data, spec)
-                transport = SSHGitTransport(remote) { login }
-            } else if spec.url.hasPrefix("https://") || spec.url.hasPrefix("http://") {
-                let tls = TLSOptions(
-                    trustRoots: data["ca.crt"] ?? data["caFile"], clientCertificate: data["tls.crt"] ?? data["certFile"],
-                    clientKey: data["tls.key"] ?? data["keyFile"])
-                let credential = credential(data)
-                transport = HTTPGitTransport(
-                    url: spec.url, transport: try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2)
-                ) { credential }
-            } else {
-                return nil
-            }
-            return RemoteRepository(transport: transport, following: followed, mirror: mirror, log: log)
+            let way = try RepositoryAccess(spec, secret.mapValues { String(decoding: $0, as: UTF8.self) })
+            guard let transport = try way.transport(to: spec.url) else { return nil }
+            let submodules = spec.recursesSubmodules ? RemoteCommits(directory: mirror + ".submodules") { try way.submodule($0) } : nil
+            return RemoteRepository(transport: transport, following: followed, mirror: mirror, submodules: submodules, log: log)
         }
     }
 
@@ -65,24 +54,5 @@ enum AgentRepository {
     private static func mirror(of spec: GitRepositorySpec, in directory: String) -> String {
         let digest = SHA256.hex(of: spec.url).prefix(12)
         return "\(directory)/sources/\(spec.namespace)/\(spec.name)-\(digest).git"
-    }
-
-    private static func credential(_ data: [String: String]) -> GitCredential? {
-        if let token = data["bearerToken"] { return GitCredential(secret: Secret(token), isBearer: true) }
-        return data["password"].map { GitCredential(username: data["username"], secret: Secret($0)) }
-    }
-
-    private static func login(_ data: [String: String], _ spec: GitRepositorySpec) throws -> GitLogin {
-        guard let identity = data["identity"], let knownHosts = data["known_hosts"] else {
-            throw Diagnostic(
-                .error, "\(spec.url) needs a Secret with `identity` and `known_hosts`", subject: "\(spec.namespace)/\(spec.name)",
-                remedy: "name it in spec.secretRef, as `flux create secret git` makes it")
-        }
-        let passphrase = data["password"]
-        return GitLogin(
-            authentication: [
-                .key(text: identity, name: "the Secret \(spec.namespace)/\(spec.secret ?? "")", passphrase: { _ in passphrase })
-            ],
-            knownHosts: KnownHosts(text: knownHosts), publicKey: data["identity.pub"])
     }
 }

@@ -23,7 +23,8 @@ package struct HomelabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Now and then",
                 subcommands: [
-                    SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Enroll.self, Adopt.self, Reset.self,
+                    SnapshotCommand.self, Certs.self, TokenCommand.self, Lock.self, Wake.self, Enroll.self, Adopt.self, Recover.self,
+                    Reset.self,
                 ]),
             CommandGroup(
                 name: "Units",

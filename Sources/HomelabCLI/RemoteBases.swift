@@ -3,6 +3,7 @@ import FileSystem
 import Git
 import HTTPNetworking
 import Kustomize
+import NodeInventory
 import Reconciliation
 import SSH
 
@@ -27,8 +28,23 @@ enum RemoteBases {
         }
     }
 
+    /// The agent's: over https without a login, over ssh with the key and the pins of the inventory's repository. Branches are followed.
+    static func agent(_ configuration: AgentConfiguration) throws -> RemoteCommits {
+        let client = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2)
+        let repository = configuration.repository
+        return RemoteCommits(directory: configuration.stateDirectory + "/remotes", followsNames: true) { url in
+            if url.hasPrefix("https://") || url.hasPrefix("http://") { return HTTPGitTransport(url: url, transport: client) { nil } }
+            guard let remote = SSHRemote(Self.sshURL(url)) else {
+                throw Diagnostic(.error, "\(url) cannot be fetched", remedy: "https://… and ssh://… can, and host:path over ssh")
+            }
+            return SSHGitTransport(
+                remote, identityFile: repository.identityFile ?? configuration.identityFile,
+                knownHostsFile: repository.knownHostsFile ?? configuration.knownHostsFile)
+        }
+    }
+
     /// `git@host:path` as a URL.
-    private static func sshURL(_ text: String) -> String {
+    static func sshURL(_ text: String) -> String {
         guard !text.contains("://"), let colon = text.firstIndex(of: ":") else { return text }
         return "ssh://\(text[..<colon])/\(text[text.index(after: colon)...].drop { $0 == "/" })"
     }

@@ -1,12 +1,12 @@
-/// How many requests may be on their way at once; others wait in the order they came.
-actor InFlightLimit {
+/// How many requests, or other pieces of work, may be under way at once; others wait in the order they came.
+package actor InFlightLimit {
     private var free: Int
     private var waiting: [(id: Int, continuation: CheckedContinuation<Void, any Error>)] = []
     private var nextID = 0
 
-    init(_ limit: Int) { free = max(1, limit) }
+    package init(_ limit: Int) { free = max(1, limit) }
 
-    func run<Result: Sendable>(_ work: @Sendable () async throws -> Result) async throws -> Result {
+    package func run<Result: Sendable>(_ work: @Sendable () async throws -> Result) async throws -> Result {
         try await enter()
         defer { leave() }
         return try await work()

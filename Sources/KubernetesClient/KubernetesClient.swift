@@ -87,6 +87,8 @@ struct Call: Sendable {
     var subject: String
     /// Whether sending it twice does no harm, so that it may be repeated at once when a kept connection turns out dead.
     var isIdempotent: Bool { method != "POST" }
+    /// A Lease is renewed in time or lost: it passes what waits, and what keeps its place while the server is busy.
+    var isUrgent: Bool { path.hasPrefix("/apis/coordination.k8s.io/") }
 }
 
 /// Sends calls: address, credentials, the bound of requests in flight, and patience with a busy server.
@@ -113,15 +115,18 @@ struct RequestSender: Sendable {
     /// Waits as a busy server asks, keeping its place, so that everything behind it slows down too.
     func response(_ call: Call) async throws -> HTTPResponse {
         let request = try request(call)
-        return try await limit.run {
-            var retries = 0
-            while true {
-                let response = try await send(request, call)
-                guard response.status == 429, retries < options.retriesWhenBusy else { return response }
-                retries += 1
-                let seconds = response.header("Retry-After").flatMap { Int64($0) } ?? 1
-                try await sleep(.seconds(min(max(seconds, 1), 30)))
-            }
+        if call.isUrgent { return try await patiently(request, call) }
+        return try await limit.run { try await patiently(request, call) }
+    }
+
+    private func patiently(_ request: HTTPRequest, _ call: Call) async throws -> HTTPResponse {
+        var retries = 0
+        while true {
+            let response = try await send(request, call)
+            guard response.status == 429, retries < options.retriesWhenBusy else { return response }
+            retries += 1
+            let seconds = response.header("Retry-After").flatMap { Int64($0) } ?? 1
+            try await sleep(.seconds(min(max(seconds, 1), 30)))
         }
     }
 

@@ -47,21 +47,21 @@ package enum ApplyOrder {
     package static func sortedForDeletion(_ keys: [ObjectKey]) -> [ObjectKey] { sorted(keys).reversed() }
 
     /// The stages that have objects, in order, and each stage's objects in order.
-    package static func stages(of manifests: [Manifest], early: Set<GroupKind> = []) -> [(stage: ApplyStage, manifests: [Manifest])] {
-        let byStage = Dictionary(grouping: sorted(manifests)) { stage(of: $0.key.groupKind, early: early) }
+    package static func stages(of keys: [ObjectKey], early: Set<GroupKind> = []) -> [(stage: ApplyStage, keys: [ObjectKey])] {
+        let byStage = Dictionary(grouping: sorted(keys)) { stage(of: $0.groupKind, early: early) }
         return ApplyStage.allCases.compactMap { stage in byStage[stage].map { (stage, $0) } }
     }
 
     /// Runs of equal rank: each may be sent in parallel once the one before it has been.
-    package static func waves(of manifests: [Manifest]) -> [[Manifest]] {
-        var waves: [[Manifest]] = []
+    package static func waves(of keys: [ObjectKey]) -> [[ObjectKey]] {
+        var waves: [[ObjectKey]] = []
         var lastRank: Int?
-        for manifest in sorted(manifests) {
-            let rank = rank(of: manifest.key.groupKind)
+        for key in sorted(keys) {
+            let rank = rank(of: key.groupKind)
             if rank == lastRank, !waves.isEmpty {
-                waves[waves.count - 1].append(manifest)
+                waves[waves.count - 1].append(key)
             } else {
-                waves.append([manifest])
+                waves.append([key])
             }
             lastRank = rank
         }

@@ -18,10 +18,6 @@ package struct ResourceInventory: Hashable, Sendable {
 
     package init(_ entries: [ObjectKey: Entry] = [:]) { self.entries = entries }
 
-    package init(of manifests: [Manifest]) {
-        self.init(Dictionary(manifests.map { ($0.key, Entry(version: $0.groupVersionKind.version)) }) { $1 })
-    }
-
     package var isEmpty: Bool { entries.isEmpty }
     package var count: Int { entries.count }
     package var keys: [ObjectKey] { entries.keys.sorted() }
@@ -34,7 +30,9 @@ package struct ResourceInventory: Hashable, Sendable {
 
     /// Everything in either. An entry of `other` wins, but does not wipe out a known digest with an unknown one of the same version.
     package func merged(with other: ResourceInventory) -> ResourceInventory {
-        ResourceInventory(
+        // Shares the memory, which counts with a thousand units.
+        if entries.isEmpty { return other }
+        return ResourceInventory(
             entries.merging(other.entries) { mine, theirs in
                 theirs.digest.isEmpty && theirs.version == mine.version ? mine : theirs
             })

@@ -15,6 +15,8 @@ package struct BuildOptions: Hashable, Sendable {
     /// What is laid over the kustomization that is built.
     package var overlay: FluxOverlay?
     package var limits: BuildLimits
+    /// How what is named by URL can be allowed, for the message where it is not.
+    package var remotePermission = "allow remote sources"
     /// The directory that messages and provenance name files from; nil names them from the tree's root.
     package var displayBase: String?
 
@@ -71,4 +73,6 @@ package struct BuildResult: Sendable {
     /// The paths, from the tree's root, of all files and directories that were read or looked for: the build is the same as
     /// long as these are.
     package var inputs: Set<String>
+    /// The branches and tags elsewhere that it was built from, and what they were at.
+    package var followed: [RemoteName: RemoteCommit] = [:]
 }

@@ -9,6 +9,10 @@ final class BuildRun {
     private let root: any FileTree
     /// What has been fetched; nil when nothing may be.
     let remotes: [RemoteCommit: any FileTree]?
+    /// Branches and tags that have been looked up; nil for one that is not followed.
+    let followed: [RemoteName: RemoteCommit?]
+    /// What would have to be looked up, and where it is named.
+    var missingNames: [RemoteName: SourceLocation] = [:]
     /// What would have to be fetched, and where it is named.
     var missingRemotes: [RemoteCommit: SourceLocation] = [:]
     var warnings = Diagnostics()
@@ -19,9 +23,13 @@ final class BuildRun {
     private var resourceCount = 0
     private var hasSchema = false
 
-    init(files: any FileTree, options: BuildOptions, remotes: [RemoteCommit: any FileTree]? = nil) {
+    init(
+        files: any FileTree, options: BuildOptions, remotes: [RemoteCommit: any FileTree]? = nil,
+        followed: [RemoteName: RemoteCommit?] = [:]
+    ) {
         root = files
         self.remotes = remotes
+        self.followed = followed
         self.options = options
     }
 

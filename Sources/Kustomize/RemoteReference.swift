@@ -11,6 +11,19 @@ package struct RemoteCommit: Hashable, Sendable {
     }
 }
 
+/// A branch, a tag, or the default branch of a repository elsewhere: what it stands for may change.
+package struct RemoteName: Hashable, Sendable {
+    /// As git clones it.
+    package var repository: String
+    /// Empty for the default branch.
+    package var reference: String
+
+    package init(repository: String, reference: String) {
+        self.repository = repository
+        self.reference = reference
+    }
+}
+
 /// What a kustomization names by URL, read as kustomize reads it: a repository, the path in it, and which commit.
 struct RemoteReference: Hashable {
     var repository: String
@@ -23,6 +36,8 @@ struct RemoteReference: Hashable {
         guard [40, 64].contains(reference.utf8.count), reference.allSatisfy({ $0.isASCII && $0.isHexDigit }) else { return nil }
         return RemoteCommit(repository: repository, commit: reference.lowercased())
     }
+
+    var name: RemoteName { RemoteName(repository: repository, reference: reference) }
 
     /// A file to be had as it is.
     static func isFile(_ text: String) -> Bool { text.hasPrefix("https://") || text.hasPrefix("http://") }

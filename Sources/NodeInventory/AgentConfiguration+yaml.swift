@@ -7,11 +7,11 @@ extension AgentConfiguration {
         var repository: Value = ["url": .string(self.repository.url), "branch": .string(self.repository.branch)]
         let optional = [
             ("identityFile", self.repository.identityFile), ("knownHostsFile", self.repository.knownHostsFile),
-            ("tokenFile", self.repository.tokenFile), ("username", self.repository.username),
+            ("tokenFile", self.repository.tokenFile), ("username", self.repository.username), ("caFile", self.repository.caFile),
             ("signersFile", self.repository.signersFile),
         ]
         for (key, text) in optional { repository[key] = text.map { .string($0) } }
-        let value: Value = [
+        var value: Value = [
             "cluster": .string(cluster),
             "node": .string(node),
             "kubeconfig": .string(kubeconfig),
@@ -24,6 +24,9 @@ extension AgentConfiguration {
             "listen": .string(listen),
             "pollInterval": .string("\(pollInterval)s"),
         ]
+        if let webhookListen { value["webhookListen"] = .string(webhookListen) }
+        if let webhookSecretFile { value["webhookSecretFile"] = .string(webhookSecretFile) }
+        if allowsRemoteBases { value["allowRemoteBases"] = .bool(true) }
         return "# Written by homelab; a change here is undone by the next run.\n" + YAMLWriter.text(value, sortedKeys: false)
     }
 
@@ -53,6 +56,7 @@ extension AgentConfiguration {
         repository.knownHostsFile = root["repository"]?.text("knownHostsFile")
         repository.tokenFile = root["repository"]?.text("tokenFile")
         repository.username = root["repository"]?.text("username")
+        repository.caFile = root["repository"]?.text("caFile")
         repository.signersFile = root["repository"]?.text("signersFile")
         var configuration = AgentConfiguration(cluster: required("cluster"), node: required("node"), repository: repository)
         configuration.kubeconfig = required("kubeconfig")
@@ -62,6 +66,9 @@ extension AgentConfiguration {
         configuration.identityFile = required("identityFile")
         configuration.knownHostsFile = required("knownHostsFile")
         configuration.listen = required("listen")
+        configuration.webhookListen = root.text("webhookListen")
+        configuration.webhookSecretFile = root.text("webhookSecretFile")
+        configuration.allowsRemoteBases = root.bool("allowRemoteBases") ?? false
         configuration.pollInterval = root.seconds("pollInterval") ?? configuration.pollInterval
         return configuration
     }

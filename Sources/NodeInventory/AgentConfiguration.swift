@@ -9,6 +9,7 @@ package struct AgentConfiguration: Hashable, Sendable {
         package var identityFile: String?
         package var knownHostsFile: String?
         package var tokenFile: String?
+        package var caFile: String?
         package var username: String?
         /// The keys that may sign changes of the inventory; nil: no signature is needed.
         package var signersFile: String?
@@ -32,6 +33,10 @@ package struct AgentConfiguration: Hashable, Sendable {
     package var identityFile: String
     package var knownHostsFile: String
     package var listen: String
+    /// Where the webhook is answered, and the file with its secret; nil where none is.
+    package var webhookListen: String?
+    package var webhookSecretFile: String?
+    package var allowsRemoteBases = false
     /// Seconds.
     package var pollInterval: Int
 

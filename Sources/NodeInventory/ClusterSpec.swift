@@ -83,8 +83,21 @@ package struct AgentSpec: Hashable, Sendable {
     package var pollInterval: Int = 30
     /// The address of its health and metrics endpoint.
     package var listen: String = "127.0.0.1:9797"
+    /// nil: no webhook is answered.
+    package var webhook: WebhookSpec?
+    /// Whether a kustomization in the tree may name directories of other repositories by URL.
+    package var allowsRemoteBases = false
 
     package init() {}
+}
+
+/// Where a git host tells the agents that there was a push.
+package struct WebhookSpec: Hashable, Sendable {
+    package var listen: String = "0.0.0.0:9292"
+    /// What the host signs its messages with.
+    package var secret: SecretReference
+
+    package init(secret: SecretReference) { self.secret = secret }
 }
 
 /// Where the agents' own binary is taken from when git names its version.
@@ -103,6 +116,8 @@ package struct RepositorySpec: Hashable, Sendable {
     package var username: String?
     /// An https token; nil for a public repository and for ssh.
     package var token: SecretReference?
+    /// Certificates (PEM) that vouch for an https host in place of the system's; no secret, and read like one.
+    package var ca: SecretReference?
     /// The accepted host keys of an ssh repository.
     package var hostKeys: [HostKey] = []
     /// The file with the keys that may sign changes of the inventory (ssh-keygen(1), ALLOWED SIGNERS); nil: nothing has to be signed.

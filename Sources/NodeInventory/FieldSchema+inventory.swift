@@ -107,8 +107,16 @@ extension ObjectSchema {
             Field("path", .text(), "Directory of this cluster's objects, clusters/<cluster> if not given."),
             Field("username", .text(), "User name for https."),
             Field("token", .secret, "Token or password for https."),
+            Field("ca", .secret, "Certificates (PEM) of a private authority that vouches for the https host."),
             Field("hostKeys", .oneOrMore(.text(.hostKey)), "Accepted host keys of an ssh repository."),
             Field("signers", .text(), "Allowed signers file, put on the servers by bootstrap: who may sign changes of the inventory."),
+        ])
+
+    private static let webhook = ObjectSchema(
+        name: "Webhook",
+        fields: [
+            Field("listen", .text(), "Address on every server, 0.0.0.0:9292 if not given; the path is /hook."),
+            Field("secret", .secret, required: true, "Secret of the webhook, as the git host knows it."),
         ])
 
     private static let policy = ObjectSchema(
@@ -150,6 +158,8 @@ extension ObjectSchema {
             Field("source", .text(), "URL or folder with <version>/homelab-<arch>, from which the agents are upgraded by git."),
             Field("pollInterval", .text(.duration), "Time between two looks at a remote repository, 30s if not given."),
             Field("listen", .text(), "Address of health and metrics, 127.0.0.1:9797 if not given."),
+            Field("webhook", .object(webhook), "Where a git host announces pushes; without it the repository is polled."),
+            Field("allowRemoteBases", .boolean, "Let kustomizations name directories of other repositories by URL; false if not given."),
         ])
 
     static let lock = ObjectSchema(
@@ -178,6 +188,7 @@ extension ObjectSchema {
                             Field("identityFile", .text(), "Key for ssh."),
                             Field("knownHostsFile", .text(), "Accepted host keys for ssh."),
                             Field("tokenFile", .text(), "Token for https."),
+                            Field("caFile", .text(), "Certificates that vouch for an https host."),
                             Field("username", .text(), "User name for https."),
                             Field("signersFile", .text(), "Keys that may sign changes of the inventory; none: no signature is needed."),
                         ])), required: true, "Where the tree comes from."),
@@ -187,6 +198,9 @@ extension ObjectSchema {
             Field("identityFile", .text(), required: true, "Key for the other nodes."),
             Field("knownHostsFile", .text(), required: true, "Accepted host keys of the other nodes."),
             Field("listen", .text(), required: true, "Address of health and metrics."),
+            Field("webhookListen", .text(), "Address of the webhook."),
+            Field("webhookSecretFile", .text(), "Secret of the webhook."),
+            Field("allowRemoteBases", .boolean, "Let kustomizations name directories of other repositories by URL."),
             Field("pollInterval", .text(.duration), required: true, "Time between two looks at a remote repository."),
         ])
 }

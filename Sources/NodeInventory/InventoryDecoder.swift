@@ -52,6 +52,12 @@ struct InventoryDecoder {
             }
             if let seconds = agent.seconds("pollInterval") { spec.agent.pollInterval = seconds }
             if let listen = agent.text("listen") { spec.agent.listen = listen }
+            if let webhook = agent["webhook"], let secret = secret(webhook["secret"]) {
+                var hook = WebhookSpec(secret: secret)
+                hook.listen = webhook.text("listen") ?? hook.listen
+                spec.agent.webhook = hook
+            }
+            spec.agent.allowsRemoteBases = agent.bool("allowRemoteBases") ?? false
         }
         spec.paused = root.bool("paused") ?? false
         return spec
@@ -145,6 +151,7 @@ struct InventoryDecoder {
         spec.path = repository.text("path")
         spec.username = repository.text("username")
         spec.token = secret(repository["token"])
+        spec.ca = secret(repository["ca"])
         spec.hostKeys = repository.texts("hostKeys").compactMap { HostKey($0) }
         spec.signers = repository.text("signers").map { .file($0) }
         return spec

@@ -40,7 +40,7 @@ package struct InventoryEdit {
         let change = Change(file: node.location.file, text: lines.text)
         var wanted = spec
         for index in wanted.nodes.indices where wanted.nodes[index].name == name { wanted.nodes[index].hostKeys = [key] }
-        guard says(change, wanted) else { throw byHand(name, [line], node.location.file) }
+        guard result(of: change)?.withoutPlaces == wanted.withoutPlaces else { throw byHand(name, [line], node.location.file) }
         return change
     }
 
@@ -48,9 +48,11 @@ package struct InventoryEdit {
     package func adding(_ node: NodeSpec) throws -> Change {
         let fields = fields(of: node)
         let change = try hasNodeFiles ? ownFile(node, fields) : inline(node, fields)
-        var wanted = spec
-        wanted.nodes.append(node)
-        guard says(change, wanted) else { throw byHand(node.name, fields, path) }
+        guard var rest = result(of: change), let read = rest.node(named: node.name), read.isReached(as: node) else {
+            throw byHand(node.name, fields, path)
+        }
+        rest.nodes.removeAll { $0.name == node.name }
+        guard rest.withoutPlaces == spec.withoutPlaces else { throw byHand(node.name, fields, path) }
         return change
     }
 
@@ -119,12 +121,11 @@ package struct InventoryEdit {
         }
     }
 
-    /// Whether the inventory with the change says exactly this, apart from where it says it.
-    private func says(_ change: Change, _ wanted: ClusterSpec) -> Bool {
+    /// What the inventory says with the change; nil when it cannot be read.
+    private func result(of change: Change) -> ClusterSpec? {
         var files = files
         files[change.file] = change.text
-        guard let read = try? ClusterSpec.load(path, files: files) else { return false }
-        return read.withoutPlaces == wanted.withoutPlaces
+        return try? ClusterSpec.load(path, files: files)
     }
 
     private func byHand(_ node: String, _ fields: [String], _ file: String) -> Diagnostic {
@@ -145,6 +146,14 @@ extension ClusterSpec {
         }
         spec.nodes.sort { $0.name < $1.name }
         return spec
+    }
+}
+
+extension NodeSpec {
+    /// The same machine and the same way to it; what the inventory's defaults add is their business.
+    fileprivate func isReached(as other: NodeSpec) -> Bool {
+        role == other.role && state == other.state && host == other.host && port == other.port && user == other.user
+            && hostKeys == other.hostKeys
     }
 }
 

@@ -190,7 +190,7 @@ struct InventoryRules {
     private mutating func repository() {
         guard let repository = root["repository"] else { return }
         if spec.repository.url == nil {
-            for key in ["token", "username", "hostKeys"] {
+            for key in ["token", "username", "hostKeys", "ca"] {
                 guard let value = repository[key] else { continue }
                 error(
                     "repository.\(key) without repository.url", value.location, "give the url, or leave it out: the first server keeps it")
@@ -208,6 +208,9 @@ struct InventoryRules {
         }
         if let url = spec.repository.url, url.hasPrefix("http://"), let token = repository["token"] {
             error("the token would travel in clear text", token.location, "give an https:// URL")
+        }
+        if let url = spec.repository.url, !url.hasPrefix("https://"), let ca = repository["ca"] {
+            error("repository.ca is for an https:// URL", ca.location, "leave it out, or give the URL with https://")
         }
         for key in ["path"] {
             guard let text = repository.text(key) else { continue }
@@ -254,6 +257,8 @@ struct InventoryRules {
                 error(
                     "\"\(path).\(written)\" is a flag of \(only) only", at, "move it to k3s.\(flag.onServers ? "server" : "agent")Config",
                     node: node)
+            } else if let absence = K3sFlags.absence(of: key, in: spec.k3s.version) {
+                error("\"\(path).\(written)\": \(absence)", at, "take it out before the upgrade; k3s would skip it", node: node)
             } else if let problem = K3sFlags.problem(with: member.node.value, for: flag.shape) {
                 error("\"\(path).\(written)\" is \(member.node.kindName): \(problem)", member.location, nil, node: node)
             }

@@ -56,6 +56,17 @@ package enum K3sFlags {
         "flannel-external-ip", "flannel-ipv6-masq", "secrets-encryption", "secrets-encryption-provider", "service-cidr",
     ]
 
+    /// Flags that not every minor version of k3s has, from its release notes: the first that had them no more.
+    private static let removed: [String: (major: Int, minor: Int)] = [
+        "multi-cluster-cidr": (1, 29)
+    ]
+
+    /// Why this version of k3s would skip the flag; nil when it has it.
+    package static func absence(of flag: String, in version: K3sVersion) -> String? {
+        guard let end = removed[flag], (version.major, version.minor) >= (end.major, end.minor) else { return nil }
+        return "k3s \(version) has it no more: it was removed in v\(end.major).\(end.minor)"
+    }
+
     package static let all: [String: Flag] = {
         var flags: [String: Flag] = [:]
         let tables: [(text: String, servers: Bool, agents: Bool)] = [

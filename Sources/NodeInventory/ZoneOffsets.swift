@@ -37,7 +37,8 @@ extension ZoneOffsets {
         func offset(ofType type: Int) -> Int64? { type < header.types ? reader.integer(at: types + type * 6, size: 4) : nil }
         var transitions: [Transition] = []
         for index in 0..<header.times {
-            guard let at = reader.integer(at: start + index * 8, size: 8), let offset = offset(ofType: Int(bytes[start + header.times * 8 + index]))
+            guard let at = reader.integer(at: start + index * 8, size: 8),
+                let offset = offset(ofType: Int(bytes[start + header.times * 8 + index]))
             else { return nil }
             transitions.append(Transition(at: at, offset: offset))
         }

@@ -3,9 +3,14 @@ package import YAML
 
 extension ClusterFacts {
     /// From the API's own lists: `kubectl get nodes -o json`, and the Secrets of type `bootstrap.kubernetes.io/token` in kube-system
-    /// (nil when they were not asked for).
-    package init(nodes: Value, tokens: Value?) {
+    /// (nil when they were not asked for); `members` is what a server's `/db/info` says (k3s pkg/etcd), nil when it does not.
+    package init(nodes: Value, tokens: Value?, members: Value? = nil) {
         self.init()
+        self.members = (members?["members"]?.array ?? []).map { member in
+            EtcdMember(
+                name: member["name"]?.string ?? "", peerURLs: (member["peerURLs"]?.array ?? []).compactMap(\.string),
+                isLearner: member["isLearner"]?.bool ?? false)
+        }
         self.nodes = (nodes["items"]?.array ?? []).compactMap(ClusterNode.init)
         for secret in tokens?["items"]?.array ?? [] {
             guard secret["type"]?.string == "bootstrap.kubernetes.io/token", let name = secret[path: "metadata", "name"]?.string,

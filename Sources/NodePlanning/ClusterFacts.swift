@@ -5,18 +5,58 @@ package struct ClusterFacts: Hashable, Sendable {
     /// Why the API could not be asked although a server is installed; nil when it answered or when there is no server yet.
     package var unavailable: String?
     package var nodes: [ClusterNode]
+    /// What etcd itself calls its members; empty when it could not be asked, and for SQLite.
+    package var members: [EtcdMember]
     /// The ids of the bootstrap tokens that exist (Secrets `bootstrap-token-<id>` in kube-system).
     package var bootstrapTokens: Set<String>
 
-    package init(unavailable: String? = nil, nodes: [ClusterNode] = [], bootstrapTokens: Set<String> = []) {
+    package init(
+        unavailable: String? = nil, nodes: [ClusterNode] = [], members: [EtcdMember] = [], bootstrapTokens: Set<String> = []
+    ) {
         self.unavailable = unavailable
         self.nodes = nodes
+        self.members = members
         self.bootstrapTokens = bootstrapTokens
     }
 
     package static let none = ClusterFacts()
 
     package func node(named name: String) -> ClusterNode? { nodes.first { $0.name == name } }
+
+    /// Members that no Node object stands for: their votes count all the same. A server that is joining is one for a moment.
+    package var membersWithoutNode: [EtcdMember] {
+        members.filter { member in
+            !nodes.contains { node in
+                guard node.isEtcdMember else { return false }
+                if let name = node.annotations["etcd.k3s.cattle.io/node-name"] { return name == member.name }
+                return member.belongs(toNode: node.name, address: node.internalIPs.first ?? "")
+            }
+        }
+    }
+}
+
+/// A member as etcd lists it. k3s calls it by the node's name, a dash and eight hexadecimal digits (pkg/etcd, `<data>/server/db/etcd/name`).
+package struct EtcdMember: Hashable, Sendable {
+    /// Empty for one that was added and has not started yet.
+    package var name: String
+    /// Where the others reach it, `https://192.0.2.11:2380`.
+    package var peerURLs: [String]
+    /// It follows, has no vote, and no other can join beside it.
+    package var isLearner: Bool
+
+    package init(name: String, peerURLs: [String] = [], isLearner: Bool = false) {
+        self.name = name
+        self.peerURLs = peerURLs
+        self.isLearner = isLearner
+    }
+
+    package func belongs(toNode node: String, address: String) -> Bool {
+        if name.isEmpty { return peerURLs.contains { $0.contains("//\(address):") || $0.contains("//[\(address)]:") } }
+        return name.dropLast(9) == node && name.dropLast(8).last == "-"
+    }
+
+    /// For people: what there is to know it by.
+    package var label: String { name.isEmpty ? peerURLs.joined(separator: ", ") : name }
 }
 
 /// A Node object, and the etcd member k3s keeps for it.

@@ -18,7 +18,7 @@ package enum FactsScript {
             NodeLayout.k3s, NodeLayout.k3sConfig, NodeLayout.k3sRegistration, NodeLayout.registries, NodeLayout.token, NodeLayout.modules,
             NodeLayout.sysctls,
             NodeLayout.agentConfiguration, NodeLayout.agentKey, NodeLayout.deployKey, NodeLayout.knownHosts, NodeLayout.repositoryToken,
-            NodeLayout.allowedSigners,
+            NodeLayout.repositoryCA, NodeLayout.webhookSecret, NodeLayout.allowedSigners,
             NodeLayout.unitFile(NodeRole.agent.service),
         ] + units.map { NodeLayout.unitFile($0) } + links.map { NodeLayout.binaries + $0 }
 

@@ -121,7 +121,9 @@ extension NodeFacts {
         case "command-line":
             guard let path = words.first else { return false }
             kernel.commandLine = KernelFacts.CommandLine(path: path, text: String(value.dropFirst(path.count + 1)))
-        case "selinux": kernel.selinux = value
+        case "selinux":
+            kernel.selinux = words.first ?? ""
+            kernel.hasK3sPolicy = words.contains("k3s-policy")
         default: return false
         }
         return true

@@ -81,6 +81,8 @@ package struct KernelFacts: Hashable, Sendable {
     package var commandLine: CommandLine?
     /// `enforcing`, `permissive`, `disabled` or `absent`.
     package var selinux: String = "absent"
+    /// The package k3s-selinux is installed (k3s' install.sh looks for its policy in the same place).
+    package var hasK3sPolicy = false
 
     package struct CommandLine: Hashable, Sendable {
         package var path: String

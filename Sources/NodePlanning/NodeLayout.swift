@@ -23,6 +23,8 @@ package enum NodeLayout {
     package static let deployKey = "/etc/homelab/deploy_key"
     package static let knownHosts = "/etc/homelab/known_hosts"
     package static let repositoryToken = "/etc/homelab/repository-token"
+    package static let repositoryCA = "/etc/homelab/repository-ca.crt"
+    package static let webhookSecret = "/etc/homelab/webhook-secret"
     package static let allowedSigners = "/etc/homelab/allowed_signers"
     package static let state = "/var/lib/homelab"
     package static let repository = "/var/lib/homelab/repository.git"

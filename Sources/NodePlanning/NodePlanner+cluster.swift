@@ -187,13 +187,10 @@ extension NodePlanner {
                 reasons.append("\(name) is newer than the running process")
             }
         }
-        for (path, source, name) in [
-            (NodeLayout.repositoryToken, desired.repository.token, "the repository's token"),
-            (NodeLayout.allowedSigners, desired.repository.signers, "the list of signers"),
-        ] {
-            guard let source, let reason = reasonToWrite(path, source, facts) else { continue }
-            steps.append(PlannedStep(.writeSecretFile(path: path, source: source), reason))
-            reasons.append("\(name) \(reason)")
+        for file in agentSecrets {
+            guard let reason = reasonToWrite(file.source, to: file.path, facts) else { continue }
+            steps.append(PlannedStep(.writeSecretFile(path: file.path, source: file.source), reason))
+            reasons.append("\(file.name) \(reason)")
         }
         if context.replacesHomelab, let wanted, let binary = facts.agent.binary, binary.sha256 != wanted, !isSwitched(facts) {
             reasons.append("the binary is replaced")
@@ -214,7 +211,17 @@ extension NodePlanner {
         return steps
     }
 
-    private func reasonToWrite(_ path: String, _ source: SecretReference, _ facts: NodeFacts) -> String? {
+    /// What the operator's side has for the agents.
+    private var agentSecrets: [(path: String, source: SecretReference, name: String)] {
+        [
+            (NodeLayout.repositoryToken, desired.repository.token, "the repository's token"),
+            (NodeLayout.repositoryCA, desired.repository.ca, "the repository's ca"),
+            (NodeLayout.webhookSecret, desired.agent.webhook?.secret, "the webhook's secret"),
+            (NodeLayout.allowedSigners, desired.repository.signers, "the list of signers"),
+        ].compactMap { path, source, name in source.map { (path, $0, name) } }
+    }
+
+    private func reasonToWrite(_ source: SecretReference, to path: String, _ facts: NodeFacts) -> String? {
         guard case .file(let sha256, let mode, _, _)? = facts.files[path] else { return "is missing" }
         if mode != "0600" { return "has mode \(mode), not 0600" }
         guard let secret = context.secrets[source], let sha256 else { return nil }
@@ -228,6 +235,7 @@ extension NodePlanner {
             repository = .init(url: url, branch: wanted.branch)
             repository.username = wanted.username
             if wanted.token != nil { repository.tokenFile = NodeLayout.repositoryToken }
+            if wanted.ca != nil { repository.caFile = NodeLayout.repositoryCA }
         } else {
             guard let server = repositoryServer else { return nil }
             let host = server.address.contains(":") ? "[\(server.address)]" : server.address
@@ -243,6 +251,11 @@ extension NodePlanner {
         if wanted.signers != nil { configuration.repository.signersFile = NodeLayout.allowedSigners }
         if let path = wanted.path { configuration.path = path }
         configuration.listen = desired.agent.listen
+        if let webhook = desired.agent.webhook {
+            configuration.webhookListen = webhook.listen
+            configuration.webhookSecretFile = NodeLayout.webhookSecret
+        }
+        configuration.allowsRemoteBases = desired.agent.allowsRemoteBases
         configuration.pollInterval = desired.agent.pollInterval
         return configuration
     }

@@ -224,9 +224,15 @@ extension NodePlanner {
     private func reasonNotToGrow(_ node: NodeSpec) -> String? {
         let members = cluster.nodes.filter { $0.isEtcdMember && !replaced.contains($0.name) }
         if members.contains(where: { $0.name == node.name }) { return "etcd has a member of this name" }
-        let quorum = Quorum(members: members.count, healthy: members.filter(\.isHealthyMember).count)
+        // Those of servers that this very run starts are on their way: an interrupted join goes on.
+        let joining = desired.servers.filter { cluster.node(named: $0.name) == nil && facts($0) != nil }
+        let strangers = cluster.membersWithoutNode.filter { member in
+            !joining.contains { member.belongs(toNode: $0.name, address: $0.address.description) }
+        }
+        let quorum = Quorum(members: members.count + strangers.count, healthy: members.filter(\.isHealthyMember).count)
         if members.isEmpty || quorum.mayGrow { return nil }
-        return members.filter { !$0.isHealthyMember }.map(\.name).joined(separator: ", ") + " is not healthy"
+        let down = members.filter { !$0.isHealthyMember }.map { "\($0.name) is not healthy" }
+        return (down + strangers.map { "etcd has a member \($0.label) without a node" }).joined(separator: ", ")
     }
 
     mutating func agents() -> Phase {

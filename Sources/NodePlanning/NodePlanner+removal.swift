@@ -56,7 +56,9 @@ extension NodePlanner {
             return ("it runs k3s as \(role.rawValue) and its entry says \(node.role.rawValue)", "correct role: in its entry")
         }
         if member.isEtcdMember, !quorum.survivesRemoval(ofHealthy: member.isHealthyMember) {
-            let down = cluster.nodes.filter { $0.isEtcdMember && !$0.isHealthyMember && $0.name != node.name }.map(\.name)
+            let down =
+                cluster.nodes.filter { $0.isEtcdMember && !$0.isHealthyMember && $0.name != node.name }.map(\.name)
+                + cluster.membersWithoutNode.map { "\($0.label) (a member without a node)" }
             return (
                 "etcd has \(quorum.members) members, \(quorum.healthy) of them healthy, and would lose its majority without it",
                 down.isEmpty ? "let another server join first" : "bring \(down.joined(separator: ", ")) back first"

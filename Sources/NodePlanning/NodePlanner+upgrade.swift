@@ -122,10 +122,18 @@ extension NodePlanner {
     /// Before the first server gets another version. Of SQLite a copy is made while the server is down for its upgrade.
     private func snapshot(before servers: [(node: NodeSpec, facts: NodeFacts)]) -> Phase {
         let changing = servers.filter { needsBinary($0.facts) }
-        guard let leader, !changing.isEmpty, facts(leader)?.k3s.datastore == .etcd, cluster.unavailable == nil else {
-            return Phase(.snapshot, [])
-        }
-        let name = "homelab-before-" + desired.k3s.version.description.map { $0 == "+" ? "-" : String($0) }.joined()
+        if changing.isEmpty { return Phase(.snapshot, []) }
+        return snapshot(named: "homelab-before-" + desired.k3s.version.description.map { $0 == "+" ? "-" : String($0) }.joined())
+    }
+
+    /// Before a member is taken out of etcd.
+    func snapshot(beforeRemovalsIn phases: [Phase]) -> Phase {
+        let takesMemberOut = phases.flatMap(\.tasks).flatMap(\.steps).contains { if case .removeMember = $0.step { true } else { false } }
+        return takesMemberOut ? snapshot(named: "homelab-before-removal") : Phase(.snapshot, [])
+    }
+
+    private func snapshot(named name: String) -> Phase {
+        guard let leader, facts(leader)?.k3s.datastore == .etcd, cluster.unavailable == nil else { return Phase(.snapshot, []) }
         let directory =
             leader.config["etcd-snapshot-dir"]?.string ?? desired.k3s.serverConfig["etcd-snapshot-dir"]?.string
             ?? desired.k3s.config["etcd-snapshot-dir"]?.string ?? NodeLayout.snapshots

@@ -43,6 +43,7 @@ package struct NodePlanner: Sendable {
         phases += [planner.restartedServers(), planner.restartedAgents(), planner.metadata(), planner.removal(after: broken)]
         phases += [planner.kubeconfig(), planner.gitRepository(), planner.homelabAgents(), planner.homelabUpgrade()]
         phases.insert(planner.revokedKeys(), at: 2)
+        phases.insert(planner.snapshot(beforeRemovalsIn: phases), at: 2)
         return planner.finished(phases)
     }
 
@@ -103,10 +104,11 @@ package struct NodePlanner: Sendable {
         return desired.k3s.datastore ?? (holdsEtcd ? .etcd : desired.datastore)
     }
 
-    /// The servers' votes, and who is down.
+    /// The servers' votes, and who is down. One that votes without a Node counts as down: nobody knows better.
     var quorum: Quorum {
         let members = cluster.nodes.filter(\.isEtcdMember)
-        return Quorum(members: members.count, healthy: members.filter(\.isHealthyMember).count)
+        return Quorum(
+            members: members.count + cluster.membersWithoutNode.count { !$0.isLearner }, healthy: members.filter(\.isHealthyMember).count)
     }
 
     // MARK: Putting the plan together

@@ -86,10 +86,10 @@ package struct Preflight {
         if node.role == .server, facts.commands["ssh-keygen"] == nil {
             error(node, "there is no ssh-keygen", "install the OpenSSH client (`apt-get install openssh-client`)")
         }
-        if facts.kernel.selinux == "enforcing", facts.installedRole == nil {
+        if facts.kernel.selinux == "enforcing", !facts.kernel.hasK3sPolicy, facts.installedRole == nil {
             warning(
-                node, "SELinux is enforcing", "install the k3s-selinux package before k3s starts, or containers will be refused their files"
-            )
+                node, "SELinux is enforcing, and the policy for k3s is not installed",
+                "install the k3s-selinux package before k3s starts (docs.k3s.io/advanced), or containers will be refused their files")
         }
         for directory in facts.access.readOnly {
             error(node, "\(directory) is on a read-only file system", "mount it writable; systems with a read-only root are not supported")

@@ -57,6 +57,8 @@ package struct ClusterObserver: Sendable {
             \(kubectl) get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o name
             printf -- '-- ca\\n'
             sed -n 's/.*certificate-authority-data: *//p' \(NodeLayout.kubeconfig) | head -n 1
+            printf -- '-- members\\n'
+            \(Self.members)
             """,
         ])
         let result = try await host.run(command)
@@ -65,7 +67,8 @@ package struct ClusterObserver: Sendable {
         }
         let text = result.output
         guard let split = text.range(ofSubstring: "\n-- tokens\n"),
-            let end = text[split.upperBound...].range(ofSubstring: "-- ca\n")
+            let end = text[split.upperBound...].range(ofSubstring: "-- ca\n"),
+            let last = text[end.upperBound...].range(ofSubstring: "-- members\n")
         else {
             throw Diagnostic(.error, "the API's answer was cut off", subject: "node \"\(host.name)\"")
         }
@@ -75,7 +78,22 @@ package struct ClusterObserver: Sendable {
         let tokens: Value = [
             "items": .array(names.map { ["type": "bootstrap.kubernetes.io/token", "metadata": ["name": .string(String($0))]] })
         ]
-        let authority = String(text[end.upperBound...]).trimmingLineBreaks
-        return Look(facts: ClusterFacts(nodes: nodes, tokens: tokens), certificateAuthority: authority.isEmpty ? nil : authority)
+        let authority = String(text[end.upperBound..<last.lowerBound]).trimmingLineBreaks
+        let members = try? JSONReader.value(String(text[last.upperBound...]))
+        return Look(
+            facts: ClusterFacts(nodes: nodes, tokens: tokens, members: members), certificateAuthority: authority.isEmpty ? nil : authority)
     }
+
+    /// Prints what etcd calls its members, where etcd is: the supervisor tells servers (`/db/info`), who show the server token. It goes to
+    /// kubectl over its standard input and nowhere else.
+    private static let members = """
+        server=\(NodeLayout.dataDirectory)/server
+        if [ -d $server/db/etcd/member ]; then
+        {
+        printf 'apiVersion: v1\\nkind: Config\\ncurrent-context: own\\ncontexts: [{name: own, context: {cluster: own, user: own}}]\\n'
+        printf 'clusters: [{name: own, cluster: {server: "https://127.0.0.1:6443", certificate-authority: %s}}]\\n' $server/tls/server-ca.crt
+        printf 'users: [{name: own, user: {username: server, password: "%s"}}]\\n' "$(sed 's/.*://' $server/token)"
+        } | \(NodeLayout.k3s) kubectl --kubeconfig=/dev/stdin --request-timeout=5s get --raw /db/info 2>/dev/null
+        fi
+        """
 }

@@ -8,8 +8,13 @@ package import NodePlanning
 /// without root's rights the commands simply fail as they would by hand.
 package struct LocalHost: Host {
     package let name: String
+    /// Whom SSH would log in as: the keys that are let in here are his.
+    private let user: String
 
-    package init(name: String) { self.name = name }
+    package init(name: String, user: String = "root") {
+        self.name = name
+        self.user = user
+    }
 
     package func run(_ command: RemoteCommand) async throws -> CommandResult {
         try await streamLines(command, onLine: { _ in })
@@ -19,7 +24,8 @@ package struct LocalHost: Host {
         try Task.checkCancellation()
         let child: ChildProcess
         do {
-            child = try ChildProcess.start(command.argv)
+            // As sudo says it, so that the same scripts see the same as over SSH.
+            child = try ChildProcess.start(user == "root" ? command.argv : ["env", "SUDO_USER=\(user)"] + command.argv)
         } catch {
             throw HostError(.refused, node: name, Diagnostic(.error, error.description, subject: "node \"\(name)\""))
         }

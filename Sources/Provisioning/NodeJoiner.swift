@@ -59,7 +59,7 @@ package struct NodeJoiner: Sendable {
     package func observe() async throws -> ProvisioningObservation {
         let own = configuration.node
         var observation = try await observer.observe { [connector] node in
-            if node.name == own { return LocalHost(name: own) }
+            if node.name == own { return LocalHost(name: own, user: node.user) }
             let host = connector.host(for: node)
             try await host.connect()
             return host

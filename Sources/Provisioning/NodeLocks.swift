@@ -72,12 +72,25 @@ struct NodeLocks: Sendable {
         }
     }
 
+    /// Gives the locks back. Who is stopped in the middle of an upload has lost that connection, so a lost one is made again, but not for
+    /// long: a node that is gone frees its lock by itself after the heartbeat's time.
     func release() async {
         await shielded { [self] in
             _ = await parallel(hosts, limit: 16) { host in
-                // A node that is gone frees its lock by itself after the heartbeat's time.
-                _ = try? await host.run(RemoteCommand(["sh", "-c", HostLock.release(run: run)]))
+                let command = RemoteCommand(["sh", "-c", HostLock.release(run: run)])
+                if (try? await host.run(command)) != nil { return }
+                await withTaskGroup { group in
+                    group.addTask { try? await Task.sleep(for: Self.reconnectLimit) }
+                    group.addTask {
+                        guard (try? await host.reconnect(within: Self.reconnectLimit, waiting: { _ in })) != nil else { return }
+                        _ = try? await host.run(command)
+                    }
+                    await group.next()
+                    group.cancelAll()
+                }
             }
         }
     }
+
+    private static let reconnectLimit = Duration.seconds(5)
 }

@@ -112,7 +112,7 @@ extension ClusterSpec {
                 return ""
             }
         }
-        found.formUnion([repository.token, repository.signers].compactMap { $0 })
+        found.formUnion([repository.token, repository.ca, repository.signers, agent.webhook?.secret].compactMap { $0 })
         return found.sorted { $0.description < $1.description }
     }
 }

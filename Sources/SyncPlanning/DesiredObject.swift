@@ -7,8 +7,7 @@ package struct DesiredObject: Hashable, Sendable {
     /// Which manifest an object was last applied from; lets a restarted agent see that nothing has to be sent.
     package static let digestAnnotation = "homelab.dev/digest"
 
-    package let key: ObjectKey
-    package let manifest: Manifest
+    private let packed: PackedManifest
     package let digest: String
     package let marks: ObjectMarks
     /// JSON pointers to the fields that are left as they are in the cluster.
@@ -30,14 +29,16 @@ package struct DesiredObject: Hashable, Sendable {
         }
         metadata["annotations"] = annotations
         manifest.value["metadata"] = metadata
-        self.manifest = manifest
+        packed = PackedManifest(manifest)
         self.digest = digest
-        key = manifest.key
         marks = ObjectMarks(of: rendered)
     }
 
-    package var kind: GroupVersionKind { manifest.groupVersionKind }
-    package var origin: SourceLocation? { manifest.origin }
+    package var key: ObjectKey { packed.key }
+    /// As it is sent; unpacked with each call.
+    package var manifest: Manifest { packed.manifest }
+    package var kind: GroupVersionKind { packed.kind }
+    package var origin: SourceLocation? { packed.origin }
     /// A Job is a step: it runs once for what it says, and again when it says something else.
     package var runsOnce: Bool { key.groupKind == Self.job }
 
@@ -47,6 +48,7 @@ package struct DesiredObject: Hashable, Sendable {
 /// All that a unit wants, checked as far as it can be without asking the cluster about any object.
 package struct DesiredTree: Hashable, Sendable {
     package let objects: [DesiredObject]
+    package let inventory: ResourceInventory
 
     /// - Parameter scopes: whether a kind is namespaced, for the kinds that the cluster knows.
     /// - Parameter ignored: the fields of an object that are left as they are.
@@ -70,9 +72,8 @@ package struct DesiredTree: Hashable, Sendable {
         problems.append(contentsOf: Diagnostics(Self.duplicates(in: placed)))
         try problems.throwIfErrors()
         objects = ApplyOrder.sorted(placed).map { DesiredObject($0, owner: owner, ignored: ignored($0)) }
+        inventory = ResourceInventory(Dictionary(objects.map { ($0.key, ResourceInventory.Entry(version: $0.kind.version)) }) { $1 })
     }
-
-    package var inventory: ResourceInventory { ResourceInventory(of: objects.map(\.manifest)) }
 
     /// One finding for each object that is wanted more than once, at the later place and naming the earlier one.
     package static func duplicates(in manifests: [Manifest]) -> [Diagnostic] {

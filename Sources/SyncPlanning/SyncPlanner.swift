@@ -23,8 +23,8 @@ package enum SyncPlanner {
             case .refuse(let rival): plan.contested.append(PlannedException(object.key, .contested(rival), origin: object.origin))
             }
         }
-        plan.stages = ApplyOrder.stages(of: applies.values.map(\.object.manifest)).map { stage, manifests in
-            PlannedStage(stage: stage, waves: ApplyOrder.waves(of: manifests).map { $0.compactMap { applies[$0.key] } })
+        plan.stages = ApplyOrder.stages(of: Array(applies.keys)).map { stage, keys in
+            PlannedStage(stage: stage, waves: ApplyOrder.waves(of: keys).map { $0.compactMap { applies[$0] } })
         }
     }
 

@@ -67,6 +67,29 @@ import Testing
         #expect(try await repository.tree(at: old).text("clusters/2.yaml") == "number: 2\n")
     }
 
+    @Test func `many packs become one, and nothing is lost`() async throws {
+        let scene = try scene()
+        let remote = Remote(transport: ProcessTransport(scene.bare))
+        var old: [ObjectID] = []
+        for number in 1...4 {
+            old.append(try #require(try await remote.fetch("refs/heads/main", into: mirror(scene))))
+            try scene.commit(["clusters/0.yaml": "number: \(number)\n"])
+            if number == 2 { try scene.git("commit", "--quiet", "--amend", "--message", "again") }
+            try publish(scene)
+        }
+        func packs() throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: mirror(scene) + "/objects/pack").filter { $0.hasSuffix(".pack") }
+        }
+        #expect(try packs().count == 4)
+        #expect(try await Repository(path: mirror(scene)).consolidate(above: 4) == false)
+        #expect(try await Repository(path: mirror(scene)).consolidate(above: 3))
+        #expect(try packs().count == 1)
+        #expect(try scene.mirrorGit("fsck", "--full").contains("error") == false)
+        let repository = try await Repository(path: mirror(scene))
+        for commit in old { #expect(try await repository.tree(at: commit).text("clusters/0.yaml") != nil) }
+        #expect(try await remote.fetch("refs/heads/main", into: mirror(scene))?.hex == head(scene))
+    }
+
     @Test func `tags and other branches stay where they are, and a missing branch is nil`() async throws {
         let scene = try scene()
         try scene.git("tag", "--annotate", "--message", "first", "v1")

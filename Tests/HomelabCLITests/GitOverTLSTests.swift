@@ -46,6 +46,9 @@ import Testing
         #expect(source.localPath == nil)
         let problem = await #expect(throws: SourceProblem.self) { try await source.head() }
         #expect(problem?.kind == .untrusted, "\(problem?.message ?? "")")
+        try certificate.write(toFile: host.folder + "/ca.crt", atomically: true, encoding: .utf8)
+        configuration.repository.caFile = host.folder + "/ca.crt"
+        #expect(try await AgentRepository.source(of: configuration) { _ in }.head() != nil)
         configuration.repository.url = host.bare
         #expect(try AgentRepository.source(of: configuration) { _ in }.localPath == host.bare)
         configuration.repository.url = "ssh://git@git.example/home.git"

@@ -118,7 +118,8 @@ extension FakeClusterAPI {
         guard let changes = patch.object else { return patch }
         var result = target.object.map(Value.object) ?? .object(Object())
         for change in changes {
-            result[change.key] = change.value.isNull ? nil : merged(result[change.key] ?? .null, change.value)
+            // Typed, since a bare nil would be JSON's null.
+            result[change.key] = change.value.isNull ? Value?.none : merged(result[change.key] ?? .null, change.value)
         }
         return result
     }

@@ -6,7 +6,7 @@ import Glibc
 package final class GitHost {
     package let folder: String
     package var bare: String { folder + "/home.git" }
-    private var work: String { folder + "/work" }
+    package var work: String { folder + "/work" }
     private var server: pid_t = 0
 
     package init() throws {

@@ -246,6 +246,23 @@ struct ClientTests {
         }
         #expect(counter.total == 40 && counter.most == 3)
     }
+
+    @Test(.timeLimit(.minutes(1))) func `a lease is renewed while everything waits for a busy server`() async throws {
+        let lease = "/apis/coordination.k8s.io/v1/namespaces/homelab-system/leases/homelab-agent"
+        let transport = ScriptedTransport()
+        transport.on("GET /busy", Answer(status: 429), Answer())
+        transport.on("GET \(lease)", Answer())
+        let (renewals, renewal) = AsyncStream.makeStream(of: Void.self)
+        let client = KubernetesClient(
+            ClusterConnection(server: ScriptedTransport.server, tls: TLSOptions()), transport: transport,
+            options: .init(requestsInFlight: 1), sleep: { _ in for await _ in renewals { return } })
+        async let busy = client.raw("/busy")
+        while transport.lines.isEmpty { await Task.yield() }
+        _ = try await client.raw(lease)
+        renewal.yield()
+        #expect(try await busy.status == 200)
+        #expect(transport.lines == ["GET /busy", "GET \(lease)", "GET /busy"])
+    }
 }
 
 /// Counts how many requests are open at once.

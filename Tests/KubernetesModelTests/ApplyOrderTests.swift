@@ -32,13 +32,13 @@ struct ApplyOrderTests {
     }
 
     @Test func `stages hold what must be settled before the next`() {
-        let stages = ApplyOrder.stages(of: mixed, early: [GroupKind(group: "example.org", kind: "Widget")])
+        let stages = ApplyOrder.stages(of: mixed.map(\.key), early: [GroupKind(group: "example.org", kind: "Widget")])
         #expect(stages.map(\.stage) == [.definitions, .classes, .early, .workloads, .admission])
-        #expect(stages.map(\.manifests.count) == [3, 2, 1, 4, 2])
+        #expect(stages.map(\.keys.count) == [3, 2, 1, 4, 2])
         #expect(stages.map(\.stage.isWaitedFor) == [true, true, true, false, false])
     }
 
     @Test func `waves are runs of one rank`() {
-        #expect(ApplyOrder.waves(of: mixed).map(\.count) == [1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1])
+        #expect(ApplyOrder.waves(of: mixed.map(\.key)).map(\.count) == [1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1])
     }
 }

@@ -28,6 +28,7 @@ import Testing
     private let host = Host([
         "base/kustomization.yaml": "resources: [x.yaml, ../shared]\n", "base/x.yaml": map("x"),
         "shared/kustomization.yaml": "resources: [y.yaml]\n", "shared/y.yaml": map("y"), "out.yaml": map("out"),
+        "out/kustomization.yaml": "resources: [z.yaml]\n", "out/z.yaml": map("z"),
     ])
 
     private func build(_ resources: String) async throws(Diagnostics) -> [String] {
@@ -67,6 +68,32 @@ import Testing
         let error = await #expect(throws: Diagnostics.self) { try await build("['\(url)']") }
         #expect(error?.description.contains(reason) == true)
         #expect(host.requests.isEmpty)
+    }
+
+    /// A host whose branches may be named.
+    private struct Following: RemoteSource {
+        let host: Host
+
+        func tree(of commit: RemoteCommit) async throws -> any FileTree { try await host.tree(of: commit) }
+
+        func commit(at name: RemoteName) async throws -> RemoteCommit? {
+            guard name.reference != "gone" else { throw FileTreeError("no such branch") }
+            return RemoteCommit(repository: name.repository, commit: RemoteTests.commit)
+        }
+    }
+
+    @Test func branchesAreFollowedWhereTheSourceDoes() async throws {
+        let files = MemoryFileTree(["kustomization.yaml": "resources: ['github.com/o/r//base?ref=main', 'github.com/o/s//out?ref=']\n"])
+        let options = BuildOptions(order: .none)
+        let result = try await KustomizeBuild(files: files, options: options).result("", from: Following(host: host))
+        #expect(result.manifests.map(\.name) == ["x", "y", "z"])
+        let main = RemoteName(repository: "https://github.com/o/r", reference: "main")
+        #expect(result.followed[main]?.commit == Self.commit && result.followed.count == 2)
+        let gone = MemoryFileTree(["kustomization.yaml": "resources: ['github.com/o/r//base?ref=gone']\n"])
+        let error = await #expect(throws: Diagnostics.self) {
+            try await KustomizeBuild(files: gone, options: options).result("", from: Following(host: host))
+        }
+        #expect(error?.description.contains("kustomization.yaml:1:13: error: cannot look up \"gone\"") == true)
     }
 
     @Test func whatCannotBeHadIsToldWithItsPlace() async {

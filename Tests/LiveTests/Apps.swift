@@ -52,4 +52,44 @@ enum Apps {
 
         """
     }
+
+    /// Two pods on two nodes, of which one at a time may be missing.
+    static let guarded = """
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: web, namespace: default}
+        spec:
+          replicas: 2
+          selector: {matchLabels: {app: web}}
+          template:
+            metadata: {labels: {app: web}}
+            spec:
+              containers:
+                - name: web
+                  image: homelab.local/hello:1
+                  imagePullPolicy: IfNotPresent
+                  readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+              affinity:
+                podAntiAffinity:
+                  requiredDuringSchedulingIgnoredDuringExecution:
+                    - labelSelector: {matchLabels: {app: web}}
+                      topologyKey: kubernetes.io/hostname
+        ---
+        apiVersion: policy/v1beta1
+        kind: PodDisruptionBudget
+        metadata: {name: web, namespace: default}
+        spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}
+
+        """
+
+    /// The guarded app's ready pods as one of the servers tells; nil while none of them does.
+    static func readyPods(_ lab: Lab) throws -> Int? {
+        let query =
+            "k3s kubectl -n default get deployment web --request-timeout=3s -o 'jsonpath={.spec.replicas}/{.status.readyReplicas}'"
+        for server in ["m3", "m2", "m1"] {
+            let result = try lab.on(server, query, limit: 10)
+            if result.succeeded, result.output.hasPrefix("2/") { return Int(result.output.dropFirst(2)) ?? 0 }
+        }
+        return nil
+    }
 }

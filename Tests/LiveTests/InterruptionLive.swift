@@ -81,7 +81,8 @@ struct InterruptionLive {
     }
 
     private func part() throws -> Int {
-        Int(try lab.on("m1", "cat /tmp/homelab-upload-k3s-*.homelab-upload 2>/dev/null | wc -c").output.trimmingCharacters(in: .newlines)) ?? 0
+        let printed = try lab.on("m1", "cat /tmp/homelab-upload-k3s-*.homelab-upload 2>/dev/null | wc -c").output
+        return Int(printed.trimmingCharacters(in: .newlines)) ?? 0
     }
 
     @Test func t02_cutOffInTheUpload() throws {
@@ -119,8 +120,9 @@ struct InterruptionLive {
         #expect(again.succeeded && again.output.contains("nothing to do"), "\(again.text)")
         #expect(try lab.kubectl("get", "secrets", "-n", "kube-system", "-o", "name").output.contains("bootstrap-token-") == false)
         for machine in ["m1", "m2", "m3", "m4"] {
-            let left = try lab.on(machine, "ls /run/homelab.lock /tmp/*homelab* /usr/local/bin/*.?????? /etc/rancher/k3s/*.?????? 2>/dev/null")
-            #expect(left.output == "", "left on \(machine)")
+            let temporary = "find /usr/local/bin /etc/rancher /etc/homelab -type f -name '*.??????'"
+            #expect(
+                try lab.on(machine, "ls -d /run/homelab.lock /tmp/*homelab* 2>/dev/null; \(temporary)").output == "", "left on \(machine)")
         }
     }
 

@@ -78,8 +78,10 @@ final class Lab: Sendable {
     /// `homelab bootstrap` without questions, to be watched and stopped.
     func startBootstrap(_ more: String...) throws -> Shell.Running {
         try Shell.start(
-            [Self.root + "/Tests/TestBed/machines/lab", "exec", Self.binary, "bootstrap", "--yes", "--agent-binary", "amd64=" + Self.binary]
-                + ["--kubeconfig", kubeconfig] + more, in: repository, environment: environment)
+            [
+                Self.root + "/Tests/TestBed/machines/lab", "exec", Self.binary, "bootstrap", "--yes", "--kubeconfig", kubeconfig,
+                "--agent-binary", "amd64=" + Self.binary,
+            ] + more, in: repository, environment: environment)
     }
 
     /// A command on a machine, as root.

@@ -12,9 +12,9 @@ struct UpgradeLive {
         try lab.trustHosts(["m1", "m2", "m3", "m4", "m5"])
         let result = try lab.bootstrap(limit: 900)
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
-        try Self.app.write(toFile: lab.folder + "/app.yaml", atomically: true, encoding: .utf8)
+        try Apps.guarded.write(toFile: lab.folder + "/app.yaml", atomically: true, encoding: .utf8)
         try lab.kubectl("apply", "-f", lab.folder + "/app.yaml")
-        try lab.wait("a running app", limit: 120) { try readyPods(lab) == 2 }
+        try lab.wait("a running app", limit: 120) { try Apps.readyPods(lab) == 2 }
         return lab
     }
 
@@ -26,16 +26,6 @@ struct UpgradeLive {
         let servers = try ["m1", "m2", "m3"].map { try lab.node($0, role: "server") }
         let agents = try ["m4", "m5"].map { try lab.node($0, role: "agent") }
         try lab.writeInventory(servers + agents, version: version)
-    }
-
-    /// The app's ready pods as one of the servers tells; nil while none of them does.
-    private static func readyPods(_ lab: Lab) throws -> Int? {
-        let query = "k3s kubectl -n default get deployment web --request-timeout=3s -o 'jsonpath={.spec.replicas}/{.status.readyReplicas}'"
-        for server in ["m3", "m2", "m1"] {
-            let result = try lab.on(server, query, limit: 10)
-            if result.succeeded, result.output.hasPrefix("2/") { return Int(result.output.dropFirst(2)) ?? 0 }
-        }
-        return nil
     }
 
     private func versions(through server: String = "m2") throws -> [String: String] {
@@ -57,7 +47,7 @@ struct UpgradeLive {
             "if it does not come up: goes back to v1.20.2+k3s1 by itself", "if it does not come up: the run stops and says how to go back",
         ] { #expect(plan.output.contains(words), "\(words) is not in\n\(plan.output)") }
 
-        let watch = Watch { try? Self.readyPods(lab) }
+        let watch = LowestValue { try? Apps.readyPods(lab) }
         let began = Date()
         let result = try lab.bootstrap(limit: 1500)
         print("five nodes upgraded in \(Int(Date().timeIntervalSince(began))) s")
@@ -101,7 +91,7 @@ struct UpgradeLive {
         ] { #expect(result.text.contains(words), "\(words) is not in\n\(result.text)") }
         let versions = try versions()
         #expect(versions["m2"] == "v1.20.4+k3s1" && versions["m3"] == "v1.20.4+k3s1" && versions["m4"] == "v1.20.4+k3s1", "\(versions)")
-        #expect(try (Self.readyPods(lab) ?? 0) >= 1)
+        #expect(try (Apps.readyPods(lab) ?? 0) >= 1)
         try allow(on: "m1", unit: "k3s")
         let again = try lab.bootstrap(limit: 1500)
         #expect(again.succeeded, "\(again.text)")
@@ -136,61 +126,5 @@ struct UpgradeLive {
 
     private func allow(on machine: String, unit: String) throws {
         try lab.on(machine, "rm -r /etc/systemd/system/\(unit).service.d && systemctl daemon-reload")
-    }
-
-    private static let app = """
-        apiVersion: apps/v1
-        kind: Deployment
-        metadata: {name: web, namespace: default}
-        spec:
-          replicas: 2
-          selector: {matchLabels: {app: web}}
-          template:
-            metadata: {labels: {app: web}}
-            spec:
-              containers:
-                - name: web
-                  image: homelab.local/hello:1
-                  imagePullPolicy: IfNotPresent
-                  readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
-              affinity:
-                podAntiAffinity:
-                  requiredDuringSchedulingIgnoredDuringExecution:
-                    - labelSelector: {matchLabels: {app: web}}
-                      topologyKey: kubernetes.io/hostname
-        ---
-        apiVersion: policy/v1beta1
-        kind: PodDisruptionBudget
-        metadata: {name: web, namespace: default}
-        spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}
-
-        """
-}
-
-/// The lowest value that a look gives while something else goes on.
-private final class Watch: @unchecked Sendable {
-    private let lock = NSLock()
-    private var lowest = Int.max
-    private var isStopped = false
-
-    init(_ look: @escaping @Sendable () -> Int?) {
-        Thread {
-            while true {
-                let value = look()
-                self.lock.lock()
-                if let value { self.lowest = min(self.lowest, value) }
-                let isDone = self.isStopped
-                self.lock.unlock()
-                if isDone { return }
-                usleep(300_000)
-            }
-        }.start()
-    }
-
-    func stop() -> Int {
-        lock.lock()
-        defer { lock.unlock() }
-        isStopped = true
-        return lowest
     }
 }

@@ -14,6 +14,7 @@ import Testing
         k3s: {version: v1.36.4+k3s1}
         defaults:
           user: debian
+          identityFile: ~/.ssh/homelab
 
         """
 

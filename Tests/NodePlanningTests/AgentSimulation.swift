@@ -75,5 +75,7 @@ struct AgentSimulation {
 }
 
 extension NodeAdmission {
-    func verdict(_ kind: ChangeClass, _ node: String) -> Verdict? { items.first { $0.change.kind == kind && $0.change.node == node }?.verdict }
+    func verdict(_ kind: ChangeClass, _ node: String) -> Verdict? {
+        items.first { $0.change.kind == kind && $0.change.node == node }?.verdict
+    }
 }

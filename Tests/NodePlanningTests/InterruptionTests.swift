@@ -13,7 +13,8 @@ import Testing
         for run in 0..<12 {
             let (observed, cluster) = machines.look()
             let plan = NodePlanner.plan(
-                desired: machines.spec, observed: observed, cluster: cluster, context: SimulatedMachines.context(machines.spec, version: version))
+                desired: machines.spec, observed: observed, cluster: cluster,
+                context: SimulatedMachines.context(machines.spec, version: version))
             if plan.isEmpty { return plans }
             plans.append(plan)
             machines.carryOut(plan, steps: run == 0 ? cut : nil)
@@ -29,7 +30,8 @@ import Testing
         var looked = machines
         let (observed, cluster) = looked.look()
         let plan = NodePlanner.plan(
-            desired: machines.spec, observed: observed, cluster: cluster, context: SimulatedMachines.context(machines.spec, version: version))
+            desired: machines.spec, observed: observed, cluster: cluster,
+            context: SimulatedMachines.context(machines.spec, version: version))
         #expect(plan.stepCount > 3, "\(plan.text)")
         for cut in 0...plan.stepCount {
             var world = machines

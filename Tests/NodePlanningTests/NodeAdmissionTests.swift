@@ -220,10 +220,26 @@ import Testing
 
     @Test func `the server of the acting agent leaves by another agent`() throws {
         var agents = try cluster()
-        agents.machines.spec.change("s1") { $0.state = .absent }
+        agents.own = "s2"
+        agents.machines.spec.change("s2") { $0.state = .absent }
         agents.machines.spec.policy.servers = .automatic
         agents.untilOwnTurn()
         #expect(agents.admission().ownTurn == .handOver)
+    }
+
+    @Test func `the agents never follow a repository that was made anew`() throws {
+        var agents = try cluster()
+        agents.own = "s2"
+        agents.machines.spec.policy.servers = .automatic
+        agents.machines.spec.change("s1") { $0.state = .absent }
+        let admission = agents.settle()
+        #expect(agents.plans.allSatisfy { plan in plan.phases.allSatisfy { $0.kind != .repository && $0.kind != .homelabAgent } })
+        guard case .refused(let reason, _)? = admission.verdict(.agent, "s2") else {
+            Issue.record("\(admission.items)")
+            return
+        }
+        #expect(reason.contains("begin anew"))
+        #expect(agents.machines.cluster.node(named: "s1") != nil, "the server that holds the repository stays")
     }
 
     @Test func `an entry that vanishes is an orphan`() throws {
@@ -248,7 +264,8 @@ import Testing
 
     @Test func `when nobody takes the Lease the acting agent's server waits`() throws {
         var agents = try cluster()
-        agents.machines.spec.change("s1") { $0.state = .absent }
+        agents.own = "s2"
+        agents.machines.spec.change("s2") { $0.state = .absent }
         agents.machines.spec.policy.servers = .automatic
         agents.untilOwnTurn()
         let (changes, seen) = agents.changes()
@@ -256,7 +273,7 @@ import Testing
         circumstances.wasLeftAlone = true
         let admission = NodeAdmission(changes, circumstances)
         #expect(admission.ownTurn == nil && admission.plan.isEmpty)
-        guard case .waiting(let reason, _, _)? = admission.verdict(.removeServer, "s1") else {
+        guard case .waiting(let reason, _, _)? = admission.verdict(.removeServer, "s2") else {
             Issue.record("\(admission.items)")
             return
         }

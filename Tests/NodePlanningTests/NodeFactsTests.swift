@@ -24,7 +24,7 @@ import Testing
 
     @Test func fedora() throws {
         let facts = try NodeFacts.parse(recorded("fed.txt"))
-        #expect(facts.kernel.selinux == "enforcing")
+        #expect(facts.kernel.selinux == "enforcing" && !facts.kernel.hasK3sPolicy)
         #expect(facts.network.firewall == "firewalld")
         #expect(facts.network.addresses.map(\.dynamic) == [true])
         #expect(facts.resources.free["/var/lib/rancher"] == Int64(40_000_000 * 1024))

@@ -123,6 +123,9 @@ import YAML
             file(NodeLayout.agentConfiguration, on: "s1", in: "repository-over-https").text, file: "s1")
         #expect(https.repository.tokenFile == "/etc/homelab/repository-token")
         #expect(https.repository.username == "me")
+        #expect(https.repository.caFile == "/etc/homelab/repository-ca.crt")
+        #expect(https.webhookListen == "0.0.0.0:9292" && https.webhookSecretFile == "/etc/homelab/webhook-secret")
+        #expect(https.allowsRemoteBases && !elsewhere.allowsRemoteBases && elsewhere.webhookListen == nil)
     }
 
     private func fallback(of node: String, in fixture: String) throws -> Fallback {
@@ -155,5 +158,39 @@ import YAML
         #expect(text.contains("\n10.0.0.1 ssh-ed25519 AAAA"))
         let elsewhere = try file(NodeLayout.knownHosts, on: "s1", in: "repository-elsewhere").text
         #expect(elsewhere.contains("\n[git.example]:2222 ssh-ed25519 AAAA"))
+    }
+
+    // MARK: etcd's own list of members
+
+    /// The plan of a case when etcd lists these members beside those of the Node objects.
+    private func plan(_ name: String, besides members: [EtcdMember]) throws -> NodePlan {
+        let of = PlanningCase.named(name)
+        var cluster = try of.cluster()
+        cluster.members =
+            cluster.nodes.filter(\.isEtcdMember).map {
+                EtcdMember(name: $0.annotations["etcd.k3s.cattle.io/node-name"] ?? "\($0.name)-1a2b3c4d")
+            } + members
+        return NodePlanner.plan(desired: try of.spec(), observed: try of.observed(), cluster: cluster, context: PlanningCase.context)
+    }
+
+    @Test func membersWithoutANodeCountAsDown() throws {
+        #expect(try plan("remove-server", besides: []) == PlanningCase.named("remove-server").plan())
+        let plan = try plan("remove-server", besides: [EtcdMember(name: "old-1a2b3c4d"), EtcdMember(name: "older-1a2b3c4d")])
+        let told = plan.pending.map { "\($0.node ?? ""): \($0.text)" }
+        #expect(told.contains { $0.hasPrefix("s3: ") && $0.contains("etcd has 5 members, 3 of them healthy") }, "\(told)")
+        #expect(told.contains { $0.hasPrefix("s1: is not restarted") && $0.contains("etcd would lose its majority") }, "\(told)")
+        let remedies = plan.pending.compactMap(\.remedy)
+        #expect(remedies.contains { $0.hasPrefix("bring old-1a2b3c4d (a member without a node), older-") })
+    }
+
+    @Test func aJoinThatWasInterruptedIsNoStranger() throws {
+        let joining = EtcdMember(name: "s2-0badcafe", isLearner: true)
+        #expect(try plan("interrupted-join", besides: [joining]).text == plan("interrupted-join", besides: []).text)
+        let unstarted = EtcdMember(name: "", peerURLs: ["https://10.0.0.2:2380"], isLearner: true)
+        #expect(try plan("interrupted-join", besides: [unstarted]).text == plan("interrupted-join", besides: []).text)
+        let stranger = try plan("interrupted-join", besides: [EtcdMember(name: "old-1a2b3c4d")])
+        #expect(
+            stranger.pending.contains { $0.node == "s2" && $0.text.contains("etcd has a member old-1a2b3c4d without a node") },
+            "\(stranger.pending)")
     }
 }

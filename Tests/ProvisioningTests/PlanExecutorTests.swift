@@ -113,11 +113,18 @@ import Testing
 
     @Test func aLockWithoutASignOfLifeIsWaitedForUntilItIsFree() async throws {
         let host = FakeHost("m1").on(
-            "lock=/run/homelab.lock", FakeHost.Answer(status: HostLock.heldStatus, output: "r9\nbob@desk\n2026-11-24T04:00:00Z\n29\n"), .ok())
+            "lock=/run/homelab.lock", FakeHost.Answer(status: HostLock.heldStatus, output: "r9\nbob@desk\n2026-11-24T04:00:00Z\n29\n"),
+            .ok())
         let events = EventLog()
         let recorder = try RunRecorder(folder: nil, forward: { events.add($0) })
         try await NodeLocks(hosts: [host], run: "r1", owner: "alice", recorder: recorder).acquire()
         #expect(events.lines == ["m1: waits for the lock of bob@desk, which gave no sign of life for 29 s and loses it after 30 s"])
+    }
+
+    @Test func aLockIsGivenBackOverANewConnectionWhenTheOldOneIsLost() async throws {
+        let host = FakeHost("m1").on("then rm -f", .lost, .ok())
+        await NodeLocks(hosts: [host], run: "r1", owner: "alice", recorder: try RunRecorder(folder: nil, forward: { _ in })).release()
+        #expect(host.reconnects == 1 && host.log.count == 2)
     }
 
     @Test func heldLockBeginsNothingAndNamesTheHolder() async throws {

@@ -88,6 +88,25 @@ import YAML
         #expect(lease.map { LeaseRecord(of: $0).holder } == "")
     }
 
+    @Test func `a leader that stands back leaves the lease to another, and takes it again when nobody wants it`() async throws {
+        let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
+        let (a, b) = (elector("a", api, clock), elector("b", api, clock))
+        let first = Task { await a.run { await board.lead("a") } }
+        try await eventually("a leads") { board.current == ["a"] }
+        let second = Task { await b.run { await board.lead("b") } }
+        try await eventually("b watches") { await api.watchCount == 2 }
+        await a.standBack(for: .seconds(45))
+        try await eventually("b leads") { board.current == ["b"] }
+        second.cancel()
+        await second.value
+        #expect(board.current == [], "a stands back still")
+        clock.advance(by: .seconds(46))
+        try await eventually("a leads again") { board.current == ["a"] }
+        first.cancel()
+        await first.value
+        #expect(board.mostAtOnce == 1)
+    }
+
     @Test func `a leader that cannot renew stops leading before its lease runs out`() async throws {
         let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
         let running = Task { [elector = elector("a", api, clock)] in await elector.run { await board.lead("a") } }

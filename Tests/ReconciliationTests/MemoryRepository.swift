@@ -12,6 +12,15 @@ final class MemoryRepository: RepositorySource {
         var problem: SourceProblem?
         var listings = 0
         var fetches = 0
+        var descents = 0
+        private var blobs: [String: ObjectID] = [:]
+
+        mutating func blob(_ text: String) -> ObjectID {
+            let digits = String(blobs.count, radix: 16)
+            let id = blobs[text] ?? ObjectID(String(repeating: "b", count: 32) + String(repeating: "0", count: 8 - digits.count) + digits)
+            blobs[text] = id
+            return id ?? .zero
+        }
     }
 
     private let state = Mutex(State())
@@ -20,6 +29,8 @@ final class MemoryRepository: RepositorySource {
 
     var listings: Int { state.withLock { $0.listings } }
     var fetches: Int { state.withLock { $0.fetches } }
+    /// How often it was asked whether one commit follows from another.
+    var descents: Int { state.withLock { $0.descents } }
 
     @discardableResult
     func push(_ files: [String: String], onto parent: ObjectID?? = nil) -> CommitInfo {
@@ -32,7 +43,10 @@ final class MemoryRepository: RepositorySource {
             let info = CommitInfo(
                 id: id, parents: parents, tree: id, authorName: "Ada", authorEmail: "ada@example.org", time: Int64(number),
                 message: "Change \(number)\n")
-            let entries = files.mapValues { GitTree.Entry(id: id, kind: .file, bytes: Array($0.utf8)) }
+            // As git does: the same content has the same id in every commit.
+            let entries = files.mapValues { text in
+                GitTree.Entry(id: state.blob(text), kind: .file, bytes: Array(text.utf8))
+            }
             state.commits[id] = (info, GitTree(commit: id, entries: entries))
             state.head = id
             return info
@@ -71,10 +85,13 @@ final class MemoryRepository: RepositorySource {
         return found
     }
 
+    func followedObject() async throws(SourceProblem) -> ObjectID? { state.withLock { $0.head } }
+
     func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject { throw SourceProblem(.other, "no object \(id)") }
 
     func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {
         state.withLock { state in
+            state.descents += 1
             var next: ObjectID? = new
             while let here = next {
                 if here == old { return true }

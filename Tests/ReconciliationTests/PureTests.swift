@@ -122,7 +122,7 @@ import YAML
         state.isLeading = true
         state.countPass(duration: .milliseconds(500), failed: false)
         state.countPass(duration: .milliseconds(1500), failed: true)
-        state.source.lastContact = Timestamp(secondsSinceEpoch: 990)
+        state.lastContact = Timestamp(secondsSinceEpoch: 990)
         var report = StatusReport(unit: "home")
         report.healthCounts = [.current: 7]
         report.appliedRevision = "abc"

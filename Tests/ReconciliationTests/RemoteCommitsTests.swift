@@ -1,8 +1,10 @@
+import Diagnostics
 import Git
 import HomelabTestSupport
 import KubernetesModel
 import Kustomize
 import Testing
+import YAML
 
 @testable import Reconciliation
 
@@ -16,8 +18,10 @@ import Testing
         root = try host.serve()
     }
 
-    private func source() -> RemoteCommits {
-        RemoteCommits(directory: host.folder + "/mirrors") { url in HTTPGitTransport(url: url, transport: LoopbackHTTP()) { nil } }
+    private func source(followsNames: Bool = false) -> RemoteCommits {
+        RemoteCommits(directory: host.folder + "/mirrors", followsNames: followsNames) { url in
+            HTTPGitTransport(url: url, transport: LoopbackHTTP()) { nil }
+        }
     }
 
     private func build(_ commit: String, from source: RemoteCommits) async throws -> [String] {
@@ -40,6 +44,60 @@ import Testing
         let asked = host.requests.count
         #expect(try await build(first, from: source()) == ["one"])
         #expect(host.requests.count == asked, "the mirror has it")
+    }
+
+    @Test func `a branch and a tag are followed where that is allowed`() async throws {
+        _ = try push("one")
+        try host.tag("v1", message: "One")
+        let second = try push("two")
+        let source = source(followsNames: true)
+        #expect(try await build("v1", from: source) == ["one"], "the commit of the tag's object")
+        #expect(try await build("main", from: source) == ["two"])
+        #expect(try await source.commit(at: RemoteName(repository: root + "/open/home.git", reference: ""))?.commit == second)
+        let error = await #expect(throws: (any Error).self) { _ = try await build("none", from: source) }
+        let text = error.map { "\($0)" } ?? ""
+        #expect(text.contains("kustomization.yaml:1:13: error: cannot look up \"none\""), "\(text)")
+    }
+
+    @Test func `a unit is refused what is elsewhere, and told how to allow it`() async throws {
+        let bench = UnitBench()
+        bench.repository.push(["clusters/home/kustomization.yaml": "resources: ['\(root)/open/home.git//base?ref=main']\n"])
+        try await bench.run { _ in
+            try await bench.phase(.buildFailed)
+            let text = await bench.report()?.errors.first?.description ?? ""
+            #expect(text.contains("clusters/home/kustomization.yaml:1:13") && text.contains("agent.allowRemoteBases: true"), "\(text)")
+        }
+    }
+
+    @Test func `a unit follows a branch elsewhere, and keeps what it had while the host is away`() async throws {
+        _ = try push("one")
+        var bench = UnitBench()
+        bench.spec.retryLimit = .milliseconds(1100)
+        bench.manifests = KustomizeManifests(remotes: source(followsNames: true))
+        let text = "namespace: default\nresources: ['\(root)/open/home.git//base?ref=main']\n"
+        bench.repository.push(["clusters/home/kustomization.yaml": text])
+        func key(_ name: String) -> ObjectKey { ObjectKey(group: "", kind: "ConfigMap", namespace: "default", name: name) }
+        try await bench.run { _ in
+            try await eventually("it is applied", { await String(describing: bench.report()) }) {
+                await bench.api.object(key("one")) != nil
+            }
+            try GitHost.git("-C", host.bare, "update-ref", "refs/heads/kept", "main")
+            try host.removeBranch()
+            try await eventually("the missing branch is told", { "\(host.requests)" }) {
+                for key in await bench.api.keys where key.kind == "Event" {
+                    // By a look at the branch, or by a build that something else asked for.
+                    let reason = await bench.api.object(key)?.value["reason"]?.string
+                    if reason == "RemoteBaseUnreachable" || reason == "BuildFailed" { return true }
+                }
+                return false
+            }
+            #expect(await bench.api.object(key("one")) != nil)
+            _ = try push("two")
+            try await eventually("the push elsewhere counts") {
+                let isThere = await bench.api.object(key("two")) != nil
+                return await bench.api.object(key("one")) == nil && isThere
+            }
+        }
     }
 
     @Test func `a commit that no branch contains is told with its repository`() async throws {

@@ -1,6 +1,8 @@
+import Diagnostics
 import Git
 import HomelabTestSupport
 import KubernetesModel
+import Kustomize
 import SyncPlanning
 import Testing
 import YAML
@@ -12,6 +14,10 @@ struct UnitBench {
     let api: FakeClusterAPI
     let repository = MemoryRepository()
     let monitor = Shared(AgentState(node: "m1", version: "1.0", identity: "m1_1", startedAt: Timestamp(secondsSinceEpoch: 0)))
+    /// The directories that were built, in order.
+    let built = Shared<[String]>([])
+    /// Makes the objects of a directory.
+    var manifests = KustomizeManifests()
     var spec = UnitSpec(owner: Ownership(namespace: "homelab-system", name: "home"), path: "clusters/home")
 
     init(api: FakeClusterAPI = FakeClusterAPI()) { self.api = api }
@@ -22,7 +28,8 @@ struct UnitBench {
         let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
         let events = EventRecorder(api: api, clock: clock, node: "m1")
         let context = UnitContext(
-            api: api, clock: clock, manifests: KustomizeManifests(), events: events, status: StatusWriter(api: api), monitor: monitor)
+            api: api, clock: clock, manifests: NotedManifests(source: manifests, built: built), events: events,
+            status: StatusWriter(api: api), monitor: monitor)
         let units = UnitSupervisor(
             root: spec, context: context,
             own: UnitSupervisor.OwnSource(source: source, url: "ssh://m1/srv/home.git", branch: "main"))
@@ -61,6 +68,22 @@ struct UnitBench {
             guard let report = await report() else { return false }
             return report.phase == phase && (commit == nil || report.appliedRevision == commit?.id.hex)
         }
+    }
+}
+
+/// Builds as the agent does, and notes what.
+private struct NotedManifests: ManifestSource {
+    let source: KustomizeManifests
+    let built: Shared<[String]>
+
+    var asksOthers: Bool { source.asksOthers }
+    func isCurrent(_ followed: [RemoteName: RemoteCommit]) async throws -> Bool { try await source.isCurrent(followed) }
+
+    func build(
+        _ files: GitFileTree, at path: String, overlay: FluxOverlay?, decryption: FileDecryption
+    ) async throws(Diagnostics) -> BuiltManifests {
+        built.update { $0.append(path) }
+        return try await source.build(files, at: path, overlay: overlay, decryption: decryption)
     }
 }
 

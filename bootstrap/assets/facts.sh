@@ -71,7 +71,9 @@ kernel() {
         [ -f "$f" ] && [ ! -L "$f" ] && say command-line "$f $(first "$f")" && break
     done
     if [ -r /sys/fs/selinux/enforce ]; then
-        if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then say selinux enforcing; else say selinux permissive; fi
+        policy=
+        [ ! -f /usr/share/selinux/packages/k3s.pp ] || policy=" k3s-policy"
+        if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then say selinux "enforcing$policy"; else say selinux "permissive$policy"; fi
     fi
 }
 

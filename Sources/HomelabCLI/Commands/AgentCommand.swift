@@ -32,17 +32,20 @@ package struct AgentCommand: AsyncParsableCommand {
                     owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
                 branch: configuration.repository.branch, inventory: configuration.inventory,
                 signersFile: configuration.repository.signersFile, pollInterval: .seconds(configuration.pollInterval)),
-            api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) }, manifests: KustomizeManifests(),
+            api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) },
+            manifests: KustomizeManifests(remotes: try configuration.allowsRemoteBases ? RemoteBases.agent(configuration) : nil),
             nodes: NodeReconciler(configuration: configuration, transport: transport, journal: journal) { console.line($0) },
             journal: journal,
             repositories: AgentRepository.factory(configuration) { console.line($0) })
         let server = try await listen(configuration, agent)
+        let webhook = try await WebhookListener.start(configuration, agent) { console.line($0) }
         console.line("homelab agent \(HomelabVersion.current) on \(configuration.node): follows \(configuration.repository.url)")
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await agent.run() }
             group.addTask { await publishKey(configuration, api) }
             await group.waitForAll()
         }
+        await webhook?.shutdown()
         await server.shutdown()
     }
 
@@ -62,12 +65,8 @@ package struct AgentCommand: AsyncParsableCommand {
     }
 
     private func listen(_ configuration: AgentConfiguration, _ agent: Agent) async throws -> HTTPServer {
-        let parts = configuration.listen.split(separator: ":")
-        guard parts.count >= 2, let port = Int(parts[parts.count - 1]) else {
-            throw Diagnostic(.error, "listen: \(configuration.listen) is no address with a port", remedy: "for instance 127.0.0.1:9797")
-        }
-        let host = parts.dropLast().joined(separator: ":")
-        return try await HTTPServer(host: host, port: port) { request in
+        let place = try ListenAddress(configuration.listen, field: "listen")
+        return try await HTTPServer(host: place.host, port: place.port) { request in
             let path = request.url.split(separator: "?").first.map(String.init) ?? "/"
             let answer = agent.monitor.value.response(path: path, now: agent.clock.timestamp)
             return HTTPResponse(status: answer.status, headers: [("content-type", answer.contentType)], body: Array(answer.body.utf8))

@@ -9,7 +9,8 @@ import Reconciliation
 package struct Approve: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "approve", abstract: "Approve the plan for the nodes that the agent shows, or let it try a frozen one again.",
-        discussion: "`homelab status` shows the plan and its hash. The approval holds until the changes are made or the inventory asks for others.")
+        discussion:
+            "`homelab status` shows the plan and its hash. The approval holds until the changes are made or the inventory asks for others.")
 
     @OptionGroup var cluster: ClusterOption
 

@@ -12,6 +12,27 @@ package struct GitRepositorySpec: Hashable, Sendable {
         package var commit = ""
     }
 
+    /// Which signatures are wanted before a commit counts.
+    package struct Verification: Hashable, Sendable {
+        package enum Mode: String, Hashable, Sendable {
+            case head = "HEAD"
+            case tag = "Tag"
+            case tagAndHead = "TagAndHEAD"
+        }
+
+        package var mode: Mode
+        /// The keys of those who may sign.
+        package var secret: String
+    }
+
+    /// A part of another GitRepository's tree, put into this one's.
+    package struct Inclusion: Hashable, Sendable {
+        /// In the same namespace.
+        package var repository: String
+        package var fromPath: String
+        package var toPath: String
+    }
+
     package var namespace: String
     package var name: String
     package var url: String
@@ -23,6 +44,11 @@ package struct GitRepositorySpec: Hashable, Sendable {
     package var isSuspended = false
     /// gitignore rules that take the place of the default ones.
     package var ignore: String?
+    package var verification: Verification?
+    package var inclusions: [Inclusion] = []
+    package var recursesSubmodules = false
+    /// The directories that are read; all with none given.
+    package var sparseDirectories: [String] = []
     /// What is asked for and cannot be done: following the repository would not be what its author means.
     package var obstacles: [String] = []
 
@@ -44,10 +70,30 @@ package struct GitRepositorySpec: Hashable, Sendable {
         secret = spec[path: "secretRef", "name"]?.string
         isSuspended = spec["suspend"]?.bool ?? false
         ignore = spec["ignore"]?.string
-        for field in ["verify", "include", "proxySecretRef"] where spec[field] != nil {
-            obstacles.append("spec.\(field) is not handled yet")
+        recursesSubmodules = spec["recurseSubmodules"]?.bool ?? false
+        sparseDirectories = (spec["sparseCheckout"]?.array ?? []).compactMap { $0.string.map(Self.path) }
+        inclusions = (spec["include"]?.array ?? []).map { include in
+            let repository = include[path: "repository", "name"]?.string ?? ""
+            let target = Self.path(include["toPath"]?.string ?? "")
+            return Inclusion(
+                repository: repository, fromPath: Self.path(include["fromPath"]?.string ?? ""), toPath: target.isEmpty ? repository : target
+            )
         }
-        if spec["recurseSubmodules"]?.bool == true { obstacles.append("spec.recurseSubmodules is not handled yet") }
+        verification = spec["verify"].map { verify in
+            let mode = verify["mode"]?.string.flatMap { $0 == "head" ? .head : Verification.Mode(rawValue: $0) } ?? .head
+            return Verification(mode: mode, secret: verify[path: "secretRef", "name"]?.string ?? "")
+        }
+        if spec["proxySecretRef"] != nil { obstacles.append("spec.proxySecretRef is not handled yet") }
+    }
+
+    /// Whether the tree is another one than the commit's, or has to be signed: no other object's view of the repository will do.
+    package var hasRulesOfItsOwn: Bool {
+        verification != nil || !inclusions.isEmpty || recursesSubmodules || !sparseDirectories.isEmpty || ignore != nil
+    }
+
+    /// `./apps/` as `apps`; upwards leads nowhere.
+    private static func path(_ text: String) -> String {
+        text.split(separator: "/").filter { $0 != "." && $0 != ".." }.joined(separator: "/")
     }
 
     /// The branch, where a branch is followed: Flux' default is master.

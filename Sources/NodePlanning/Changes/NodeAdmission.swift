@@ -43,20 +43,24 @@ package struct NodeAdmission: Hashable, Sendable {
         hash = changes.hash
         plan = changes.plan
         plan.phases = []
-        pending = circumstances.obstacles + changes.plan.pending.filter { note in
-            !circumstances.obstacles.contains { $0.node != nil && $0.node == note.node }
-        }
+        pending =
+            circumstances.obstacles
+            + changes.plan.pending.filter { note in
+                !circumstances.obstacles.contains { $0.node != nil && $0.node == note.node }
+            }
         if let reason = circumstances.cluster.unavailable {
             // Without the API nobody can see what a step would do to the cluster.
             items = changes.changes.map {
                 Item(
                     change: $0,
-                    verdict: .refused(reason: "the cluster's API does not answer: \(reason)", remedy: "`homelab recover` starts what is down"))
+                    verdict: .refused(
+                        reason: "the cluster's API does not answer: \(reason)", remedy: "`homelab recover` starts what is down"))
             }
             return
         }
         items = judged(changes.changes, circumstances)
         holdAgentsBack(circumstances)
+        holdAgentFilesBack(changes)
         chooseOwnTurn(circumstances)
         plan = changes.limited(to: admitted)
     }
@@ -95,6 +99,26 @@ package struct NodeAdmission: Hashable, Sendable {
         for index in items.indices where items[index].change.kind == .upgrade && items[index].verdict == .admitted {
             let isAgent = !isServer(items[index])
             if isAgent { items[index].verdict = .waiting(reason: "the server \(server.change.node) comes first") }
+        }
+    }
+
+    /// What the agents know of each other changes with the servers, and not before that may be done.
+    private mutating func holdAgentFilesBack(_ changes: PlanChanges) {
+        let server = items.first { $0.change.kind.changesServers && $0.verdict != .admitted }
+        for item in items where item.change.kind == .agent && item.verdict == .admitted {
+            if changes.makesRepository {
+                refuse(
+                    item.change, "the repository would begin anew on another server, and the agents would follow an empty one",
+                    "`homelab bootstrap` does that, and says what to push to it")
+            } else if let server {
+                wait(item.change, "comes with: \(server.change.summary)")
+            }
+        }
+    }
+
+    private mutating func refuse(_ change: NodeChange, _ reason: String, _ remedy: String) {
+        for index in items.indices where items[index].change == change {
+            items[index].verdict = .refused(reason: reason, remedy: remedy)
         }
     }
 

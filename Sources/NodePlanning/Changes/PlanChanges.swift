@@ -47,6 +47,9 @@ package struct PlanChanges: Sendable {
         restarting.subtract(upgrading)
     }
 
+    /// The repository would begin anew on another server: the agents follow it, so that is for a person to do.
+    var makesRepository: Bool { steps.contains { if case .createRepository = $0.step { true } else { false } } }
+
     /// Equal whenever the same changes are to be made, on whichever machine and however far they have come: what an approval names.
     package var hash: String {
         SHA256.hex(of: ([plan.cluster] + changes.filter { $0.kind != .agent }.map(\.id).sorted()).joined(separator: "\n"))
@@ -70,7 +73,7 @@ package struct PlanChanges: Sendable {
         case .configuration: return NodeChange(restarting.contains(subject) ? .restart : .preparation, subject)
         case .hostPreparation, .binaries: return join(subject) ?? preparation(step, subject, phase)
         case .metadata: return join(subject) ?? NodeChange(.metadata, subject)
-        case .repository, .homelabAgent: return join(subject) ?? joiningServer ?? NodeChange(.agent, subject)
+        case .repository, .homelabAgent: return join(subject) ?? NodeChange(.agent, subject)
         case .homelabUpgrade: return NodeChange(.agent, subject)
         case .kubeconfig: return NodeChange(.preparation, subject)
         }
@@ -130,8 +133,10 @@ package struct PlanChanges: Sendable {
             let revoked = comments.filter { comment in !staying.contains { comment.hasSuffix("/" + $0) } }
             return revoked.isEmpty ? nil : PlannedStep(.revokeKeys(comments: revoked, user: user, home: home), planned.reason)
         }
-        // A snapshot precedes the first server's upgrade.
-        let isNeeded = chosen.contains { $0.kind == .upgrade && desired.node(named: $0.node)?.role == .server }
+        // A snapshot precedes the first server's upgrade, and each member that is taken out of etcd.
+        let isNeeded = chosen.contains {
+            $0.kind == .removeServer || $0.kind == .replaceServer || $0.kind == .upgrade && desired.node(named: $0.node)?.role == .server
+        }
         return isNeeded ? planned : nil
     }
 }

@@ -33,6 +33,8 @@ package struct Agent: Sendable {
     package let api: any ClusterAPI
     package let clock: any AgentClock
     package let source: GitSource
+    /// Counts the pushes that git hosts told of: each is a reason to look at every repository.
+    private let pushes = Shared(0)
     package let manifests: any ManifestSource
     package let nodes: (any NodeReconciling)?
     package let journal: NodeJournal?
@@ -68,7 +70,7 @@ package struct Agent: Sendable {
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await source.run() }
-            group.addTask { await PushAnnouncements(api: api, clock: clock, source: source).run() }
+            group.addTask { await announcements.run() }
             group.addTask { await observe() }
             group.addTask { await election.run { await lead() } }
             if let journal {
@@ -79,13 +81,23 @@ package struct Agent: Sendable {
         }
     }
 
+    private var announcements: PushAnnouncements { PushAnnouncements(api: api, clock: clock, source: source, pushes: pushes) }
+
+    /// A git host says that there was a push. The agent that leads may be another.
+    package func hearOfPush() async throws {
+        source.wake()
+        pushes.update { $0 += 1 }
+        try await announcements.tell()
+    }
+
     private func lead() async {
         let events = EventRecorder(api: api, clock: clock, node: configuration.node)
         let status = StatusWriter(api: api)
         let context = UnitContext(api: api, clock: clock, manifests: manifests, events: events, status: status, monitor: monitor)
         let units = UnitSupervisor(
             root: configuration.unit, context: context,
-            own: UnitSupervisor.OwnSource(source: source, url: repositoryURL, branch: configuration.branch), factory: repositories)
+            own: UnitSupervisor.OwnSource(source: source, url: repositoryURL, branch: configuration.branch), factory: repositories,
+            pushes: pushes)
         source.wake()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await events.run() }
@@ -118,13 +130,16 @@ package struct Agent: Sendable {
         let bell = Bell()
         journal?.changes.attach(bell)
         source.state.attach(bell)
+        source.lastContact.attach(bell)
         election.isLeading.attach(bell)
         election.leader.attach(bell)
         while !Task.isCancelled {
-            let (state, isLeading, leader) = (source.state.value, election.isLeading.value, election.leader.value)
+            let (state, contact) = (source.state.value, source.lastContact.value)
+            let (isLeading, leader) = (election.isLeading.value, election.leader.value)
             let steps = journal?.counts ?? [:]
             monitor.update { monitor in
                 monitor.source = state
+                monitor.lastContact = contact
                 monitor.isLeading = isLeading
                 monitor.leader = leader
                 monitor.nodeSteps = steps

@@ -48,7 +48,7 @@ extension AgentState {
         text.counter("homelab_objects_applied_total", "Objects created or changed.", [(Double(objectsApplied), [])])
         text.counter("homelab_objects_deleted_total", "Objects pruned.", [(Double(objectsDeleted), [])])
         text.counter("homelab_drift_repairs_total", "Changes made by others and set right.", [(Double(driftRepairs), [])])
-        let contact = source.lastContact.map { Double($0.duration(to: now).components.seconds) } ?? -1
+        let contact = lastContact.map { Double($0.duration(to: now).components.seconds) } ?? -1
         text.gauge("homelab_source_age_seconds", "Since the repository last answered; -1 when it never did.", contact)
         text.gauge("homelab_source_healthy", "1 while the repository gives commits.", source.problem == nil ? 1 : 0)
         if let unit, isLeading {

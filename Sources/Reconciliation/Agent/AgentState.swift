@@ -8,6 +8,8 @@ package struct AgentState: Hashable, Sendable {
     package var isLeading = false
     package var leader = ""
     package var source = SourceState()
+    /// When the repository last answered.
+    package var lastContact: Timestamp?
     package var unit: StatusReport?
     /// The other units, and whether each is ready.
     package var units: [Ownership: Bool] = [:]

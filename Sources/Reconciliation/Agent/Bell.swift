@@ -26,12 +26,12 @@ package final class Bell: Sendable {
     /// Returns when it was rung, when `deadline` has passed, or when the task is cancelled.
     package func wait(until deadline: Duration?, clock: any AgentClock) async {
         guard let deadline else { return await wait() }
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.wait() }
-            group.addTask { try? await clock.sleep(until: deadline) }
-            await group.next()
-            group.cancelAll()
+        let alarm = Task {
+            try await clock.sleep(until: deadline)
+            ring()
         }
+        await wait()
+        alarm.cancel()
     }
 
     package func wait() async {

@@ -10,7 +10,7 @@ package struct InventoryRecord: Hashable, Sendable {
 
     package init(parts: [ResourceInventory] = []) { self.parts = parts }
 
-    package var inventory: ResourceInventory { parts.reduce(ResourceInventory()) { $0.merged(with: $1) } }
+    package var inventory: ResourceInventory { parts.dropFirst().reduce(parts.first ?? ResourceInventory()) { $0.merged(with: $1) } }
 
     /// Makes the record hold exactly `inventory`; gives the parts that have to be written, a new last one included.
     package mutating func set(_ inventory: ResourceInventory) -> [Int] {

@@ -7,15 +7,16 @@ package actor KustomizationObject: UnitRecord {
     package nonisolated let uid: String
     private let api: any ClusterAPI
     private let clock: any AgentClock
+    /// Without spec and status, the largest parts, which others hold in forms of their own.
     private var object: Manifest
+    /// Without its status.
+    private var packed: PackedManifest
     package private(set) var status: KustomizationStatus
     private var written: KustomizationStatus
     private var isFinalized: Bool
 
     package init(_ object: Manifest, api: any ClusterAPI, clock: any AgentClock) {
-        self.object = object
-        // It is held in a form of its own, and by far the largest part.
-        self.object.value["status"] = nil
+        (self.object, packed) = Self.parts(of: object)
         self.api = api
         self.clock = clock
         key = object.key
@@ -25,11 +26,18 @@ package actor KustomizationObject: UnitRecord {
         isFinalized = object.finalizers.contains(FluxKinds.finalizer)
     }
 
+    private static func parts(of object: Manifest) -> (head: Manifest, packed: PackedManifest) {
+        var head = object
+        head.value["status"] = nil
+        let packed = PackedManifest(head)
+        head.value["spec"] = nil
+        return (head, packed)
+    }
+
     /// Takes in what a watch saw; the status is only ever written here. Whether a person or a parent unit has changed anything.
     package func take(_ newer: Manifest) -> Bool {
         defer {
-            object = newer
-            object.value["status"] = nil
+            (object, packed) = Self.parts(of: newer)
             isFinalized = newer.finalizers.contains(FluxKinds.finalizer)
         }
         return newer.generation != object.generation || newer.isBeingDeleted != object.isBeingDeleted
@@ -38,7 +46,7 @@ package actor KustomizationObject: UnitRecord {
 
     /// As the server has it, but for a status that is newer.
     package var value: Value {
-        var value = object.value
+        var value = packed.manifest.value
         value["status"] = status.patch(withInventory: true)["status"]
         return value
     }
@@ -155,8 +163,9 @@ package actor KustomizationObject: UnitRecord {
                 "resourceVersion": .string(object.resourceVersion), "finalizers": .array(names.map { .string($0) }),
             ]
         ]
-        object = try await api.mergePatch(
-            FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: nil)
+        (object, packed) = Self.parts(
+            of: try await api.mergePatch(
+                FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: nil))
     }
 }
 

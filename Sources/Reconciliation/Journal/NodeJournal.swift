@@ -161,7 +161,9 @@ package final class NodeJournal: Sendable {
     /// An agent that was ended by its own upgrade learns from the node how that went.
     package func followSwitch(_ path: String = NodeLayout.agentSwitch) async {
         let name = Step.switchActivity
-        guard let begun = recent.last(where: { $0.node == server && $0.step == name }), begun.result == .interrupted else { return }
+        guard let begun = recent.last(where: { $0.node == server && $0.step == name }),
+            begun.result == .interrupted || begun.result == .skipped && begun.message == "stopped"
+        else { return }
         let deadline = clock.now + .seconds(300)
         while !Task.isCancelled, clock.now < deadline {
             if let text = try? Files.readText(path), let outcome = AgentSwitchOutcome(text: text) {

@@ -17,7 +17,7 @@ package actor NodeReconciler: NodeReconciling {
     private let log: @Sendable (String) -> Void
     private var backoff = Backoff(first: .seconds(15), limit: .seconds(300))
     /// The plan for which the Lease was given away last, and when.
-    private var handedOver: (hash: String, at: Duration)?
+    private var handedOver: NodeRun.HandOver?
 
     /// - Parameters:
     ///   - transport: downloads k3s that this server does not run itself.
@@ -45,7 +45,7 @@ package actor NodeReconciler: NodeReconciling {
             let run = NodeRun(
                 revision: revision, inventory: inventory, spec: try ClusterSpec.load(configuration.inventory, files: inventory.files),
                 configuration: configuration, clock: clock, journal: journal, log: log, isSuperseded: isSuperseded, report: report)
-            return scheduled(try await run.carryOut(memory, approvals, transport: transport, wasLeftAlone: wasLeftAlone))
+            return scheduled(try await run.carryOut(memory, approvals, transport: transport, after: handedOver))
         } catch let problems as Diagnostics {
             // An inventory that cannot be read changes nothing on any machine, until a commit corrects it.
             failed = NodesReport(revision: revision, errors: problems.sorted)
@@ -58,15 +58,10 @@ package actor NodeReconciler: NodeReconciling {
         return failed
     }
 
-    /// Whether the Lease was given away for this very plan a moment ago, and came back.
-    private func wasLeftAlone(_ hash: String) -> Bool {
-        handedOver.map { $0.hash == hash && clock.now - $0.at < .seconds(600) } ?? false
-    }
-
     /// Adds when to look again: machines that are off come back without a commit, and so do Nodes that are not Ready yet.
     private func scheduled(_ outcome: NodeRun.Outcome) -> NodesReport {
         var report = outcome.report
-        if report.handsOver { handedOver = (report.planHash, clock.now) }
+        if report.handsOver { handedOver = NodeRun.HandOver(plan: report.planHash, at: clock.now) }
         let isSettled = report.errors.isEmpty && report.nodes.allSatisfy(\.isHealthy) && report.changes.allSatisfy { $0.state == .approval }
         if isSettled { backoff.reset() } else { report.again = backoff.failed() }
         if outcome.hasMore {

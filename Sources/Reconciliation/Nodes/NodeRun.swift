@@ -16,6 +16,12 @@ struct NodeRun: Sendable {
         var nextOpening: Int64?
     }
 
+    /// The Lease was given away for a plan, at a moment of this process' clock.
+    struct HandOver: Sendable {
+        var plan: String
+        var at: Duration
+    }
+
     /// So many rounds without a look at the repository, then it is the caller's turn.
     private static let rounds = 8
 
@@ -29,9 +35,9 @@ struct NodeRun: Sendable {
     let isSuperseded: @Sendable () -> Bool
     let report: @Sendable (NodesReport) async -> Void
 
-    /// - Parameter wasLeftAlone: whether the Lease was given away for the plan of this hash, and nobody took it.
+    /// - Parameter handOver: the last one of this process; when it was for this very plan a moment ago, nobody has taken it.
     func carryOut(
-        _ memory: ChangeMemory, _ approvals: Set<String>, transport: any HTTPTransport, wasLeftAlone: (String) -> Bool
+        _ memory: ChangeMemory, _ approvals: Set<String>, transport: any HTTPTransport, after handOver: HandOver?
     ) async throws -> Outcome {
         let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log, journal] event in
             journal.record(event)
@@ -56,7 +62,7 @@ struct NodeRun: Sendable {
             let changes = PlanChanges(observation.plan, desired: spec, cluster: observation.cluster)
             memory.begin(inventory.digest, asking: changes.changes)
             if round == 1 { take(approvals, changes, &memory) }
-            let admission = self.admission(observation, changes, memory, wasLeftAlone)
+            let admission = self.admission(observation, changes, memory, handOver)
             let isStuck = admission.admitted == before
             let isOver = admission.admitted.isEmpty || isStuck || round > Self.rounds || !failures.isEmpty || isSuperseded()
             if isOver {
@@ -105,12 +111,12 @@ struct NodeRun: Sendable {
     }
 
     private func admission(
-        _ observation: ProvisioningObservation, _ changes: PlanChanges, _ memory: ChangeMemory, _ wasLeftAlone: (String) -> Bool
+        _ observation: ProvisioningObservation, _ changes: PlanChanges, _ memory: ChangeMemory, _ handOver: HandOver?
     ) -> NodeAdmission {
         var circumstances = Circumstances(
             desired: spec, observed: observation.nodes.observed, cluster: observation.cluster, findings: observation.findings,
             memory: memory, own: configuration.node, now: clock.timestamp.secondsSinceEpoch, zones: zones)
-        circumstances.wasLeftAlone = wasLeftAlone(changes.hash)
+        circumstances.wasLeftAlone = handOver.map { $0.plan == changes.hash && clock.now - $0.at < .seconds(600) } ?? false
         return NodeAdmission(changes, circumstances)
     }
 

@@ -7,47 +7,90 @@ package actor CommitTrees {
         var old, new: ObjectID
     }
 
+    /// A commit, and those that others put into it.
+    private struct Content: Hashable {
+        var commit: ObjectID
+        var included: [ObjectID]
+    }
+
     private let repository: any RepositorySource
+    private let rules: SourceRules
+    private let inclusions: Shared<[SourceInclusion]>
     /// The newest last.
-    private var known: [(commit: ObjectID, files: GitFileTree)] = []
-    private var underway: [ObjectID: Task<Result<GitFileTree, SourceProblem>, Never>] = [:]
-    private var descents: [Step: Bool] = [:]
+    private var known: [(content: Content, files: GitFileTree)] = []
+    private var underway: [Content: Task<Result<GitFileTree, SourceProblem>, Never>] = [:]
+    /// Asked once, however many units want to know.
+    private var descents: [Step: Task<Result<Bool, SourceProblem>, Never>] = [:]
 
-    private let ignore: String?
-
-    /// - Parameter ignore: which files are left out instead of the default ones, as gitignore has it.
-    init(repository: any RepositorySource, ignore: String?) {
+    init(repository: any RepositorySource, rules: SourceRules, inclusions: Shared<[SourceInclusion]>) {
         self.repository = repository
-        self.ignore = ignore
+        self.rules = rules
+        self.inclusions = inclusions
     }
 
     package func files(of commit: ObjectID) async throws(SourceProblem) -> GitFileTree {
-        if let found = known.first(where: { $0.commit == commit }) { return found.files }
+        var (parts, content) = ([IncludedPart](), Content(commit: commit, included: []))
+        for inclusion in inclusions.value {
+            let included = try inclusion.commits().map(\.id)
+            content.included += included
+            if let source = inclusion.source { parts.append(IncludedPart(spec: inclusion.spec, trees: source.trees, commit: included[0])) }
+        }
+        if let found = known.first(where: { $0.content == content }) { return found.files }
         let reading =
-            underway[commit]
-            ?? Task { [repository, ignore] in
+            underway[content]
+            ?? Task { [repository, rules, parts] in
                 do throws(SourceProblem) {
-                    let tree = try await repository.tree(of: commit, under: [])
-                    return .success(GitFileTree(IgnoreRules(for: tree, ignore: ignore).applied(to: tree)))
+                    var tree = try await repository.tree(of: commit, under: rules.read)
+                    tree = IgnoreRules(for: tree, ignore: rules.ignore).applied(to: tree)
+                    for part in parts { tree = try await part.put(into: tree) }
+                    return .success(GitFileTree(tree))
                 } catch {
                     return .failure(error)
                 }
             }
-        underway[commit] = reading
+        underway[content] = reading
         let result = await reading.value
-        if underway.removeValue(forKey: commit) != nil, case .success(let files) = result {
+        if underway.removeValue(forKey: content) != nil, case .success(let files) = result {
             // One more than the newest, for the units that cannot leave the one before.
-            known = known.suffix(1) + [(commit, files)]
+            known = known.suffix(1) + [(content, files)]
         }
         return try result.get()
     }
 
     /// Whether `old` is in the history of `new`.
     package func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {
-        if let known = descents[Step(old: old, new: new)] { return known }
-        let answer = try await repository.isAncestor(old, of: new)
+        let step = Step(old: old, new: new)
+        if let asked = descents[step] { return try await asked.value.get() }
         if descents.count > 1000 { descents = [:] }
-        descents[Step(old: old, new: new)] = answer
-        return answer
+        let question = Task { [repository] in
+            do throws(SourceProblem) { return Result<Bool, SourceProblem>.success(try await repository.isAncestor(old, of: new)) } catch {
+                return .failure(error)
+            }
+        }
+        descents[step] = question
+        let answer = await question.value
+        if case .failure = answer { descents[step] = nil }
+        return try answer.get()
+    }
+}
+
+/// A directory of another repository's commit on its way into a tree.
+private struct IncludedPart: Sendable {
+    let spec: GitRepositorySpec.Inclusion
+    let trees: CommitTrees
+    let commit: ObjectID
+
+    /// What it brings takes the place of what is there.
+    func put(into tree: GitTree) async throws(SourceProblem) -> GitTree {
+        let files = try await trees.files(of: commit)
+        let from = spec.fromPath.isEmpty ? "" : spec.fromPath + "/"
+        guard from.isEmpty || files.hasDirectory(spec.fromPath) else {
+            throw SourceProblem(.includeMissing, "the GitRepository \(spec.repository) of spec.include has no directory \(spec.fromPath)")
+        }
+        var entries = tree.entries.filter { !$0.key.hasPrefix(spec.toPath + "/") }
+        for (path, entry) in files.tree.entries where path.hasPrefix(from) {
+            entries["\(spec.toPath)/\(path.dropFirst(from.count))"] = entry
+        }
+        return GitTree(commit: tree.commit, entries: entries)
     }
 }

@@ -56,14 +56,19 @@ package enum FollowedReference: Sendable {
 
     /// The commit that a mirror has of it.
     func commit(in mirror: Repository) async throws(GitError) -> ObjectID? {
+        if case .commit(let id, _) = self { return try await mirror.commit(named: id.hex) }
+        guard let name = try await reference(in: mirror) else { return nil }
+        return try await mirror.commit(named: name)
+    }
+
+    /// The mirror's reference of it; nil for a single commit, and when no tag fits.
+    func reference(in mirror: Repository) async throws(GitError) -> String? {
         switch self {
-        case .branch(let branch): return try await mirror.commit(named: "refs/heads/" + branch)
-        case .tag(let tag): return try await mirror.commit(named: "refs/tags/" + tag)
-        case .name(let name): return try await mirror.commit(named: name)
-        case .commit(let id, _): return try await mirror.commit(named: id.hex)
-        case .versions(let range):
-            guard let tag = range.highest(of: try await mirror.tags()) else { return nil }
-            return try await mirror.commit(named: "refs/tags/" + tag)
+        case .branch(let branch): return "refs/heads/" + branch
+        case .tag(let tag): return "refs/tags/" + tag
+        case .name(let name): return name
+        case .commit: return nil
+        case .versions(let range): return range.highest(of: try await mirror.tags()).map { "refs/tags/" + $0 }
         }
     }
 }

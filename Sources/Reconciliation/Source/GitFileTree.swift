@@ -3,7 +3,7 @@ package import Kustomize
 
 /// A commit's files as a build reads them; symbolic links are followed inside the commit only.
 package struct GitFileTree: FileTree {
-    private let tree: GitTree
+    let tree: GitTree
     private let directories: [String: Set<String>]
 
     package init(_ tree: GitTree) {

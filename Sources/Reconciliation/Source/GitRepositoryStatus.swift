@@ -17,9 +17,14 @@ struct GitRepositoryStatus {
         let revision = state?.commit.map { "\(source?.reference ?? "")@sha1:\($0.id.hex)" } ?? ""
         var new: [FluxCondition] = []
         if let problem = state?.problem.map({ "\($0.message); \($0.remedy)" }) ?? (problem.isEmpty ? nil : problem) {
-            new = [
-                condition("Ready", "False", "GitOperationFailed", problem), condition("FetchFailed", "True", "GitOperationFailed", problem),
-            ]
+            let kind = state?.problem?.kind
+            let reason = kind == .unverified || kind == .includeMissing ? kind?.rawValue ?? "" : "GitOperationFailed"
+            new = [condition("Ready", "False", reason, problem)]
+            switch kind {
+            case .unverified: new.append(condition("SourceVerified", "False", reason, problem))
+            case .includeMissing: new.append(condition("IncludeUnavailable", "True", reason, problem))
+            default: new.append(condition("FetchFailed", "True", reason, problem))
+            }
         } else if !revision.isEmpty {
             new = [condition("Ready", "True", "Succeeded", "stored artifact for revision '\(revision)'")]
         } else {
@@ -31,9 +36,13 @@ struct GitRepositoryStatus {
         if !revision.isEmpty {
             new.append(condition("ArtifactInStorage", "True", "Succeeded", "stored artifact for revision '\(revision)'"))
         }
+        if let signers = state?.signers, !signers.isEmpty, state?.problem?.kind != .unverified {
+            new.append(condition("SourceVerified", "True", "Succeeded", signers))
+        }
         conditions.set(new, now: now)
         var status: Value = ["conditions": conditions.value, "observedGeneration": .int(generation)]
         if let requested = object.annotation(FluxKinds.requestedAt) { status["lastHandledReconcileAt"] = .string(requested) }
+        for (field, value) in Self.observed(GitRepositorySpec(of: object), object, state) { status[field] = value }
         if let commit = state?.commit {
             status["artifact"] = [
                 "revision": .string(revision), "digest": .string("sha1:\(commit.tree.hex)"),
@@ -42,5 +51,18 @@ struct GitRepositoryStatus {
             ]
         }
         patch = ["status": status]
+    }
+
+    /// What of the spec the artifact was made with; null takes away what is not asked for any more.
+    private static func observed(_ spec: GitRepositorySpec, _ object: Manifest, _ state: SourceState?) -> [(String, Value)] {
+        // The agent's own repository is followed as the inventory says.
+        guard let state, state.commit != nil, object.annotation(FluxComponents.agentSource) == nil else { return [] }
+        return [
+            ("observedIgnore", spec.ignore.map { .string($0) } ?? .null),
+            ("observedRecurseSubmodules", spec.recursesSubmodules ? .bool(true) : .null),
+            ("observedSparseCheckout", spec.sparseDirectories.isEmpty ? .null : .array(spec.sparseDirectories.map { .string($0) })),
+            ("observedInclude", object.value[path: "spec", "include"] ?? .null),
+            ("sourceVerificationMode", spec.verification.map { .string($0.mode.rawValue) } ?? .null),
+        ]
     }
 }

@@ -1,11 +1,13 @@
 import FileSystem
 import Git
-import KubernetesModel
+package import KubernetesModel
 
 /// Keeps the mirror current and says when there is a new commit: at once for a repository on this server and when a push is announced,
 /// by polling otherwise.
 package actor GitSource {
     package nonisolated let state = Shared(SourceState())
+    /// When the repository last answered; apart from the state, which wakes every unit that is built from it.
+    package nonisolated let lastContact = Shared<Timestamp?>(nil)
     package nonisolated let repository: any RepositorySource
     package nonisolated let trees: CommitTrees
     /// What stands before the `@` of a revision: the branch, the tag.
@@ -13,19 +15,25 @@ package actor GitSource {
     /// Whether each commit has to follow from the one before; a tag or a version may move anywhere.
     package nonisolated let followsBranch: Bool
 
+    /// What other repositories add to the tree.
+    nonisolated let inclusions = Shared<[SourceInclusion]>([])
+
+    private let verification: CommitVerification?
     private let clock: any AgentClock
     private let pollInterval: Duration
-    private nonisolated let bell = Bell()
+    /// Rung for a look now; those whose state matters here ring it too.
+    nonisolated let bell = Bell()
     private var backoff = Backoff(first: .seconds(2), limit: .seconds(120))
 
     package init(
         repository: any RepositorySource, clock: any AgentClock, pollInterval: Duration, reference: String = "main",
-        ignore: String? = nil, followsBranch: Bool = true
+        rules: SourceRules = SourceRules(), followsBranch: Bool = true
     ) {
         self.repository = repository
         self.reference = reference
         self.followsBranch = followsBranch
-        trees = CommitTrees(repository: repository, ignore: ignore)
+        verification = rules.verification
+        trees = CommitTrees(repository: repository, rules: rules, inclusions: inclusions)
         self.clock = clock
         self.pollInterval = pollInterval
     }
@@ -34,7 +42,9 @@ package actor GitSource {
     package nonisolated func wake() { bell.ring() }
 
     package func run() async {
-        if let mirrored = try? await repository.mirrored() { take(mirrored) }
+        if state.value.commit == nil, let mirrored = try? await repository.mirrored(), let signers = try? await signers(of: mirrored) {
+            take(mirrored, signers)
+        }
         await withTaskGroup(of: Void.self) { group in
             if let path = repository.localPath { group.addTask { await self.watchReferences(in: path) } }
             while !Task.isCancelled {
@@ -50,27 +60,47 @@ package actor GitSource {
         do throws(SourceProblem) {
             let head = try await repository.head()
             if let head {
-                if head != state.value.commit?.id, let commit = try await repository.fetch() { take(commit) }
+                if head != state.value.commit?.id, let commit = try await repository.fetch() { take(commit, try await signers(of: commit)) }
             }
+            try takeInclusions()
             backoff.reset()
+            note(head == nil ? SourceProblem(.branchMissing, "the repository has no \(reference) yet") : nil)
             let now = clock.timestamp
-            state.update { [reference] state in
-                state.lastContact = now
-                state.problem = head == nil ? SourceProblem(.branchMissing, "the repository has no \(reference) yet") : nil
-            }
+            lastContact.update { $0 = now }
             return pollInterval + pollInterval * Double.random(in: -0.1...0.1)
         } catch {
             if Task.isCancelled { return .zero }
-            if state.value.problem != error { state.update { $0.problem = error } }
+            note(error)
             return backoff.failed()
         }
     }
 
-    private func take(_ commit: CommitInfo) {
+    /// Who signed a commit that has to be signed; a commit that nobody trusted signed is left where it is.
+    private func signers(of commit: CommitInfo) async throws(SourceProblem) -> String {
+        try await verification?.signers(of: commit, in: repository) ?? ""
+    }
+
+    private func takeInclusions() throws(SourceProblem) {
+        var commits: [CommitInfo] = []
+        for inclusion in inclusions.value { commits += try inclusion.commits() }
+        guard commits != state.value.included else { return }
+        let now = clock.timestamp
+        state.update { [commits] state in
+            state.included = commits
+            state.lastChange = now
+        }
+    }
+
+    private func note(_ problem: SourceProblem?) {
+        if state.value.problem != problem { state.update { $0.problem = problem } }
+    }
+
+    private func take(_ commit: CommitInfo, _ signers: String) {
         guard state.value.commit != commit else { return }
         let now = clock.timestamp
         state.update { state in
             state.commit = commit
+            state.signers = signers
             state.lastChange = now
         }
     }

@@ -4,7 +4,17 @@ package import Kustomize
 
 /// Renders a directory of a commit: with its kustomization.yaml, or all its YAML files when it has none.
 package struct KustomizeManifests: ManifestSource {
-    package init() {}
+    private let remotes: RemoteCommits?
+
+    /// - Parameter remotes: what is named by URL; nil where that is not allowed.
+    package init(remotes: RemoteCommits? = nil) { self.remotes = remotes }
+
+    package var asksOthers: Bool { remotes != nil }
+
+    package func isCurrent(_ followed: [RemoteName: RemoteCommit]) async throws -> Bool {
+        for (name, commit) in followed where try await remotes?.commit(at: name) != commit { return false }
+        return true
+    }
 
     package func build(
         _ files: GitFileTree, at path: String, overlay: FluxOverlay?, decryption: FileDecryption
@@ -17,7 +27,10 @@ package struct KustomizeManifests: ManifestSource {
         var options = BuildOptions(generatesMissingKustomization: true)
         options.loadRestriction = .none
         options.overlay = overlay
-        let result = try KustomizeBuild(files: DecryptingFileTree(files, decryption), options: options).result(path)
-        return BuiltManifests(manifests: try decryption.opened(result.manifests), inputs: result.inputs)
+        options.remotePermission = "set agent.allowRemoteBases: true in the inventory and run homelab bootstrap"
+        let build = KustomizeBuild(files: DecryptingFileTree(files, decryption), options: options)
+        let result: BuildResult
+        if let remotes { result = try await build.result(path, from: remotes) } else { result = try build.result(path) }
+        return BuiltManifests(manifests: try decryption.opened(result.manifests), inputs: result.inputs, followed: result.followed)
     }
 }

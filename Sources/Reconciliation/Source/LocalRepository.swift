@@ -35,6 +35,10 @@ package actor LocalRepository: RepositorySource {
         try await ask { (repository, _) async throws(GitError) in try await repository.tree(at: commit, under: directories) }
     }
 
+    package func followedObject() async throws(SourceProblem) -> ObjectID? {
+        try await ask { (repository, branch) async throws(GitError) in try await repository.target(of: "refs/heads/" + branch) }
+    }
+
     package func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject {
         try await ask { (repository, _) async throws(GitError) in try await repository.object(id) }
     }

@@ -12,15 +12,22 @@ package protocol ManifestSource: Sendable {
     func build(
         _ files: GitFileTree, at path: String, overlay: FluxOverlay?, decryption: FileDecryption
     ) async throws(Diagnostics) -> BuiltManifests
+    /// Whether a build may ask other hosts, and so may succeed later though nothing has changed here.
+    var asksOthers: Bool { get }
+    /// Whether a branch or tag elsewhere is still at what was built.
+    func isCurrent(_ followed: [RemoteName: RemoteCommit]) async throws -> Bool
 }
 
 /// What a build made, and the paths it depends on.
 package struct BuiltManifests: Sendable {
     package var manifests: [Manifest]
     package var inputs: Set<String>
+    /// The branches and tags elsewhere that are in it.
+    package var followed: [RemoteName: RemoteCommit]
 
-    package init(manifests: [Manifest], inputs: Set<String>) {
+    package init(manifests: [Manifest], inputs: Set<String>, followed: [RemoteName: RemoteCommit] = [:]) {
         self.manifests = manifests
         self.inputs = inputs
+        self.followed = followed
     }
 }

@@ -11,6 +11,8 @@ struct PushAnnouncements: Sendable {
     let api: any ClusterAPI
     let clock: any AgentClock
     let source: GitSource
+    /// Counts the pushes that a git host told of.
+    let pushes: Shared<Int>
 
     private static let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
 
@@ -26,7 +28,15 @@ struct PushAnnouncements: Sendable {
                 commit != source.state.value.commit?.id.hex
             else { return }
             source.wake()
+            if announcement.value[path: "data", "pushed"] != nil { pushes.update { $0 += 1 } }
         }
+    }
+
+    /// Tells the other agents of a push that a git host told this one of.
+    func tell() async throws {
+        _ = try await api.apply(
+            Self.manifest(["commit": "", "pushed": .string(clock.timestamp.description)]),
+            options: ApplyOptions(fieldManager: "homelab-announcement"))
     }
 
     private func announce() async {
@@ -41,7 +51,8 @@ struct PushAnnouncements: Sendable {
             await bell.wait(until: retryAt, clock: clock)
             guard let commit = source.state.value.commit?.id, commit != announced else { continue }
             do {
-                _ = try await api.apply(Self.manifest(commit), options: ApplyOptions(fieldManager: "homelab-announcement"))
+                _ = try await api.apply(
+                    Self.manifest(["commit": .string(commit.hex)]), options: ApplyOptions(fieldManager: "homelab-announcement"))
                 announced = commit
                 retryAt = nil
                 backoff.reset()
@@ -51,14 +62,14 @@ struct PushAnnouncements: Sendable {
         }
     }
 
-    private static func manifest(_ commit: ObjectID) -> Manifest {
+    private static func manifest(_ data: Value) -> Manifest {
         Manifest([
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": [
                 "namespace": .string(HomelabNamespace.name), "name": .string(name),
                 "labels": .object(Object([.init(key: label, value: "source")])),
             ],
-            "data": ["commit": .string(commit.hex)],
+            "data": data,
         ])
     }
 }

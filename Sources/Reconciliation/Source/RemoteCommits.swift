@@ -6,25 +6,50 @@ package import Kustomize
 package actor RemoteCommits: RemoteSource {
     private let directory: String
     private let transport: @Sendable (String) throws -> any GitTransport
-    private var trees: [RemoteCommit: GitFileTree] = [:]
+    private let followsNames: Bool
+    /// The last used last, so that a moving branch does not fill the memory.
+    private var trees: [(commit: RemoteCommit, tree: GitTree)] = []
+    private static let treeLimit = 64
+    private static let packLimit = 50
 
     /// - Parameters:
     ///   - directory: a folder that holds the mirrors.
+    ///   - followsNames: whether branches and tags may be named, which move.
     ///   - transport: how a repository is reached, by its URL; throws for one that must not or cannot be.
-    package init(directory: String, transport: @escaping @Sendable (String) throws -> any GitTransport) {
+    package init(directory: String, followsNames: Bool = false, transport: @escaping @Sendable (String) throws -> any GitTransport) {
         self.directory = directory
+        self.followsNames = followsNames
         self.transport = transport
     }
 
-    package func tree(of commit: RemoteCommit) async throws -> any FileTree {
-        if let known = trees[commit] { return known }
+    package func tree(of commit: RemoteCommit) async throws -> any FileTree { GitFileTree(try await files(of: commit)) }
+
+    func files(of commit: RemoteCommit) async throws -> GitTree {
+        if let index = trees.firstIndex(where: { $0.commit == commit }) {
+            trees.append(trees.remove(at: index))
+            return trees[trees.count - 1].tree
+        }
         guard let id = ObjectID(commit.commit) else { throw FileTreeError("\(commit.commit) is no commit id of 40 digits") }
         let mirror = "\(directory)/\(SHA256.hex(of: commit.repository).prefix(16)).git"
         let repository = try await Repository(openingOrMaking: mirror, branch: "main")
         if try await repository.commit(named: id.hex) == nil { try await fetch(id, of: commit.repository, into: repository) }
-        let tree = GitFileTree(try await repository.tree(at: id))
-        trees[commit] = tree
+        let tree = try await repository.tree(at: id)
+        trees = trees.suffix(Self.treeLimit - 1) + [(commit, tree)]
         return tree
+    }
+
+    /// By one listing of the references. A branch counts before a tag of the same name, as in `git checkout`.
+    package func commit(at name: RemoteName) async throws -> RemoteCommit? {
+        guard followsNames else { return nil }
+        let references = try await Remote(transport: try transport(name.repository)).references()
+        let names = name.reference.isEmpty ? ["HEAD"] : ["refs/heads/", "refs/tags/", ""].map { $0 + name.reference }
+        for full in names {
+            guard let found = references.first(where: { $0.name == full + "^{}" }) ?? references.first(where: { $0.name == full }) else {
+                continue
+            }
+            return RemoteCommit(repository: name.repository, commit: found.id.hex)
+        }
+        throw FileTreeError("\(name.repository) has no \(name.text)")
     }
 
     /// A host need not give out a commit by its id, so what names it comes first, and then the branches that may contain it.
@@ -36,6 +61,7 @@ package actor RemoteCommits: RemoteSource {
         let tags = references.map(\.name).filter { $0.hasPrefix("refs/tags/") && !$0.hasSuffix("^{}") }
         for name in naming.prefix(1) + branches + tags {
             _ = try await remote.fetch(name, into: repository.path)
+            _ = try? await repository.consolidate(above: Self.packLimit)
             if try await repository.commit(named: id.hex) != nil { return }
         }
         throw FileTreeError("no branch or tag of \(url) contains commit \(id.hex)")

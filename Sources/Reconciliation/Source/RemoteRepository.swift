@@ -8,6 +8,7 @@ package actor RemoteRepository: RepositorySource {
     private let remote: Remote
     private let followed: FollowedReference
     private let mirror: String
+    private let submodules: Submodules?
     private let log: @Sendable (String) -> Void
     /// What the last listing had of what is followed.
     private var target: (name: String, commit: ObjectID)?
@@ -15,14 +16,17 @@ package actor RemoteRepository: RepositorySource {
     private var opened: Repository?
     private var renewal: Task<SourceProblem?, Never>?
 
-    /// - Parameter mirror: a path that is this repository's alone; `.new` and `.old` beside it are used too.
+    /// - Parameters:
+    ///   - mirror: a path that is this repository's alone; `.new` and `.old` beside it are used too.
+    ///   - submodules: where their commits come from; nil where submodules are left empty.
     package init(
         transport: any GitTransport, following followed: FollowedReference, mirror: String, limits: RemoteLimits = RemoteLimits(),
-        log: @escaping @Sendable (String) -> Void
+        submodules: RemoteCommits? = nil, log: @escaping @Sendable (String) -> Void
     ) {
         remote = Remote(transport: transport, limits: limits)
         self.followed = followed
         self.mirror = mirror
+        self.submodules = submodules.map { Submodules($0) }
         self.log = log
         url = transport.url
     }
@@ -48,8 +52,22 @@ package actor RemoteRepository: RepositorySource {
         } catch {
             throw problem(error)
         }
+        await consolidate()
         return try await mirrored()
     }
+
+    /// Every fetch leaves a pack behind; a mirror of years would be thousands of files.
+    private func consolidate() async {
+        do throws(GitError) {
+            guard try await Repository(path: mirror).consolidate(above: Self.packLimit) else { return }
+            // The objects have other places now.
+            opened = nil
+        } catch {
+            log("the packs of the mirror \(mirror) cannot be put together: \(error)")
+        }
+    }
+
+    private static let packLimit = 50
 
     /// False when the remote has nothing of what is followed.
     private func bring(into mirror: String) async throws(GitError) -> Bool {
@@ -72,6 +90,13 @@ package actor RemoteRepository: RepositorySource {
     }
 
     package func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
+        let tree = try await files(of: commit, under: directories)
+        guard let submodules else { return tree }
+        let list = try await files(of: commit, under: [".gitmodules"]).text(".gitmodules") ?? ""
+        return try await submodules.filled(tree, file: list, of: url)
+    }
+
+    private func files(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
         let question = { @Sendable (repository: Repository, _: FollowedReference) async throws(GitError) in
             try await repository.tree(at: commit, under: directories)
         }
@@ -80,6 +105,13 @@ package actor RemoteRepository: RepositorySource {
         } catch  where error.kind == .corrupt {
             try await renew(GitError(.corrupt, operation: "read the mirror", message: error.message))
             return try await ask(question)
+        }
+    }
+
+    package func followedObject() async throws(SourceProblem) -> ObjectID? {
+        try await ask { (repository, followed) async throws(GitError) in
+            guard let name = try await followed.reference(in: repository) else { return nil }
+            return try await repository.target(of: name)
         }
     }
 

@@ -15,6 +15,8 @@ package protocol RepositorySource: Sendable {
     func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo
     /// The files of a commit in the mirror, below these directories.
     func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree
+    /// What the followed reference names itself, as the mirror has it: an annotated tag, or a commit.
+    func followedObject() async throws(SourceProblem) -> ObjectID?
     /// A commit or an annotated tag of the mirror as git stores it.
     func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject
     /// Whether `old` is in the history of `new`; false when the mirror does not know it.
@@ -37,6 +39,10 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case branchMissing = "BranchNotFound"
         /// The branch was moved to a commit that does not contain what was applied.
         case rewritten = "HistoryRewritten"
+        /// Nobody who is trusted has signed it.
+        case unverified = "InvalidCommitSignature"
+        /// A repository of spec.include is missing or has nothing yet.
+        case includeMissing = "IncludeUnavailable"
         case other = "FetchFailed"
     }
 
@@ -62,6 +68,8 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case .repositoryMissing: "correct repository.url in the inventory, or let the deploy key or token read the repository"
         case .branchMissing: "push the branch, or correct repository.branch in the inventory"
         case .rewritten: "if the force-push was meant, accept it as the message says"
+        case .unverified: "sign the commit with a key that the Secret of spec.verify lists, or add the signer's key to it"
+        case .includeMissing: "see the status of that GitRepository"
         case .other: "see the message"
         }
     }

@@ -14,6 +14,8 @@ package actor SourceRegistry {
         /// Follows the source; nil for the agent's own, which is followed elsewhere.
         var follower: Task<Void, Never>?
         var problem = ""
+        /// When what could not be opened is tried again.
+        var retryAt: Duration?
         var written: Value?
     }
 
@@ -25,15 +27,24 @@ package actor SourceRegistry {
     private let api: any ClusterAPI
     private let clock: any AgentClock
     private let factory: RepositoryFactory?
+    /// Counts the pushes that git hosts told of, not saying to which repository.
+    private let pushes: Shared<Int>
+    private var seenPushes = 0
     private var entries: [ObjectKey: Entry] = [:]
     private nonisolated let bell = Bell()
 
-    package init(own: GitSource, urls: Set<String>, api: any ClusterAPI, clock: any AgentClock, factory: RepositoryFactory?) {
+    package init(
+        own: GitSource, urls: Set<String>, api: any ClusterAPI, clock: any AgentClock, factory: RepositoryFactory?,
+        pushes: Shared<Int> = Shared(0)
+    ) {
         self.own = own
         ownURLs = urls
         self.api = api
         self.clock = clock
         self.factory = factory
+        self.pushes = pushes
+        seenPushes = pushes.value
+        pushes.attach(bell)
     }
 
     /// nil while there is no such GitRepository, or none that can be followed.
@@ -48,8 +59,14 @@ package actor SourceRegistry {
         let key = object.key
         let spec = GitRepositorySpec(of: object)
         let old = entries[key]
-        if object.annotation(FluxKinds.requestedAt) != old?.object.annotation(FluxKinds.requestedAt) { old?.source?.wake() }
-        guard old?.spec != spec || old?.object.annotation(FluxComponents.agentSource) != object.annotation(FluxComponents.agentSource)
+        let isRequested = object.annotation(FluxKinds.requestedAt) != old?.object.annotation(FluxKinds.requestedAt)
+        if isRequested { old?.source?.wake() }
+        // Where a Secret may be the cause, a look that somebody asks for reads it anew.
+        let secretProblems: Set<SourceProblem.Kind> = [.authentication, .keyRefused, .untrusted, .unverified]
+        let isLocked = old?.source == nil || old?.source?.state.value.problem.map { secretProblems.contains($0.kind) } ?? false
+        guard
+            isRequested && isLocked || old?.spec != spec
+                || old?.object.annotation(FluxComponents.agentSource) != object.annotation(FluxComponents.agentSource)
         else {
             entries[key]?.object = object
             bell.ring()
@@ -59,11 +76,19 @@ package actor SourceRegistry {
         var entry = Entry(object: object, spec: spec)
         if isOwn(object, spec) {
             entry.source = own
+            if spec.verification != nil {
+                entry.problem = "spec.verify does not hold for the repository that the agent itself follows; it is used unverified"
+            }
         } else {
-            await open(&entry)
+            await open(&entry, after: old?.spec == spec ? old?.source : nil)
         }
+        place(entry, at: key)
+    }
+
+    private func place(_ entry: Entry, at key: ObjectKey) {
         entry.source?.state.attach(bell)
         entries[key] = entry
+        connectInclusions()
         changed.ring()
         bell.ring()
     }
@@ -71,6 +96,7 @@ package actor SourceRegistry {
     package func remove(_ key: ObjectKey) {
         stop(key)
         entries[key] = nil
+        connectInclusions()
         changed.ring()
     }
 
@@ -81,36 +107,44 @@ package actor SourceRegistry {
 
     private func isOwn(_ object: Manifest, _ spec: GitRepositorySpec) -> Bool {
         if object.annotation(FluxComponents.agentSource) == "agent" { return true }
-        return ownURLs.contains(spec.url) && spec.branch == own.reference
+        return !spec.hasRulesOfItsOwn && ownURLs.contains(spec.url) && spec.branch == own.reference
     }
 
-    private func open(_ entry: inout Entry) async {
+    /// - Parameter old: what followed the same until now; its last good commit stays.
+    private func open(_ entry: inout Entry, after old: GitSource? = nil) async {
         let spec = entry.spec
         guard spec.obstacles.isEmpty else {
             entry.problem = spec.obstacles.joined(separator: "; ")
             return
         }
         do {
-            guard let factory, let repository = try await factory(spec, try await secret(of: spec)) else {
+            let data = try await secret(spec.secret, of: spec)
+            guard let factory, let repository = try await factory(spec, data) else {
                 entry.problem = "\(spec.url) cannot be followed yet: only the agent's own repository is"
                 return
             }
+            let keys = try await secret(spec.verification?.secret, of: spec)
             let source = GitSource(
                 repository: repository, clock: clock, pollInterval: spec.interval, reference: spec.referenceName,
-                ignore: spec.ignore, followsBranch: spec.branch != nil)
+                rules: try SourceRules(spec, keys: keys), followsBranch: spec.branch != nil)
+            if let old { source.state.update { $0 = old.state.value } }
             entry.source = source
+            entry.problem = ""
+            entry.retryAt = nil
             entry.follower = spec.isSuspended ? nil : Task { await source.run() }
         } catch {
+            // A Secret may come after the object that names it.
             entry.problem = String(describing: error)
+            entry.retryAt = clock.now + .seconds(30)
         }
     }
 
-    private func secret(of spec: GitRepositorySpec) async throws -> [String: [UInt8]] {
-        guard let name = spec.secret else { return [:] }
+    private func secret(_ name: String?, of spec: GitRepositorySpec) async throws -> [String: [UInt8]] {
+        guard let name else { return [:] }
         let kind = GroupVersionKind(group: "", version: "v1", kind: "Secret")
         guard let secret = try await api.get(kind, namespace: spec.namespace, name: name) else {
             throw ClusterError(
-                .notFound, subject: "Secret/\(spec.namespace)/\(name)", message: "it is named by spec.secretRef and is not there")
+                .notFound, subject: "Secret/\(spec.namespace)/\(name)", message: "it is named by the GitRepository and is not there")
         }
         var data: [String: [UInt8]] = [:]
         for member in secret.value["data"]?.object ?? Object() {
@@ -119,12 +153,65 @@ package actor SourceRegistry {
         return data
     }
 
+    /// Opens what could not be opened before; gives when to try again.
+    private func reopen() async -> Duration? {
+        for (key, entry) in entries {
+            guard let due = entry.retryAt, due <= clock.now else { continue }
+            var changed = entry
+            await open(&changed)
+            // The object may have been changed or removed meanwhile.
+            guard entries[key]?.spec == entry.spec, entries[key]?.source == nil else {
+                changed.follower?.cancel()
+                continue
+            }
+            changed.object = entries[key]?.object ?? changed.object
+            place(changed, at: key)
+        }
+        return entries.values.compactMap(\.retryAt).min()
+    }
+
+    /// After a push, every repository is looked at.
+    private func hearPushes() {
+        guard pushes.value != seenPushes else { return }
+        seenPushes = pushes.value
+        for entry in entries.values where entry.follower != nil { entry.source?.wake() }
+    }
+
+    // MARK: Inclusions
+
+    /// Gives each source the sources it includes, as they are now, and lets it know when one of them changes.
+    private func connectInclusions() {
+        for (key, entry) in entries {
+            guard let source = entry.source, source !== own, !entry.spec.inclusions.isEmpty else { continue }
+            let inclusions = entry.spec.inclusions.map { inclusion in
+                SourceInclusion(
+                    spec: inclusion, source: includes(inclusion, key, from: key, []) ? nil : entries[named(inclusion, key)]?.source)
+            }
+            for old in source.inclusions.value { old.source?.state.detach(source.bell) }
+            for new in inclusions { new.source?.state.attach(source.bell) }
+            source.inclusions.update { $0 = inclusions }
+            source.wake()
+        }
+    }
+
+    private func named(_ inclusion: GitRepositorySpec.Inclusion, _ key: ObjectKey) -> ObjectKey {
+        ObjectKey(group: key.group, kind: key.kind, namespace: key.namespace, name: inclusion.repository)
+    }
+
+    /// Whether an inclusion leads back to `key`, which would have no end.
+    private func includes(_ inclusion: GitRepositorySpec.Inclusion, _ key: ObjectKey, from: ObjectKey, _ seen: Set<ObjectKey>) -> Bool {
+        let target = named(inclusion, from)
+        if target == key || seen.contains(target) { return true }
+        return entries[target]?.spec.inclusions.contains { includes($0, key, from: target, seen.union([target])) } ?? false
+    }
+
     // MARK: Status
 
     /// Shows how the repositories are, until cancelled.
     package func run() async {
         while !Task.isCancelled {
-            var retryAt: Duration?
+            hearPushes()
+            var retryAt = await reopen()
             for (key, entry) in entries {
                 let status = GitRepositoryStatus(entry.object, entry.source, problem: entry.problem, now: clock.timestamp).patch
                 guard status != entry.written else { continue }
@@ -133,11 +220,12 @@ package actor SourceRegistry {
                         FluxKinds.gitRepository, namespace: key.namespace, name: key.name, patch: status, subresource: "status")
                     entries[key]?.written = status
                 } catch {
-                    retryAt = clock.now + .seconds(5)
+                    retryAt = min(retryAt ?? .seconds(Int64.max), clock.now + .seconds(5))
                 }
             }
             await bell.wait(until: retryAt, clock: clock)
         }
+        pushes.detach(bell)
         for entry in entries.values { entry.follower?.cancel() }
     }
 }

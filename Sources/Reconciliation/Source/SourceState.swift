@@ -6,8 +6,10 @@ package struct SourceState: Hashable, Sendable {
     /// The newest commit of the branch in the mirror.
     package var commit: CommitInfo?
     package var problem: SourceProblem?
-    /// When the repository last answered.
-    package var lastContact: Timestamp?
+    /// Who signed the commit; empty where nobody has to.
+    package var signers = ""
+    /// The commits whose files `spec.include` puts into the tree.
+    package var included: [CommitInfo] = []
     /// When a new commit last came.
     package var lastChange: Timestamp?
 

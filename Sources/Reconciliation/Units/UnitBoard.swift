@@ -35,6 +35,8 @@ package final class UnitBoard: Sendable {
 
     fileprivate struct State {
         var entries: [Ownership: Entry] = [:]
+        /// The units that wait for one to be ready, so that its news costs no look at all the others.
+        var dependents: [Ownership: Set<Ownership>] = [:]
         var claimants: [ObjectKey: [Ownership]] = [:]
         /// By unit, those whose expressions judge it, so that any change of its object may matter to them.
         var judges: [Ownership: Set<Ownership>] = [:]
@@ -59,11 +61,12 @@ package final class UnitBoard: Sendable {
             var entry = state.entries[unit] ?? Entry(bell: bell)
             let wasIdle = entry.isIdle
             entry.source = source.map { ObjectIdentifier($0) }
+            state.setDependencies(dependsOn, of: unit, before: entry.dependsOn)
             entry.dependsOn = dependsOn
             state.setJudged(judged, by: unit)
             entry.isIdle = isIdle
             state.entries[unit] = entry
-            return state.waitingBells + (isIdle != wasIdle ? state.dependents(of: unit) : [])
+            return state.waitingBells + (isIdle != wasIdle ? state.dependentBells(of: unit) : [])
         }
     }
 
@@ -71,9 +74,10 @@ package final class UnitBoard: Sendable {
         update { state in
             let rivals = state.setClaims([:], of: unit)
             state.setJudged([], by: unit)
+            state.setDependencies([], of: unit, before: state.entries[unit]?.dependsOn ?? [])
             state.entries[unit] = nil
             state.children[unit] = nil
-            return rivals + state.waitingBells + state.dependents(of: unit)
+            return rivals + state.waitingBells + state.dependentBells(of: unit)
         }
     }
 
@@ -93,7 +97,7 @@ package final class UnitBoard: Sendable {
             guard let entry = state.entries[unit], entry.isReady != isReady || entry.applied != applied else { return [] }
             state.entries[unit]?.isReady = isReady
             state.entries[unit]?.applied = applied
-            return state.dependents(of: unit)
+            return state.dependentBells(of: unit)
         }
     }
 
@@ -104,6 +108,8 @@ package final class UnitBoard: Sendable {
 
     func setChildren(of parent: Ownership, wanted: Set<Ownership>, leaving: Set<Ownership>) {
         update { state in
+            // Few units make others, and what is asked of all parents is asked often.
+            if state.children[parent] == nil, wanted.isEmpty, leaving.isEmpty { return [] }
             guard state.children[parent]?.wanted != wanted || state.children[parent]?.leaving != leaving else { return [] }
             state.children[parent, default: Children()].wanted = wanted
             state.children[parent]?.leaving = leaving
@@ -124,6 +130,8 @@ package final class UnitBoard: Sendable {
     }
 
     // MARK: What a unit asks
+
+    var unitCount: Int { state.withLock { $0.entries.count } }
 
     /// Whether the unit's own definition has left the repository: it applies nothing more, and what others want passes to them.
     func isLeaving(_ unit: Ownership) -> Bool {
@@ -196,8 +204,15 @@ package final class UnitBoard: Sendable {
 extension UnitBoard.State {
     fileprivate var waitingBells: [Bell] { waiting.compactMap { entries[$0]?.bell } }
 
-    fileprivate func dependents(of unit: Ownership) -> [Bell] {
-        entries.values.filter { $0.dependsOn.contains(unit) }.map(\.bell)
+    fileprivate func dependentBells(of unit: Ownership) -> [Bell] { (dependents[unit] ?? []).compactMap { entries[$0]?.bell } }
+
+    fileprivate mutating func setDependencies(_ new: [Ownership], of unit: Ownership, before old: [Ownership]) {
+        guard new != old else { return }
+        for other in old {
+            dependents[other]?.remove(unit)
+            if dependents[other]?.isEmpty == true { dependents[other] = nil }
+        }
+        for other in new { dependents[other, default: []].insert(unit) }
     }
 
     fileprivate mutating func setJudged(_ judged: Set<Ownership>, by unit: Ownership) {

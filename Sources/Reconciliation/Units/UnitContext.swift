@@ -1,3 +1,4 @@
+import KubernetesClient
 package import KubernetesModel
 
 /// What all units of an agent share.
@@ -11,6 +12,8 @@ package struct UnitContext: Sendable {
     package let events: EventRecorder
     package let status: StatusWriter
     package let monitor: Shared<AgentState>
+    /// Bounds the memory that a push to a thousand units takes: a pass holds some 30 KB until the server has answered.
+    let turns = InFlightLimit(32)
 
     package init(
         api: any ClusterAPI, clock: any AgentClock, manifests: any ManifestSource, events: EventRecorder, status: StatusWriter,

@@ -173,7 +173,7 @@ extension UnitReconciler {
             events.record(
                 EventRecorder.Event(
                     "Replaced", "a field that cannot be changed has changed; it is marked to be made anew", object: apply.key,
-                    apiVersion: apply.object.manifest.apiVersion))
+                    apiVersion: apply.object.kind.apiVersion))
             bell.ring()
         } catch let error as ClusterError {
             note(error, of: apply)
@@ -193,7 +193,7 @@ extension UnitReconciler {
                 "it was changed in the cluster and has been set right: " + differences.prefix(5).map(\.description).joined(separator: "; ")
         }
         events.record(
-            EventRecorder.Event("DriftRepaired", message, object: apply.key, apiVersion: apply.object.manifest.apiVersion))
+            EventRecorder.Event("DriftRepaired", message, object: apply.key, apiVersion: apply.object.kind.apiVersion))
     }
 
     private func note(_ error: ClusterError, of apply: PlannedApply) {
@@ -207,7 +207,7 @@ extension UnitReconciler {
             digest: apply.object.digest, diagnostic: diagnostic, backoff: backoff, retryAt: clock.now + wait)
         events.record(
             EventRecorder.Event(
-                "ApplyFailed", error.message, object: apply.key, apiVersion: apply.object.manifest.apiVersion, isWarning: true))
+                "ApplyFailed", error.message, object: apply.key, apiVersion: apply.object.kind.apiVersion, isWarning: true))
     }
 
     private func diagnostic(of error: ClusterError, _ object: DesiredObject) -> Diagnostic {

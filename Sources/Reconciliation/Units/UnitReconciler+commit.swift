@@ -8,11 +8,14 @@ extension UnitReconciler {
     /// one stays. Gives whether there is something to enforce.
     func adoptNewestCommit() async throws -> Bool {
         guard let source else { return enforced?.tree != nil }
-        if let newest = source.state.value.commit {
+        let state = source.state.value
+        if let newest = state.commit {
+            let hasMoved = await haveOthersMoved()
             let materials = try await materials(at: newest.id)
             do throws(SourceProblem) {
                 if newest.id != attempted || attemptedKey != spec.buildKey || attemptedGeneration != spec.generation
-                    || materials != attemptedMaterials
+                    || materials != attemptedMaterials || state.included.map(\.id) != attemptedInclusions
+                    || hasMoved
                 {
                     try await requireDescent(of: newest, source)
                     try await build(newest, source, materials)
@@ -27,6 +30,21 @@ extension UnitReconciler {
         if enforced == nil, pending == nil { await buildLastGood() }
         try await placeTree()
         return enforced?.tree != nil
+    }
+
+    /// Whether the build has to be done again though nothing has changed here: what it asked of another host failed, or a branch that it
+    /// follows there has moved. Looked at once in the unit's interval.
+    private func haveOthersMoved() async -> Bool {
+        guard let due = rebuildAt, due <= clock.now else { return false }
+        rebuildAt = clock.now + spec.retryLimit
+        if !buildErrors.isEmpty { return true }
+        guard let followed = (pending ?? enforced)?.followed, !followed.isEmpty else { return false }
+        do {
+            return try await !context.manifests.isCurrent(followed)
+        } catch {
+            events.record(unitEvent("RemoteBaseUnreachable", "what was built last stays: \(error)", isWarning: true))
+            return false
+        }
     }
 
     /// A built commit waits until everything the unit depends on is ready; meanwhile the one before it is enforced.
@@ -68,9 +86,11 @@ extension UnitReconciler {
         attemptedKey = spec.buildKey
         attemptedGeneration = generation
         attemptedMaterials = materials
+        attemptedInclusions = source.state.value.included.map(\.id)
         attemptStart = clock.now
         hasNewSource = false
-        if var current = pending ?? enforced, current.buildKey == spec.buildKey, current.materials == materials,
+        rebuildAt = nil
+        if var current = pending ?? enforced, current.followed.isEmpty, current.buildKey == spec.buildKey, current.materials == materials,
             current.fingerprint == files.fingerprint(of: current.inputs)
         {
             // Nothing that the unit is built from has changed.
@@ -84,12 +104,14 @@ extension UnitReconciler {
             let built = try await built(commit, files, materials)
             pending = built
             buildErrors = []
+            if !built.followed.isEmpty { rebuildAt = clock.now + spec.retryLimit }
             await announce(built, generation: generation)
         } catch {
             var found = Diagnostics()
             found.append(error, subject: "commit \(commit.id.hex.prefix(12))")
             buildErrors = found.sorted
             pending = nil
+            if context.manifests.asksOthers { rebuildAt = clock.now + spec.retryLimit }
             board.built(spec.owner, commit.id, generation: generation, claims: nil)
             let first = buildErrors.first?.description ?? ""
             events.record(unitEvent("BuildFailed", "\(commit.id.hex.prefix(12)): \(first)", isWarning: true))
@@ -102,11 +124,13 @@ extension UnitReconciler {
         let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
         let ours = FluxComponents(built.manifests, path: spec.path)
         leftOut = ours.leftOut
-        var result = Enforced(commit: commit, manifests: try materials.put(into: ours.manifests, always: spec.variables.always))
+        let manifests = try materials.put(into: ours.manifests, always: spec.variables.always)
+        var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs
         result.fingerprint = files.fingerprint(of: built.inputs)
         result.buildKey = spec.buildKey
         result.materials = materials
+        result.followed = built.followed
         return result
     }
 
@@ -141,13 +165,13 @@ extension UnitReconciler {
         guard current.tree == nil || !current.unknownKinds.isEmpty || losses != seenLosses else {
             return try await live.prepare(current.resources)
         }
-        let kinds = Set(current.manifests.map(\.groupVersionKind))
+        let kinds = Set(current.manifests.map(\.kind))
         let resources = try await live.resources(for: kinds)
         let unknown = Set(kinds.map(\.groupKind)).subtracting(resources.keys)
         if current.tree != nil, unknown == current.unknownKinds { return try await live.prepare(current.resources) }
         do {
             let tree = try DesiredTree(
-                current.manifests, owner: spec.owner, scopes: resources.mapValues(\.isNamespaced),
+                current.manifests.map(\.manifest), owner: spec.owner, scopes: resources.mapValues(\.isNamespaced),
                 ignored: try IgnoredFields(current.buildKey?.ignoreRules ?? []).pointers)
             hasNewTree = true
             if kinds.contains(where: { $0.kind == "PersistentVolumeClaim" || $0.kind == "StatefulSet" }) {

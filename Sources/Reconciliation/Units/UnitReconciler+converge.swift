@@ -23,6 +23,8 @@ extension UnitReconciler {
         if !outcome.isAborted, let commit = enforced?.commit.id { board.sent(spec.owner, commit) }
         if outcome.sentAnything { plan = try await makePlan(tree) }
         lastPlan = plan
+        // It is written elsewhere, and large.
+        lastPlan?.record = ResourceInventory()
         if !outcome.isAborted {
             try await prune(plan)
             try await forgetGone(plan)
@@ -64,7 +66,7 @@ extension UnitReconciler {
         let record = await store.inventory
         try await watchRecorded(record, besides: tree)
         await shareDesired(tree)
-        var observed = await live.observations(of: Set(record.keys).union(tree.objects.map(\.key)))
+        var observed = await live.observations(of: Set(record.entries.keys).union(tree.objects.lazy.map(\.key)))
         for key in observed.keys where enforced?.unknownKinds.contains(key.groupKind) == true { observed[key] = .kindUnknown }
         // The watches see what carries an owner label; whether a recorded object without it is gone takes a look.
         for key in record.subtracting(tree.inventory).keys where observed[key] == .absent {
@@ -107,7 +109,7 @@ extension UnitReconciler {
     /// Kinds that only the record has are watched too: what is pruned has to be seen to be gone.
     private func watchRecorded(_ record: ResourceInventory, besides tree: DesiredTree) async throws {
         let wanted = Set(tree.objects.map(\.key.groupKind))
-        let leaving = Set(record.keys.compactMap { wanted.contains($0.groupKind) ? nil : record.groupVersionKind(of: $0) })
+        let leaving = Set(record.entries.keys.compactMap { wanted.contains($0.groupKind) ? nil : record.groupVersionKind(of: $0) })
         guard !leaving.isEmpty else { return }
         try await live.prepare(Array(try await live.resources(for: leaving).values))
     }

@@ -14,10 +14,11 @@ extension UnitReconciler {
         }
         board.show(spec.owner, isReady: report.isHealthy, applied: applied)
         // While much happens, four times a second is often enough; a new phase is shown at once, one more revision with time.
-        let isNews = lastPhase != report.phase
+        let isNews = lastPhase != report.phase || (report.phase == .ready && !lastChanges.isEmpty && !isRoot)
         let pace: Duration = isNews ? .zero : lastPhase == .ready && !isRoot ? .seconds(1) : .milliseconds(250)
         if let shownAt, clock.now < shownAt + pace { return shownAt + pace }
         if let later = delayOfProgress(report) { return later }
+        if !isNews, let later = await delayOfRevision(report) { return later }
         if isNews {
             tell(report)
             lastPhase = report.phase
@@ -46,6 +47,22 @@ extension UnitReconciler {
         let since = progressSince ?? clock.now
         progressSince = since
         return clock.now < since + wait ? since + wait : nil
+    }
+
+    /// A push names every unit a new revision, and changes few: those that it does not change say so behind those that it does, spread
+    /// over time so that the server is not asked a thousand things at once.
+    private func delayOfRevision(_ report: StatusReport) async -> Duration? {
+        guard !isRoot, report.phase == .ready, let object, await !object.isRequested,
+            KustomizationStatus.commit(of: await object.status.lastAppliedRevision) != report.appliedRevision
+        else {
+            revisionSince = nil
+            return nil
+        }
+        let since = revisionSince ?? clock.now
+        revisionSince = since
+        // Two hundred a second, each unit at a place of its own.
+        let due = since + .milliseconds(Int(object.key.hashValue.magnitude % UInt(max(1, board.unitCount * 5))))
+        return clock.now < due ? due : nil
     }
 
     private func tell(_ report: StatusReport) {

@@ -1,6 +1,8 @@
 import Diagnostics
 import Git
+import KubernetesClient
 import KubernetesModel
+import Kustomize
 import SyncPlanning
 
 /// Keeps one unit's objects as the newest good commit says.
@@ -12,7 +14,7 @@ package actor UnitReconciler {
     /// A commit whose files could be built.
     struct Enforced {
         var commit: CommitInfo
-        var manifests: [Manifest]
+        var manifests: [PackedManifest]
         var tree: DesiredTree?
         /// Kinds that the server did not know when the tree was made.
         var unknownKinds: Set<GroupKind> = []
@@ -24,6 +26,8 @@ package actor UnitReconciler {
         var buildKey: UnitSpec.BuildKey?
         /// The variables, and the versions of the objects they come from.
         var materials = BuildMaterials()
+        /// Branches and tags of other repositories, and what they were at.
+        var followed: [RemoteName: RemoteCommit] = [:]
     }
 
     struct Failure {
@@ -60,6 +64,8 @@ package actor UnitReconciler {
     var attemptedKey: UnitSpec.BuildKey?
     var attemptedGeneration: Int64?
     var attemptedMaterials: BuildMaterials?
+    /// The commits of other repositories that were in the tree.
+    var attemptedInclusions: [ObjectID] = []
     /// It is built from another repository now, whose commits do not follow from those of the one before.
     var hasNewSource = false
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
@@ -82,6 +88,8 @@ package actor UnitReconciler {
     var unsettled: Set<ObjectKey> = []
     /// When their time is over.
     var healthDeadline: Duration?
+    /// When other repositories, which a build has asked or followed, are asked again.
+    var rebuildAt: Duration?
     var pruneFailures: [ObjectKey: Failure] = [:]
     /// Leaving, and still read by pods.
     var inUse: [PlannedException] = []
@@ -103,6 +111,8 @@ package actor UnitReconciler {
     var lastPhase: StatusReport.Phase?
     var shownAt: Duration?
     var progressSince: Duration?
+    /// Since when the unit has a newer revision than its status says.
+    var revisionSince: Duration?
 
     /// What the watches were told last: objects of others that concern the unit, and its own rules of health.
     var heededInterests: Set<ObjectKey> = []
@@ -131,22 +141,34 @@ package actor UnitReconciler {
         await live.attach(spec.owner, bell)
         register()
         source?.state.attach(bell)
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.store.run() }
-            while !Task.isCancelled, !isStopped {
-                let start = clock.now
-                let next = await pass()
-                // A large unit that is rung all the time must not do nothing but look.
-                let cost = clock.now - start
-                if cost > .milliseconds(30), !isSuperseded { try? await clock.sleep(for: min(cost * 2, .milliseconds(300))) }
-                if !isStopped { await bell.wait(until: next, clock: clock) }
+        if isRoot {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await self.store.run() }
+                await look()
+                group.cancelAll()
             }
-            group.cancelAll()
+        } else {
+            await look()
         }
         source?.state.detach(bell)
         await live.detach(spec.owner)
         await context.namespaces.leave(spec.owner)
         board.remove(spec.owner)
+    }
+
+    private func look() async {
+        while !Task.isCancelled, !isStopped {
+            let start = clock.now
+            let next = await takeTurn()
+            await rest(after: clock.now - start)
+            if !isStopped { await bell.wait(until: next, clock: clock) }
+        }
+    }
+
+    /// A large unit that is rung all the time must not do nothing but look.
+    private func rest(after cost: Duration) async {
+        guard cost > .milliseconds(30), (enforced?.tree?.objects.count ?? 0) > 100, !isSuperseded else { return }
+        try? await clock.sleep(for: min(cost * 2, .milliseconds(300)))
     }
 
     package func stop() {
@@ -199,6 +221,15 @@ package actor UnitReconciler {
         pausedUntil = nil
     }
 
+    /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
+    ///
+    /// It is a task of its own, gone when this returns: a task keeps the memory that its deepest call took for as long as it lives.
+    private func takeTurn() async -> Duration? {
+        if isRoot { return await pass() }
+        async let next = context.turns.run { await self.pass() }
+        return try? await next
+    }
+
     /// One look at everything; gives the moment of the next although nothing happens, nil for none.
     func pass() async -> Duration? {
         let start = clock.now
@@ -224,7 +255,9 @@ package actor UnitReconciler {
         monitor.update { $0.countPass(duration: duration, failed: failed) }
         // A commit that could not be read may be readable soon; one that waits for a person wakes us by the person's annotation.
         let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
-        return [next, statusRetry, heldRetry].compactMap { $0 }.min()
+        // One that is overdue waits for something else.
+        let rebuild = rebuildAt.map { max($0, clock.now + .seconds(1)) }
+        return [next, statusRetry, heldRetry, spec.isSuspended ? nil : rebuild].compactMap { $0 }.min()
     }
 
     /// A suspension with an end is ended here; gives when that is.

@@ -33,7 +33,10 @@ package actor UnitSupervisor {
     /// Tasks of units that were stopped; a successor starts when its predecessor has ended.
     private var ending: [Ownership: Task<Void, Never>] = [:]
 
-    package init(root spec: UnitSpec, context: UnitContext, own: OwnSource, factory: RepositoryFactory? = nil) {
+    package init(
+        root spec: UnitSpec, context: UnitContext, own: OwnSource, factory: RepositoryFactory? = nil,
+        pushes: Shared<Int> = Shared(0)
+    ) {
         self.context = context
         self.own = own
         rootSpec = spec
@@ -42,7 +45,8 @@ package actor UnitSupervisor {
             spec: spec, context: context, source: own.source,
             record: InventoryStore(api: context.api, clock: context.clock, unit: spec.name, bell: bell), bell: bell)
         sources = SourceRegistry(
-            own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock, factory: factory)
+            own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock, factory: factory,
+            pushes: pushes)
     }
 
     /// Runs until cancelled; then every unit stops at its next request.
@@ -145,6 +149,8 @@ package actor UnitSupervisor {
         guard let owner = manifest.key.unit else { return }
         context.board.changed(owner)
         if owner == rootSpec.owner { return await takeRoot(manifest) }
+        // Most of what is seen are the agent's own statuses.
+        if let known = running[owner], known.object.uid == manifest.uid, await !known.object.take(manifest) { return }
         var spec = UnitSpec(of: manifest)
         let source = await sources.source(for: spec.source)
         if spec.path == rootSpec.path, source === own.source || manifest.namespace == "flux-system" {
@@ -152,8 +158,7 @@ package actor UnitSupervisor {
         }
         if let known = running[owner], known.object.uid == manifest.uid {
             running[owner]?.source = spec.source
-            if await known.object.take(manifest) { await known.unit.take(spec, known.object, source) }
-            return
+            return await known.unit.take(spec, known.object, source)
         }
         if running[owner] != nil { await stop(owner) }
         start(spec, manifest, source)

@@ -1,0 +1,75 @@
+import Diagnostics
+import Git
+import HTTP
+import HTTPNetworking
+import KubernetesModel
+import Reconciliation
+import SSH
+
+/// How the repository of a GitRepository is reached, and the submodules in it, with what its Secret holds.
+struct RepositoryAccess: Sendable {
+    private let spec: GitRepositorySpec
+    private let data: [String: String]
+    private let client: AsyncHTTPTransport
+    /// Without the login and the certificates, for other hosts.
+    private let stranger: AsyncHTTPTransport
+
+    init(_ spec: GitRepositorySpec, _ data: [String: String]) throws {
+        self.spec = spec
+        self.data = data
+        let tls = TLSOptions(
+            trustRoots: data["ca.crt"] ?? data["caFile"], clientCertificate: data["tls.crt"] ?? data["certFile"],
+            clientKey: data["tls.key"] ?? data["keyFile"])
+        client = try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2)
+        stranger = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2)
+    }
+
+    /// nil when there is no way to such a URL.
+    func transport(to url: String) throws -> (any GitTransport)? {
+        if let remote = SSHRemote(url) {
+            let login = try login()
+            return SSHGitTransport(remote) { login }
+        }
+        guard url.hasPrefix("https://") || url.hasPrefix("http://") else { return nil }
+        let credential = credential
+        return HTTPGitTransport(url: url, transport: client) { credential }
+    }
+
+    /// The login is for the repository's own host and for no other that a commit may name.
+    func submodule(_ url: String) throws -> any GitTransport {
+        let url = RemoteBases.sshURL(url)
+        if Self.origin(url) == Self.origin(spec.url), let transport = try transport(to: url) { return transport }
+        guard url.hasPrefix("https://") else {
+            throw Diagnostic(
+                .error, "\(url) is not on the host of \(spec.url)", cause: "the login of the GitRepository is for its own host",
+                remedy: "give the submodule an https:// URL that needs no login, or keep it on the same host")
+        }
+        return HTTPGitTransport(url: url, transport: stranger) { nil }
+    }
+
+    /// `https://host:port`, without a user's name.
+    private static func origin(_ url: String) -> String {
+        let parts = url.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+        guard parts.count >= 3 else { return url }
+        return parts[0] + "//" + (parts[2].split(separator: "@").last ?? "")
+    }
+
+    private var credential: GitCredential? {
+        if let token = data["bearerToken"] { return GitCredential(secret: Secret(token), isBearer: true) }
+        return data["password"].map { GitCredential(username: data["username"], secret: Secret($0)) }
+    }
+
+    private func login() throws -> GitLogin {
+        guard let identity = data["identity"], let knownHosts = data["known_hosts"] else {
+            throw Diagnostic(
+                .error, "\(spec.url) needs a Secret with `identity` and `known_hosts`", subject: "\(spec.namespace)/\(spec.name)",
+                remedy: "name it in spec.secretRef, as `flux create secret git` makes it")
+        }
+        let passphrase = data["password"]
+        return GitLogin(
+            authentication: [
+                .key(text: identity, name: "the Secret \(spec.namespace)/\(spec.secret ?? "")", passphrase: { _ in passphrase })
+            ],
+            knownHosts: KnownHosts(text: knownHosts), publicKey: data["identity.pub"])
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import Testing
+
+/// The smallest cluster there is, on SQLite: another version of k3s, then etcd in SQLite's place.
+@Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
+struct SingleServerLive {
+    static let lab: Result<Lab, any Error> = Result {
+        let lab = try Lab("livesql")
+        try lab.lab("up", "1")
+        try lab.writeInventory([try lab.node("m1", role: "server")])
+        let result = try lab.bootstrap()
+        guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
+        try lab.kubectl("create", "configmap", "before", "-n", "default")
+        return lab
+    }
+
+    let lab: Lab
+
+    init() throws { lab = try Self.lab.get() }
+
+    private func plan() throws -> Shell.Result {
+        try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
+    }
+
+    private func database() throws -> String { try lab.on("m1", "ls /var/lib/rancher/k3s/server/db").output }
+
+    @Test func t01_anUpgradeCopiesTheDatabaseFirst() throws {
+        #expect(try database().contains("state.db\n"))
+        try lab.writeInventory([try lab.node("m1", role: "server")], version: "v1.20.3+k3s1")
+        let planned = try plan()
+        #expect(planned.status == 2, "\(planned.text)")
+        #expect(planned.output.contains("copy the database, and bring the copy here with the cluster's token"), "\(planned.text)")
+        let result = try lab.bootstrap()
+        #expect(result.succeeded, "\(result.text)")
+        #expect(result.output.contains("m1: copy the database: done"), "\(result.text)")
+        let version = try lab.kubectl("get", "node", "m1", "-o", "jsonpath={.status.nodeInfo.kubeletVersion}").output
+        #expect(version == "v1.20.3+k3s1")
+        #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded)
+        let kept = try lab.run(["find", lab.folder + "/.local/state/homelab/backups", "-type", "f", "-printf", "%f %m %s\n"]).output
+        #expect(kept.contains("token 600 ") && kept.split(separator: "\n").count >= 2, "\(kept)")
+    }
+
+    @Test func t02_itsDataMoveToEtcd() throws {
+        let text = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+        try lab.write(text.replacingOccurrences(of: "k3s:\n", with: "k3s:\n  datastore: etcd\n"), to: "inventory/home.yaml")
+        let planned = try plan()
+        #expect(planned.status == 2 && planned.output.contains("cluster-init"), "\(planned.text)")
+        let result = try lab.bootstrap()
+        #expect(result.succeeded, "\(result.text)")
+        #expect(try database().contains("state.db.migrated"))
+        #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded)
+        #expect(try lab.kubectl("get", "nodes", "-l", "node-role.kubernetes.io/etcd=true", "-o", "name").output == "node/m1\n")
+        #expect(try plan().status == 0)
+    }
+
+    @Test func t03_tearDown() throws { try lab.tearDown() }
+}

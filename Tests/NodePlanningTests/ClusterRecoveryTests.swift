@@ -1,0 +1,39 @@
+import NodeInventory
+import Testing
+
+@testable import NodePlanning
+
+@Suite struct ClusterRecoveryTests {
+    private func recovery(unreachable: Set<String> = []) throws -> ClusterRecovery {
+        let fixture = PlanningCase.named("power-cut")
+        let spec = try fixture.spec()
+        var observed = try fixture.observed()
+        for name in unreachable { observed[name] = .unreachable(reason: "no route to host") }
+        let plan = NodePlanner.plan(
+            desired: spec, observed: observed, cluster: ClusterFacts(unavailable: "no server runs"), context: PlanningCase.context)
+        return ClusterRecovery(plan, desired: spec, observed: observed)
+    }
+
+    @Test func `after a power cut the servers are started with what they have, and waited for`() throws {
+        let recovery = try recovery()
+        #expect(recovery.notes == [])
+        let steps = recovery.plan.phases.flatMap(\.tasks).map { task in
+            "\(task.node): \(task.steps.map(\.step.summary).joined(separator: ", "))"
+        }
+        #expect(steps.prefix(3) == ["s1: start k3s.service", "s2: start k3s.service", "s3: start k3s.service"], "\(steps)")
+        #expect(steps.count == 6 && steps[3].hasPrefix("s1: wait until k3s is ready"), "\(steps)")
+    }
+
+    @Test func `a server that is off is named, and the majority starts`() throws {
+        let recovery = try recovery(unreachable: ["s3"])
+        #expect(recovery.notes.map(\.node) == ["s3"])
+        #expect(Set(recovery.plan.phases.flatMap(\.tasks).map(\.node)) == ["s1", "s2"])
+    }
+
+    @Test func `without a majority it is told what that takes`() throws {
+        let recovery = try recovery(unreachable: ["s2", "s3"])
+        let note = try #require(recovery.notes.first { $0.node == nil })
+        #expect(note.text == "etcd needs 2 of its 3 members, and only 1 can be reached")
+        #expect(note.remedy?.contains("on s1 `systemctl stop k3s`, `k3s server --cluster-reset`") == true)
+    }
+}

@@ -1,0 +1,83 @@
+import Git
+import HomelabTestSupport
+import KubernetesModel
+import Testing
+
+@testable import Reconciliation
+
+/// What many units cost: never a time, always a number of requests, builds or looks.
+extension UnitsTests {
+    private func files(_ count: Int) -> [String: String] {
+        var files: [String: String] = [:]
+        for number in 0..<count {
+            files["clusters/home/\(number).yaml"] = Self.unit("u\(number)", path: "apps/\(number)", more: "wait: true")
+            files["apps/\(number)/one.yaml"] = Files.config("one", name: "one-\(number)", namespace: "default")
+            files["apps/\(number)/two.yaml"] = Files.config("two", name: "two-\(number)", namespace: "default")
+        }
+        return files
+    }
+
+    private func awaitAll(_ count: Int, at commit: CommitInfo) async throws {
+        for number in 0..<count { try await awaitReady("u\(number)", at: commit) }
+        try await bench.phase(.ready, at: commit)
+    }
+
+    @Test func `a unit costs its objects, two statuses and its own definition, whatever the number of units`() async throws {
+        let count = 12
+        let commit = bench.repository.push(files(count))
+        try await bench.run { _ in
+            try await awaitAll(count, at: commit)
+            let requests = await bench.api.requests
+            for number in 0..<count {
+                let own = requests.filter { $0.name == "u\(number)" && $0.kind == FluxKinds.kustomization }
+                #expect(own.count { $0.verb == .apply } == 1 && own.count { $0.verb == .patch } <= 2 && own.count <= 3, "\(own)")
+                for name in ["one-\(number)", "two-\(number)"] { #expect(requests.count { $0.name == name && $0.verb != .create } == 1) }
+            }
+            // Lists and watches are one for each kind, and an Event is all else.
+            let kinds = 6
+            for verb in [FakeClusterAPI.Verb.list, .watch] { #expect(requests.count { $0.verb == verb } <= kinds, "\(verb)") }
+        }
+    }
+
+    @Test func `a push that changes one unit builds and sends that one alone`() async throws {
+        let count = 12
+        var files = files(count)
+        let first = bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitAll(count, at: first)
+            bench.built.update { $0 = [] }
+            await bench.api.forgetRequests()
+            let descents = bench.repository.descents
+            files["apps/7/one.yaml"] = Files.config("changed", name: "one-7", namespace: "default")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await awaitAll(count, at: second)
+            #expect(bench.built.value == ["apps/7"])
+            #expect(bench.repository.descents == descents + 1)
+            let requests = await bench.api.requests
+            let applies = requests.filter { $0.verb == .apply && $0.kind.kind == "ConfigMap" && $0.namespace == "default" }
+            #expect(applies.map(\.name) == ["one-7"])
+            for number in 0..<count { #expect(requests.count { $0.name == "u\(number)" && $0.verb == .patch } == 1) }
+        }
+    }
+
+    @Test func `a look at the repository that finds nothing new wakes nobody`() async throws {
+        let commit = bench.repository.push(files(1))
+        let source = GitSource(repository: bench.repository, clock: SystemClock(), pollInterval: .seconds(3600))
+        let running = Task { await source.run() }
+        try await eventually("a first look") { source.lastContact.value != nil && source.state.value.commit == commit }
+        let (bell, contact) = (Bell(), source.lastContact.value)
+        source.state.attach(bell)
+        source.wake()
+        try await eventually("a second look") { source.lastContact.value != contact }
+        let listening = Task {
+            await bell.wait()
+            return !Task.isCancelled
+        }
+        try await Task.sleep(for: .milliseconds(20))
+        listening.cancel()
+        #expect(await listening.value == false)
+        running.cancel()
+        await running.value
+    }
+}
