@@ -140,10 +140,11 @@ struct SyncFaultsLive {
     }
 
     @Test func t05_aBusyServerIsGivenTime() async throws {
-        let files = Dictionary(
-            uniqueKeysWithValues: (0..<30).map { ("clusters/sync/busy-\($0).yaml", SyncFiles.config("busy-\($0)", "1")) })
+        // In a unit of its own, which takes them along when it leaves: more than the next commit may delete of the agent's own.
+        var files = ["clusters/sync/u.yaml": SyncFiles.unit("busy", path: "busy")]
+        for index in 0..<30 { files["busy/\(index).yaml"] = SyncFiles.config("busy-\(index)", "1") }
         let before = try bed.counts(0, "?busy=6")
-        try await bed.awaitReady(at: try bed.push(files), limit: 60)
+        try await bed.awaitUnit("busy", at: try bed.push(files), limit: 60)
         let after = try bed.counts()
         let refused = after.busy - before.busy
         #expect(refused > 0 && refused <= 80, "\(refused) refused writes in 6 s")
