@@ -214,6 +214,9 @@ import YAML
         try await bench.run { source in
             try await awaitReady("a")
             await bench.api.edit(Self.key("a")) { $0["spec"]?["suspend"] = true }
+            try await eventually("the agent has seen it") {
+                bench.monitor.value.units[Ownership(namespace: "default", name: "a")] == false
+            }
             files["a/one.yaml"] = Files.config("two", name: "one", namespace: "default")
             let second = bench.repository.push(files)
             source.wake()

@@ -1,3 +1,8 @@
+/* What the static libraries call and a node may not have. */
+
+#include <stdint.h>
+#include <sys/random.h>
+
 /* Debian's libgit2.a calls Kerberos (GSSAPI), which has no static library. The shipped binary answers these calls with
    "unavailable" (RFC 2744, GSS_S_UNAVAILABLE), so that it needs no Kerberos on the node; our transports never log in by it. */
 #define UNAVAILABLE (16u << 16)
@@ -12,3 +17,10 @@ __attribute__((weak)) unsigned gss_release_buffer(void) { return UNAVAILABLE; }
 __attribute__((weak)) unsigned gss_release_name(void) { return UNAVAILABLE; }
 __attribute__((weak)) unsigned gss_release_oid_set(void) { return UNAVAILABLE; }
 __attribute__((weak)) unsigned gss_test_oid_set_member(void) { return UNAVAILABLE; }
+
+/* Debian's libstdc++.a takes random numbers from arc4random, which glibc has only since 2.36. */
+uint32_t arc4random(void) {
+    uint32_t number;
+    while (getrandom(&number, sizeof number, 0) != sizeof number) continue;
+    return number;
+}
