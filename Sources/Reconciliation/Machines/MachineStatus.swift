@@ -30,12 +30,15 @@ package struct MachineStatus: Hashable, Sendable {
         conditions = FluxConditions(before?.value[path: "status", "conditions"])
         let reason = node.phase.isEmpty ? "Unknown" : node.phase
         let isPlanned = !planHash.isEmpty
+        let isSettled = !isPlanned && node.message.isEmpty && node.isHealthy
+        let text = node.message.isEmpty ? reason : node.message
         conditions.set(
             [
-                FluxCondition("Ready", node.isHealthy ? "True" : "False", reason, node.isHealthy && !isPlanned ? "" : node.message),
                 FluxCondition(
-                    "AsInventory", isPlanned || !node.message.isEmpty || !node.isHealthy ? "False" : "True",
-                    isPlanned ? "ChangePending" : node.message.isEmpty && node.isHealthy ? "NothingToDo" : reason, node.message),
+                    "Ready", node.isHealthy ? "True" : "False", reason, node.isHealthy && !isPlanned ? "the node is up" : text),
+                FluxCondition(
+                    "AsInventory", isSettled ? "True" : "False",
+                    isPlanned ? "ChangePending" : isSettled ? "NothingToDo" : reason, isSettled ? "nothing is to do" : text),
             ], now: now)
     }
 
@@ -48,20 +51,20 @@ package struct MachineStatus: Hashable, Sendable {
         ])
     }
 
-    /// A merge patch of the status: what is no longer true is taken out.
+    /// A merge patch of the status: what is no longer true is taken out. No text is ever empty, which some API servers take for null.
     package var patch: Value {
+        func text(_ content: String) -> Value { content.isEmpty ? .null : .string(content) }
         var change: Value = .null
         if let lastChange {
             change = [
-                "time": .string(lastChange.time.description), "step": .string(lastChange.step),
-                "result": .string(lastChange.result.rawValue), "commit": .string(lastChange.commit), "plan": .string(lastChange.plan),
-                "message": .string(lastChange.message),
+                "time": text(lastChange.time.description), "step": text(lastChange.step), "result": text(lastChange.result.rawValue),
+                "commit": text(lastChange.commit), "plan": text(lastChange.plan), "message": text(lastChange.message),
             ]
         }
         return [
             "status": [
-                "phase": .string(phase), "message": .string(message), "version": .string(version), "revision": .string(revision),
-                "planHash": planHash.isEmpty ? .null : .string(planHash), "lastChange": change, "conditions": conditions.value,
+                "phase": text(phase), "message": text(message), "version": text(version), "revision": text(revision),
+                "planHash": text(planHash), "lastChange": change, "conditions": conditions.value,
             ]
         ]
     }
