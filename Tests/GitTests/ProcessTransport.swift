@@ -9,6 +9,12 @@ final class ProcessTransport: GitTransport {
         case cut(after: Int)
         /// Nothing more comes after so many bytes.
         case silence(after: Int)
+
+        var limit: Int {
+            switch self {
+            case .cut(let limit), .silence(let limit): limit
+            }
+        }
     }
 
     struct Count {
@@ -92,9 +98,11 @@ final class ProcessStream: GitStream, @unchecked Sendable {
             return nil
         default: break
         }
-        let bytes = await withCheckedContinuation { continuation in
+        var bytes = await withCheckedContinuation { continuation in
             queue.async { continuation.resume(returning: [UInt8](self.output.fileHandleForReading.availableData)) }
         }
+        // However much came in one piece, no more than the fault lets through.
+        if let limit = fault?.limit { bytes.removeLast(max(0, received + bytes.count - limit)) }
         received += bytes.count
         onRead(bytes.count)
         return bytes.isEmpty ? nil : bytes
