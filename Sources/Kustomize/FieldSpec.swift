@@ -85,16 +85,18 @@ final class FieldSpec: Sendable {
     }
 
     /// Reads the values at the path without changing anything; false when the path leads through a plain value.
-    func isPresent(in value: Value) -> Bool { Self.isPresent(value, segments[...]) }
+    func isPresent(in value: Value) -> Bool { isPresent(value, 0) }
 
-    private static func isPresent(_ value: Value, _ segments: ArraySlice<Segment>) -> Bool {
-        guard let segment = segments.first else { return true }
+    /// - Parameter depth: how many segments led to the value.
+    private func isPresent(_ value: Value, _ depth: Int) -> Bool {
+        if depth == segments.count { return true }
         switch value {
         case .object(let object):
-            guard let inner = object[segment.name] else { return false }
+            guard let index = object.index(of: segments[depth].name) else { return false }
+            let inner = object.members[index].value
             // A null where a list is expected becomes one.
-            return inner.isNull && segment.isList || isPresent(inner, segments.dropFirst())
-        case .array(let items): return items.contains { isPresent($0, segments) }
+            return inner.isNull && segments[depth].isList || isPresent(inner, depth + 1)
+        case .array(let items): return items.contains { isPresent($0, depth) }
         case .null: return false
         default: return true
         }

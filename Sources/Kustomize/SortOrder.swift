@@ -9,11 +9,19 @@ enum SortOrder {
     ]
     static let last = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
 
-    fileprivate struct Key {
-        var rank: Int
-        var type: [UInt8]
-        var id: [UInt8]
-        var resource: Resource
+    /// A class, so that sorting moves references.
+    fileprivate final class Key {
+        let rank: Int
+        let type: [UInt8]
+        let id: [UInt8]
+        let resource: Resource
+
+        init(rank: Int, type: [UInt8], id: [UInt8], resource: Resource) {
+            self.rank = rank
+            self.type = type
+            self.id = id
+            self.resource = resource
+        }
     }
 
     /// kustomize's "legacy" order: some kinds first, some last, the others between them by group, version and kind.
