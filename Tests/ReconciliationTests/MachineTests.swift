@@ -1,3 +1,4 @@
+import Diagnostics
 import FileSystem
 import Foundation
 import HomelabTestSupport
@@ -79,6 +80,17 @@ import YAML
             await writer.show(report([("a1", "Ready", "")], revision: "c3"))
             #expect(try await machine("old") == nil)
             #expect(try await machine("a1")?.value[path: "status", "revision"]?.string == "c3")
+        }
+    }
+
+    @Test func `what cannot be written is told, and written the next time`() async throws {
+        try await withWriter { (writer) async throws in
+            let refusal = ClusterError(.invalid, subject: "a1", message: "status.message is null")
+            await api.fail(.patch, kind: MachineKind.kind.groupKind, with: refusal)
+            let problem = try #require(await writer.show(report([("a1", "Ready", "")])))
+            #expect(problem.summary.contains("Machine objects") && problem.cause?.contains("status.message is null") == true, "\(problem)")
+            #expect(await writer.show(report([("a1", "Ready", "")])) == nil)
+            #expect(try await machine("a1")?.value[path: "status", "phase"]?.string == "Ready")
         }
     }
 

@@ -122,7 +122,8 @@ package struct Circumstances: Sendable {
     private var windowVerdict: NodeAdmission.Verdict {
         switch desired.maintenanceWindows.opening(at: now, zones: zones) {
         case .now: return .admitted
-        case .at(let moment): return .waiting(reason: "for the maintenance window, which opens at \(Self.text(moment))", until: moment)
+        case .at(let moment):
+            return .waiting(reason: "for the maintenance window, which opens at \(UTCText.minutes(moment))", until: moment)
         case .never:
             let unknown = desired.maintenanceWindows.map(\.timeZone).filter { zones[$0] == nil }
             return .refused(
@@ -130,7 +131,4 @@ package struct Circumstances: Sendable {
                 remedy: "correct timeZone:, or install tzdata on the servers")
         }
     }
-
-    /// `2026-11-26 02:00 UTC`.
-    private static func text(_ moment: Int64) -> String { UTCText.minutes(moment) }
 }

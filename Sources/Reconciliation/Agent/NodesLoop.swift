@@ -37,10 +37,11 @@ struct NodesLoop: Sendable {
             }
             let report = await reconcile(commit, memory, given)
             memory = report.memory
-            await show(report)
+            let isShown = await show(report)
             await approvals.use(up: report.approvals)
             done = commit.id
-            againAt = report.again.map { clock.now + $0 }
+            let again = isShown ? report.again : min(report.again ?? .seconds(60), .seconds(60))
+            againAt = again.map { clock.now + $0 }
             if report.handsOver { await handOver() }
         }
     }
@@ -90,9 +91,19 @@ struct NodesLoop: Sendable {
         return report
     }
 
-    private func show(_ report: NodesReport) async {
+    /// False when the Machine objects could not be written, which the status then says.
+    @discardableResult
+    private func show(_ report: NodesReport) async -> Bool {
+        await publish(report)
+        guard let problem = await machines.show(report) else { return true }
+        var report = report
+        report.errors.append(problem)
+        await publish(report)
+        return false
+    }
+
+    private func publish(_ report: NodesReport) async {
         monitor.update { $0.nodes = report }
         _ = try? await status.write(report.manifest)
-        await machines.show(report)
     }
 }

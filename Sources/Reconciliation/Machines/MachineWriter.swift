@@ -1,9 +1,10 @@
+package import Diagnostics
 package import KubernetesModel
 import YAML
 
 /// Keeps one Machine object for each machine the agent reports, and tells a change of phase as an Event.
 ///
-/// It is a view of the work on nodes and never stops it: what cannot be written is written with the next report.
+/// It is a view of the work on nodes and never stops it: what cannot be written is told, and written with the next report.
 package actor MachineWriter {
     private static let definitionKind = GroupVersionKind(
         group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition")
@@ -24,8 +25,10 @@ package actor MachineWriter {
     }
 
     /// - Parameter report: one without machines (an inventory that could not be read) says nothing about them.
-    package func show(_ report: NodesReport) async {
-        guard !report.nodes.isEmpty else { return }
+    /// - Returns: why the objects are not as the report says.
+    @discardableResult
+    package func show(_ report: NodesReport) async -> Diagnostic? {
+        guard !report.nodes.isEmpty else { return nil }
         do {
             var objects = try await objects()
             let changes = journal?.lastChanges ?? [:]
@@ -45,10 +48,14 @@ package actor MachineWriter {
                 written[name] = nil
                 known?[name] = nil
             }
+            return nil
         } catch {
             // Somebody removed an object or the definition, or the server is away: look afresh next time.
             known = nil
             written = [:]
+            return Diagnostic(
+                .warning, "the Machine objects could not be written", subject: "nodes", cause: "\(error)",
+                remedy: "`homelab status` shows the machines all the same; it is tried again by itself")
         }
     }
 
