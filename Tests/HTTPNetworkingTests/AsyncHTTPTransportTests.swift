@@ -75,7 +75,7 @@ import Testing
     }
 }
 
-/// Accepts connections, sends one text, and then says nothing for ever.
+/// Accepts connections, answers the request with one text, and then says nothing for ever.
 private final class SilentPeer: Sendable {
     let port: Int
     private let socketDescriptor: Int32
@@ -99,6 +99,14 @@ private final class SilentPeer: Sendable {
             while true {
                 let connection = accept(descriptor, nil, nil)
                 guard connection >= 0 else { return }
+                // An answer before the request is no answer: a client may close such a connection.
+                var request = [UInt8]()
+                var buffer = [UInt8](repeating: 0, count: 4096)
+                while !request.suffix(4).elementsEqual(Array("\r\n\r\n".utf8)) {
+                    let count = read(connection, &buffer, buffer.count)
+                    guard count > 0 else { break }
+                    request += buffer[..<count]
+                }
                 _ = answer.withCString { write(connection, $0, strlen($0)) }
             }
         }.start()
