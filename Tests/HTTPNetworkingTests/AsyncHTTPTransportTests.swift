@@ -11,7 +11,7 @@ import Testing
         }
         let client = try AsyncHTTPTransport()
         let answer = try await client.send(
-            HTTPRequest(method: "POST", url: "http://127.0.0.1:\(server.port)/a?b=c", body: Array("hello".utf8)), timeout: .seconds(5))
+            HTTPRequest(method: "POST", url: "http://127.0.0.1:\(server.port)/a?b=c", body: Array("hello".utf8)), timeout: .seconds(60))
         #expect(answer.status == 200)
         #expect(answer.header("X-Seen") == "POST /a?b=c")
         #expect(String(decoding: answer.body, as: UTF8.self) == "hello!")
@@ -52,10 +52,10 @@ import Testing
         let client = try AsyncHTTPTransport()
         let url = "http://127.0.0.1:\(server.port)/"
         let small = try await client.send(
-            HTTPRequest(method: "POST", url: url, body: Array(repeating: 65, count: 10)), timeout: .seconds(5))
+            HTTPRequest(method: "POST", url: url, body: Array(repeating: 65, count: 10)), timeout: .seconds(60))
         #expect(small.status == 200)
         let large = try? await client.send(
-            HTTPRequest(method: "POST", url: url, body: Array(repeating: 65, count: 11)), timeout: .seconds(5))
+            HTTPRequest(method: "POST", url: url, body: Array(repeating: 65, count: 11)), timeout: .seconds(60))
         #expect(large == nil || large?.status == 413)
         await client.shutdown()
         await server.shutdown()
@@ -65,7 +65,7 @@ import Testing
         let peer = try SilentPeer(answer: "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
         let client = try AsyncHTTPTransport()
         let answer = try await client.stream(
-            HTTPRequest(url: "http://127.0.0.1:\(peer.port)/"), timeout: .seconds(5), idleTimeout: .milliseconds(300))
+            HTTPRequest(url: "http://127.0.0.1:\(peer.port)/"), timeout: .seconds(60), idleTimeout: .milliseconds(300))
         var received = ""
         await #expect {
             for try await chunk in answer.body { received += String(decoding: chunk, as: UTF8.self) }

@@ -135,7 +135,7 @@ import YAML
         // Nothing has changed yet, and the change comes while it is followed.
         try await Task.sleep(for: .milliseconds(50))
         await api.put(Self.unit("app", ready: "False"))
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while shown.withLock({ $0.isEmpty }), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(10)) }
         following.cancel()
         let last = await following.value

@@ -83,7 +83,7 @@ package final class GitHost {
         let script = folder + "/server.py"
         try Self.program.write(toFile: script, atomically: true, encoding: .utf8)
         server = try Loopback.spawn("/usr/bin/python3", [script, "\(port)", folder, certificate ?? "", key ?? ""])
-        for _ in 0..<1000 {
+        for _ in 0..<6000 {
             if let socket = try? Loopback.connect(port) {
                 close(socket)
                 return (certificate == nil ? "http" : "https") + "://localhost:\(port)"

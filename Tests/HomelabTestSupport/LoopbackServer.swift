@@ -24,7 +24,7 @@ package final class LoopbackServer {
         let configuration = (lines + hostKeys.map { "HostKey \(directory.path)/host_\($0)" }).joined(separator: "\n") + "\n"
         try configuration.write(to: directory.appendingPathComponent("sshd_config"), atomically: true, encoding: .utf8)
         process = try Loopback.spawn("/usr/sbin/sshd", ["-D", "-E", directory.path + "/log", "-f", directory.path + "/sshd_config"])
-        for _ in 0..<500 {
+        for _ in 0..<6000 {
             if let socket = try? Loopback.connect(port) {
                 close(socket)
                 return

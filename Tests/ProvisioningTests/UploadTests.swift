@@ -87,7 +87,7 @@ struct UploadTests {
         #expect(!FileManager.default.fileExists(atPath: upload.destination))
         await host.close()
         try await host.connect()
-        let limit = ContinuousClock.now + .seconds(10)
+        let limit = ContinuousClock.now + .seconds(60)
         while ContinuousClock.now < limit, (try? Data(contentsOf: URL(fileURLWithPath: part)).count) ?? 0 == 0 {
             try await Task.sleep(for: .milliseconds(20))
         }

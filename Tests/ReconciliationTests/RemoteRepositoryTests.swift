@@ -140,7 +140,7 @@ import Testing
         let start = ContinuousClock.now
         let silent = await problem(repository(try transport(port: port), limits: limits))
         #expect(silent?.kind == .timedOut, "\(silent?.message ?? "")")
-        #expect(ContinuousClock.now - start < .seconds(8))
+        #expect(ContinuousClock.now - start < .seconds(60))
     }
 
     @Test func `a damaged mirror is made anew when it is read`() async throws {

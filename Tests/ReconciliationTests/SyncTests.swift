@@ -48,7 +48,7 @@ import YAML
             let second = bench.repository.push(Files.app(title: "two"))
             source.wake()
             try await bench.phase(.ready, at: second)
-            let applies = await bench.api.requests.filter { $0.verb == .apply && $0.name != "homelab-status-home" }
+            let applies = await bench.api.requests.filter { $0.verb == .apply && ["web", "site"].contains($0.name) }
             #expect(applies.map(\.name) == ["site"])
             #expect(!(await bench.api.requests.contains { $0.name == "homelab-inventory-home" }))
         }

@@ -87,18 +87,18 @@ private struct NotedManifests: ManifestSource {
     }
 }
 
-/// Waits until something is so; fails, saying what was instead, when it is not within ten seconds.
+/// Waits until something is so; fails, saying what was instead, when it is not within a minute.
 func eventually(
     _ what: String, _ state: () async -> String = { "" }, sourceLocation: Testing.SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {
     let clock = ContinuousClock()
-    let deadline = clock.now + .seconds(10)
+    let deadline = clock.now + .seconds(60)
     while clock.now < deadline {
         if try await condition() { return }
         try await Task.sleep(for: .milliseconds(2))
     }
-    Issue.record("not within 10 s: \(what). \(await state())", sourceLocation: sourceLocation)
+    Issue.record("not within a minute: \(what). \(await state())", sourceLocation: sourceLocation)
     throw NotReached()
 }
 

@@ -82,11 +82,11 @@ import YAML
         try await bench.run { _ in
             try await awaitReady("apps")
             try await bench.phase(.ready)
-            try await Task.sleep(for: .milliseconds(1500))
-            await bench.api.forgetRequests()
-            try await Task.sleep(for: .milliseconds(700))
-            let requests = await bench.api.requests
-            #expect(requests.isEmpty, "\(requests)")
+            try await eventually("silence", { "\(await bench.api.requests)" }) {
+                await bench.api.forgetRequests()
+                try await Task.sleep(for: .milliseconds(1500))
+                return await bench.api.requests.isEmpty
+            }
         }
     }
 

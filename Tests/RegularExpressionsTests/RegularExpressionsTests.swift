@@ -43,6 +43,6 @@ import Testing
     func `none takes longer than its text times its size`(_ pattern: String) throws {
         let clock = ContinuousClock()
         let time = try clock.measure { _ = try RegularExpression(pattern).matches(String(repeating: "a", count: 500)) }
-        #expect(time < .seconds(20))
+        #expect(time < .seconds(200))
     }
 }
