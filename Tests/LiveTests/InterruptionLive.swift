@@ -49,7 +49,7 @@ struct InterruptionLive {
         #expect(result.status == 130, "\(phase):\n\(result.text)")
         #expect(result.text.contains("\(step): skipped: stopped"), "\(phase):\n\(result.text)")
         #expect(result.text.contains("Stopped. Running the same command again goes on from here."), "\(phase):\n\(result.text)")
-        #expect(Date().timeIntervalSince(started) < 10)
+        #expect(Date().timeIntervalSince(started) < 30)
     }
 
     /// A run up to a step of a phase; the node's network goes, the run notices, and is stopped while it tries to connect again.

@@ -269,7 +269,7 @@ struct LoginLive {
         try lab.lab("mend", "plain")
         try lab.on("plain", "rm /usr/local/bin/k3s")
         #expect(result.text.contains("the connection was lost"), "\(result.text)")
-        #expect(seconds < 4 + 10 + 2, "\(seconds) s")
+        #expect(seconds < 4 + 10 + 4, "\(seconds) s")
     }
 
     // MARK: ~/.ssh/config
