@@ -44,6 +44,7 @@ let package = Package(
         systemLibrary("CLibgit2", "libgit2", "libgit2-dev"),
         systemLibrary("CLibcrypto", "libcrypto", "libssl-dev"),
         .target(name: "CGitSupport", dependencies: ["CLibgit2"]),
+        .target(name: "CAllocator"),
 
         // Base.
         module("Diagnostics"),
@@ -105,7 +106,7 @@ let package = Package(
             [
                 "Reconciliation", "Provisioning", "KubernetesClient", "HTTPNetworking", "Git", "SSH", "NodePlanning", "NodeInventory",
                 "SyncPlanning", "Kustomize", "KubernetesModel", "HTTP", "Diagnostics", "FileSystem", "Cryptography", "YAML",
-                "BootstrapAssets", "BlockingExecutor",
+                "BootstrapAssets", "BlockingExecutor", "CAllocator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(name: "homelab", dependencies: ["HomelabCLI"], swiftSettings: settings),

@@ -73,10 +73,14 @@ package actor Repository {
         return ObjectID(git: oid)
     }
 
-    /// Puts all objects into one pack when there are more packs than this; every fetch leaves one. Nothing is lost: what no branch holds any
-    /// more may still be enforced.
-    /// - Returns: false when there is nothing to do, or no room to do it in.
-    package func consolidate(above limit: Int) throws(GitError) -> Bool { try handle.consolidate(above: limit) }
+    /// Whether there are more packs than `limit` (every fetch leaves one), or all but the largest have more bytes than it has, and than
+    /// `bytes`: then ``consolidate(keeping:)`` is due.
+    package func isScattered(above limit: Int, bytes: Int = 64 << 20) -> Bool { handle.isScattered(above: limit, bytes: bytes) }
+
+    /// Puts the objects into one pack. Those stay that a reference or one of the given commits leads to; with nil all do. The old packs go
+    /// once the new one is whole and on the disk, so that one which is interrupted leaves more than is needed and never less.
+    /// - Returns: false when there is nothing to put together, or no room to do it in.
+    package func consolidate(keeping commits: Set<ObjectID>?) throws(GitError) -> Bool { try handle.consolidate(keeping: commits) }
 
     /// Whether `ancestor` is in the history of `commit` (or is it): a push from one to the other is no rewrite.
     package func isAncestor(_ ancestor: ObjectID, of commit: ObjectID) throws(GitError) -> Bool {

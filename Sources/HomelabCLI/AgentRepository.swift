@@ -12,7 +12,7 @@ import SSH
 /// The repository an agent's configuration names, as something to follow.
 enum AgentRepository {
     static func source(
-        of configuration: AgentConfiguration, log: @escaping @Sendable (String) -> Void
+        of configuration: AgentConfiguration, inUse: CommitsInUse? = nil, log: @escaping @Sendable (String) -> Void
     ) throws -> any RepositorySource {
         let repository = configuration.repository
         if repository.url.hasPrefix("/") { return LocalRepository(path: repository.url, branch: repository.branch) }
@@ -21,14 +21,16 @@ enum AgentRepository {
             let transport = SSHGitTransport(
                 remote, identityFile: repository.identityFile ?? configuration.identityFile,
                 knownHostsFile: repository.knownHostsFile ?? configuration.knownHostsFile)
-            return RemoteRepository(transport: transport, following: .branch(repository.branch), mirror: mirror, log: log)
+            return RemoteRepository(
+                transport: transport, following: .branch(repository.branch), mirror: mirror, inUse: inUse, log: log)
         }
         if repository.url.hasPrefix("https://") || repository.url.hasPrefix("http://") {
             let tls = TLSOptions(trustRoots: try repository.caFile.map { try Files.readText($0) })
             let transport = HTTPGitTransport(
                 url: repository.url, username: repository.username, tokenFile: repository.tokenFile,
                 transport: try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2))
-            return RemoteRepository(transport: transport, following: .branch(repository.branch), mirror: mirror, log: log)
+            return RemoteRepository(
+                transport: transport, following: .branch(repository.branch), mirror: mirror, inUse: inUse, log: log)
         }
         throw Diagnostic(
             .error, "repository.url \(repository.url) is nothing that can be fetched",
@@ -38,7 +40,7 @@ enum AgentRepository {
     /// The repositories of GitRepository objects, with what their Secrets hold, by Flux' names: `username` and `password`, `bearerToken`,
     /// `ca.crt` or `caFile`, `tls.crt` and `tls.key`; `identity`, `known_hosts` and the key's `password` for ssh.
     static func factory(
-        _ configuration: AgentConfiguration, log: @escaping @Sendable (String) -> Void
+        _ configuration: AgentConfiguration, inUse: CommitsInUse? = nil, log: @escaping @Sendable (String) -> Void
     ) -> RepositoryFactory {
         { spec, secret in
             let mirror = Self.mirror(of: spec, in: configuration.stateDirectory)
@@ -46,7 +48,8 @@ enum AgentRepository {
             let way = try RepositoryAccess(spec, secret.mapValues { String(decoding: $0, as: UTF8.self) })
             guard let transport = try way.transport(to: spec.url) else { return nil }
             let submodules = spec.recursesSubmodules ? RemoteCommits(directory: mirror + ".submodules") { try way.submodule($0) } : nil
-            return RemoteRepository(transport: transport, following: followed, mirror: mirror, submodules: submodules, log: log)
+            return RemoteRepository(
+                transport: transport, following: followed, mirror: mirror, submodules: submodules, inUse: inUse, log: log)
         }
     }
 

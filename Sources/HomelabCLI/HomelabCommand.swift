@@ -1,4 +1,5 @@
 package import ArgumentParser
+import CAllocator
 import Diagnostics
 import Glibc
 import Kustomize
@@ -52,6 +53,7 @@ package struct HomelabCommand: AsyncParsableCommand {
         let name = arguments.removeFirst().split(separator: "/").last.map(String.init) ?? ""
         if name == "git-receive-pack" || name == "git-upload-pack" { arguments.insert(name, at: 0) }
         if arguments.first == Build.configuration.commandName { buildAlone(arguments.dropFirst()) }
+        homelab_share_heap()
         Signals.hold()
         let work = Task { [arguments] in
             do { try await run(arguments) } catch { finish(error) }

@@ -35,13 +35,11 @@ package enum ApplyOrder {
     }
 
     /// In the order of application; equal ranks go by group, kind, namespace and name, so the same objects always give the same order.
-    package static func sorted(_ manifests: [Manifest]) -> [Manifest] {
-        manifests.map { (place: place(of: $0.key), manifest: $0) }.sorted { $0.place < $1.place }.map(\.manifest)
+    package static func sorted<Element>(_ elements: [Element], by key: (Element) -> ObjectKey) -> [Element] {
+        elements.map { (place: place(of: key($0)), element: $0) }.sorted { $0.place < $1.place }.map(\.element)
     }
 
-    package static func sorted(_ keys: [ObjectKey]) -> [ObjectKey] {
-        keys.map { (place: place(of: $0), key: $0) }.sorted { $0.place < $1.place }.map(\.key)
-    }
+    package static func sorted(_ keys: [ObjectKey]) -> [ObjectKey] { sorted(keys, by: \.self) }
 
     /// In the order of deletion: users before what they use.
     package static func sortedForDeletion(_ keys: [ObjectKey]) -> [ObjectKey] { sorted(keys).reversed() }

@@ -12,8 +12,10 @@ package struct GroupVersionKind: Hashable, Sendable, Comparable, CustomStringCon
 
     /// From an object's `apiVersion` (`apps/v1`, `v1`) and `kind`.
     package init(apiVersion: String, kind: String) {
+        let kind = SharedText.of(kind)
         if let slash = apiVersion.firstIndex(of: "/") {
-            self.init(group: String(apiVersion[..<slash]), version: String(apiVersion[apiVersion.index(after: slash)...]), kind: kind)
+            let version = String(apiVersion[apiVersion.index(after: slash)...])
+            self.init(group: SharedText.of(apiVersion[..<slash]), version: version, kind: kind)
         } else {
             self.init(group: "", version: apiVersion, kind: kind)
         }

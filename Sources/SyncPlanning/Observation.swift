@@ -37,8 +37,11 @@ package struct PresentObject: Hashable, Sendable {
     package init(of live: Manifest, desired: DesiredObject?, settled: [FieldDifference] = []) {
         let standing = Set(settled)
         let found = desired.map { difference(desired: $0.manifest, live: live, ignoring: $0.ignored.union([Self.digestPointer])) } ?? []
+        var digest = live.annotation(DesiredObject.digestAnnotation) ?? ""
+        // Nearly always the same, and then in memory once.
+        if let wanted = desired?.digest, wanted == digest { digest = wanted }
         self.init(
-            uid: live.uid, owner: Ownership(of: live), digest: live.annotation(DesiredObject.digestAnnotation) ?? "",
+            uid: live.uid, owner: Ownership(of: live), digest: digest,
             differences: found.filter { !standing.contains($0) }, marks: ObjectMarks(of: live), isBeingDeleted: live.isBeingDeleted)
     }
 

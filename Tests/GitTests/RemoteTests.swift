@@ -81,13 +81,82 @@ import Testing
             try FileManager.default.contentsOfDirectory(atPath: mirror(scene) + "/objects/pack").filter { $0.hasSuffix(".pack") }
         }
         #expect(try packs().count == 4)
-        #expect(try await Repository(path: mirror(scene)).consolidate(above: 4) == false)
-        #expect(try await Repository(path: mirror(scene)).consolidate(above: 3))
+        #expect(try await Repository(path: mirror(scene)).isScattered(above: 4) == false)
+        #expect(try await Repository(path: mirror(scene)).isScattered(above: 3))
+        #expect(try await Repository(path: mirror(scene)).consolidate(keeping: nil))
         #expect(try packs().count == 1)
         #expect(try scene.mirrorGit("fsck", "--full").contains("error") == false)
         let repository = try await Repository(path: mirror(scene))
         for commit in old { #expect(try await repository.tree(at: commit).text("clusters/0.yaml") != nil) }
         #expect(try await remote.fetch("refs/heads/main", into: mirror(scene))?.hex == head(scene))
+    }
+
+    @Test func `what force-pushes left behind goes, but for commits that are named`() async throws {
+        let scene = try scene()
+        let (remote, mirror) = (Remote(transport: ProcessTransport(scene.bare)), mirror(scene))
+        var commits = [try #require(try await remote.fetch("refs/heads/main", into: mirror))]
+        _ = try scene.mirrorGit("tag", "--annotate", "--message", "first", "v1", commits[0].hex)
+        for _ in 0..<4 {
+            try Self.noise(300_000).write(toFile: scene.work + "/big.bin", atomically: true, encoding: .utf8)
+            try scene.git("add", "--all")
+            try scene.git("commit", "--quiet", "--amend", "--message", "again")
+            try publish(scene)
+            commits.append(try #require(try await remote.fetch("refs/heads/main", into: mirror)))
+        }
+        #expect(try await Repository(path: mirror).isScattered(above: 50) == false)
+        #expect(try await Repository(path: mirror).isScattered(above: 50, bytes: 200_000))
+        let before = try Self.packBytes(of: mirror)
+        let missing = try #require(ObjectID(String(repeating: "7", count: 40)))
+        #expect(try await Repository(path: mirror).consolidate(keeping: [commits[2], missing]))
+        #expect(try Self.packBytes(of: mirror) < before * 2 / 3)
+        #expect(try scene.mirrorGit("fsck", "--full").contains("missing") == false)
+        let repository = try await Repository(path: mirror)
+        #expect(await repository.isScattered(above: 50, bytes: 200_000) == false)
+        for index in [0, 2, 4] { _ = try await repository.tree(at: commits[index]) }
+        for index in [1, 3] { #expect(try await repository.commit(named: commits[index].hex) == nil) }
+        #expect(try scene.mirrorGit("cat-file", "-t", "v1") == "tag\n")
+        try scene.commit(["after.yaml": "x: y\n"])
+        try publish(scene)
+        #expect(try await remote.fetch("refs/heads/main", into: mirror)?.hex == head(scene))
+    }
+
+    @Test func `putting packs together may be cut anywhere`() async throws {
+        let scene = try scene()
+        let (remote, mirror) = (Remote(transport: ProcessTransport(scene.bare)), mirror(scene))
+        for number in 0..<3 {
+            _ = try await remote.fetch("refs/heads/main", into: mirror)
+            try scene.commit(["clusters/0.yaml": "again: \(number)\n"])
+            try scene.git("commit", "--quiet", "--amend", "--message", "again \(number)")
+            try publish(scene)
+        }
+        let newest = try #require(try await remote.fetch("refs/heads/main", into: mirror))
+        let packs = mirror + "/objects/pack"
+        let old = try FileManager.default.contentsOfDirectory(atPath: packs)
+        try FileManager.default.copyItem(atPath: packs, toPath: scene.folder + "/old")
+        #expect(try await Repository(path: mirror).consolidate(keeping: []))
+        let whole = Set(try FileManager.default.contentsOfDirectory(atPath: packs))
+        try FileManager.default.copyItem(atPath: packs, toPath: scene.folder + "/new")
+        // From nothing removed yet to all but one: the index of a pack goes before the pack.
+        let removals = old.filter { $0.hasSuffix(".pack") }.map { String($0.dropLast(5)) }.flatMap { [$0 + ".idx", $0 + ".pack"] }
+        for count in 0..<removals.count {
+            try FileManager.default.removeItem(atPath: packs)
+            try FileManager.default.copyItem(atPath: scene.folder + "/new", toPath: packs)
+            for name in removals.dropFirst(count) {
+                try FileManager.default.copyItem(atPath: "\(scene.folder)/old/\(name)", toPath: "\(packs)/\(name)")
+            }
+            let repository = try await Repository(path: mirror)
+            #expect(try await repository.tree(at: newest).text("clusters/0.yaml") == "again: 2\n")
+            #expect(try await repository.consolidate(keeping: []))
+            #expect(Set(try FileManager.default.contentsOfDirectory(atPath: packs)) == whole, "after \(count)")
+            #expect(try scene.mirrorGit("fsck", "--full").contains("missing") == false)
+        }
+    }
+
+    private static func packBytes(of mirror: String) throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: mirror + "/objects/pack").reduce(0) { sum, name in
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(mirror)/objects/pack/\(name)")
+            return sum + ((attributes[.size] as? Int) ?? 0)
+        }
     }
 
     @Test func `tags and other branches stay where they are, and a missing branch is nil`() async throws {

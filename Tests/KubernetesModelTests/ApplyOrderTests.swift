@@ -24,7 +24,7 @@ struct ApplyOrderTests {
     ]
 
     @Test func `definitions first, webhooks last, the rest by the table`() {
-        #expect(ApplyOrder.sorted(mixed).map { "\($0.kind)/\($0.name)" } == order)
+        #expect(ApplyOrder.sorted(mixed, by: \.key).map { "\($0.kind)/\($0.name)" } == order)
     }
 
     @Test func `deletion is the reverse`() {

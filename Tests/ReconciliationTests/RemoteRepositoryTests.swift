@@ -4,6 +4,7 @@ import HomelabTestSupport
 import KubernetesModel
 import Synchronization
 import Testing
+import YAML
 
 @testable import Reconciliation
 
@@ -186,7 +187,8 @@ import Testing
     }
 
     private func repository(
-        _ area: String, username: String? = nil, token: String? = nil, path: String = "home.git", root: String? = nil
+        _ area: String, username: String? = nil, token: String? = nil, path: String = "home.git", root: String? = nil,
+        inUse: CommitsInUse? = nil, packLimit: Int = 50
     ) throws -> RemoteRepository {
         var file: String?
         if let token {
@@ -195,11 +197,41 @@ import Testing
         }
         let transport = HTTPGitTransport(
             url: "\(root ?? self.root)/\(area)/\(path)", username: username, tokenFile: file, transport: LoopbackHTTP())
-        return RemoteRepository(transport: transport, following: .branch("main"), mirror: host.folder + "/mirror.git") { _ in }
+        return RemoteRepository(
+            transport: transport, following: .branch("main"), mirror: host.folder + "/mirror.git", inUse: inUse, packLimit: packLimit
+        ) { _ in }
     }
 
     private func problem(_ repository: RemoteRepository) async -> SourceProblem? {
         await #expect(throws: SourceProblem.self) { try await repository.head() }
+    }
+
+    @Test func `force-pushes leave behind only what units are at`() async throws {
+        let api = FakeClusterAPI()
+        let repository = try repository("open", inUse: CommitsInUse(api: api, unit: "home"), packLimit: 2)
+        func pushed(_ number: Int) async throws -> ObjectID {
+            try host.push(["a.yaml": "a: \(number)\n"], rewriting: number > 0)
+            return try #require(try await repository.fetch()).id
+        }
+        func isThere(_ commit: ObjectID) async throws -> Bool { try await repository.isAncestor(commit, of: commit) }
+        // With the cluster away nothing is dropped.
+        await api.setReachable(false)
+        var commits: [ObjectID] = []
+        for number in 0..<4 { commits.append(try await pushed(number)) }
+        for commit in commits { #expect(try await isThere(commit)) }
+        await api.setReachable(true)
+        await api.register(
+            APIResource(kind: FluxKinds.kustomization, plural: "kustomizations", isNamespaced: true))
+        await api.put(
+            Manifest([
+                "apiVersion": .string(FluxKinds.kustomization.apiVersion), "kind": "Kustomization",
+                "metadata": ["namespace": "default", "name": "apps"],
+                "status": ["lastAppliedRevision": .string("main@sha1:\(commits[1].hex)")],
+            ]))
+        for number in 4..<8 { commits.append(try await pushed(number)) }
+        #expect(try await isThere(commits[1]))
+        #expect(try await isThere(commits[7]))
+        for index in [0, 2, 3] { #expect(try await isThere(commits[index]) == false, "\(index)") }
     }
 
     @Test func `a push is fetched, and a poll that finds nothing new is one request`() async throws {

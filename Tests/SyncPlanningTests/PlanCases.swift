@@ -54,7 +54,7 @@ import YAML
         ]
         let desired: DesiredTree
         do {
-            desired = try DesiredTree(try folder.manifests("desired.yaml"), owner: unit, scopes: scopes)
+            desired = try DesiredTree(try folder.manifests("desired.yaml").map { PackedManifest($0) }, owner: unit, scopes: scopes)
         } catch let problems as Diagnostics {
             return problems.description + "\n"
         }

@@ -25,6 +25,7 @@ package struct AgentCommand: AsyncParsableCommand {
         let api = try await connect(configuration, console)
         let transport = try AsyncHTTPTransport()
         let journal = NodeJournal(directory: configuration.stateDirectory + "/journal", server: configuration.node) { console.line($0) }
+        let inUse = CommitsInUse(api: api, unit: configuration.cluster)
         let agent = Agent(
             configuration: Agent.Configuration(
                 node: configuration.node, version: HomelabVersion.current,
@@ -32,11 +33,11 @@ package struct AgentCommand: AsyncParsableCommand {
                     owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
                 branch: configuration.repository.branch, inventory: configuration.inventory,
                 signersFile: configuration.repository.signersFile, pollInterval: .seconds(configuration.pollInterval)),
-            api: api, repository: try AgentRepository.source(of: configuration) { console.line($0) },
+            api: api, repository: try AgentRepository.source(of: configuration, inUse: inUse) { console.line($0) },
             manifests: KustomizeManifests(remotes: try configuration.allowsRemoteBases ? RemoteBases.agent(configuration) : nil),
             nodes: NodeReconciler(configuration: configuration, transport: transport, journal: journal) { console.line($0) },
             journal: journal,
-            repositories: AgentRepository.factory(configuration) { console.line($0) })
+            repositories: AgentRepository.factory(configuration, inUse: inUse) { console.line($0) })
         let server = try await listen(configuration, agent)
         let webhook = try await WebhookListener.start(configuration, agent) { console.line($0) }
         console.line("homelab agent \(HomelabVersion.current) on \(configuration.node): follows \(configuration.repository.url)")

@@ -7,13 +7,31 @@ package actor KustomizationObject: UnitRecord {
     package nonisolated let uid: String
     private let api: any ClusterAPI
     private let clock: any AgentClock
-    /// Without spec and status, the largest parts, which others hold in forms of their own.
-    private var object: Manifest
+    private var object: Head
     /// Without its status.
     private var packed: PackedManifest
     package private(set) var status: KustomizationStatus
     private var written: KustomizationStatus
     private var isFinalized: Bool
+
+    /// What of the metadata is asked for often; the rest is packed.
+    private struct Head {
+        var generation: Int64
+        var resourceVersion: String
+        var isBeingDeleted: Bool
+        var annotations: Value?
+        var finalizers: [String]
+
+        init(_ object: Manifest) {
+            generation = object.generation ?? 0
+            resourceVersion = object.resourceVersion
+            isBeingDeleted = object.isBeingDeleted
+            annotations = object.value[path: "metadata", "annotations"]
+            finalizers = object.finalizers
+        }
+
+        func annotation(_ name: String) -> String? { annotations?[name]?.string }
+    }
 
     package init(_ object: Manifest, api: any ClusterAPI, clock: any AgentClock) {
         (self.object, packed) = Self.parts(of: object)
@@ -26,12 +44,10 @@ package actor KustomizationObject: UnitRecord {
         isFinalized = object.finalizers.contains(FluxKinds.finalizer)
     }
 
-    private static func parts(of object: Manifest) -> (head: Manifest, packed: PackedManifest) {
-        var head = object
-        head.value["status"] = nil
-        let packed = PackedManifest(head)
-        head.value["spec"] = nil
-        return (head, packed)
+    private static func parts(of object: Manifest) -> (head: Head, packed: PackedManifest) {
+        var rest = object
+        rest.value["status"] = nil
+        return (Head(object), PackedManifest(rest))
     }
 
     /// Takes in what a watch saw; the status is only ever written here. Whether a person or a parent unit has changed anything.
@@ -40,8 +56,8 @@ package actor KustomizationObject: UnitRecord {
             (object, packed) = Self.parts(of: newer)
             isFinalized = newer.finalizers.contains(FluxKinds.finalizer)
         }
-        return newer.generation != object.generation || newer.isBeingDeleted != object.isBeingDeleted
-            || newer.value[path: "metadata", "annotations"] != object.value[path: "metadata", "annotations"]
+        return newer.generation ?? 0 != object.generation || newer.isBeingDeleted != object.isBeingDeleted
+            || newer.value[path: "metadata", "annotations"] != object.annotations
     }
 
     /// As the server has it, but for a status that is newer.
@@ -52,7 +68,7 @@ package actor KustomizationObject: UnitRecord {
     }
 
     package var isBeingDeleted: Bool { object.isBeingDeleted }
-    package var generation: Int64 { object.generation ?? 0 }
+    package var generation: Int64 { object.generation }
     /// The look that was asked for and has not been answered yet.
     package var isRequested: Bool { (object.annotation(FluxKinds.requestedAt) ?? "") != status.lastHandledReconcileAt }
 
@@ -73,8 +89,8 @@ package actor KustomizationObject: UnitRecord {
 
     /// What was written here is no news when the watch brings it.
     private func take(annotationsOf newer: Manifest) {
-        object.value["metadata"]?["annotations"] = newer.value[path: "metadata", "annotations"]
-        object.value["metadata"]?["resourceVersion"] = newer.value[path: "metadata", "resourceVersion"]
+        object.annotations = newer.value[path: "metadata", "annotations"]
+        object.resourceVersion = newer.resourceVersion
     }
 
     package func load() async throws {}

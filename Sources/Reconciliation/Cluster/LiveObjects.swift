@@ -21,10 +21,9 @@ package struct LiveObjects: Sendable {
         var differences: [FieldDifference]
     }
 
-    /// By which unit an object is wanted, and how.
+    /// How an object is wanted, and by which unit.
     package private(set) var desired: [ObjectKey: DesiredObject] = [:]
-    private var wantedBy: [ObjectKey: Ownership] = [:]
-    private var wanted: [Ownership: Set<ObjectKey>] = [:]
+    private var wanted: [Ownership: [ObjectKey]] = [:]
     /// What units want to be told of besides: what they check the health of, what their variables come from.
     private var interests: [ObjectKey: Set<Ownership>] = [:]
     private var expressions: [Ownership: [GroupKind: HealthExpressions]] = [:]
@@ -38,8 +37,7 @@ package struct LiveObjects: Sendable {
 
     package mutating func setDesired(_ objects: [DesiredObject], of unit: Ownership) {
         let keys = Set(objects.map(\.key))
-        for key in (wanted[unit] ?? []).subtracting(keys) where wantedBy[key] == unit {
-            wantedBy[key] = nil
+        for key in wanted[unit] ?? [] where !keys.contains(key) && desired[key]?.owner == unit {
             desired[key] = nil
             settled[key] = nil
             completedJobs[key] = nil
@@ -47,9 +45,8 @@ package struct LiveObjects: Sendable {
         for object in objects {
             if desired[object.key]?.digest != object.digest { settled[object.key] = nil }
             desired[object.key] = object
-            wantedBy[object.key] = unit
         }
-        wanted[unit] = keys.isEmpty ? nil : keys
+        wanted[unit] = objects.isEmpty ? nil : objects.map(\.key)
     }
 
     package mutating func setInterests(_ keys: Set<ObjectKey>, of unit: Ownership) {
@@ -74,14 +71,14 @@ package struct LiveObjects: Sendable {
     /// Whom a change of an object concerns: who wants it, who owns it, who asked.
     package func audience(of key: ObjectKey) -> Set<Ownership> {
         var units = interests[key] ?? []
-        if let unit = wantedBy[key] { units.insert(unit) }
+        if let wanted = desired[key] { units.insert(wanted.owner) }
         if let owner = entries[key]?.object.owner { units.insert(owner) }
         return units
     }
 
     /// Whom anything about a kind concerns.
     package func audience(of kind: GroupKind) -> Set<Ownership> {
-        var units = Set(wantedBy.filter { $0.key.groupKind == kind }.values)
+        var units = Set(desired.values.lazy.filter { $0.key.groupKind == kind }.map(\.owner))
         for (key, entry) in entries where key.groupKind == kind { if let owner = entry.object.owner { units.insert(owner) } }
         for (key, others) in interests where key.groupKind == kind { units.formUnion(others) }
         return units
@@ -163,7 +160,7 @@ package struct LiveObjects: Sendable {
     private func judgements(of live: Manifest, owner: Ownership?) -> [Ownership: Health] {
         guard !expressions.isEmpty else { return [:] }
         var units = interests[live.key] ?? []
-        for unit in [wantedBy[live.key], owner] { if let unit { units.insert(unit) } }
+        for unit in [desired[live.key]?.owner, owner] { if let unit { units.insert(unit) } }
         return units.reduce(into: [:]) { $0[$1] = expressions[$1]?[live.key.groupKind]?.health(of: live) }
     }
 

@@ -29,7 +29,7 @@ package struct UnitPreview: Sendable {
             scopes[kind.groupKind] = try await api.resource(for: kind)?.isNamespaced
         }
         let tree = try DesiredTree(
-            manifests, owner: spec.owner, scopes: scopes, ignored: try IgnoredFields(spec.ignoreRules).pointers)
+            manifests.map { PackedManifest($0) }, owner: spec.owner, scopes: scopes, ignored: try IgnoredFields(spec.ignoreRules).pointers)
         let record = KustomizationStatus(of: unit).inventory
         var request = SyncRequest(unit: spec.owner, revision: "", desired: tree, applied: record, live: [:], prune: spec.prune)
         request.reportsDrift = spec.reportsDrift

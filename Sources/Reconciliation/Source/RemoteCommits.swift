@@ -61,7 +61,7 @@ package actor RemoteCommits: RemoteSource {
         let tags = references.map(\.name).filter { $0.hasPrefix("refs/tags/") && !$0.hasSuffix("^{}") }
         for name in naming.prefix(1) + branches + tags {
             _ = try await remote.fetch(name, into: repository.path)
-            _ = try? await repository.consolidate(above: Self.packLimit)
+            if await repository.isScattered(above: Self.packLimit) { _ = try? await repository.consolidate(keeping: nil) }
             if try await repository.commit(named: id.hex) != nil { return }
         }
         throw FileTreeError("no branch or tag of \(url) contains commit \(id.hex)")

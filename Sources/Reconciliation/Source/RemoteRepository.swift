@@ -9,6 +9,8 @@ package actor RemoteRepository: RepositorySource {
     private let followed: FollowedReference
     private let mirror: String
     private let submodules: Submodules?
+    private let inUse: CommitsInUse?
+    private let packLimit: Int
     private let log: @Sendable (String) -> Void
     /// What the last listing had of what is followed.
     private var target: (name: String, commit: ObjectID)?
@@ -19,14 +21,18 @@ package actor RemoteRepository: RepositorySource {
     /// - Parameters:
     ///   - mirror: a path that is this repository's alone; `.new` and `.old` beside it are used too.
     ///   - submodules: where their commits come from; nil where submodules are left empty.
+    ///   - packLimit: how many packs may lie in the mirror before they are put together.
+    ///   - inUse: tells what of the commits that were on the branch once is still needed; without it nothing is ever dropped.
     package init(
         transport: any GitTransport, following followed: FollowedReference, mirror: String, limits: RemoteLimits = RemoteLimits(),
-        submodules: RemoteCommits? = nil, log: @escaping @Sendable (String) -> Void
+        submodules: RemoteCommits? = nil, inUse: CommitsInUse? = nil, packLimit: Int = 50, log: @escaping @Sendable (String) -> Void
     ) {
         remote = Remote(transport: transport, limits: limits)
         self.followed = followed
         self.mirror = mirror
         self.submodules = submodules.map { Submodules($0) }
+        self.inUse = inUse
+        self.packLimit = packLimit
         self.log = log
         url = transport.url
     }
@@ -44,6 +50,8 @@ package actor RemoteRepository: RepositorySource {
 
     package func fetch() async throws(SourceProblem) -> CommitInfo? {
         while let renewal { _ = await renewal.value }
+        // Units may still be at the commit that is left now.
+        let left = try? await mirrored()?.id
         do throws(GitError) {
             try restoreInterruptedRenewal()
             guard try await bring(into: mirror) else { return nil }
@@ -52,22 +60,25 @@ package actor RemoteRepository: RepositorySource {
         } catch {
             throw problem(error)
         }
-        await consolidate()
+        await consolidate(besides: left)
         return try await mirrored()
     }
 
-    /// Every fetch leaves a pack behind; a mirror of years would be thousands of files.
-    private func consolidate() async {
+    /// Every fetch leaves a pack behind, and every force-push what nobody needs any more: a mirror of years would be thousands of files,
+    /// and of any size.
+    private func consolidate(besides left: ObjectID?) async {
         do throws(GitError) {
-            guard try await Repository(path: mirror).consolidate(above: Self.packLimit) else { return }
+            let repository = try await Repository(path: mirror)
+            guard await repository.isScattered(above: packLimit) else { return }
+            var kept = await inUse?.commits()
+            if let left { kept?.insert(left) }
+            guard try await repository.consolidate(keeping: kept) else { return }
             // The objects have other places now.
             opened = nil
         } catch {
             log("the packs of the mirror \(mirror) cannot be put together: \(error)")
         }
     }
-
-    private static let packLimit = 50
 
     /// False when the remote has nothing of what is followed.
     private func bring(into mirror: String) async throws(GitError) -> Bool {

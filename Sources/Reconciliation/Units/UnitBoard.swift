@@ -1,4 +1,3 @@
-import Diagnostics
 import Git
 import KubernetesModel
 import SyncPlanning
@@ -17,7 +16,8 @@ package final class UnitBoard: Sendable {
         /// The newest commit that it has built, or tried to, and of which generation of its spec.
         var built: ObjectID?
         var generation: Int64 = 0
-        var claims: [ObjectKey: SourceLocation?] = [:]
+        /// What it wants, in the memory that the unit has already.
+        var claims: [PackedManifest] = []
         /// Suspended, or impossible: nobody waits for it.
         var isIdle = false
     }
@@ -37,7 +37,9 @@ package final class UnitBoard: Sendable {
         var entries: [Ownership: Entry] = [:]
         /// The units that wait for one to be ready, so that its news costs no look at all the others.
         var dependents: [Ownership: Set<Ownership>] = [:]
-        var claimants: [ObjectKey: [Ownership]] = [:]
+        /// Who wants an object; nearly always one unit, and the others in the order they came.
+        var claimants: [ObjectKey: Ownership] = [:]
+        var laterClaimants: [ObjectKey: [Ownership]] = [:]
         /// By unit, those whose expressions judge it, so that any change of its object may matter to them.
         var judges: [Ownership: Set<Ownership>] = [:]
         var children: [Ownership: Children] = [:]
@@ -72,7 +74,7 @@ package final class UnitBoard: Sendable {
 
     func remove(_ unit: Ownership) {
         update { state in
-            let rivals = state.setClaims([:], of: unit)
+            let rivals = state.setClaims([], of: unit)
             state.setJudged([], by: unit)
             state.setDependencies([], of: unit, before: state.entries[unit]?.dependsOn ?? [])
             state.entries[unit] = nil
@@ -82,7 +84,7 @@ package final class UnitBoard: Sendable {
     }
 
     /// A unit has tried to build a commit; without `claims` (it could not) it goes on wanting what it wanted.
-    func built(_ unit: Ownership, _ commit: ObjectID, generation: Int64, claims: [ObjectKey: SourceLocation?]?) {
+    func built(_ unit: Ownership, _ commit: ObjectID, generation: Int64, claims: [PackedManifest]?) {
         update { state in
             guard state.entries[unit] != nil else { return [] }
             state.entries[unit]?.built = commit
@@ -168,11 +170,12 @@ package final class UnitBoard: Sendable {
             guard let entry = state.entries[unit] else { return [:] }
             var result: [ObjectKey: Rival] = [:]
             for key in keys {
-                guard let claimants = state.claimants[key], claimants.count > 1 else { continue }
-                for other in claimants where other != unit && !state.isLeaving(other) {
+                guard state.laterClaimants[key] != nil else { continue }
+                for other in state.claimants(of: key) where other != unit && !state.isLeaving(other) {
                     let its = state.entries[other]
                     let isBehind = its?.source == entry.source && its?.built != entry.built && its?.isIdle == false
-                    result[key] = Rival(unit: other, origin: its?.claims[key] ?? nil, isBehind: isBehind)
+                    let origin = its?.claims.first { $0.key == key }?.origin
+                    result[key] = Rival(unit: other, origin: origin, isBehind: isBehind)
                     break
                 }
             }
@@ -185,7 +188,7 @@ package final class UnitBoard: Sendable {
         state.withLock { state in
             Dictionary(
                 keys.compactMap { key in
-                    state.claimants[key]?.first { $0 != unit && !state.isLeaving($0) }.map { (key, $0) }
+                    state.claimants(of: key).first { $0 != unit && !state.isLeaving($0) }.map { (key, $0) }
                 }, uniquingKeysWith: { $1 })
         }
     }
@@ -226,19 +229,32 @@ extension UnitBoard.State {
     fileprivate func isLeaving(_ unit: Ownership) -> Bool { children.values.contains { $0.leaving.contains(unit) } }
 
     /// Gives the bells of those who want, or wanted, the same.
-    fileprivate mutating func setClaims(_ claims: [ObjectKey: SourceLocation?], of unit: Ownership) -> [Bell] {
+    fileprivate mutating func setClaims(_ claims: [PackedManifest], of unit: Ownership) -> [Bell] {
         guard let old = entries[unit]?.claims else { return [] }
+        let (before, after) = (Set(old.map(\.key)), Set(claims.map(\.key)))
         var touched: Set<Ownership> = []
-        for key in old.keys where claims[key] == nil {
-            claimants[key]?.removeAll { $0 == unit }
-            if let others = claimants[key], !others.isEmpty { touched.formUnion(others) } else { claimants[key] = nil }
+        for key in before.subtracting(after) {
+            let others = claimants(of: key).filter { $0 != unit }
+            setClaimants(others, of: key)
+            touched.formUnion(others)
         }
-        for key in claims.keys where old[key] == nil {
-            touched.formUnion(claimants[key] ?? [])
-            claimants[key, default: []].append(unit)
+        for key in after.subtracting(before) {
+            let others = claimants(of: key)
+            touched.formUnion(others)
+            setClaimants(others + [unit], of: key)
         }
         entries[unit]?.claims = claims
         return touched.compactMap { entries[$0]?.bell }
+    }
+
+    fileprivate func claimants(of key: ObjectKey) -> [Ownership] {
+        guard let first = claimants[key] else { return [] }
+        return [first] + (laterClaimants[key] ?? [])
+    }
+
+    private mutating func setClaimants(_ units: [Ownership], of key: ObjectKey) {
+        claimants[key] = units.first
+        laterClaimants[key] = units.count > 1 ? Array(units.dropFirst()) : nil
     }
 
     fileprivate func laggard(before unit: Ownership, at commit: ObjectID) -> Ownership? {

@@ -26,17 +26,12 @@ extension UnitReconciler {
         var outcome = ApplyOutcome()
         var missingNamespaces: Set<String> = []
         for wave in plan.stages.flatMap(\.waves) {
-            let due = wave.filter { isDue($0) && !missingNamespaces.contains($0.key.namespace) }
-            for batch in due.batches(of: spec.parallelism * 4) {
-                if isSuperseded { return outcome }
-                try Task.checkCancellation()
-                let answers = await send(Array(batch))
-                outcome.sentAnything = true
-                for (apply, answer) in answers { take(answer, of: apply, into: &outcome) }
-                for apply in outcome.toReplace { await replace(apply) }
-                outcome.toReplace = []
-                if outcome.isAborted { return try finish(outcome) }
-            }
+            if isSuperseded { return outcome }
+            try Task.checkCancellation()
+            await send(wave.filter { isDue($0) && !missingNamespaces.contains($0.key.namespace) }, into: &outcome)
+            for apply in outcome.toReplace { await replace(apply) }
+            outcome.toReplace = []
+            if outcome.isAborted { return try finish(outcome) }
             for apply in wave where apply.key.kind == "Namespace" && failures[apply.key] != nil { missingNamespaces.insert(apply.key.name) }
         }
         return try finish(outcome)
@@ -62,32 +57,32 @@ extension UnitReconciler {
         return guards[apply.key]?.hold(now: clock.now) == nil
     }
 
-    /// Applies side by side, at most `parallelism` at a time.
-    private func send(_ batch: [PlannedApply]) async -> [(PlannedApply, Answer)] {
-        let before = await live.resourceVersions(of: batch.map(\.key))
+    /// Applies side by side, always `parallelism` at a time; none is begun any more once a newer commit is there, or the server is away.
+    private func send(_ wave: [PlannedApply], into outcome: inout ApplyOutcome) async {
+        guard !wave.isEmpty else { return }
+        let before = await live.resourceVersions(of: wave.map(\.key))
         let (owner, options) = (spec.owner, ApplyOptions(user: spec.user))
-        await learnRivals(of: batch)
-        return await withTaskGroup(of: (Int, Answer).self) { group in
-            var answers: [(PlannedApply, Answer)] = []
+        await learnRivals(of: wave)
+        await withTaskGroup(of: (Int, Answer).self) { group in
             var next = 0
             func start() {
-                guard next < batch.count else { return }
-                let (index, apply) = (next, batch[next])
+                guard next < wave.count, !outcome.isAborted, !isSuperseded else { return }
+                let (index, apply) = (next, wave[next])
                 next += 1
                 group.addTask { (index, await self.send(apply, before: before[apply.key], owner, options)) }
             }
             for _ in 0..<spec.parallelism { start() }
             for await (index, answer) in group {
-                answers.append((batch[index], answer))
+                take(answer, of: wave[index], into: &outcome)
                 start()
             }
-            return answers
+            outcome.sentAnything = outcome.sentAnything || next > 0
         }
     }
 
     /// Before a second repair: who else writes to the object is only told to those who ask for it.
-    private func learnRivals(of batch: [PlannedApply]) async {
-        for apply in batch where apply.isDrift && (guards[apply.key]?.repairCount ?? 0) > 0 {
+    private func learnRivals(of wave: [PlannedApply]) async {
+        for apply in wave where apply.isDrift && (guards[apply.key]?.repairCount ?? 0) > 0 {
             _ = try? await live.lookUp(apply.object.kind, apply.key)
         }
     }

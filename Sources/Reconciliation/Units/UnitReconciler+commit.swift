@@ -139,8 +139,7 @@ extension UnitReconciler {
         let wanted = Set(built.manifests.compactMap(\.key.unit))
         let leaving = Set(await store.inventory.keys.compactMap(\.unit)).subtracting(wanted)
         board.setChildren(of: spec.owner, wanted: wanted, leaving: leaving)
-        let claims = Dictionary(built.manifests.map { ($0.key, $0.origin) }) { $1 }
-        board.built(spec.owner, built.commit.id, generation: generation, claims: claims)
+        board.built(spec.owner, built.commit.id, generation: generation, claims: built.manifests)
     }
 
     /// After a restart on a broken commit: what was applied last is enforced on.
@@ -171,7 +170,7 @@ extension UnitReconciler {
         if current.tree != nil, unknown == current.unknownKinds { return try await live.prepare(current.resources) }
         do {
             let tree = try DesiredTree(
-                current.manifests.map(\.manifest), owner: spec.owner, scopes: resources.mapValues(\.isNamespaced),
+                current.manifests, owner: spec.owner, scopes: resources.mapValues(\.isNamespaced),
                 ignored: try IgnoredFields(current.buildKey?.ignoreRules ?? []).pointers)
             hasNewTree = true
             if kinds.contains(where: { $0.kind == "PersistentVolumeClaim" || $0.kind == "StatefulSet" }) {

@@ -23,8 +23,9 @@ extension UnitReconciler {
         if !outcome.isAborted, let commit = enforced?.commit.id { board.sent(spec.owner, commit) }
         if outcome.sentAnything { plan = try await makePlan(tree) }
         lastPlan = plan
-        // It is written elsewhere, and large.
+        // These are known elsewhere, and large.
         lastPlan?.record = ResourceInventory()
+        lastPlan?.unchanged = []
         if !outcome.isAborted {
             try await prune(plan)
             try await forgetGone(plan)

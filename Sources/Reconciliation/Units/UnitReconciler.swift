@@ -158,10 +158,19 @@ package actor UnitReconciler {
 
     private func look() async {
         while !Task.isCancelled, !isStopped {
-            let start = clock.now
-            let next = await takeTurn()
-            await rest(after: clock.now - start)
+            let next = await turn()
             if !isStopped { await bell.wait(until: next, clock: clock) }
+        }
+    }
+
+    /// A pass in a task of its own, which is gone when this returns: a task keeps the memory that its deepest call took for as long as it
+    /// lives, and the one that waits for the next pass is there a thousand times.
+    private func turn() async -> Duration? {
+        let task = Task { await takeTurn() }
+        return await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
         }
     }
 
@@ -222,12 +231,11 @@ package actor UnitReconciler {
     }
 
     /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
-    ///
-    /// It is a task of its own, gone when this returns: a task keeps the memory that its deepest call took for as long as it lives.
     private func takeTurn() async -> Duration? {
-        if isRoot { return await pass() }
-        async let next = context.turns.run { await self.pass() }
-        return try? await next
+        let start = clock.now
+        let next = isRoot ? await pass() : try? await context.turns.run { await self.pass() }
+        await rest(after: clock.now - start)
+        return next
     }
 
     /// One look at everything; gives the moment of the next although nothing happens, nil for none.

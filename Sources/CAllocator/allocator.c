@@ -1,0 +1,8 @@
+#include "CAllocator.h"
+
+#include <malloc.h>
+
+void homelab_share_heap(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+}
