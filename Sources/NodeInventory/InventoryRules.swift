@@ -239,29 +239,62 @@ struct InventoryRules {
         for (written, at, member) in value?.entries ?? [] {
             // `key+` appends to what another file says (docs.k3s.io/installation/configuration).
             let key = written.hasSuffix("+") ? String(written.dropLast()) : written
-            guard let flag = K3sFlags.all[key] else {
-                let nearest = Suggestion.nearest(to: key, in: K3sFlags.all.keys.sorted())
-                error(
-                    "\"\(path).\(written)\" is no flag of k3s", at,
-                    nearest.map { "did you mean \"\($0)\"?" } ?? "k3s would ignore it; see docs.k3s.io/cli/server", node: node)
-                continue
-            }
+            let name = "\"\(path).\(written)\""
             if let instead = K3sFlags.secrets[key] {
-                error("\"\(path).\(written)\" would hold a secret in clear text", at, instead, node: node)
+                error("\(name) would hold a secret in clear text", at, instead, node: node)
             } else if let instead = K3sFlags.managed[key] {
-                error("\"\(path).\(written)\" is set by homelab", at, instead, node: node)
+                error("\(name) is set by homelab", at, instead, node: node)
             } else if node != nil, K3sFlags.critical.contains(key) {
-                error("\"\(path).\(written)\" must be equal on all servers", at, "move it to k3s.serverConfig", node: node)
-            } else if (servers && !flag.onServers) || (agents && !flag.onAgents) {
-                let only = flag.onServers ? "servers" : "agents"
-                error(
-                    "\"\(path).\(written)\" is a flag of \(only) only", at, "move it to k3s.\(flag.onServers ? "server" : "agent")Config",
+                error("\(name) must be equal on all servers", at, "move it to k3s.serverConfig", node: node)
+            } else if let flag = K3sFlags.all[key] {
+                check(flag, name, at, member, servers: servers, agents: agents, node: node)
+            } else {
+                let known = K3sFlags.all.values.filter { $0.exists(in: spec.k3s.version) }
+                let fitting = known.filter { (!servers || $0.onServers) && (!agents || $0.onAgents) }
+                let nearest = [fitting, known].lazy.compactMap { Suggestion.nearest(to: key, in: $0.map(\.name).sorted()) }.first
+                doubt(
+                    "\(name) is no flag of k3s", at,
+                    nearest.map { "did you mean \"\($0)\"?" } ?? "k3s would ignore it; see docs.k3s.io/cli/\(servers ? "server" : "agent")",
                     node: node)
-            } else if let absence = K3sFlags.absence(of: key, in: spec.k3s.version) {
-                error("\"\(path).\(written)\": \(absence)", at, "take it out before the upgrade; k3s would skip it", node: node)
-            } else if let problem = K3sFlags.problem(with: member.node.value, for: flag.shape) {
-                error("\"\(path).\(written)\" is \(member.node.kindName): \(problem)", member.location, nil, node: node)
             }
+        }
+    }
+
+    private mutating func check(
+        _ flag: K3sFlags.Flag, _ name: String, _ at: SourceLocation?, _ member: Located, servers: Bool, agents: Bool, node: String?
+    ) {
+        if (servers && !flag.onServers) || (agents && !flag.onAgents) {
+            let role = flag.onServers ? "server" : "agent"
+            return error("\(name) is a flag of \(role)s only", at, "move it to k3s.\(role)Config", node: node)
+        }
+        if let absence = flag.absence(in: spec.k3s.version) {
+            return doubt("\(name): \(absence.reason)", at, absence.remedy, node: node)
+        }
+        if let replacement = flag.replacement {
+            warning("\(name) is deprecated", at, "write \(replacement) instead", node: node)
+        }
+        if let problem = flag.problem(with: member.node.value) {
+            let written = member.node.text.map { "\"\($0)\"" } ?? member.node.kindName
+            return doubt(
+                "\(name) is \(flag.kind == .boolean ? member.node.kindName : written): \(problem)", member.location, nil, node: node)
+        }
+        guard flag.name == "disable" else { return }
+        // Any manifest of the node's may be named here too, so that only what looks like a typing error is told.
+        for item in member.items {
+            guard let text = item.text, !K3sFlags.components.contains(text),
+                let nearest = Suggestion.nearest(to: text, in: K3sFlags.components)
+            else { continue }
+            warning("\(name): k3s has no component \"\(text)\"", item.location, "did you mean \"\(nearest)\"?", node: node)
+        }
+    }
+
+    /// An error, or only a warning when the version of k3s is newer than what is known of its flags.
+    private mutating func doubt(_ summary: String, _ location: SourceLocation?, _ remedy: String?, node: String?) {
+        if K3sFlags.isNewer(spec.k3s.version) {
+            let known = "what this homelab knows of k3s' flags ends with v1.\(K3sFlags.newestMinor)"
+            warning(summary, location, remedy.map { "\($0) (\(known))" } ?? known, node: node)
+        } else {
+            error(summary, location, remedy, node: node)
         }
     }
 }

@@ -1,17 +1,26 @@
 package import YAML
 
-/// The flags of `k3s server` and `k3s agent` as config.yaml keys (docs.k3s.io/cli, v1.30 to v1.36). k3s itself only logs a key it
-/// does not know, so that a typing error would silently change nothing.
+/// The flags of `k3s server` and `k3s agent` as config.yaml keys, and which version has which (see `table`). k3s itself only logs a key
+/// it does not know, so that a typing error would silently change nothing.
 package enum K3sFlags {
-    package enum Shape: Sendable {
-        case boolean, scalar, list
+    /// What a flag takes.
+    package enum Kind: Hashable, Sendable {
+        case boolean, text, integer, duration, list
+        /// One of these words.
+        case word([String])
     }
 
     package struct Flag: Sendable {
         package var name: String
+        package var kind: Kind
         package var onServers: Bool
         package var onAgents: Bool
-        package var shape: Shape
+        /// The first release of each minor line that has it, oldest first; empty when all that are known have it.
+        package var since: [K3sVersion]
+        /// The first minor version without it.
+        package var until: K3sVersion?
+        /// The flag that replaces it.
+        package var replacement: String?
     }
 
     /// Keys that homelab sets itself, and where to say it instead.
@@ -34,7 +43,15 @@ package enum K3sFlags {
         "config": "homelab writes /etc/rancher/k3s/config.yaml",
         "data-dir": "homelab expects k3s' own place, /var/lib/rancher/k3s; mount a disk there",
         "write-kubeconfig": "homelab reads /etc/rancher/k3s/k3s.yaml",
+        "write-kubeconfig-name": "homelab names the kubeconfig's context after the cluster",
         "https-listen-port": "homelab expects k3s' own port, 6443",
+        "supervisor-port": "homelab expects k3s' own port, 6443",
+        "apiserver-port": "homelab expects k3s' own port, 6443",
+        "apiserver-bind-address": "homelab reaches the API on the node itself",
+        "disable-agent": "homelab waits for the Node of every machine",
+        "disable-apiserver": "every server of the inventory runs the API and etcd",
+        "disable-etcd": "every server of the inventory runs the API and etcd",
+        "cluster-secret": "homelab makes and hands over the tokens itself",
         "rootless": "homelab runs k3s as a system service",
     ]
 
@@ -56,68 +73,108 @@ package enum K3sFlags {
         "flannel-external-ip", "flannel-ipv6-masq", "secrets-encryption", "secrets-encryption-provider", "service-cidr",
     ]
 
-    /// Flags that not every minor version of k3s has, from its release notes: the first that had them no more.
-    private static let removed: [String: (major: Int, minor: Int)] = [
-        "multi-cluster-cidr": (1, 29)
-    ]
-
-    /// Why this version of k3s would skip the flag; nil when it has it.
-    package static func absence(of flag: String, in version: K3sVersion) -> String? {
-        guard let end = removed[flag], (version.major, version.minor) >= (end.major, end.minor) else { return nil }
-        return "k3s \(version) has it no more: it was removed in v\(end.major).\(end.minor)"
-    }
+    /// Whether this version is newer than what is known of k3s' flags, so that what is said of them may be outdated.
+    package static func isNewer(_ version: K3sVersion) -> Bool { (version.major, version.minor) > (1, newestMinor) }
 
     package static let all: [String: Flag] = {
         var flags: [String: Flag] = [:]
-        let tables: [(text: String, servers: Bool, agents: Bool)] = [
-            (common, true, true), (serversOnly, true, false), (agentsOnly, false, true),
-        ]
-        for (text, servers, agents) in tables {
-            for word in text.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
-                let shape: Shape = word.hasSuffix("[]") ? .list : word.hasSuffix("?") ? .boolean : .scalar
-                let name = String(word.prefix { $0 != "[" && $0 != "?" })
-                flags[name] = Flag(name: name, onServers: servers, onAgents: agents, shape: shape)
+        for line in table.split(separator: "\n") {
+            let words = line.split(separator: " ").map(String.init)
+            var flag = Flag(
+                name: words[0], kind: kind(words[1]), onServers: words[2] != "agent", onAgents: words[2] != "server", since: [], until: nil,
+                replacement: nil)
+            var part = ""
+            for word in words[3...] {
+                switch (word, part) {
+                case ("since", _), ("until", _), ("instead", _): part = word
+                case (_, "since"): flag.since.append(release(word))
+                case (_, "until"): flag.until = release(word)
+                // What follows may hold a value: `NAME: VALUE`.
+                default: flag.replacement = flag.replacement.map { "\($0) \(word)" } ?? word
+                }
             }
+            flags[flag.name] = flag
         }
         return flags
     }()
 
-    // `name?` is a boolean, `name[]` may be given several times.
-    private static let common = """
-        airgap-extra-registry[] alsologtostderr? bind-address config container-runtime-endpoint data-dir debug? default-runtime
-        disable-default-registry-endpoint? docker? enable-pprof? flannel-cni-conf flannel-conf flannel-iface
-        image-credential-provider-bin-dir image-credential-provider-config image-service-endpoint kube-proxy-arg[] kubelet-arg[]
-        lb-server-port log node-external-dns[] node-external-ip[] node-internal-dns[] node-ip[] node-label[] node-name node-taint[]
-        nonroot-devices? pause-image prefer-bundled-bin? private-registry protect-kernel-defaults? resolv-conf rootless? selinux? server
-        snapshotter token token-file v vmodule vpn-auth vpn-auth-file with-node-id?
-        """
-    private static let serversOnly = """
-        advertise-address advertise-port agent-token agent-token-file cluster-cidr[] cluster-dns[] cluster-domain cluster-init?
-        cluster-reset? cluster-reset-restore-path datastore-cafile datastore-certfile datastore-endpoint datastore-keyfile
-        default-local-storage-path disable[] disable-apiserver? disable-cloud-controller? disable-controller-manager? disable-etcd?
-        disable-helm-controller? disable-kube-proxy? disable-network-policy? disable-scheduler? egress-selector-mode embedded-registry?
-        etcd-arg[] etcd-disable-snapshots? etcd-expose-metrics? etcd-s3? etcd-s3-access-key etcd-s3-bucket etcd-s3-bucket-lookup-type
-        etcd-s3-config-secret etcd-s3-endpoint etcd-s3-endpoint-ca etcd-s3-folder etcd-s3-insecure? etcd-s3-proxy etcd-s3-region
-        etcd-s3-retention etcd-s3-secret-key etcd-s3-session-token etcd-s3-skip-ssl-verify? etcd-s3-timeout etcd-snapshot-compress?
-        etcd-snapshot-dir etcd-snapshot-name etcd-snapshot-reconcile-interval etcd-snapshot-retention etcd-snapshot-schedule-cron
-        flannel-backend flannel-external-ip? flannel-ipv6-masq? helm-controller-arg[] helm-job-image https-listen-port kine-tls?
-        kube-apiserver-arg[] kube-cloud-controller-arg[] kube-cloud-controller-manager-arg[] kube-controller-manager-arg[]
-        kube-scheduler-arg[] multi-cluster-cidr? secrets-encryption? secrets-encryption-provider service-cidr[] service-node-port-range
-        servicelb-namespace supervisor-metrics? supervisor-port system-default-registry tls-san[] tls-san-security? write-kubeconfig
-        write-kubeconfig-group write-kubeconfig-mode
-        """
-    private static let agentsOnly = "disable-apiserver-lb?"
-
-    /// What is wrong with a value for a flag; nil when it fits.
-    package static func problem(with value: Value, for shape: Shape) -> String? {
-        switch (shape, value) {
-        case (.boolean, .bool), (.scalar, .string), (.scalar, .int), (.scalar, .double), (.scalar, .bool): nil
-        case (.list, .array(let items)):
-            items.allSatisfy { $0.scalarText != nil && !$0.isNull } ? nil : "an item of the list is no text"
-        case (.list, .string), (.list, .int), (.list, .double), (.list, .bool): nil
-        case (.boolean, _): "it takes true or false"
-        case (.scalar, _): "it takes one value"
-        case (.list, _): "it takes a list"
+    private static func kind(_ word: String) -> Kind {
+        switch word {
+        case "bool": .boolean
+        case "string": .text
+        case "int": .integer
+        case "duration": .duration
+        case "list": .list
+        default: .word(word.split(separator: "|").map(String.init))
         }
+    }
+
+    private static func release(_ word: String) -> K3sVersion {
+        let numbers = word.split(separator: ".").compactMap { Int($0) }
+        return K3sVersion(major: numbers[0], minor: numbers[1], patch: numbers.count > 2 ? numbers[2] : 0)
+    }
+}
+
+extension K3sFlags.Flag {
+    /// Whether this release of k3s has the flag.
+    package func exists(in version: K3sVersion) -> Bool { absence(in: version) == nil }
+
+    /// Why this release of k3s would skip the flag, and what to do; nil when it has it.
+    package func absence(in version: K3sVersion) -> (reason: String, remedy: String)? {
+        // An inventory whose version could not be read has been told so.
+        if version.major == 0 { return nil }
+        if let until, (version.major, version.minor) >= (until.major, until.minor) {
+            return (
+                "k3s \(version) has it no more: it was removed by v\(until.major).\(until.minor)",
+                replacement.map { "write \($0) instead; k3s would skip it" } ?? "take it out before the upgrade; k3s would skip it"
+            )
+        }
+        let line = (version.major, version.minor)
+        guard let newest = since.last, line <= (newest.major, newest.minor) else { return nil }
+        let own = since.first { ($0.major, $0.minor) == line }
+        if let own, version.patch >= own.patch { return nil }
+        let text = { (release: K3sVersion) in "v\(release.major).\(release.minor).\(release.patch)" }
+        return (
+            "k3s \(version) does not have it yet: it came with \(text(newest))"
+                + (since.count > 1 ? " (and \(since.dropLast().map(text).joined(separator: ", ")))" : ""),
+            "set k3s.version to \(text(own ?? since.first { ($0.major, $0.minor) > line } ?? newest)) or later, or take it out: k3s would skip it"
+        )
+    }
+
+    /// What is wrong with a value for the flag; nil when it fits.
+    package func problem(with value: Value) -> String? {
+        switch kind {
+        case .boolean:
+            if case .bool = value { return nil }
+            return "it takes true or false"
+        case .list:
+            if case .array(let items) = value {
+                return items.allSatisfy { $0.scalarText != nil && !$0.isNull } ? nil : "an item of the list is no text"
+            }
+            return Self.text(value) == nil ? "it takes a list" : nil
+        case .text: return Self.text(value) == nil ? "it takes one value" : nil
+        case .integer: return Self.text(value).flatMap { Int($0) } == nil ? "it takes a whole number" : nil
+        case .duration:
+            return Self.text(value).map(Self.isDuration) == true ? nil : "it takes a duration such as 5m or 1h30m"
+        case .word(let words):
+            return Self.text(value).map(words.contains) == true ? nil : "it takes one of \(words.joined(separator: ", "))"
+        }
+    }
+
+    private static func text(_ value: Value) -> String? { value.isNull ? nil : value.scalarText }
+
+    /// Go's form of a duration (pkg.go.dev/time#ParseDuration), without a sign: numbers, each with its unit.
+    private static func isDuration(_ text: String) -> Bool {
+        if text == "0" { return true }
+        var rest = Substring(text)
+        if rest.isEmpty { return false }
+        while !rest.isEmpty {
+            let number = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+            rest = rest.dropFirst(number.count)
+            let unit = rest.prefix { $0.isLetter }
+            rest = rest.dropFirst(unit.count)
+            guard Double(number) != nil, ["ns", "us", "µs", "ms", "s", "m", "h"].contains(String(unit)) else { return false }
+        }
+        return true
     }
 }

@@ -197,16 +197,16 @@ package struct AdoptedCluster {
             let text = word.drop { $0 == "-" }
             let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             let key = parts[0]
-            let shape = K3sFlags.all[key]?.shape
+            let kind = K3sFlags.all[key]?.kind
             let value: Value
             if parts.count == 2 {
-                value = shape == .boolean ? .bool(parts[1] != "false") : .string(parts[1])
-            } else if shape == .boolean {
+                value = kind == .boolean ? .bool(parts[1] != "false") : .string(parts[1])
+            } else if kind == .boolean {
                 value = true
             } else {
                 value = .string(rest.popFirst() ?? "")
             }
-            if shape == .list {
+            if kind == .list {
                 let before = given.first { $0.key == key }?.value.array ?? []
                 given.removeAll { $0.key == key }
                 given.append((key, .array(before + [value])))

@@ -32,6 +32,8 @@ package enum HostChecks {
                 return warning(
                     "its data is on an SD card or eMMC (\(words[0]))", "put /var/lib/rancher on an SSD: etcd's writes wear cards out")
             }
+            // A virtual machine's disk calls itself turning whatever it lies on.
+            if words.first?.hasPrefix("vd") == true || words.first?.hasPrefix("xvd") == true { return nil }
             return words.last == "1" ? warning("its data is on a turning disk (\(words[0]))", "put /var/lib/rancher on an SSD") : nil
         case "root-maxkeys":
             guard let number = Int(value), number < 10_000 else { return nil }

@@ -25,7 +25,8 @@ extension HostError {
                     cause: "it shows \(offered.type) \(offered.fingerprint)",
                     remedy: "Compare the fingerprint with what the machine itself says "
                         + "(`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then pin it in the inventory under this node:\n"
-                        + "    hostKeys: [\"\(offered.type) \(Base64.encode(offered.blob))\"]"))
+                        + "    hostKeys: [\"\(offered.type) \(Base64.encode(offered.blob))\"]\n"
+                        + "For a machine that is in no inventory yet (adopt), confirm it on a terminal or put it into ~/.ssh/known_hosts."))
         case .hostKeyChanged(let offered, let expected):
             let known = expected.map { "\($0.type) \($0.fingerprint)" }.joined(separator: " or ")
             return HostError(

@@ -32,7 +32,7 @@ package struct WakePacket: Hashable, Sendable {
         return reached
     }
 
-    /// The broadcast addresses of this machine's own networks.
+    /// The broadcast addresses of this machine's own networks, by their masks: an interface need not have been given one.
     private static func ownBroadcasts() -> [String] {
         var list: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&list) == 0 else { return [] }
@@ -42,13 +42,18 @@ package struct WakePacket: Hashable, Sendable {
         while let entry = next?.pointee {
             next = entry.ifa_next
             guard entry.ifa_flags & UInt32(IFF_BROADCAST) != 0, entry.ifa_flags & UInt32(IFF_UP) != 0,
-                let address = entry.ifa_ifu.ifu_broadaddr, address.pointee.sa_family == sa_family_t(AF_INET)
+                let address = bytes(of: entry.ifa_addr), let mask = bytes(of: entry.ifa_netmask), mask.last.map({ $0 < 254 }) == true
             else { continue }
-            var text = [CChar](repeating: 0, count: 64)
-            guard getnameinfo(address, socklen_t(MemoryLayout<sockaddr_in>.size), &text, 64, nil, 0, NI_NUMERICHOST) == 0 else { continue }
-            found.append(String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))
+            found.append(zip(address, mask).map { String($0 | ~$1) }.joined(separator: "."))
         }
         return found
+    }
+
+    /// The four bytes of an IPv4 address; nil for any other.
+    private static func bytes(of address: UnsafeMutablePointer<sockaddr>?) -> [UInt8]? {
+        guard let address, address.pointee.sa_family == sa_family_t(AF_INET) else { return nil }
+        let number = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_addr.s_addr }
+        return withUnsafeBytes(of: number, Array.init)
     }
 }
 

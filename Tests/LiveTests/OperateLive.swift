@@ -182,7 +182,8 @@ struct OperateLive {
 
     @Test func t09_aSleepingMachineIsSentItsPacket() throws {
         let script =
-            "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(20); print(s.recv(200).hex())"
+            "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(60); "
+            + "print('ready', flush=True); print(s.recv(200).hex())"
         let listener = Process()
         listener.executableURL = URL(fileURLWithPath: Lab.root + "/Tests/TestBed/machines/lab")
         listener.arguments = ["exec", "python3", "-c", script]
@@ -192,7 +193,7 @@ struct OperateLive {
         let heard = Pipe()
         listener.standardOutput = heard
         try listener.run()
-        usleep(1_500_000)
+        #expect(String(decoding: heard.fileHandleForReading.availableData, as: UTF8.self) == "ready\n")
         let woken = try lab.homelab("wake", "m2")
         #expect(woken.succeeded && woken.output.contains("02:00:00:aa:bb:cc"), "\(woken.text)")
         let packet = String(decoding: heard.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)

@@ -1,5 +1,6 @@
 import Diagnostics
 import Testing
+import YAML
 
 @testable import NodeInventory
 
@@ -86,5 +87,43 @@ import Testing
         }
         #expect(error?.description.contains("agent.yaml:15:1: error: unknown field \"polInterval\"") == true)
         #expect(error?.description.contains("did you mean \"pollInterval\"?") == true)
+    }
+}
+
+@Suite struct K3sFlagTests {
+    @Test func theTableIsInOrderAndNamesNothingTwice() {
+        let names = K3sFlags.table.split(separator: "\n").map { $0.prefix { $0 != " " } }
+        #expect(names == names.sorted())
+        #expect(Set(names).count == names.count)
+        #expect(K3sFlags.all.count == names.count)
+    }
+
+    @Test func whatIsSaidOfFlagsElsewhereIsOfFlagsThatThereAre() {
+        for name in K3sFlags.managed.keys.sorted() + K3sFlags.secrets.keys.sorted() + K3sFlags.critical.sorted() {
+            #expect(K3sFlags.all[name] != nil, "\(name)")
+        }
+        for flag in K3sFlags.all.values {
+            #expect(flag.since == flag.since.sorted(), "\(flag.name)")
+            if let replacement = flag.replacement { #expect(K3sFlags.all[String(replacement.prefix { $0 != ":" })] != nil, "\(flag.name)") }
+        }
+    }
+
+    @Test(arguments: [
+        ("embedded-registry", "v1.28.5+k3s1", false), ("embedded-registry", "v1.28.6+k3s1", true),
+        ("embedded-registry", "v1.29.0+k3s1", false),
+        ("embedded-registry", "v1.30.0+k3s1", true), ("embedded-registry", "v1.25.16+k3s1", false),
+        ("multi-cluster-cidr", "v1.28.9+k3s1", true),
+        ("multi-cluster-cidr", "v1.29.0+k3s1", false), ("tls-san", "v1.20.0+k3s1", true), ("write-kubeconfig-name", "v1.99.0+k3s1", true),
+        ("disable-apiserver-lb", "v1.27.16+k3s1", false),
+    ])
+    func theVersionDecides(_ name: String, _ version: String, _ has: Bool) throws {
+        #expect(try #require(K3sFlags.all[name]).exists(in: try #require(K3sVersion(version))) == has)
+    }
+
+    @Test(arguments: [
+        ("5m", true), ("1h30m", true), ("1.5s", true), ("0", true), ("5", false), ("m", false), ("5 m", false), ("", false), ("5d", false),
+    ])
+    func durationsAreGos(_ text: String, _ fits: Bool) throws {
+        #expect((try #require(K3sFlags.all["etcd-s3-timeout"]).problem(with: .string(text)) == nil) == fits)
     }
 }

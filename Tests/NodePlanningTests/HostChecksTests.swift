@@ -20,6 +20,7 @@ import Testing
     @Test func disksThatWearOutOrTurnMatterOnServersOnly() {
         #expect(findings("disk=mmcblk0 0")[0].contains("SD card or eMMC (mmcblk0)"))
         #expect(findings("disk=sda 1")[0].contains("turning disk (sda)"))
+        #expect(findings("disk=vda 1").isEmpty, "a virtual disk tells nothing of what it lies on")
         #expect(findings("disk=mmcblk0 0", role: .agent).isEmpty)
     }
 

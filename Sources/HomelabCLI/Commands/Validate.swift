@@ -39,6 +39,7 @@ package struct Validate: AsyncParsableCommand {
             throw ExitCode(1)
         }
         for line in summary { Console.standard.line(line) }
-        Console.standard.line("Nothing is wrong.")
+        let warnings = found.all.count
+        Console.standard.line(warnings == 0 ? "Nothing is wrong." : "No errors, \(warnings) warning(s).")
     }
 }

@@ -42,7 +42,7 @@ package struct Wake: AsyncParsableCommand {
                         remedy: "this machine needs an IPv4 network with broadcasts"))
                 continue
             }
-            Console.standard.line("\(node.name): woke \(mac) by \(reached.joined(separator: ", "))")
+            Console.standard.line("\(node.name): sent the wake-up packet for \(mac) to \(reached.joined(separator: ", "))")
             woken.append(node)
         }
         if nodes.isEmpty, woken.isEmpty, problems.isEmpty {
