@@ -8,9 +8,12 @@ package enum BootstrapAssets {
     package static var uninstallScript: String { text(PackageResources.uninstall_sh) }
     package static var serverUnit: String { text(PackageResources.k3s_service) }
     package static var agentUnit: String { text(PackageResources.k3s_agent_service) }
-    /// The same for machines that OpenRC starts.
-    package static var agentService: String { text(PackageResources.k3s_agent_openrc) }
     package static var homelabAgentUnit: String { text(PackageResources.homelab_agent_service) }
+    /// The same for machines that OpenRC starts.
+    package static var serverService: String { text(PackageResources.k3s_openrc) }
+    package static var agentService: String { text(PackageResources.k3s_agent_openrc) }
+    package static var homelabAgentService: String { text(PackageResources.homelab_agent_openrc) }
+    package static var logRotation: String { text(PackageResources.homelab_logrotate) }
     package static var sysctls: String { text(PackageResources.homelab_k3s_sysctl_conf) }
     package static var modules: String { text(PackageResources.homelab_k3s_modules_conf) }
 

@@ -36,10 +36,11 @@ extension AgentSwitch {
 extension NodeScripts {
     /// upload, sha256, link, folder of the slots, unit, listen, seconds, outcome file, the script of the switch. The binary that runs becomes
     /// a slot of its own the first time; a switch that is under way already is left to its end.
-    static let prepareAgentSwitch = """
+    static let prepareAgentSwitch =
+        DetachedProcess.functions + """
         set -eu
         umask 022
-        if systemctl is-active --quiet homelab-agent-switch.service; then exit 0; fi
+        if detached homelab-agent-switch; then exit 0; fi
         mkdir -p "$4"
         running=$(readlink -f "$3")
         case $running in
@@ -64,27 +65,29 @@ extension NodeScripts {
         mv -f "$new" "$next"
         if command -v restorecon >/dev/null 2>&1; then restorecon "$4/a" "$4/b" || :; fi
         rm -f "$8"
-        systemd-run --quiet --collect --unit=homelab-agent-switch sh -c "$9" homelab "$3" "$running" "$next" "$5" "$6" "$7" "$8" "$2"
+        detach homelab-agent-switch sh -c "$9" homelab "$3" "$running" "$next" "$5" "$6" "$7" "$8" "$2"
         rm -f "$1"
         """
 
     /// link, slot that runs, slot to run, unit, listen, seconds, outcome file, sha256. Ready three times in a row counts, since an agent that
     /// ends again may answer once.
     static let agentSwitch = """
+        restart() { if \(InitSystem.isSystemd); then systemctl restart "$unit"; else rc-service "${unit%.service}" restart; fi; }
+        active() { if \(InitSystem.isSystemd); then systemctl is-active --quiet "$unit"; else rc-service "${unit%.service}" status >/dev/null 2>&1; fi; }
         point() { ln -sfn "$1" "$link.new" && mv -fT "$link.new" "$link" && sync "${link%/*}"; }
         end() { printf '%s\\n' "$*" >"$outcome.new" && mv -f "$outcome.new" "$outcome"; }
         link=$1 running=$2 next=$3 unit=$4 listen=$5 seconds=$6 outcome=$7 sum=$8
         point "$next"
-        systemctl restart "$unit"
+        restart
         good=0
         until=$(($(date +%s) + seconds))
         while [ "$(date +%s)" -lt "$until" ]; do
-        if reason=$("$link" agent-health "$listen" 2>&1) && systemctl is-active --quiet "$unit"; then good=$((good + 1)); else good=0; fi
+        if reason=$("$link" agent-health "$listen" 2>&1) && active; then good=$((good + 1)); else good=0; fi
         if [ "$good" -ge 3 ]; then end done "$sum"; exit 0; fi
         sleep 1
         done
         point "$running"
-        systemctl restart "$unit"
+        restart
         end returned "$sum" "not ready within $seconds s: $(printf %s "$reason" | tail -n 1)"
         """
 }

@@ -16,11 +16,10 @@ package enum FactsScript {
     static let files =
         [
             NodeLayout.k3s, NodeLayout.k3sConfig, NodeLayout.k3sRegistration, NodeLayout.registries, NodeLayout.token, NodeLayout.modules,
-            NodeLayout.sysctls,
+            NodeLayout.sysctls, NodeLayout.logRotation,
             NodeLayout.agentConfiguration, NodeLayout.agentKey, NodeLayout.deployKey, NodeLayout.knownHosts, NodeLayout.repositoryToken,
             NodeLayout.repositoryCA, NodeLayout.webhookSecret, NodeLayout.allowedSigners,
-            NodeLayout.unitFile(NodeRole.agent.service),
-        ] + units.map { NodeLayout.unitFile($0) } + links.map { NodeLayout.binaries + $0 }
+        ] + units.map { NodeLayout.unitFile($0) } + units.map { NodeLayout.unitFile(InitSystem.service($0)) } + links.map { NodeLayout.binaries + $0 }
 
     static let links = ["kubectl", "crictl", "ctr", "git-receive-pack", "git-upload-pack"]
 

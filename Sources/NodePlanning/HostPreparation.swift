@@ -4,6 +4,7 @@ internal import BootstrapAssets
 enum HostPreparation {
     static let modulesFile = PlannedFile(path: NodeLayout.modules, mode: "0644", text: BootstrapAssets.modules)
     static let sysctlsFile = PlannedFile(path: NodeLayout.sysctls, mode: "0644", text: BootstrapAssets.sysctls)
+    static let logRotationFile = PlannedFile(path: NodeLayout.logRotation, mode: "0644", text: BootstrapAssets.logRotation)
 
     static let modules = lines(BootstrapAssets.modules)
 

@@ -101,6 +101,7 @@ extension NodeFacts {
         case "boot-id": system.bootID = value
         case "init": system.initSystem = value
         case "model": system.model = value
+        case "libc": system.libc = value
         default: return false
         }
         return true
@@ -195,11 +196,9 @@ extension NodeFacts {
 
 extension SystemFacts {
     var usesOpenRC: Bool { initSystem == "openrc" }
-}
 
-extension NodeRole {
-    /// k3s' name for OpenRC.
-    package var service: String { String(unit.dropLast(".service".count)) }
+    /// What the machine's init system calls a unit: OpenRC's services have the same names without `.service`.
+    func service(_ unit: String) -> String { usesOpenRC ? InitSystem.service(unit) : unit }
 }
 
 extension NodeFacts {

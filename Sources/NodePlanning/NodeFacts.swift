@@ -39,6 +39,7 @@ package struct SystemFacts: Hashable, Sendable {
     package var initSystem = ""
     /// `Raspberry Pi 4 Model B …`, from the device tree.
     package var model: String?
+    /// The C library: `musl`, or `glibc` with its version; nil when the machine does not tell.
     package var libc: String?
 
     package init() {}

@@ -31,6 +31,8 @@ package enum NodeLayout {
     package static let agentUnit = "homelab-agent.service"
     package static let modules = "/etc/modules-load.d/homelab-k3s.conf"
     package static let sysctls = "/etc/sysctl.d/90-homelab-k3s.conf"
+    /// On machines that OpenRC starts, where services log to files.
+    package static let logRotation = "/etc/logrotate.d/homelab"
     /// Held by a run while it changes this node; see `facts.sh`.
     package static let lock = "/run/homelab.lock"
 

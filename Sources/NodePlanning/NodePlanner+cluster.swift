@@ -173,10 +173,13 @@ extension NodePlanner {
         guard wanted != nil || facts.agent.binary != nil, let configuration = agentConfiguration(node) else { return [] }
         var steps: [PlannedStep] = []
         var reasons: [String] = []
+        let service = facts.system.service(NodeLayout.agentUnit)
         let files = [
             PlannedFile(path: NodeLayout.agentConfiguration, mode: "0600", text: configuration.encoded),
             PlannedFile(path: NodeLayout.knownHosts, mode: "0644", text: knownHosts),
-            PlannedFile(path: NodeLayout.unitFile(NodeLayout.agentUnit), mode: "0644", text: BootstrapAssets.homelabAgentUnit),
+            facts.system.usesOpenRC
+                ? PlannedFile(path: NodeLayout.unitFile(service), mode: "0755", text: BootstrapAssets.homelabAgentService)
+                : PlannedFile(path: NodeLayout.unitFile(service), mode: "0644", text: BootstrapAssets.homelabAgentUnit),
         ]
         for file in files {
             let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
@@ -195,17 +198,16 @@ extension NodePlanner {
         if context.replacesHomelab, let wanted, let binary = facts.agent.binary, binary.sha256 != wanted, !isSwitched(facts) {
             reasons.append("the binary is replaced")
         }
-        let unit = NodeLayout.agentUnit
-        let state = facts.units[unit]
-        if state?.enabled != true || steps.contains(where: { $0.step.path == NodeLayout.unitFile(unit) }) || state?.needsReload == true {
-            steps.append(PlannedStep(.enableUnit(unit), state?.enabled == true ? "its unit file changes" : "is not enabled"))
+        let state = facts.units[NodeLayout.agentUnit]
+        if state?.enabled != true || steps.contains(where: { $0.step.path == NodeLayout.unitFile(service) }) || state?.needsReload == true {
+            steps.append(PlannedStep(.enableUnit(service), state?.enabled == true ? "its unit file changes" : "is not enabled"))
         }
         if state?.active == "active" {
-            if !reasons.isEmpty { steps.append(PlannedStep(.restartUnit(unit), reasons.joined(separator: "; "))) }
+            if !reasons.isEmpty { steps.append(PlannedStep(.restartUnit(service), reasons.joined(separator: "; "))) }
         } else {
             steps.append(
                 PlannedStep(
-                    .startUnit(unit), state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed"))
+                    .startUnit(service), state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed"))
         }
         if !steps.isEmpty { steps.append(PlannedStep(.awaitAgent(listen: desired.agent.listen), "must be healthy")) }
         return steps

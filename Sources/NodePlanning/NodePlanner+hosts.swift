@@ -13,6 +13,7 @@ extension NodePlanner {
 
     private func preparation(_ facts: NodeFacts) -> [PlannedStep] {
         var steps = difference(HostPreparation.modulesFile, facts) + difference(HostPreparation.sysctlsFile, facts)
+        if facts.system.usesOpenRC { steps += difference(HostPreparation.logRotationFile, facts) }
         let missing = HostPreparation.modules.filter { !facts.kernel.features.contains($0) && facts.kernel.loadable.contains($0) }
         if !missing.isEmpty { steps.append(PlannedStep(.loadModules(missing), "not loaded")) }
         let different = HostPreparation.sysctls.filter { pair in

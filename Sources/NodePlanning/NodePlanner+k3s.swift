@@ -69,13 +69,16 @@ extension NodePlanner {
     }
 
     /// What the machine's init system calls k3s.
-    func service(_ node: NodeSpec, _ facts: NodeFacts) -> String { facts.system.usesOpenRC ? node.role.service : node.role.unit }
+    func service(_ node: NodeSpec, _ facts: NodeFacts) -> String { facts.system.service(node.role.unit) }
 
     private func service(_ node: NodeSpec) -> String { facts(node).map { service(node, $0) } ?? node.role.unit }
 
     private func unitFile(_ node: NodeSpec, _ facts: NodeFacts) -> PlannedFile {
         let path = NodeLayout.unitFile(service(node, facts))
-        if facts.system.usesOpenRC { return PlannedFile(path: path, mode: "0755", text: BootstrapAssets.agentService) }
+        if facts.system.usesOpenRC {
+            let text = node.role == .server ? BootstrapAssets.serverService : BootstrapAssets.agentService
+            return PlannedFile(path: path, mode: "0755", text: text)
+        }
         let text = node.role == .server ? BootstrapAssets.serverUnit : BootstrapAssets.agentUnit
         return PlannedFile(path: path, mode: "0644", text: text)
     }

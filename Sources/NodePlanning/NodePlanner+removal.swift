@@ -106,7 +106,7 @@ extension NodePlanner {
         if let facts = departure.facts {
             if facts.isActive(node.role.unit), departure.member.ready { steps += drain(node, for: .removal, via: via) }
             if facts.units[NodeLayout.agentUnit].map({ $0.active != "absent" }) ?? false {
-                steps.append(PlannedStep(.stopUnit(NodeLayout.agentUnit), "another server's agent takes over"))
+                steps.append(PlannedStep(.stopUnit(facts.system.service(NodeLayout.agentUnit)), "another server's agent takes over"))
             }
         }
         if departure.member.isEtcdMember {

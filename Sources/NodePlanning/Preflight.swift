@@ -64,16 +64,15 @@ package struct Preflight {
         if system.architecture == nil {
             error(node, "k3s has no binary for \(system.machine)", "use a machine with x86-64, arm64 or 32-bit arm (armv7)")
         }
-        if system.usesOpenRC {
-            if node.role == .server {
-                error(
-                    node, "it is started by OpenRC, and the homelab agent of a server runs under systemd",
-                    "make it an agent of the cluster, or use a distribution with systemd")
-            }
-        } else if system.initSystem != "systemd" {
+        if system.initSystem != "systemd", !system.usesOpenRC {
             error(
                 node, "it is not started by systemd but by \(system.initSystem.isEmpty ? "something unknown" : system.initSystem)",
-                "homelab runs k3s under systemd, or on agents under OpenRC: use a distribution with one of them")
+                "homelab runs k3s under systemd or OpenRC: use a distribution with one of them")
+        }
+        if node.role == .server, system.libc == "musl" {
+            error(
+                node, "its C library is musl, and the homelab agent of a server needs glibc",
+                "make it an agent of the cluster: k3s itself runs on it; or use a distribution with glibc")
         }
         let name = system.name.isEmpty ? system.id : system.name
         if !Self.known.contains(system.id), Self.known.isDisjoint(with: system.like) {

@@ -76,6 +76,13 @@ package struct Adoption: Sendable {
         done
         echo '-- unit'
         for u in k3s k3s-agent; do
+          if ! [ -d /run/systemd/system ]; then
+            # k3s' installer writes the arguments of OpenRC's service into the file itself.
+            [ -f "/etc/init.d/$u" ] && rc-service "$u" status >/dev/null 2>&1 || continue
+            words=$(. "/etc/init.d/$u" >/dev/null 2>&1; printf '%s' "$command_args" | sed -e 's/>>.*//' -e 's/\\(--[a-z-]*token[= ]\\)[^ ;]*/\\1***/g')
+            printf 'argv[]=k3s %s ;\\n' "$(printf '%s' "$words" | tr -s ' \\n' ' ')"
+            continue
+          fi
           [ "$(systemctl is-active $u.service 2>/dev/null)" = active ] || continue
           systemctl show -p ExecStart --value $u.service | sed -e 's/\\(--[a-z-]*token[= ]\\)[^ ;]*/\\1***/g'
         done

@@ -60,11 +60,10 @@ package struct CertificateRotation: Sendable {
 
     private func renew(_ node: NodeSpec, _ host: any Host) async throws {
         // Whatever the renewal says, k3s is started again: a node that stays down is worse than an old certificate.
-        let (unit, service) = (node.role.unit, node.role.service)
         let script = """
-            if [ -d /run/systemd/system ]; then systemctl stop \(unit); else rc-service \(service) stop; fi || exit
+            \(InitSystem.command(.stop, node.role.unit)) || exit
             \(NodeLayout.k3s) certificate rotate 2>&1; status=$?
-            if [ -d /run/systemd/system ]; then systemctl --no-block start \(unit); else rc-service \(service) start; fi
+            \(InitSystem.command(.start, node.role.unit))
             exit $status
             """
         let result = try await host.run(RemoteCommand(["sh", "-c", script]))

@@ -10,9 +10,8 @@ extension Machines {
         let nodes = spec.nodes
         return try await with(nodes, needsAll: false) { hosts, unreached in
             var problems = unreached
-            let agents = NodeLayout.agentUnit
             let stopped = await each(nodes.filter { $0.role == .server }, hosts, "stop the homelab agent") { host, _ in
-                RemoteCommand(["sh", "-c", "systemctl disable --now -q \(agents) 2>/dev/null; :"])
+                RemoteCommand(["sh", "-c", "{ \(InitSystem.disable(NodeLayout.agentUnit)); } 2>/dev/null; :"])
             }
             problems.append(contentsOf: stopped)
             for role in [NodeRole.agent, .server] {

@@ -19,9 +19,9 @@ extension Machines {
         return result
     }
 
-    /// Names the unit's present start: a restart that systemd has only queued must not be taken for done.
+    /// Names the unit's present start: a restart that has only been queued must not be taken for done.
     func invocation(of node: NodeSpec, _ host: any Host) async throws -> String {
-        try await host.run(RemoteCommand(["systemctl", "show", "-p", "InvocationID", "--value", node.role.unit])).output
+        try await host.run(InitSystem.invocation(node.role.unit)).output
     }
 
     /// Until the unit is active in another start than `before`, and a server's API is ready.

@@ -60,12 +60,13 @@ package struct SnapshotRestore: Sendable {
         }
         for server in servers {
             guard let host = hosts[server.name] else { continue }
-            _ = try await host.run(RemoteCommand(["systemctl", "start", NodeLayout.agentUnit]))
+            _ = try await host.run(RemoteCommand(["sh", "-c", InitSystem.command(.start, NodeLayout.agentUnit)]))
         }
     }
 
     private static let stop = RemoteCommand([
-        "sh", "-c", "systemctl stop \(NodeLayout.agentUnit) 2>/dev/null; systemctl stop \(NodeRole.server.unit)",
+        "sh", "-c",
+        "\(InitSystem.command(.stop, NodeLayout.agentUnit)) 2>/dev/null; \(InitSystem.command(.stop, NodeRole.server.unit))",
     ])
 
     /// A server joins with the token of the snapshot's time, whatever it had since.
@@ -94,7 +95,7 @@ package struct SnapshotRestore: Sendable {
     }
 
     private func start(_ host: any Host) async throws {
-        try await must(RemoteCommand(["systemctl", "--no-block", "start", NodeRole.server.unit]), host)
+        try await must(RemoteCommand(["sh", "-c", InitSystem.command(.start, NodeRole.server.unit)]), host)
         try await wait("its API", on: host, limit: .seconds(300)) { try await host.run(Machines.readyz).succeeded }
     }
 

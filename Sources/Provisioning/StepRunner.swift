@@ -165,7 +165,7 @@ extension StepRunner {
     }
 
     private func markJournal(of unit: String, on host: any Host) async throws {
-        let result = try await host.run(UnitWatch.cursorCommand)
+        let result = try await host.run(UnitWatch.cursorCommand(unit))
         let name = unit.hasSuffix(".service") ? unit : unit + ".service"
         if let cursor = UnitWatch.cursor(in: result.output) { state.update { $0.cursors["\(host.name)/\(name)"] = cursor } }
     }
@@ -197,7 +197,7 @@ extension StepRunner {
         let before = try await bootID(of: host)
         do {
             _ = try await run(
-                RemoteCommand(["sh", "-c", "if [ -d /run/systemd/system ]; then systemctl reboot; else reboot; fi"]), on: host)
+                RemoteCommand(["sh", "-c", "if \(InitSystem.isSystemd); then systemctl reboot; else reboot; fi"]), on: host)
         } catch let error as HostError where error.kind == .connectionLost {
             // The machine goes down before it answers.
         }

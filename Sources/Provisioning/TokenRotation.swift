@@ -73,7 +73,7 @@ package struct TokenRotation: Sendable {
                         "sh", "-c",
                         """
                         umask 077; cat > \(NodeLayout.token).new && mv -f \(NodeLayout.token).new \(NodeLayout.token) \
-                        && systemctl --no-block restart \(server.role.unit)
+                        && \(InitSystem.command(.restart, server.role.unit))
                         """,
                     ], input: .secret(Secret(token.revealed + "\n"))))
             guard written.succeeded else {

@@ -27,20 +27,20 @@ struct UnitWatch: Sendable {
     }
 
     /// Prints where the journal ends now.
-    static let cursorCommand = RemoteCommand([
-        "sh", "-c",
-        """
-        if [ -d /run/systemd/system ]; then exec journalctl --no-pager -q -n 0 --show-cursor; fi
-        echo "-- cursor: $(cat \(log("k3s-agent")) 2>/dev/null | wc -c)"
-        """,
-    ])
-
-    private static func log(_ service: String) -> String { "/var/log/\(service).log" }
+    static func cursorCommand(_ unit: String) -> RemoteCommand {
+        RemoteCommand([
+            "sh", "-c",
+            """
+            if \(InitSystem.isSystemd); then exec journalctl --no-pager -q -n 0 --show-cursor; fi
+            echo "-- cursor: $(cat \(InitSystem.log(unit)) 2>/dev/null | wc -c)"
+            """,
+        ])
+    }
 
     /// For OpenRC, in the words of systemd.
     private var openRC: String {
-        let service = unit.hasSuffix(".service") ? String(unit.dropLast(".service".count)) : unit
-        let log = Self.log(service)
+        let service = InitSystem.service(unit)
+        let log = InitSystem.log(unit)
         let seen = cursor.flatMap { Int($0) } ?? 0
         return """
             case $(rc-service \(ShellLine.quoted(service)) status 2>/dev/null) in
@@ -73,7 +73,7 @@ struct UnitWatch: Sendable {
         return RemoteCommand([
             "sh", "-c",
             """
-            if [ ! -d /run/systemd/system ]; then
+            if ! \(InitSystem.isSystemd); then
             \(openRC)
             exit 0
             fi

@@ -28,6 +28,9 @@ system() {
     say hostname "$(uname -n)"
     say machine-id "$(first /etc/machine-id)"
     say boot-id "$(first /proc/sys/kernel/random/boot_id)"
+    libc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=
+    if [ -z "$libc" ]; then for f in /lib/ld-musl-*; do [ -e "$f" ] && libc=musl; done; fi
+    [ -z "$libc" ] || say libc "$libc"
     if [ -d /run/systemd/system ]; then init=systemd; elif [ -x /sbin/openrc-run ]; then init=openrc; else init=$(first /proc/1/comm); fi
     say init "$init"
     if [ -r /proc/device-tree/model ]; then say model "$(tr -d '\0' </proc/device-tree/model)"; fi

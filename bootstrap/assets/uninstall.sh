@@ -12,8 +12,9 @@ has() { command -v "$1" >/dev/null 2>&1; }
 # k3s brings iptables along for machines that have none.
 PATH=$PATH:$data/data/current/bin/aux:$data/data/current/bin
 
+systemd() { [ -d /run/systemd/system ]; }
 for unit in $units; do
-    if has systemctl; then
+    if systemd; then
         systemctl stop "$unit" 2>/dev/null
         systemctl disable -q "$unit" 2>/dev/null
     elif has rc-service; then
@@ -106,8 +107,11 @@ plugins=/usr/libexec/kubernetes/kubelet-plugins
 rmdir $plugins/volume/exec $plugins/volume $plugins ${plugins%/*} 2>/dev/null
 for unit in $units; do
     rm -f "/etc/systemd/system/$unit"
-    if [ -x /sbin/openrc-run ]; then rm -f "/etc/init.d/${unit%.service}" "/var/log/${unit%.service}.log"; fi
+    service=${unit%.service}
+    if [ -x /sbin/openrc-run ]; then rm -f "/etc/init.d/$service" "/run/$service.pid" "/var/log/$service.log" "/var/log/$service".log.*; fi
 done
+rm -f /etc/logrotate.d/homelab /var/log/homelab-node-change.log /var/log/homelab-agent-switch.log
+rm -f /run/homelab-node-change.pid /run/homelab-agent-switch.pid
 rm -f /etc/modules-load.d/homelab-k3s.conf /etc/sysctl.d/90-homelab-k3s.conf /run/homelab-agent*
 for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do rm -f "$file.homelab-before" "$file.homelab-new"; done
 rm -f /tmp/homelab-upload-* /var/tmp/homelab-upload-*
@@ -127,7 +131,7 @@ if grep -q " homelab-[a-z]*@$cluster/[^ ]*\$" "$keys" 2>/dev/null; then
     chown "$user:$(id -gn "$user")" "$new"
     mv -f "$new" "$keys"
 fi
-if has systemctl; then
+if systemd; then
     systemctl daemon-reload
     for unit in $units; do systemctl reset-failed "$unit" 2>/dev/null; done
 fi

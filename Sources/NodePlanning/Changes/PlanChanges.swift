@@ -36,7 +36,8 @@ package struct PlanChanges: Sendable {
                 switch planned.step {
                 case .deleteNode(let node, _):
                     if phase.kind == .replacement { replaced.insert(node) } else { leaving.insert(node) }
-                case .restartUnit(let unit) where [.configuration, .firstServer].contains(phase.kind) && unit != NodeLayout.agentUnit:
+                case .restartUnit(let unit) where [.configuration, .firstServer].contains(phase.kind)
+                    && InitSystem.service(unit) != InitSystem.service(NodeLayout.agentUnit):
                     if cluster.node(named: task.node)?.ready == true { restarting.insert(task.node) }
                 case .reboot:
                     if cluster.node(named: task.node) != nil { restarting.insert(task.node) }

@@ -7,7 +7,7 @@ import Provisioning
 import YAML
 
 /// A change that interrupts the only server of a cluster. No other agent can do it, and while it lasts there is no API and so no Lease to
-/// act by: a transient unit of systemd does it beside the agent, waits until the server is well again, goes back where the plan has a way
+/// act by: a process of its own, under systemd a transient unit, does it beside the agent, waits until the server is well again, goes back where the plan has a way
 /// back, and leaves its result in a file for the agent.
 package struct OwnNodeChange: Sendable {
     package struct Result: Sendable {
@@ -21,7 +21,7 @@ package struct OwnNodeChange: Sendable {
         }
     }
 
-    private static let unit = "homelab-node-change.service"
+    private static let process = "homelab-node-change"
     private let configuration: AgentConfiguration
     private var folder: String { configuration.stateDirectory + "/node-change" }
 
@@ -42,11 +42,7 @@ package struct OwnNodeChange: Sendable {
             "changes": .array(admission.admitted.map(\.json)), "commit": .string(commit), "plan": .string(admission.hash),
         ]
         try Files.write(JSONWriter.text(request), to: folder + "/request.json", mode: 0o600)
-        let start = try await host.run(
-            RemoteCommand([
-                "systemd-run", "--unit=" + Self.unit, "--collect", "--quiet", "--property=OOMScoreAdjust=-900",
-                "--property=RuntimeMaxSec=2h", "--description=homelab: changes the server it runs on", NodeLayout.homelab, "node-change",
-            ]))
+        let start = try await host.run(DetachedProcess.start(Self.process, [NodeLayout.homelab, "node-change"]))
         guard start.succeeded else {
             throw Diagnostic(
                 .error, "cannot change the server the agent runs on", subject: "node \"\(configuration.node)\"", cause: start.complaint,
@@ -55,7 +51,7 @@ package struct OwnNodeChange: Sendable {
         guard let result = try await result() else {
             throw Diagnostic(
                 .error, "the process that changes this server ended without a result", subject: "node \"\(configuration.node)\"",
-                remedy: "`journalctl -u \(Self.unit)` there; it is planned anew")
+                remedy: "`journalctl -u \(Self.process)` there, or \(InitSystem.log(Self.process)); it is planned anew")
         }
         return result
     }
@@ -63,7 +59,7 @@ package struct OwnNodeChange: Sendable {
     /// Waits for a unit that is running, takes its result and removes its folder; nil when there is none.
     func result() async throws -> Result? {
         guard Files.exists(folder) else { return nil }
-        while try await host.run(RemoteCommand(["systemctl", "is-active", "--quiet", Self.unit])).succeeded {
+        while try await host.run(DetachedProcess.isRunning(Self.process)).succeeded {
             try await Task.sleep(for: .milliseconds(500))
         }
         defer { try? Files.removeTree(folder) }

@@ -2,7 +2,7 @@
 # A machine's disk: a layer over the shared image, holding what an installer would have written, and a /var/lib that is a real folder,
 # because the overlays of a container runtime cannot lie on an overlay.
 
-OPTIONS="suite port auth root sudo keys hostkeys shell banner net mem containers unified power"
+OPTIONS="suite init firewall port auth root sudo keys hostkeys shell banner net mem containers unified power"
 
 lab_keys() { echo "$LAB/keys"; }
 
@@ -33,6 +33,8 @@ checked_options() { # NAME WORD...
         case $key in
         suite) valid=${IMAGE_SUITES// /|} ;;
         port | unified | containers) valid='[0-9]+' ;;
+        init) valid='systemd|openrc' ;;
+        firewall) valid='none|ufw|firewalld|nftables' ;;
         auth) valid='both|key|password|kbd' ;;
         root) valid='key|no|password' ;;
         sudo) valid='nopass|pass|tty|none' ;;
@@ -85,7 +87,7 @@ free_index() { # NAME; mK gets K when it is free
 make_disk() { # NAME
     local name=$1 folder upper image
     folder=$(machine_folder "$name") upper=$folder/upper
-    image=$(image_root "$(option "$name" suite bookworm)")
+    image=$(image_root "$(image_kind "$name")")
     rm -rf --one-file-system "$folder/installed" "$upper" "$folder/work" "$folder/disk"
     echo "$image" >"$folder/image" # a disk stays on its image, also when the recipe changes under a running lab
     mkdir -p "$folder/root" "$folder/work" "$upper" "$folder/disk"
@@ -111,8 +113,24 @@ make_disk() { # NAME
     chown -R 1000:1000 "$upper/home/$LAB_USER"
     make_host_keys "$name"
     sshd_settings "$name" >"$upper/etc/ssh/sshd_config.d/00-lab.conf"
+    switch_on_firewall "$(option "$name" firewall none)" "$upper"
     [ -z "$(option "$name" banner)" ] || option "$name" banner >"$upper/etc/issue.net"
     touch "$folder/installed"
+}
+
+# A firewall that lets nothing in but SSH, from the first boot on.
+switch_on_firewall() { # KIND UPPER
+    local wants=$2/etc/systemd/system/multi-user.target.wants
+    [ "$1" != none ] || return 0
+    mkdir -p "$wants" "$2/etc/ufw"
+    case $1 in
+    ufw) printf 'ENABLED=yes\nLOGLEVEL=low\n' >"$2/etc/ufw/ufw.conf" ;;
+    firewalld) ln -s /lib/systemd/system/firewalld.service "$wants/" ;;
+    nftables)
+        install -m 755 "$MACHINES/image-firewalls/nftables.conf" "$2/etc/nftables.conf"
+        ln -s /lib/systemd/system/nftables.service "$wants/"
+        ;;
+    esac
 }
 
 sudoers() { # KIND

@@ -40,7 +40,7 @@ create_machines() { # SPEC...
         fi
         names+=("$name")
     done
-    for name in "${names[@]}"; do ensure_image "$(option "$name" suite bookworm)"; done
+    for name in "${names[@]}"; do ensure_image "$(image_kind "$name")"; done
     kernel_modules >/dev/null
     for name in "${names[@]}"; do
         bring_up "$name" &
@@ -94,7 +94,7 @@ lab_reinstall() { # NAME
         pull_plug "$name"
         wait_off "$name" "$OFF_LIMIT" || die "$name did not go off within $OFF_LIMIT s"
     fi
-    ensure_image "$(option "$name" suite bookworm)"
+    ensure_image "$(image_kind "$name")"
     make_disk "$name"
     say "$name has a fresh disk and new host keys"
     [ -z "$was_on" ] || bring_up "$name"
@@ -152,7 +152,7 @@ lab_list() {
     done
 }
 
-lab_image() { # [SUITE]
+lab_image() { # [KIND]
     ensure_image "${1:-bookworm}"
     image_root "${1:-bookworm}"
 }

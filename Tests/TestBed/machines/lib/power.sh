@@ -85,7 +85,7 @@ wait_ready() { # NAME AFTER
 # While /run/nologin is there, systemd still lets only root in.
 is_ready() { # INIT PORT_IN_HEX
     local sockets sockets6
-    [ -d "/proc/$1/root/run/systemd/units" ] && [ ! -e "/proc/$1/root/run/nologin" ] || return 1
+    { [ -d "/proc/$1/root/run/systemd/units" ] || [ -e "/proc/$1/root/run/openrc/softlevel" ]; } && [ ! -e "/proc/$1/root/run/nologin" ] || return 1
     { mapfile -t sockets <"/proc/$1/net/tcp" && mapfile -t sockets6 <"/proc/$1/net/tcp6"; } 2>/dev/null || return 1
     [[ "${sockets[*]} ${sockets6[*]}" =~ :$2\ 0+:0000\ 0A ]] # 0A: listening
 }
@@ -113,6 +113,16 @@ pull_plug() { # NAME
     if [ -n "$init" ]; then kill -9 "$init"; else kill -9 -- "-$(supply_pid "$1")" 2>/dev/null || true; fi
 }
 
+# As an operator would from outside: systemd's own signals for poweroff.target and reboot.target; sysvinit hears from its own program.
+ask_init() { # NAME poweroff|reboot PID
+    case $(option "$1" init systemd)/$2 in
+    openrc/poweroff) inside "$1" shutdown -h -P now ;;
+    openrc/reboot) inside "$1" shutdown -r now ;;
+    */poweroff) kill -s RTMIN+4 "$3" ;;
+    */reboot) kill -s RTMIN+5 "$3" ;;
+    esac
+}
+
 lab_on() { # NAME
     require_machine "${1:-}"
     local started=$EPOCHREALTIME before
@@ -132,7 +142,7 @@ lab_off() { # NAME [hard]
         pull_plug "$name"
     else
         [ -n "$init" ] || die "$name is between two boots: try again, or 'lab off $name hard'"
-        kill -s RTMIN+4 "$init" # systemd's own signal for poweroff.target
+        ask_init "$name" poweroff "$init"
     fi
     wait_off "$name" "$OFF_LIMIT" || die "$name did not power off within $OFF_LIMIT s: 'lab off $name hard' pulls the plug"
     say "$name is off after $(seconds_since "$started") s"
@@ -149,7 +159,7 @@ lab_reboot() { # NAME [hard]
         wait_off "$name" "$OFF_LIMIT" || die "$name did not go off within $OFF_LIMIT s"
         power_on "$name"
     else
-        kill -s RTMIN+5 "$init" # reboot.target
+        ask_init "$name" reboot "$init"
     fi
     while [ -d "/proc/$init" ]; do sleep 0.02; done
     say "$name is down after $(seconds_since "$started") s"
