@@ -57,7 +57,7 @@ let package = Package(
             resources: [.embedInCode("assets")], swiftSettings: settings),
         module("YAML", ["CLibyaml"]),
         module("RegularExpressions"),
-        module("CEL", ["YAML", "RegularExpressions"]),
+        module("CEL", ["YAML", "RegularExpressions", "FileSystem"]),
 
         // Pure: values and rules.
         module("NodeInventory", ["Diagnostics", "YAML"]),
@@ -143,8 +143,8 @@ let package = Package(
         tests(
             "Reconciliation",
             [
-                "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport", "HTTP", "Kustomize",
-                "FileSystem", "Provisioning",
+                "KubernetesClient", "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport",
+                "HTTP", "Kustomize", "FileSystem", "Provisioning",
             ]),
         tests(
             "HomelabCLI",
@@ -157,7 +157,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "LiveTests",
-            dependencies: ["KubernetesClient", "KubernetesModel", "HTTPNetworking", "Reconciliation", "YAML", "Diagnostics"],
+            dependencies: [
+                "KubernetesClient", "KubernetesModel", "HTTPNetworking", "Reconciliation", "YAML", "Diagnostics", "HomelabTestSupport",
+            ],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -84,18 +84,22 @@ struct ClockReading {
         hour = rest / 3600
         minute = rest / 60 % 60
         second = rest % 60
-        // 1970-01-01 was a Thursday; Sunday is 0.
-        dayOfWeek = ((days + 4) % 7 + 7) % 7
+        dayOfWeek = Self.dayOfWeek(days)
     }
 
-    /// `UTC` or an offset such as `+02:00` and `-05:30`, in seconds. Names of places would need the host's zone files.
-    static func offset(ofZone zone: String) throws(Fault) -> Int64 {
+    /// 1970-01-01 was a Thursday; Sunday is 0.
+    static func dayOfWeek(_ daysSinceEpoch: Int64) -> Int64 { ((daysSinceEpoch + 4) % 7 + 7) % 7 }
+
+    static func year(ofSeconds seconds: Int64) -> Int64 {
+        CivilDate(daysSinceEpoch: (seconds - (seconds % 86400 + 86400) % 86400) / 86400).year
+    }
+
+    /// `UTC`, an offset such as `+02:00` and `-05:30`, or the name of a place as in `Europe/Paris`; in seconds.
+    static func offset(ofZone zone: String, at moment: CELTimestamp) throws(Fault) -> Int64 {
         if zone.isEmpty || zone == "UTC" || zone == "Z" { return 0 }
         var scan = Scan(Array((zone.first == "+" || zone.first == "-" ? zone : "+" + zone).utf8))
-        guard let offset = scan.offset(), scan.isAtEnd else {
-            throw Fault("the time zone \"\(zone)\" is not known; UTC and offsets such as +02:00 are")
-        }
-        return offset
+        if let offset = scan.offset(), scan.isAtEnd { return offset }
+        return try TimeZone.named(zone).offset(at: moment.seconds)
     }
 }
 

@@ -20,7 +20,7 @@ extension FunctionTable {
             part.method(name, 1, .int, reading(field, lengths[name]))
             part.method(name, 2, .int) { arguments, _ throws(Fault) in
                 guard case .timestamp(let moment) = arguments[0], case .string(let zone) = arguments[1] else { return nil }
-                return .int(field(ClockReading(moment, offset: try ClockReading.offset(ofZone: zone)), moment))
+                return .int(field(ClockReading(moment, offset: try ClockReading.offset(ofZone: zone, at: moment)), moment))
             }
         }
         return part

@@ -2,6 +2,7 @@ import ArgumentParser
 import FileSystem
 import HTTPNetworking
 import KubernetesClient
+import Reconciliation
 
 /// Which cluster a command speaks to: `--kubeconfig`, `--context`, else what kubectl would take.
 struct ClusterOption: ParsableArguments {
@@ -10,6 +11,9 @@ struct ClusterOption: ParsableArguments {
 
     @Option(help: "The kubeconfig's context; its current one when it is not given.")
     var context: String?
+
+    /// A client whose connections end when nobody has it any more.
+    static let client: ClusterFactory = { KubernetesClient($0, transport: try AsyncHTTPTransport(tls: $0.tls)) }
 
     /// Calls `body` with a client and ends its connections afterwards.
     func withCluster<T>(_ body: (KubernetesClient) async throws -> T) async throws -> T {

@@ -19,6 +19,8 @@ package struct Kubeconfig: Sendable {
     package private(set) var contextNames: [String] = []
     package private(set) var currentContext: String?
     private var files: [String] = []
+    /// It is no file here, so that what it names by path is nothing of ours to read.
+    private var isSelfContained = false
 
     /// Reads all of the files that exist.
     /// - Throws: `Diagnostic` when there is none, or one cannot be read.
@@ -45,6 +47,17 @@ package struct Kubeconfig: Sendable {
         return config
     }
 
+    /// The connection of the current context of a kubeconfig that somebody else wrote: all it needs must be in it, nothing of this machine
+    /// is read for it, and the server has to prove who it is.
+    /// - Parameter name: where it comes from, for messages.
+    /// - Throws: `Diagnostic` that names what is missing, or what it may not ask for.
+    package static func connection(selfContained text: String, name: String) throws -> ClusterConnection {
+        var config = Kubeconfig()
+        config.isSelfContained = true
+        try config.merge(text, file: name)
+        return try config.connection()
+    }
+
     /// The files that kubectl would read: those of KUBECONFIG, or `~/.kube/config`.
     package static func defaultPaths(environment: [String: String]) -> [String] {
         if let listed = environment["KUBECONFIG"], !listed.isEmpty { return listed.split(separator: ":").map(String.init) }
@@ -59,7 +72,9 @@ package struct Kubeconfig: Sendable {
         do {
             document = try YAMLReader.values(text, file: file).first ?? .null
         } catch {
-            throw Diagnostic(.error, "the kubeconfig is no YAML", at: SourceLocation(file: file, line: 1), cause: String(describing: error))
+            let place = isSelfContained ? nil : SourceLocation(file: file, line: 1)
+            throw Diagnostic(
+                .error, "the kubeconfig is no YAML", subject: isSelfContained ? file : nil, at: place, cause: String(describing: error))
         }
         files.append(file)
         if currentContext == nil, let current = document["current-context"]?.string, !current.isEmpty { currentContext = current }
@@ -79,7 +94,9 @@ package struct Kubeconfig: Sendable {
     package func connection(context name: String? = nil) throws -> ClusterConnection {
         guard let name = name ?? currentContext else {
             throw problem(
-                "the kubeconfig has no current context", remedy: "Choose one with --context: \(contextNames.joined(separator: ", ")).")
+                "the kubeconfig has no current context",
+                remedy: (isSelfContained ? "Set current-context" : "Choose one with --context")
+                    + ": \(contextNames.joined(separator: ", ")).")
         }
         guard let context = contexts[name] else {
             throw problem("the kubeconfig has no context \"\(name)\"", remedy: "It has: \(contextNames.joined(separator: ", ")).")
@@ -101,6 +118,11 @@ package struct Kubeconfig: Sendable {
 
         var tls = TLSOptions()
         tls.insecureSkipVerify = cluster.value["insecure-skip-tls-verify"]?.bool ?? false
+        if isSelfContained, tls.insecureSkipVerify {
+            throw problem(
+                "cluster \"\(clusterName)\" has insecure-skip-tls-verify: anybody on the way could take its credentials", in: cluster.file,
+                remedy: "Give certificate-authority-data with the server's authority.")
+        }
         tls.trustRoots = try text("certificate-authority", of: cluster, named: "cluster \"\(clusterName)\"")
         var credentials = ClusterConnection.Credentials.none
         if let userName = context.value["user"]?.string, !userName.isEmpty {
@@ -114,15 +136,18 @@ package struct Kubeconfig: Sendable {
             if (tls.clientCertificate == nil) != (tls.clientKey == nil) {
                 throw problem("\(title) has only one of client-certificate and client-key", in: user.file)
             }
-            credentials = self.credentials(of: user)
+            credentials = try self.credentials(of: user, title)
         }
         let namespace = context.value["namespace"]?.string ?? ""
         return ClusterConnection(
             server: server, tls: tls, credentials: credentials, namespace: namespace.isEmpty ? "default" : namespace, context: name)
     }
 
-    private func credentials(of user: Entry) -> ClusterConnection.Credentials {
-        if let file = user.value["tokenFile"]?.string, !file.isEmpty { return .tokenFile(absolute(file, beside: user.file)) }
+    private func credentials(of user: Entry, _ title: String) throws -> ClusterConnection.Credentials {
+        if let file = user.value["tokenFile"]?.string, !file.isEmpty {
+            if isSelfContained { throw fileProblem(title, "tokenFile", file, inline: "token") }
+            return .tokenFile(absolute(file, beside: user.file))
+        }
         if let token = user.value["token"]?.string, !token.isEmpty { return .token(Secret(token)) }
         if let name = user.value["username"]?.string, let password = user.value["password"]?.string {
             return .basic(user: name, password: Secret(password))
@@ -147,6 +172,7 @@ package struct Kubeconfig: Sendable {
             return String(decoding: bytes, as: UTF8.self)
         }
         guard let path = entry.value[field]?.string, !path.isEmpty else { return nil }
+        if isSelfContained { throw fileProblem(title, field, path, inline: field + "-data") }
         do {
             return try Files.readText(absolute(path, beside: entry.file), limit: 1 << 20)
         } catch {
@@ -160,7 +186,12 @@ package struct Kubeconfig: Sendable {
         return String(file[...slash]) + path
     }
 
+    private func fileProblem(_ title: String, _ field: String, _ path: String, inline: String) -> Diagnostic {
+        problem("\(title): \(field) names the file \(path), which is on some other machine", remedy: "Put what it holds into \(inline).")
+    }
+
     private func problem(_ summary: String, in file: String? = nil, remedy: String? = nil) -> Diagnostic {
+        if isSelfContained { return Diagnostic(.error, summary, subject: files.first, remedy: remedy) }
         let place = (file ?? files.first).map { SourceLocation(file: $0, line: 1) }
         return Diagnostic(.error, summary, at: place, remedy: remedy)
     }

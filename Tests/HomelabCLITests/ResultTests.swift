@@ -91,7 +91,7 @@ import YAML
 
             """
         #expect(text == expected, "\(text)")
-        try await tree.look(api, catalog)
+        try await tree.look(UnitClusters(home: api), catalog)
         let wide = try options("-o", "wide").text(tree, console, isFirst: true)
         #expect(wide.contains("gone  NotFound: is not there") && wide.contains("site  InProgress: none of its healthCheckExprs holds yet"))
         let app = try #require(tree.value["objects"]?.array?.first)

@@ -17,11 +17,8 @@ package final class GitHost {
     }
 
     deinit {
-        if server > 0 {
-            // The threads of a test run block SIGTERM, and their children with them.
-            kill(server, SIGKILL)
-            waitpid(server, nil, 0)
-        }
+        // The threads of a test run block SIGTERM, and their children with them.
+        stopServing()
         try? FileManager.default.removeItem(atPath: folder)
     }
 
@@ -77,9 +74,10 @@ package final class GitHost {
 
     /// Serves the repository below `/open`, below `/basic` to user `ada` with token `s3cret`, below `/bearer` to that token alone, and
     /// redirects `/moved` to `/basic` and `/plain` to another scheme. With a certificate it speaks TLS.
+    /// - Parameter port: a free one when it is not given.
     /// - Returns: the URL of the server's root.
-    package func serve(certificate: String? = nil, key: String? = nil) throws -> String {
-        let port = try Loopback.freePort()
+    package func serve(certificate: String? = nil, key: String? = nil, port: Int? = nil) throws -> String {
+        let port = try port ?? Loopback.freePort()
         let script = folder + "/server.py"
         try Self.program.write(toFile: script, atomically: true, encoding: .utf8)
         server = try Loopback.spawn("/usr/bin/python3", [script, "\(port)", folder, certificate ?? "", key ?? ""])
@@ -91,6 +89,14 @@ package final class GitHost {
             usleep(10_000)
         }
         throw Loopback.Failure(text: "the HTTP server did not start")
+    }
+
+    /// Takes the host off the net; `serve` with the same port brings it back.
+    package func stopServing() {
+        guard server > 0 else { return }
+        kill(server, SIGKILL)
+        waitpid(server, nil, 0)
+        server = 0
     }
 
     /// A self-signed certificate for localhost; the paths of certificate and key.

@@ -103,6 +103,39 @@ struct KubeconfigTests {
         #expect(throws: Diagnostic.self) { _ = try Kubeconfig.load([folder.appending(path: "none").path]) }
     }
 
+    // MARK: Somebody else's
+
+    private func selfContained(_ cluster: String = "server: https://far:6443", user: String = "token: t") throws -> ClusterConnection {
+        try Kubeconfig.connection(
+            selfContained: """
+                current-context: c
+                clusters: [{name: c, cluster: {\(cluster)}}]
+                users: [{name: u, user: {\(user)}}]
+                contexts: [{name: c, context: {cluster: c, user: u}}]
+                """, name: "Secret/default/far")
+    }
+
+    @Test func `a kubeconfig from elsewhere holds all that it needs`() throws {
+        let connection = try selfContained(
+            "server: https://far:6443, certificate-authority-data: Q0E=", user: "client-certificate-data: Q0VSVA==, client-key-data: S0VZ")
+        #expect(connection.tls == TLSOptions(trustRoots: "CA", clientCertificate: "CERT", clientKey: "KEY"))
+        #expect(try selfContained(user: "username: a, password: b").credentials == .basic(user: "a", password: Secret("b")))
+        #expect(try selfContained().credentials == .token(Secret("t")))
+    }
+
+    @Test(arguments: [
+        ("server: https://far:6443, certificate-authority: /etc/shadow", "token: t", "certificate-authority names the file /etc/shadow"),
+        ("server: https://far:6443", "tokenFile: /etc/shadow", "tokenFile names the file /etc/shadow"),
+        ("server: https://far:6443", "client-certificate: /a, client-key: /b", "client-certificate names the file /a"),
+        ("server: https://far:6443, insecure-skip-tls-verify: true", "token: t", "insecure-skip-tls-verify"),
+        ("server: https://far:6443", "exec: {command: aws}", "plug-ins are not run"),
+        ("server: https://far:6443", "auth-provider: {name: oidc}", "plug-ins are not run"),
+    ])
+    func `a kubeconfig from elsewhere reads nothing here and runs nothing`(cluster: String, user: String, part: String) throws {
+        let problem = #expect(throws: Diagnostic.self) { _ = try selfContained(cluster, user: user) }
+        #expect(problem?.summary.contains(part) == true && problem?.subject == "Secret/default/far", "\(String(describing: problem))")
+    }
+
     @Test func `where kubectl looks`() {
         #expect(Kubeconfig.defaultPaths(environment: ["HOME": "/h"]) == ["/h/.kube/config"])
         #expect(Kubeconfig.defaultPaths(environment: ["HOME": "/h", "KUBECONFIG": "/a:/b"]) == ["/a", "/b"])

@@ -87,10 +87,15 @@ import YAML
                 metadata: {name: apps, namespace: d}
                 spec:
                   sourceRef: {kind: OCIRepository, name: a}
-                  kubeConfig: {secretRef: {name: k}}
+                  kubeConfig: {configMapRef: {name: k}}
                   serviceAccountName: me
                 """))
-        #expect(spec.obstacles.count == 2 && spec.warnings.isEmpty && spec.serviceAccount == "me")
+        #expect(spec.obstacles.count == 2 && spec.warnings.isEmpty && spec.serviceAccount == "me" && spec.kubeconfig == nil)
+        let far = KustomizationSpec(
+            of: try manifest("metadata: {name: a, namespace: d}\nspec: {kubeConfig: {secretRef: {name: k, key: x}}}\n"))
+        #expect(far.kubeconfig == KustomizationSpec.KubeconfigReference(secret: "k", key: "x") && far.obstacles.isEmpty)
+        let odd = KustomizationSpec(of: try manifest("metadata: {name: a, namespace: d}\nspec: {kubeConfig: {}}\n"))
+        #expect(odd.obstacles == ["spec.kubeConfig names no Secret; it takes secretRef: {name: SECRET}"])
     }
 
     @Test func `what is left alone, and how much a commit may delete`() throws {

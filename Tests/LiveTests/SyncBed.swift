@@ -19,11 +19,14 @@ final class SyncBed: Sendable {
     var kubeconfig: String { folder + "/plane/admin.kubeconfig" }
     private let agents = Mutex<[Int: pid_t]>([:])
 
-    private init() throws {
+    /// - Parameters:
+    ///   - name: tells beds of one run apart.
+    ///   - offset: of its ports, in tens.
+    init(_ name: String = "sync", offset: Int = 0) throws {
         let prefix = ProcessInfo.processInfo.environment["HOMELAB_LAB_PREFIX"] ?? "live"
-        folder = NSTemporaryDirectory() + "homelab-sync-\(prefix)"
+        folder = NSTemporaryDirectory() + "homelab-\(name)-\(prefix)"
         // A row of ports for each prefix, below those that the kernel hands out.
-        port = 20_000 + (prefix.utf8.reduce(0) { ($0 * 31 + Int($1)) % 500 }) * 20
+        port = 20_000 + (prefix.utf8.reduce(0) { ($0 * 31 + Int($1)) % 500 }) * 20 + offset * 10
         try? FileManager.default.removeItem(atPath: folder)
         try FileManager.default.createDirectory(atPath: folder + "/plane", withIntermediateDirectories: true)
         let pid = try Shell.start(
@@ -128,6 +131,10 @@ final class SyncBed: Sendable {
         /// Of units' objects.
         var applies: Int
         var busy: Int
+        /// Statuses that were written.
+        var statuses: Int
+        /// The fields of these that the server dropped or refused.
+        var lost: [String]
     }
 
     /// A request to the control plane's own port, as its help describes it.

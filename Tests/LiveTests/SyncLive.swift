@@ -50,6 +50,20 @@ struct SyncLive {
         #expect(try await bed.client.get(kind, namespace: "default", name: "desk") != nil)
         let told = try #require(try await bed.report()?.exceptions.first { $0.key.kind == "HelmRelease" })
         #expect(told.message.contains("not handled yet"), "\(told)")
+        // Where the cluster has the kind, it is applied as the object it is, and nobody waits for a controller that is not there.
+        try bed.apply(
+            definition.replacing("lamps.sync.example.org", with: "helmreleases.helm.toolkit.fluxcd.io")
+                .replacing("sync.example.org", with: "helm.toolkit.fluxcd.io").replacing("lamps", with: "helmreleases")
+                .replacing("Lamp", with: "HelmRelease").replacing("name: v1", with: "name: v2"))
+        let chart = GroupVersionKind(group: "helm.toolkit.fluxcd.io", version: "v2", kind: "HelmRelease")
+        try await bed.eventually("the HelmRelease as it is", limit: 60) {
+            let found = try await bed.client.get(chart, namespace: "default", name: "chart")
+            return found?.value[path: "spec", "chart", "spec", "chart"] == "chart"
+        }
+        try await bed.awaitReady(at: commit)
+        #expect(try await bed.report()?.exceptions.contains { $0.message.contains("not handled yet") } == false)
+        #expect(try await bed.report()?.objects.first { $0.key.kind == "HelmRelease" }?.message.isEmpty == false)
+        #expect(try bed.kubectl("delete", "customresourcedefinition", "helmreleases.helm.toolkit.fluxcd.io").succeeded)
     }
 
     @Test func t02_whatKubectlSetGoesWithTheFirstCommit() async throws {
@@ -72,14 +86,39 @@ struct SyncLive {
     @Test func t03_aRenamedUnitLeavesItsObjectsAlone() async throws {
         var files = [
             "clusters/sync/u.yaml": SyncFiles.unit("before", path: "app"), "app/a.yaml": SyncFiles.config("kept-a", "1"),
-            "app/b.yaml": SyncFiles.config("kept-b", "1"),
+            "app/b.yaml": """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: kept-b, namespace: default}
+            spec:
+              replicas: 1
+              selector: {matchLabels: {app: kept-b}}
+              template:
+                metadata: {labels: {app: kept-b}}
+                spec: {containers: [{name: web, image: "web:1"}]}
+
+            """,
         ]
         try await bed.awaitUnit("before", at: try bed.push(files))
-        let uids = [try await uid("kept-a"), try await uid("kept-b")]
+        let workloads = [
+            "get", "deployment,replicaset,pod", "-l", "app=kept-b", "-o", "jsonpath={range .items[*]}{.kind} {.metadata.uid}{'\\n'}{end}",
+        ]
+        // The Deployment carries no such label itself.
+        try await bed.eventually("its ReplicaSet and pod") { try bed.kubectl(workloads).output.split(separator: "\n").count == 2 }
+        func deployment() async throws -> Manifest? {
+            try await bed.client.get(
+                GroupVersionKind(group: "apps", version: "v1", kind: "Deployment"), namespace: "default", name: "kept-b")
+        }
+        let pods = try bed.kubectl(workloads).output
+        let uids = [try await uid("kept-a"), try await deployment()?.uid]
+        let generation = try await deployment()?.generation
         files["clusters/sync/u.yaml"] = SyncFiles.unit("after", path: "app")
         try await bed.awaitUnit("after", at: try bed.push(files))
         try await bed.eventually("the old unit is gone") { try await bed.unit("before") == nil }
-        #expect([try await uid("kept-a"), try await uid("kept-b")] == uids && uids.allSatisfy { $0 != nil })
+        #expect([try await uid("kept-a"), try await deployment()?.uid] == uids && uids.allSatisfy { $0 != nil })
+        #expect(try await deployment()?.generation == generation)
+        #expect(try await deployment()?.label(Ownership.nameLabel) == "after")
+        #expect(try bed.kubectl(workloads).output == pods, "its pods are the same")
         #expect(try await bed.configMap("kept-a")?.label(Ownership.nameLabel) == "after")
     }
 

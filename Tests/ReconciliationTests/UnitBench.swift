@@ -1,6 +1,7 @@
 import Diagnostics
 import Git
 import HomelabTestSupport
+import KubernetesClient
 import KubernetesModel
 import Kustomize
 import SyncPlanning
@@ -20,6 +21,10 @@ struct UnitBench {
     var manifests = KustomizeManifests()
     var spec = UnitSpec(owner: Ownership(namespace: "homelab-system", name: "home"), path: "clusters/home")
 
+    /// Another cluster, which kubeconfigs with the server `https://other:6443` lead to; each client that was made for it is counted.
+    let other = FakeClusterAPI()
+    let connections = Shared<[ClusterConnection]>([])
+
     init(api: FakeClusterAPI = FakeClusterAPI()) { self.api = api }
 
     /// Runs the agent's parts for as long as `body` takes, then stops them.
@@ -29,7 +34,14 @@ struct UnitBench {
         let events = EventRecorder(api: api, clock: clock, node: "m1")
         let context = UnitContext(
             api: api, clock: clock, manifests: NotedManifests(source: manifests, built: built), events: events,
-            status: StatusWriter(api: api), monitor: monitor)
+            status: StatusWriter(api: api), monitor: monitor,
+            clusters: { [other, connections] connection in
+                connections.update { $0.append(connection) }
+                guard connection.server == "https://other:6443" else {
+                    throw ClusterError(.unreachable, subject: connection.server, message: "no route to host")
+                }
+                return other
+            })
         let units = UnitSupervisor(
             root: spec, context: context,
             own: UnitSupervisor.OwnSource(source: source, url: "ssh://m1/srv/home.git", branch: "main"))

@@ -71,7 +71,7 @@ extension UnitsTests {
             try await awaitReady("second", "False")
             try await eventually("the deployment") { await bench.api.object(Files.deploymentKey) != nil }
             let catalog = try await UnitCatalog(of: bench.api)
-            let chain = ReasonChain(api: bench.api, catalog: catalog)
+            let chain = ReasonChain(clusters: UnitClusters(home: bench.api), catalog: catalog)
             let lines = try await chain.links(of: try catalog.unit(named: "second")).map(\.description)
             #expect(lines.first?.contains("DependencyNotReady") == true, "\(lines)")
             #expect(lines.contains { $0.hasPrefix("  └ default/first") } && lines.contains { $0.contains("Pod/web/site-1") }, "\(lines)")
@@ -86,7 +86,7 @@ extension UnitsTests {
         try await bench.run { _ in
             try await awaitReady("a", at: first)
             let unit = try await UnitCatalog(of: bench.api).unit(named: "a")
-            let preview = UnitPreview(of: unit, api: bench.api)
+            let preview = UnitPreview(of: unit, clusters: UnitClusters(home: bench.api))
             let now = GitFileTree(try await bench.repository.tree(of: first.id, under: []))
             #expect(try await preview.plan(now).hasChanges == false)
             files["a/one.yaml"] = Files.config("two", name: "one", namespace: "default")

@@ -310,12 +310,13 @@ import YAML
 
     @Test func `what cannot be done is said`() async throws {
         bench.repository.push([
-            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "kubeConfig: {secretRef: {name: other}}"),
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "kubeConfig: {configMapRef: {name: eks}}"),
             "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
         ])
         try await bench.run { _ in
             try await awaitReady("a", "False")
-            #expect(await ready("a")?.message.contains("another cluster") == true)
+            #expect(await ready("a")?.reason == "InvalidSpec")
+            #expect(await ready("a")?.message.contains("credentials from a cloud provider") == true)
             #expect(await bench.api.object(Self.config("one")) == nil)
         }
     }

@@ -22,7 +22,7 @@ package struct Tree: AsyncParsableCommand {
         try await result.show(of: cluster, following: ResultOptions.Followed.units) { api in
             let catalog = try await UnitCatalog(of: api)
             var tree = UnitTree(of: try catalog.unit(named: unit), in: catalog)
-            if result.output != .text { try await tree.look(api, catalog) }
+            if result.output != .text { try await tree.look(UnitClusters(home: api, factory: ClusterOption.client), catalog) }
             return tree
         }
     }
@@ -66,7 +66,7 @@ package struct Why: AsyncParsableCommand {
     package func run() async throws {
         try await result.show(of: cluster, following: ResultOptions.Followed.units + [.all("Pod"), .all("Node")]) { api in
             let catalog = try await UnitCatalog(of: api)
-            let chain = ReasonChain(api: api, catalog: catalog)
+            let chain = ReasonChain(clusters: UnitClusters(home: api, factory: ClusterOption.client), catalog: catalog)
             if let unit = try? catalog.unit(named: name) { return ReasonList(links: try await chain.links(of: unit)) }
             return ReasonList(links: try await chain.links(ofObject: try await ObjectLookUp(api: api).object(name)))
         }

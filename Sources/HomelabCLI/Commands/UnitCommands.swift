@@ -139,12 +139,18 @@ package struct Diff: AsyncParsableCommand {
     @Option(help: "The root of the repository's files.")
     var root = "."
 
+    @Flag(help: "Fetch what is named by URL, which has to be pinned to a commit; kept in the cache folder.")
+    var allowRemote = false
+
     package init() {}
 
     package func run() async throws {
         let plan = try await result.show(of: cluster, following: ResultOptions.Followed.units) { api in
             let found = try await UnitCatalog(of: api).unit(named: unit)
-            return try await UnitPreview(of: found, api: api).plan(try ClusterTree.files(at: root))
+            let preview = UnitPreview(
+                of: found, clusters: UnitClusters(home: api, factory: ClusterOption.client),
+                remotes: allowRemote ? try RemoteBases.source() : nil)
+            return try await preview.plan(try ClusterTree.files(at: root))
         }
         if plan.hasChanges { throw ExitCode(2) }
     }

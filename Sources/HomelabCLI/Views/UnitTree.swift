@@ -28,19 +28,20 @@ struct UnitTree: CommandResult {
     }
 
     /// Looks at every object, for its health.
-    mutating func look(_ api: any ClusterAPI, _ catalog: UnitCatalog) async throws {
-        root = try await Self.looked(root, api, catalog)
+    mutating func look(_ clusters: UnitClusters, _ catalog: UnitCatalog) async throws {
+        root = try await Self.looked(root, clusters, catalog)
     }
 
-    private static func looked(_ node: Node, _ api: any ClusterAPI, _ catalog: UnitCatalog) async throws -> Node {
+    private static func looked(_ node: Node, _ clusters: UnitClusters, _ catalog: UnitCatalog) async throws -> Node {
         var node = node
+        let api = if let unit = node.unit { try await clusters.api(of: unit) } else { clusters.home }
         let record = node.unit.map { KustomizationStatus(of: $0).inventory }
         for index in node.children.indices {
             let child = node.children[index]
             if child.unit == nil, let kind = record?.groupVersionKind(of: child.key) {
                 node.children[index].health = try await health(of: child.key, kind, api, catalog)
             } else {
-                node.children[index] = try await looked(child, api, catalog)
+                node.children[index] = try await looked(child, clusters, catalog)
             }
         }
         node.health = node.unit.map { catalog.health(of: $0) }

@@ -84,6 +84,9 @@ package struct GitRepositorySpec: Hashable, Sendable {
             return Verification(mode: mode, secret: verify[path: "secretRef", "name"]?.string ?? "")
         }
         if spec["proxySecretRef"] != nil { obstacles.append("spec.proxySecretRef is not handled yet") }
+        if let provider = spec["provider"]?.string, provider != "generic" {
+            obstacles.append("spec.provider \(provider) is not handled yet; there is generic, with a login in the Secret of spec.secretRef")
+        }
     }
 
     /// Whether the tree is another one than the commit's, or has to be signed: no other object's view of the repository will do.

@@ -33,6 +33,7 @@ extension KustomizationSpec {
         readDecryption(spec["decryption"])
         readIgnoreRules(spec)
         serviceAccount = spec["serviceAccountName"]?.string
+        readKubeconfig(spec["kubeConfig"])
         reportsDrift = object.annotation("homelab.dev/drift")?.lowercased() == "report"
         readPruneBudget(object.annotation("homelab.dev/prune-budget") ?? "")
         readLimits(spec)
@@ -115,8 +116,20 @@ extension KustomizationSpec {
         if provider != "sops" { obstacles.append("spec.decryption.provider \(provider) is not known; there is sops") }
     }
 
+    private mutating func readKubeconfig(_ value: Value?) {
+        guard let value else { return }
+        if let secret = value[path: "secretRef", "name"]?.string, !secret.isEmpty {
+            kubeconfig = KubeconfigReference(secret: secret, key: value[path: "secretRef", "key"]?.string ?? "")
+        } else if value["configMapRef"] != nil {
+            obstacles.append(
+                "spec.kubeConfig.configMapRef gets credentials from a cloud provider, which this agent does not; put a kubeconfig into a "
+                    + "Secret and name it in spec.kubeConfig.secretRef")
+        } else {
+            obstacles.append("spec.kubeConfig names no Secret; it takes secretRef: {name: SECRET}")
+        }
+    }
+
     private mutating func readLimits(_ spec: Value) {
-        if spec["kubeConfig"] != nil { obstacles.append("spec.kubeConfig names another cluster, which this agent does not reach") }
         if source.kind != "GitRepository" {
             obstacles.append("spec.sourceRef.kind \(source.kind) is not handled yet; there is GitRepository")
         }

@@ -50,6 +50,18 @@ package struct KustomizationSpec: Hashable, Sendable {
         }
     }
 
+    /// A Secret in the Kustomization's namespace that holds the kubeconfig of another cluster.
+    package struct KubeconfigReference: Hashable, Sendable {
+        package var secret: String
+        /// Of the Secret's data; empty for `value`, or `value.yaml` without that.
+        package var key: String
+
+        package init(secret: String, key: String = "") {
+            self.secret = secret
+            self.key = key
+        }
+    }
+
     /// Fields of some objects that are left as they are in the cluster.
     package struct IgnoreRule: Hashable, Sendable {
         /// JSON pointers (RFC 6901).
@@ -93,6 +105,8 @@ package struct KustomizationSpec: Hashable, Sendable {
     package var ignoreRules: [IgnoreRule] = []
     /// With whose rights the objects are applied and deleted: a ServiceAccount in the Kustomization's namespace; nil for the agent's own.
     package var serviceAccount: String?
+    /// The cluster that the objects are applied to; nil for the agent's own. A ServiceAccount is one of that cluster.
+    package var kubeconfig: KubeconfigReference?
     /// Changes made in the cluster are told, and not undone: the annotation `homelab.dev/drift: report`.
     package var reportsDrift = false
     /// How many objects, and how many of a hundred, a commit may delete unconfirmed, whichever is more: `homelab.dev/prune-budget: 40, 80%`.

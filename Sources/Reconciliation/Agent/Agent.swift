@@ -40,6 +40,8 @@ package struct Agent: Sendable {
     package let journal: NodeJournal?
     /// Reaches the repositories of GitRepository objects.
     package let repositories: RepositoryFactory?
+    /// Reaches the clusters that Kustomizations name by a kubeconfig.
+    package let clusters: ClusterFactory?
     package let election: LeaderElection
     /// What this process knows of itself; `/healthz`, `/readyz` and `/metrics` are functions of it.
     package let monitor: Shared<AgentState>
@@ -47,7 +49,7 @@ package struct Agent: Sendable {
     package init(
         configuration: Configuration, api: any ClusterAPI, repository: any RepositorySource, manifests: any ManifestSource,
         nodes: (any NodeReconciling)? = nil, journal: NodeJournal? = nil, repositories: RepositoryFactory? = nil,
-        clock: any AgentClock = SystemClock()
+        clusters: ClusterFactory? = nil, clock: any AgentClock = SystemClock()
     ) {
         self.configuration = configuration
         self.api = api
@@ -56,6 +58,7 @@ package struct Agent: Sendable {
         self.nodes = nodes
         self.journal = journal
         self.repositories = repositories
+        self.clusters = clusters
         source = GitSource(
             repository: repository, clock: clock, pollInterval: configuration.pollInterval, reference: configuration.branch)
         // The start is part of the identity: a restarted agent does not take its predecessor's lease for its own.
@@ -93,7 +96,8 @@ package struct Agent: Sendable {
     private func lead() async {
         let events = EventRecorder(api: api, clock: clock, node: configuration.node)
         let status = StatusWriter(api: api)
-        let context = UnitContext(api: api, clock: clock, manifests: manifests, events: events, status: status, monitor: monitor)
+        let context = UnitContext(
+            api: api, clock: clock, manifests: manifests, events: events, status: status, monitor: monitor, clusters: clusters)
         let units = UnitSupervisor(
             root: configuration.unit, context: context,
             own: UnitSupervisor.OwnSource(source: source, url: repositoryURL, branch: configuration.branch), factory: repositories,

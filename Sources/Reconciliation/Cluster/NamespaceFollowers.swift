@@ -11,7 +11,7 @@ package actor NamespaceFollowers {
     }
 
     /// Why a unit follows something; each reason has topics of its own.
-    package enum Purpose: Hashable, Sendable { case materials, users, healthChecks }
+    package enum Purpose: Hashable, Sendable, CaseIterable { case materials, users, healthChecks, kubeconfig }
 
     private struct Follower: Hashable {
         var unit: Ownership
@@ -62,7 +62,7 @@ package actor NamespaceFollowers {
     }
 
     package func leave(_ unit: Ownership) {
-        for purpose in [Purpose.materials, .users, .healthChecks] { set(nil, of: unit, purpose) }
+        for purpose in Purpose.allCases { set(nil, of: unit, purpose) }
     }
 
     /// The versions of those that exist; nil while not all have been looked for.

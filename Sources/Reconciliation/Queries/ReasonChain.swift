@@ -14,11 +14,11 @@ package struct ReasonLink: Hashable, Sendable, CustomStringConvertible {
 
 /// Why something is not ready, from the unit down to the pod and the node.
 package struct ReasonChain: Sendable {
-    private let api: any ClusterAPI
+    private let clusters: UnitClusters
     private let catalog: UnitCatalog
 
-    package init(api: any ClusterAPI, catalog: UnitCatalog) {
-        self.api = api
+    package init(clusters: UnitClusters, catalog: UnitCatalog) {
+        self.clusters = clusters
         self.catalog = catalog
     }
 
@@ -39,14 +39,22 @@ package struct ReasonChain: Sendable {
             links.append(Self.link(depth + 1, source.key.description, source.readiness.message))
         }
         let record = KustomizationStatus(of: unit).inventory
+        let api: any ClusterAPI
+        do {
+            api = try await clusters.api(of: unit)
+        } catch {
+            return links + [Self.link(depth + 1, "its cluster", "cannot be looked at from here: \(error)")]
+        }
         for key in record.keys {
             guard let kind = record.groupVersionKind(of: key) else { continue }
-            links += try await self.links(of: key, kind, depth: depth + 1, seen: seen.union([unit.key]))
+            links += try await self.links(of: key, kind, api, depth: depth + 1, seen: seen.union([unit.key]))
         }
         return links
     }
 
-    private func links(of key: ObjectKey, _ kind: GroupVersionKind, depth: Int, seen: Set<ObjectKey>) async throws -> [ReasonLink] {
+    private func links(
+        of key: ObjectKey, _ kind: GroupVersionKind, _ api: any ClusterAPI, depth: Int, seen: Set<ObjectKey>
+    ) async throws -> [ReasonLink] {
         if let unit = catalog.units.first(where: { $0.key == key }) {
             return unit.readiness.status == "True" ? [] : try await links(of: unit, depth: depth, seen: seen)
         }
@@ -57,11 +65,15 @@ package struct ReasonChain: Sendable {
             return [Self.link(depth, key.description, "the cluster does not know \(kind)")]
         }
         guard let found else { return [Self.link(depth, key.description, "is not there")] }
-        return try await links(ofObject: found, depth: depth)
+        return try await links(ofObject: found, api, depth: depth)
     }
 
     /// An object that is not healthy, and the pods that are why.
-    package func links(ofObject object: Manifest, depth: Int = 0) async throws -> [ReasonLink] {
+    package func links(ofObject object: Manifest) async throws -> [ReasonLink] {
+        try await links(ofObject: object, clusters.home, depth: 0)
+    }
+
+    private func links(ofObject object: Manifest, _ api: any ClusterAPI, depth: Int) async throws -> [ReasonLink] {
         let health = health(of: object)
         guard !health.isCurrent || depth == 0 else { return [] }
         var links = [Self.link(depth, object.key.description, health.description)]
@@ -71,13 +83,13 @@ package struct ReasonChain: Sendable {
         let selector = labels.compactMap { member in member.value.string.map { "\(member.key)=\($0)" } }.joined(separator: ",")
         let pods = try await api.list(
             GroupVersionKind(group: "", version: "v1", kind: "Pod"), namespace: object.namespace, labelSelector: selector)
-        for pod in pods.items { links += try await self.links(ofPod: pod, depth: depth + 1) }
+        for pod in pods.items { links += try await self.links(ofPod: pod, api, depth: depth + 1) }
         return links
     }
 
     private static let workloads: Set<String> = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"]
 
-    private func links(ofPod pod: Manifest, depth: Int) async throws -> [ReasonLink] {
+    private func links(ofPod pod: Manifest, _ api: any ClusterAPI, depth: Int) async throws -> [ReasonLink] {
         let health = health(of: pod)
         guard !health.isCurrent else { return [] }
         var links = [Self.link(depth, pod.key.description, health.description)]

@@ -5,25 +5,32 @@ package import SyncPlanning
 
 /// What a unit would do if the repository were as these files are: the very plan that the agent would execute.
 package struct UnitPreview: Sendable {
-    private let api: any ClusterAPI
+    private let clusters: UnitClusters
+    private let remotes: RemoteCommits?
     private let unit: Manifest
     private let spec: UnitSpec
 
-    package init(of unit: Manifest, api: any ClusterAPI) {
+    /// - Parameter remotes: fetches what the files name by URL; nil refuses it.
+    package init(of unit: Manifest, clusters: UnitClusters, remotes: RemoteCommits? = nil) {
         self.unit = unit
-        self.api = api
+        self.clusters = clusters
+        self.remotes = remotes
         spec = UnitSpec(of: unit)
     }
 
     package func plan(_ files: some FileTree) async throws -> SyncPlan {
-        let materials = try await BuildMaterials.read(spec, api)
+        let materials = try await BuildMaterials.read(spec, clusters.home)
         var options = BuildOptions(generatesMissingKustomization: true)
         options.loadRestriction = .none
         options.overlay = spec.overlay
         let decryption = try materials.decryption
-        let built = try KustomizeBuild(files: DecryptingFileTree(files, decryption), options: options).build(spec.path)
-        let ours = FluxComponents(try decryption.opened(built), path: spec.path).manifests
+        options.remotePermission = "add --allow-remote"
+        let build = KustomizeBuild(files: DecryptingFileTree(files, decryption), options: options)
+        let result = if let remotes { try await build.result(spec.path, from: remotes) } else { try build.result(spec.path) }
+        let opened = try decryption.opened(result.manifests)
+        let ours = spec.kubeconfig == nil ? FluxComponents(opened, path: spec.path).manifests : opened
         let manifests = try materials.put(into: ours, always: spec.variables.always)
+        let api = try await clusters.api(of: unit)
         var scopes: [GroupKind: Bool] = [:]
         for kind in Set(manifests.map(\.groupVersionKind)) {
             scopes[kind.groupKind] = try await api.resource(for: kind)?.isNamespaced
@@ -35,12 +42,12 @@ package struct UnitPreview: Sendable {
         request.reportsDrift = spec.reportsDrift
         let completed = ResourceInventory(text: unit.annotation(UnitReconciler.completedJobs) ?? "")
         request.completed = (completed?.entries ?? [:]).mapValues(\.digest)
-        request.live = try await observations(tree, record, scopes)
+        request.live = try await observations(tree, record, api)
         return SyncPlanner.plan(request)
     }
 
     private func observations(
-        _ tree: DesiredTree, _ record: ResourceInventory, _ scopes: [GroupKind: Bool]
+        _ tree: DesiredTree, _ record: ResourceInventory, _ api: any ClusterAPI
     ) async throws -> [ObjectKey: Observation] {
         let desired = Dictionary(tree.objects.map { ($0.key, $0) }) { $1 }
         var result: [ObjectKey: Observation] = [:]

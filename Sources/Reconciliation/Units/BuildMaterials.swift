@@ -94,11 +94,11 @@ extension UnitReconciler {
         let keys = Set(BuildMaterials.origins(of: spec))
         guard !keys.isEmpty else {
             await context.namespaces.follow([:], for: spec.owner, .materials, bell)
-            return try await BuildMaterials.read(spec, api)
+            return try await BuildMaterials.read(spec, context.api)
         }
         let kinds = Set(keys.map { GroupVersionKind(group: "", version: "v1", kind: $0.kind) })
-        try await live.prepare(Array(try await live.resources(for: kinds).values))
-        let owned = await live.resourceVersions(of: keys)
+        try await context.live.prepare(Array(try await context.live.resources(for: kinds).values))
+        let owned = await context.live.resourceVersions(of: keys)
         let others = keys.filter { owned[$0] == nil }
         let named = Dictionary(uniqueKeysWithValues: others.map { ($0, GroupVersionKind(group: "", version: "v1", kind: $0.kind)) })
         await context.namespaces.follow(named, for: spec.owner, .materials, bell)
@@ -110,7 +110,7 @@ extension UnitReconciler {
         {
             return known.values
         }
-        let result = try await BuildMaterials.read(spec, api)
+        let result = try await BuildMaterials.read(spec, context.api)
         knownMaterials = (result, commit)
         return result
     }

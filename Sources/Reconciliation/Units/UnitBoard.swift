@@ -10,6 +10,8 @@ package final class UnitBoard: Sendable {
         var bell: Bell
         /// Which repository it is built from; units of one repository are compared at one commit.
         var source: ObjectIdentifier?
+        /// Where its objects are; those of different clusters are never the same.
+        var cluster: ObjectIdentifier?
         var dependsOn: [Ownership] = []
         var isReady = false
         var applied: ObjectID?
@@ -58,11 +60,15 @@ package final class UnitBoard: Sendable {
 
     // MARK: What a unit tells
 
-    func register(_ unit: Ownership, bell: Bell, source: GitSource?, dependsOn: [Ownership], judged: Set<Ownership> = [], isIdle: Bool) {
+    func register(
+        _ unit: Ownership, bell: Bell, source: GitSource?, cluster: ObjectIdentifier?, dependsOn: [Ownership],
+        judged: Set<Ownership> = [], isIdle: Bool
+    ) {
         update { state in
             var entry = state.entries[unit] ?? Entry(bell: bell)
             let wasIdle = entry.isIdle
             entry.source = source.map { ObjectIdentifier($0) }
+            entry.cluster = cluster
             state.setDependencies(dependsOn, of: unit, before: entry.dependsOn)
             entry.dependsOn = dependsOn
             state.setJudged(judged, by: unit)
@@ -173,6 +179,7 @@ package final class UnitBoard: Sendable {
                 guard state.laterClaimants[key] != nil else { continue }
                 for other in state.claimants(of: key) where other != unit && !state.isLeaving(other) {
                     let its = state.entries[other]
+                    guard its?.cluster == entry.cluster else { continue }
                     let isBehind = its?.source == entry.source && its?.built != entry.built && its?.isIdle == false
                     let origin = its?.claims.first { $0.key == key }?.origin
                     result[key] = Rival(unit: other, origin: origin, isBehind: isBehind)
@@ -188,7 +195,9 @@ package final class UnitBoard: Sendable {
         state.withLock { state in
             Dictionary(
                 keys.compactMap { key in
-                    state.claimants(of: key).first { $0 != unit && !state.isLeaving($0) }.map { (key, $0) }
+                    state.claimants(of: key).first {
+                        $0 != unit && !state.isLeaving($0) && state.entries[$0]?.cluster == state.entries[unit]?.cluster
+                    }.map { (key, $0) }
                 }, uniquingKeysWith: { $1 })
         }
     }

@@ -3,30 +3,36 @@ package import KubernetesModel
 
 /// What all units of an agent share.
 package struct UnitContext: Sendable {
-    package let api: any ClusterAPI
+    /// The cluster that the agent serves.
+    package let home: TargetCluster
+    package let clusters: RemoteClusters
     package let clock: any AgentClock
-    package let live: LiveState
     package let board: UnitBoard
-    package let namespaces: NamespaceFollowers
     package let manifests: any ManifestSource
     package let events: EventRecorder
     package let status: StatusWriter
     package let monitor: Shared<AgentState>
-    /// Bounds the memory that a push to a thousand units takes: a pass holds some 30 KB until the server has answered.
-    let turns = InFlightLimit(32)
+
+    package var api: any ClusterAPI { home.api }
+    package var live: LiveState { home.live }
+    package var namespaces: NamespaceFollowers { home.namespaces }
 
     package init(
         api: any ClusterAPI, clock: any AgentClock, manifests: any ManifestSource, events: EventRecorder, status: StatusWriter,
-        monitor: Shared<AgentState>
+        monitor: Shared<AgentState>, clusters: ClusterFactory? = nil
     ) {
-        self.api = api
+        // Bounds the memory that a push to a thousand units takes: a pass holds some 30 KB until the server has answered.
+        home = TargetCluster(api: api, clock: clock, turns: 32)
+        self.clusters = RemoteClusters(
+            clock: clock,
+            factory: clusters ?? {
+                throw ClusterError(.unreachable, subject: $0.server, message: "other clusters are not reached from here")
+            })
         self.clock = clock
         self.manifests = manifests
         self.events = events
         self.status = status
         self.monitor = monitor
-        live = LiveState(api: api, clock: clock)
         board = UnitBoard()
-        namespaces = NamespaceFollowers(api: api, clock: clock)
     }
 }

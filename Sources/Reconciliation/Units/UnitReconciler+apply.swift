@@ -62,6 +62,7 @@ extension UnitReconciler {
         guard !wave.isEmpty else { return }
         let before = await live.resourceVersions(of: wave.map(\.key))
         let (owner, options) = (spec.owner, ApplyOptions(user: spec.user))
+        let target = target
         await learnRivals(of: wave)
         await withTaskGroup(of: (Int, Answer).self) { group in
             var next = 0
@@ -69,7 +70,7 @@ extension UnitReconciler {
                 guard next < wave.count, !outcome.isAborted, !isSuperseded else { return }
                 let (index, apply) = (next, wave[next])
                 next += 1
-                group.addTask { (index, await self.send(apply, before: before[apply.key], owner, options)) }
+                group.addTask { (index, await self.send(apply, before: before[apply.key], owner, options, to: target)) }
             }
             for _ in 0..<spec.parallelism { start() }
             for await (index, answer) in group {
@@ -87,14 +88,16 @@ extension UnitReconciler {
         }
     }
 
-    private nonisolated func send(_ apply: PlannedApply, before: String?, _ owner: Ownership, _ options: ApplyOptions) async -> Answer {
+    private nonisolated func send(
+        _ apply: PlannedApply, before: String?, _ owner: Ownership, _ options: ApplyOptions, to target: TargetCluster
+    ) async -> Answer {
         let object = apply.object
         do {
-            if object.marks.contains(.onlyIfAbsent), case .present = try await context.live.lookUp(object.kind, object.key) {
+            if object.marks.contains(.onlyIfAbsent), case .present = try await target.live.lookUp(object.kind, object.key) {
                 return .applied(.skipped, nil)
             }
-            let answer = try await sent(apply, options)
-            await context.live.settle(answer, with: object, by: owner)
+            let answer = try await sent(apply, options, to: target.api)
+            await target.live.settle(answer, with: object, by: owner)
             if apply.reason == .absent { return .applied(.created, answer) }
             return .applied(answer.resourceVersion == before ? .unchanged : .configured, answer)
         } catch let error as ClusterError {
@@ -106,34 +109,34 @@ extension UnitReconciler {
 
     /// Applies an object, with the fields that are to be left alone as they are, and so that nothing stays in it that kubectl or Flux put
     /// there before it was kept here.
-    private nonisolated func sent(_ apply: PlannedApply, _ options: ApplyOptions) async throws -> Manifest {
+    private nonisolated func sent(_ apply: PlannedApply, _ options: ApplyOptions, to api: any ClusterAPI) async throws -> Manifest {
         let object = apply.object
         var manifest = object.manifest
         if !object.ignored.isEmpty, apply.reason != .absent,
-            let live = try await context.api.get(object.kind, namespace: object.key.namespace, name: object.key.name)
+            let live = try await api.get(object.kind, namespace: object.key.namespace, name: object.key.name)
         {
             manifest = manifest.keeping(object.ignored, from: live, as: options.fieldManager)
         }
-        let answer = try await context.api.apply(manifest, options: options)
+        let answer = try await api.apply(manifest, options: options)
         guard !object.marks.contains(.merged), let fields = ManagedFields.takenOver(of: answer, by: options.fieldManager) else {
             return answer
         }
         let patch: Value = ["metadata": ["resourceVersion": .string(answer.resourceVersion), "managedFields": fields]]
         do {
-            _ = try await context.api.mergePatch(
+            _ = try await api.mergePatch(
                 object.kind, namespace: object.key.namespace, name: object.key.name, patch: patch, subresource: nil)
         } catch let error as ClusterError where error.kind == .conflict {
             // Somebody wrote in between; the next apply finds it again.
             return answer
         }
-        return try await context.api.apply(manifest, options: options)
+        return try await api.apply(manifest, options: options)
     }
 
     private func take(_ answer: Answer, of apply: PlannedApply, into outcome: inout ApplyOutcome) {
         switch answer {
         case .applied(let action, let answer):
             failures[apply.key] = nil
-            if let child = apply.key.unit, let generation = answer?.generation {
+            if spec.kubeconfig == nil, let child = apply.key.unit, let generation = answer?.generation {
                 board.sent(child, generation: generation, by: spec.owner)
             }
             outcome.changes.append(ChangeSet.Entry(apply.key, action))
@@ -165,10 +168,7 @@ extension UnitReconciler {
             _ = try await api.delete(
                 apply.object.kind, namespace: apply.key.namespace, name: apply.key.name,
                 options: DeleteOptions(uid: present.uid, user: spec.user))
-            events.record(
-                EventRecorder.Event(
-                    "Replaced", "a field that cannot be changed has changed; it is marked to be made anew", object: apply.key,
-                    apiVersion: apply.object.kind.apiVersion))
+            tell("Replaced", "a field that cannot be changed has changed; it is marked to be made anew", of: apply)
             bell.ring()
         } catch let error as ClusterError {
             note(error, of: apply)
@@ -187,8 +187,7 @@ extension UnitReconciler {
             message =
                 "it was changed in the cluster and has been set right: " + differences.prefix(5).map(\.description).joined(separator: "; ")
         }
-        events.record(
-            EventRecorder.Event("DriftRepaired", message, object: apply.key, apiVersion: apply.object.kind.apiVersion))
+        tell("DriftRepaired", message, of: apply)
     }
 
     private func note(_ error: ClusterError, of apply: PlannedApply) {
@@ -200,9 +199,17 @@ extension UnitReconciler {
         let wait = backoff.failed(atLeast: error.retryAfter)
         failures[apply.key] = Failure(
             digest: apply.object.digest, diagnostic: diagnostic, backoff: backoff, retryAt: clock.now + wait)
+        tell("ApplyFailed", error.message, of: apply, isWarning: true)
+    }
+
+    /// An event of the object; of the unit where the object is in another cluster.
+    private func tell(_ reason: String, _ message: String, of apply: PlannedApply, isWarning: Bool = false) {
+        guard spec.kubeconfig == nil else {
+            return events.record(unitEvent(reason, "\(apply.key): \(message)", isWarning: isWarning))
+        }
         events.record(
             EventRecorder.Event(
-                "ApplyFailed", error.message, object: apply.key, apiVersion: apply.object.kind.apiVersion, isWarning: true))
+                reason, message, object: apply.key, apiVersion: apply.object.kind.apiVersion, isWarning: isWarning))
     }
 
     private func diagnostic(of error: ClusterError, _ object: DesiredObject) -> Diagnostic {

@@ -26,6 +26,8 @@ extension UnitReconciler {
                 hold(newest, error)
             }
         }
+        if try await reachCluster() { return false }
+        try await instructWatches()
         try await adoptPending()
         if enforced == nil, pending == nil { await buildLastGood() }
         try await placeTree()
@@ -122,9 +124,10 @@ extension UnitReconciler {
     private func built(_ commit: CommitInfo, _ files: GitFileTree, _ materials: BuildMaterials) async throws(Diagnostics) -> Enforced {
         let decryption = try materials.decryption
         let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
-        let ours = FluxComponents(built.manifests, path: spec.path)
-        leftOut = ours.leftOut
-        let manifests = try materials.put(into: ours.manifests, always: spec.variables.always)
+        // Another cluster may well have Flux of its own.
+        let ours = spec.kubeconfig == nil ? FluxComponents(built.manifests, path: spec.path) : nil
+        leftOut = ours?.leftOut ?? []
+        let manifests = try materials.put(into: ours?.manifests ?? built.manifests, always: spec.variables.always)
         var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs
         result.fingerprint = files.fingerprint(of: built.inputs)
@@ -136,9 +139,11 @@ extension UnitReconciler {
 
     /// Tells the other units what this one wants, with the places it is written at, and which units it makes or gives up.
     private func announce(_ built: Enforced, generation: Int64) async {
-        let wanted = Set(built.manifests.compactMap(\.key.unit))
-        let leaving = Set(await store.inventory.keys.compactMap(\.unit)).subtracting(wanted)
-        board.setChildren(of: spec.owner, wanted: wanted, leaving: leaving)
+        if spec.kubeconfig == nil {
+            let wanted = Set(built.manifests.compactMap(\.key.unit))
+            let leaving = Set(await store.inventory.keys.compactMap(\.unit)).subtracting(wanted)
+            board.setChildren(of: spec.owner, wanted: wanted, leaving: leaving)
+        }
         board.built(spec.owner, built.commit.id, generation: generation, claims: built.manifests)
     }
 

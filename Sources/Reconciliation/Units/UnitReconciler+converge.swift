@@ -40,7 +40,7 @@ extension UnitReconciler {
     private func lookAtForeignChecks() async throws {
         var checks: [ObjectKey: GroupVersionKind] = [:]
         for key in foreignChecks { checks[key] = spec.healthCheckKinds.first { $0.groupKind == key.groupKind } }
-        await context.namespaces.follow(checks, for: spec.owner, .healthChecks, bell)
+        await target.namespaces.follow(checks, for: spec.owner, .healthChecks, bell)
         for (key, kind) in checks { _ = try await lookUp(kind, key) }
     }
 
@@ -163,11 +163,11 @@ extension UnitReconciler {
     private func users(of keys: Set<ObjectKey>) async -> [ObjectKey: ObjectKey?] {
         let configuration = keys.filter { $0.group.isEmpty && ($0.kind == "ConfigMap" || $0.kind == "Secret") }
         let namespaces = Set(configuration.map(\.namespace))
-        await context.namespaces.followUsers(in: namespaces, for: spec.owner, bell)
+        await target.namespaces.followUsers(in: namespaces, for: spec.owner, bell)
         var result: [ObjectKey: ObjectKey?] = [:]
         for namespace in namespaces {
             let here = configuration.filter { $0.namespace == namespace }
-            if let users = await context.namespaces.users(of: here, in: namespace) {
+            if let users = await target.namespaces.users(of: here, in: namespace) {
                 for (key, user) in users { result[key] = .some(user) }
             } else {
                 for key in here { result[key] = .some(nil) }

@@ -7,14 +7,35 @@ extension UnitReconciler {
     func leave() async throws -> Duration? {
         guard let object else { return nil }
         let record = await object.inventory
-        if !spec.isSuspended, deletesOnRemoval, !record.isEmpty, try await mayDelete(record) {
+        if !spec.isSuspended, deletesOnRemoval, !record.isEmpty, try await hasKubeconfig(record) {
+            if try await reachCluster() { return clock.now }
+            guard try await mayDelete(record) else { return try await release(object) }
             let kinds = Set(record.keys.compactMap { record.groupVersionKind(of: $0) })
             try await live.prepare(Array(try await live.resources(for: kinds).values))
             let present = try await deleteRecorded(record)
             if spec.deletionPolicy == .waitForTermination, !present.isEmpty { return clock.now + .seconds(10) }
         }
+        return try await release(object)
+    }
+
+    private func release(_ object: KustomizationObject) async throws -> Duration? {
         try await object.release()
         return nil
+    }
+
+    /// Nobody can delete anything in a cluster whose kubeconfig is gone (as in Flux); one that only does not answer is waited for.
+    private func hasKubeconfig(_ record: ResourceInventory) async throws -> Bool {
+        if let secret = kubeconfig,
+            try await context.api.get(KubeconfigSecret.kind, namespace: secret.key.namespace, name: secret.key.name) == nil
+        {
+            events.record(
+                unitEvent(
+                    "Kept",
+                    "the unit is deleted and \(secret.key) with the kubeconfig is gone, so these are left: \(Self.list(record.keys))",
+                    isWarning: true))
+            return false
+        }
+        return true
     }
 
     /// Without the ServiceAccount that it acts as, a unit may delete nothing; it must not hang about for ever for that (as in Flux).

@@ -79,7 +79,7 @@ extension UnitReconciler {
     /// The Kustomization's status; that of a suspended one stays as it is, and so does that of one that cannot be reached.
     private func show(_ report: StatusReport) async throws -> Bool {
         guard let object, report.phase != .suspended, report.phase != .unreachable else { return false }
-        let isHandled = attempted == source?.state.value.commit?.id || report.phase == .stalled
+        let isHandled = attempted == source?.state.value.commit?.id || report.phase == .stalled || problem != nil
         if isHandled { await object.noteHandled() }
         let scene = KustomizationStatus.Scene(
             generation: spec.generation, reference: source?.reference ?? "main",
@@ -208,8 +208,12 @@ extension UnitReconciler {
             report.phase = .stalled
             report.message = (spec.obstacles + spec.invalidExpressions).joined(separator: "; ")
         } else if let problem {
-            report.phase = .unreachable
+            // That another cluster cannot be reached can be told in this one.
+            report.phase = spec.kubeconfig == nil ? .unreachable : .applyFailed
             report.message = problem.description
+            if !server.isEmpty, problem.kind != .invalid {
+                report.message += " (the cluster of \(kubeconfig?.key.description ?? ""), \(server))"
+            }
         } else if !buildErrors.isEmpty {
             report.phase = .buildFailed
             report.message = buildErrors.first.map(\.description) ?? ""

@@ -46,9 +46,16 @@ package actor UnitReconciler {
     let isRoot: Bool
     nonisolated let bell: Bell
 
-    var api: any ClusterAPI { context.api }
+    /// Where the objects are.
+    var target: TargetCluster
+    /// The server of another cluster, for messages.
+    var server = ""
+    var knownKubeconfig: KnownKubeconfig?
+
+    /// Of the cluster of the objects, which need not be that of the Kustomization.
+    var api: any ClusterAPI { target.api }
     var clock: any AgentClock { context.clock }
-    var live: LiveState { context.live }
+    var live: LiveState { target.live }
     var events: EventRecorder { context.events }
     var monitor: Shared<AgentState> { context.monitor }
     var board: UnitBoard { context.board }
@@ -115,7 +122,7 @@ package actor UnitReconciler {
     var revisionSince: Duration?
 
     /// What the watches were told last: objects of others that concern the unit, and its own rules of health.
-    var heededInterests: Set<ObjectKey> = []
+    var heededInterests: Interests?
     var heededExpressions: [GroupKind: HealthExpressions] = [:]
 
     /// The losses of watched kinds that are dealt with.
@@ -129,6 +136,7 @@ package actor UnitReconciler {
     ) {
         self.spec = spec
         self.context = context
+        target = context.home
         self.source = source
         self.object = object
         store = record
@@ -138,7 +146,7 @@ package actor UnitReconciler {
 
     /// Runs until cancelled or stopped; a pass under way stops at its next request.
     package func run() async {
-        await live.attach(spec.owner, bell)
+        await context.live.attach(spec.owner, bell)
         register()
         source?.state.attach(bell)
         if isRoot {
@@ -151,8 +159,10 @@ package actor UnitReconciler {
             await look()
         }
         source?.state.detach(bell)
-        await live.detach(spec.owner)
+        await leaveTarget()
+        await context.live.detach(spec.owner)
         await context.namespaces.leave(spec.owner)
+        await context.clusters.leave(spec.owner)
         board.remove(spec.owner)
     }
 
@@ -217,9 +227,12 @@ package actor UnitReconciler {
         bell.ring()
     }
 
-    private func register() {
+    func register() {
+        // Until it is reached, another cluster is nobody else's.
+        let isReached = spec.kubeconfig == nil || knownKubeconfig != nil || target.identity != context.home.identity
         board.register(
-            spec.owner, bell: bell, source: source, dependsOn: spec.dependsOn, judged: Set(spec.readyExpressions.keys),
+            spec.owner, bell: bell, source: source, cluster: isReached ? target.identity : nil, dependsOn: spec.dependsOn,
+            judged: Set(spec.readyExpressions.keys),
             isIdle: spec.isSuspended || spec.isImpossible || source == nil)
     }
 
@@ -233,7 +246,7 @@ package actor UnitReconciler {
     /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
     private func takeTurn() async -> Duration? {
         let start = clock.now
-        let next = isRoot ? await pass() : try? await context.turns.run { await self.pass() }
+        let next = isRoot ? await pass() : try? await target.turns.run { await self.pass() }
         await rest(after: clock.now - start)
         return next
     }

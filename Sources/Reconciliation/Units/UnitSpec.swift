@@ -39,6 +39,8 @@ package struct UnitSpec: Hashable, Sendable {
     package var ignoreRules: [KustomizationSpec.IgnoreRule] = []
     /// With whose rights the objects are applied and deleted, in the unit's namespace; nil for the agent's own.
     package var serviceAccount: String?
+    /// Leads to the cluster of the objects; nil for the agent's own.
+    package var kubeconfig: KustomizationSpec.KubeconfigReference?
     /// Changes made in the cluster are told, and not undone.
     package var reportsDrift = false
     package var isSuspended = false
@@ -79,6 +81,7 @@ package struct UnitSpec: Hashable, Sendable {
         forces = kustomization.force
         ignoreRules = kustomization.ignoreRules
         serviceAccount = kustomization.serviceAccount
+        kubeconfig = kustomization.kubeconfig
         reportsDrift = kustomization.reportsDrift
         prune.maximumCount = kustomization.pruneCount ?? prune.maximumCount
         prune.maximumPercent = kustomization.prunePercent ?? prune.maximumPercent

@@ -1,0 +1,131 @@
+import Diagnostics
+import Foundation
+import Git
+import HomelabTestSupport
+import KubernetesClient
+import KubernetesModel
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+/// Units whose objects are in another cluster.
+@Suite struct RemoteClusterTests {
+    let units = UnitsTests()
+    var bench: UnitBench { units.bench }
+
+    private static func kubeconfig(server: String = "https://other:6443", token: String = "t0k3n") -> String {
+        """
+        current-context: c
+        clusters: [{name: c, cluster: {server: "\(server)"}}]
+        users: [{name: u, user: {token: \(token)}}]
+        contexts: [{name: c, context: {cluster: c, user: u}}]
+        """
+    }
+
+    private func putSecret(_ text: String, key: String = "value") async {
+        await bench.api.put(
+            Manifest([
+                "apiVersion": "v1", "kind": "Secret", "metadata": ["namespace": "default", "name": "other"],
+                "data": [key: .string(Data(text.utf8).base64EncodedString())],
+            ]))
+    }
+
+    private func files(_ title: String = "one", more: String = "") -> [String: String] {
+        [
+            "clusters/home/a.yaml": UnitsTests.unit("far", path: "far", more: "kubeConfig: {secretRef: {name: other}}\nwait: true" + more),
+            "far/one.yaml": Files.config(title, name: "one", namespace: "default"),
+        ]
+    }
+
+    private func title(_ api: FakeClusterAPI) async -> String? {
+        await api.object(UnitsTests.config("one"))?.value[path: "data", "title"]?.string
+    }
+
+    @Test func `objects live in the cluster of the kubeconfig, and the unit in this one`() async throws {
+        await putSecret(Self.kubeconfig(), key: "value.yaml")
+        var commit = bench.repository.push(files())
+        try await bench.run { source in
+            try await units.awaitReady("far", at: commit)
+            #expect(await title(bench.other) == "one")
+            #expect(await bench.api.object(UnitsTests.config("one")) == nil)
+            #expect(bench.connections.value.map(\.credentials) == [.token(.init("t0k3n"))])
+            // Drift is seen there, and told here.
+            await bench.other.edit(UnitsTests.config("one")) { $0["data"]?["title"] = "by hand" }
+            try await eventually("a repair") { await title(bench.other) == "one" }
+            let events = { await bench.api.keys.filter { $0.kind == "Event" && $0.name.hasPrefix("far.") } }
+            try await eventually("the event") {
+                for key in await events() where await bench.api.object(key)?.value["reason"] == "DriftRepaired" { return true }
+                return false
+            }
+            // Pruning, too.
+            var next = files("two")
+            next["far/two.yaml"] = Files.config("2", name: "two", namespace: "default")
+            commit = bench.repository.push(next)
+            source.wake()
+            try await units.awaitReady("far", at: commit)
+            next["far/two.yaml"] = nil
+            commit = bench.repository.push(next)
+            source.wake()
+            try await units.awaitReady("far", at: commit)
+            try await eventually("the prune") { await bench.other.object(UnitsTests.config("two")) == nil }
+            // And what leaves with the unit.
+            commit = bench.repository.push(["clusters/home/b.yaml": Files.config("x", name: "x", namespace: "default")])
+            source.wake()
+            try await eventually("the unit's end") { await bench.api.object(UnitsTests.key("far")) == nil }
+            #expect(await bench.other.object(UnitsTests.config("one")) == nil)
+        }
+    }
+
+    @Test func `units of two clusters may want an object of one name`() async throws {
+        await putSecret(Self.kubeconfig())
+        var tree = files()
+        tree["clusters/home/b.yaml"] = UnitsTests.unit("near", path: "near")
+        tree["near/one.yaml"] = Files.config("near", name: "one", namespace: "default")
+        let commit = bench.repository.push(tree)
+        try await bench.run { _ in
+            try await units.awaitReady("far", at: commit)
+            try await units.awaitReady("near", at: commit)
+            #expect(await title(bench.other) == "one")
+            #expect(await title(bench.api) == "near")
+        }
+    }
+
+    @Test func `a missing or useless kubeconfig is told, and its change is seen`() async throws {
+        bench.repository.push(files())
+        func message() async -> String { await units.ready("far")?.message ?? "" }
+        try await bench.run { _ in
+            try await eventually("the Secret is missed", message) { await message().contains("there is no such Secret") }
+            await putSecret(Self.kubeconfig(), key: "other")
+            try await eventually("its key is missed", message) { await message().contains("the Secret has no key value or value.yaml") }
+            await putSecret(Self.kubeconfig().replacing("token: t0k3n", with: "exec: {command: aws}"))
+            try await eventually("no plug-in is run", message) { await message().contains("plug-ins are not run") }
+            await putSecret(Self.kubeconfig(server: "https://nowhere:6443"))
+            try await eventually("it cannot be reached", message) { await message().contains("no route to host") }
+            #expect(await units.ready("far")?.status == "False")
+            #expect(await bench.api.object(UnitsTests.config("one")) == nil, "nothing is applied to the cluster of the unit itself")
+            await putSecret(Self.kubeconfig())
+            try await units.awaitReady("far")
+            #expect(await title(bench.other) == "one")
+            // New credentials are used from then on.
+            await putSecret(Self.kubeconfig(token: "n3w"))
+            try await eventually("the new token") { bench.connections.value.last?.credentials == .token(.init("n3w")) }
+            await bench.other.edit(UnitsTests.config("one")) { $0["data"]?["title"] = "by hand" }
+            try await eventually("a repair with it") { await title(bench.other) == "one" }
+        }
+    }
+
+    @Test func `a unit whose kubeconfig is gone can still be deleted`() async throws {
+        await putSecret(Self.kubeconfig())
+        let commit = bench.repository.push(files())
+        try await bench.run { source in
+            try await units.awaitReady("far", at: commit)
+            await bench.api.remove(ObjectKey(group: "", kind: "Secret", namespace: "default", name: "other"))
+            try await units.awaitReady("far", "False")
+            bench.repository.push(["clusters/home/b.yaml": Files.config("x", name: "x", namespace: "default")])
+            source.wake()
+            try await eventually("the unit's end") { await bench.api.object(UnitsTests.key("far")) == nil }
+            #expect(await title(bench.other) == "one", "nobody can delete it")
+        }
+    }
+}
