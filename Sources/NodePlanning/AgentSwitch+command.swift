@@ -71,7 +71,7 @@ extension NodeScripts {
 
     /// link, slot to try, unit, listen, seconds, outcome file, sha256, drop-in of the trial. The new agent is tried by a drop-in below /run
     /// and becomes the one that is started only when it is good: whatever ends the trial, a power cut too, the one from before runs again.
-    /// Ready three times in a row counts, since an agent that ends again may answer once.
+    /// Ready three times in a row counts, since an agent that ends again may answer once; one that has ended five times has failed.
     static let agentSwitch = """
         end() { printf '%s\\n' "$*" >"$outcome.new" && sync "$outcome.new" && mv -f "$outcome.new" "$outcome"; }
         over() { rm -f "$trial"; rmdir "${trial%/*}" 2>/dev/null || :; systemctl daemon-reload; }
@@ -90,10 +90,15 @@ extension NodeScripts {
         end done "$sum"
         exit 0
         fi
+        ended=$(systemctl show --property=NRestarts --value "$unit" 2>/dev/null) || ended=0
+        if [ "${ended:-0}" -ge 5 ]; then break; fi
         sleep 1
         done
+        took=$(($(date +%s) + seconds - until))
         over
         systemctl restart "$unit"
-        end returned "$sum" "not ready within $seconds s: $(printf %s "$reason" | tail -n 1)"
+        said=$(printf %s "$reason" | tail -n 1)
+        if [ "${ended:-0}" -ge 5 ]; then said="it ended $ended times"; fi
+        end returned "$sum" "not ready within $took s: $said"
         """
 }
