@@ -6,6 +6,7 @@ import HTTPNetworking
 import NodeInventory
 import NodePlanning
 import Provisioning
+import Reconciliation
 
 /// What `homelab plan` and `homelab bootstrap` share: the options, the connections, and the person in front of them.
 struct BootstrapArguments: ParsableArguments {
@@ -41,10 +42,11 @@ struct BootstrapArguments: ParsableArguments {
         return files
     }
 
-    func options(path: String, spec: ClusterSpec) throws -> BootstrapOptions {
+    func options(path: String, spec: ClusterSpec) async throws -> BootstrapOptions {
         let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
         var options = BootstrapOptions(
-            inventoryDirectory: Files.directoryName(path), cacheDirectory: CacheFolder.path, owner: Self.whoAmI)
+            inventoryDirectory: Files.directoryName(path), cacheDirectory: CacheFolder.path, owner: "\(Self.whoAmI), homelab bootstrap")
+        options.journal = OperatorJournal(who: Self.whoAmI, commit: await InventoryCommit.id(of: path))
         options.homelabBinaries = try binaries()
         options.logDirectory = state + "/homelab/logs"
         options.backupDirectory = state + "/homelab/backups"
@@ -63,7 +65,7 @@ struct BootstrapArguments: ParsableArguments {
         var name = [CChar](repeating: 0, count: 256)
         gethostname(&name, name.count)
         let host = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        return "\(Files.environment("USER") ?? "root")@\(host), homelab bootstrap"
+        return "\(Files.environment("USER") ?? "root")@\(host)"
     }
 }
 

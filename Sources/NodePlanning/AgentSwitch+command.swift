@@ -28,14 +28,16 @@ extension AgentSwitch {
             NodeScripts.prepareAgentSwitch,
             [
                 NodeLayout.upload(artifact), artifact.sha256, artifact.path, NodeLayout.homelabSlots, NodeLayout.agentUnit, listen,
-                String(timeout), NodeLayout.agentSwitch, NodeScripts.agentSwitch,
+                String(timeout), NodeLayout.agentSwitch, NodeScripts.agentSwitch, NodeLayout.agentTrial,
+                NodeLayout.agentTrialOpenRC,
             ])
     }
 }
 
 extension NodeScripts {
-    /// upload, sha256, link, folder of the slots, unit, listen, seconds, outcome file, the script of the switch. The binary that runs becomes
-    /// a slot of its own the first time; a switch that is under way already is left to its end.
+    /// upload, sha256, link, folder of the slots, unit, listen, seconds, outcome file, the script of the switch, what puts it on trial under
+    /// systemd and under OpenRC. The binary that runs becomes a slot of its own the first time; a switch that is under way already is left to
+    /// its end.
     static let prepareAgentSwitch =
         DetachedProcess.functions + """
         set -eu
@@ -48,6 +50,7 @@ extension NodeScripts {
         "$4/b") next=$4/a ;;
         *)
         cp -p "$running" "$4/a.new"
+        sync "$4/a.new"
         mv -f "$4/a.new" "$4/a"
         running=$4/a next=$4/b
         ln -sfn "$running" "$3.new"
@@ -65,29 +68,53 @@ extension NodeScripts {
         mv -f "$new" "$next"
         if command -v restorecon >/dev/null 2>&1; then restorecon "$4/a" "$4/b" || :; fi
         rm -f "$8"
-        detach homelab-agent-switch sh -c "$9" homelab "$3" "$running" "$next" "$5" "$6" "$7" "$8" "$2"
+        detach homelab-agent-switch sh -c "$9" homelab "$3" "$next" "$5" "$6" "$7" "$8" "$2" "${10}" "${11}"
         rm -f "$1"
         """
 
-    /// link, slot that runs, slot to run, unit, listen, seconds, outcome file, sha256. Ready three times in a row counts, since an agent that
-    /// ends again may answer once.
+    /// link, slot to try, unit, listen, seconds, outcome file, sha256, file of the trial under systemd and under OpenRC. The new agent is
+    /// tried by a file below /run that names it (a drop-in of the unit; a file that the service reads), and becomes the one that is started only when it is good: whatever ends the trial, a power cut too, the one from before runs again.
+    /// Ready three times in a row counts, since an agent that ends again may answer once; one that has ended five times has failed.
     static let agentSwitch = """
-        restart() { if \(InitSystem.isSystemd); then systemctl restart "$unit"; else rc-service "${unit%.service}" restart; fi; }
-        active() { if \(InitSystem.isSystemd); then systemctl is-active --quiet "$unit"; else rc-service "${unit%.service}" status >/dev/null 2>&1; fi; }
-        point() { ln -sfn "$1" "$link.new" && mv -fT "$link.new" "$link" && sync "${link%/*}"; }
-        end() { printf '%s\\n' "$*" >"$outcome.new" && mv -f "$outcome.new" "$outcome"; }
-        link=$1 running=$2 next=$3 unit=$4 listen=$5 seconds=$6 outcome=$7 sum=$8
-        point "$next"
+        isSystemd() { \(InitSystem.isSystemd); }
+        restart() { if isSystemd; then systemctl restart "$unit"; else rc-service "${unit%.service}" restart; fi; }
+        active() { if isSystemd; then systemctl is-active --quiet "$unit"; else rc-service "${unit%.service}" status >/dev/null 2>&1; fi; }
+        end() { printf '%s\\n' "$*" >"$outcome.new" && sync "$outcome.new" && mv -f "$outcome.new" "$outcome"; }
+        begin() {
+        isSystemd || { printf '%s\\n' "$next" >"$trial"; return; }
+        mkdir -p "${trial%/*}"
+        printf '[Service]\\nExecStart=\\nExecStart=%s agent --config \(NodeLayout.agentConfiguration)\\n' "$next" >"$trial"
+        systemctl daemon-reload
+        }
+        over() {
+        rm -f "$trial"
+        isSystemd || return 0
+        rmdir "${trial%/*}" 2>/dev/null || :
+        systemctl daemon-reload
+        }
+        link=$1 next=$2 unit=$3 listen=$4 seconds=$5 outcome=$6 sum=$7 trial=$8
+        isSystemd || trial=$9
+        begin
         restart
-        good=0
+        good=0 ended=0
         until=$(($(date +%s) + seconds))
         while [ "$(date +%s)" -lt "$until" ]; do
-        if reason=$("$link" agent-health "$listen" 2>&1) && active; then good=$((good + 1)); else good=0; fi
-        if [ "$good" -ge 3 ]; then end done "$sum"; exit 0; fi
+        if reason=$("$next" agent-health "$listen" 2>&1) && active; then good=$((good + 1)); else good=0; fi
+        if [ "$good" -ge 3 ]; then
+        ln -sfn "$next" "$link.new" && mv -fT "$link.new" "$link" && sync "${link%/*}"
+        over
+        end done "$sum"
+        exit 0
+        fi
+        if isSystemd; then ended=$(systemctl show --property=NRestarts --value "$unit" 2>/dev/null) || ended=0; fi
+        if [ "${ended:-0}" -ge 5 ]; then break; fi
         sleep 1
         done
-        point "$running"
+        took=$(($(date +%s) + seconds - until))
+        over
         restart
-        end returned "$sum" "not ready within $seconds s: $(printf %s "$reason" | tail -n 1)"
+        said=$(printf %s "$reason" | tail -n 1)
+        if [ "${ended:-0}" -ge 5 ]; then said="it ended $ended times"; fi
+        end returned "$sum" "not ready within $took s: $said"
         """
 }

@@ -17,6 +17,9 @@ package enum NodeLayout {
     package static let homelabSlots = "/usr/local/lib/homelab"
     /// What came of the last upgrade of the agent on this node.
     package static let agentSwitch = "/var/lib/homelab/agent-switch"
+    /// Makes the service run a new agent for as long as it is on trial, under systemd and under OpenRC; gone after a reboot.
+    package static let agentTrial = "/run/systemd/system/homelab-agent.service.d/homelab-trial.conf"
+    package static let agentTrialOpenRC = "/run/homelab-agent.trial"
     package static let configuration = "/etc/homelab"
     package static let agentConfiguration = "/etc/homelab/agent.yaml"
     package static let agentKey = "/etc/homelab/id_ed25519"

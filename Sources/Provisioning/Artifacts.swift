@@ -4,6 +4,14 @@ internal import FileSystem
 package import NodeInventory
 package import NodePlanning
 
+/// A k3s of the wanted version that is at hand anyway: the acting server's own.
+package struct OwnRelease: Sendable {
+    package var architecture: Architecture
+    package var k3s: LocalBinary
+    /// Where machines get them from an archive.
+    package var images: LocalImages?
+}
+
 /// The binaries a run can put on nodes, and their hashes for the plan; k3s itself is fetched only when a plan installs it.
 package struct Artifacts: Sendable {
     private let store: BinaryStore
@@ -11,22 +19,21 @@ package struct Artifacts: Sendable {
     private let folderBase: String
     private let homelab: [Architecture: LocalBinary]
     private let agent: AgentSpec
-    /// A k3s of the wanted version that is at hand anyway: the acting server's own.
-    private let ownK3s: (architecture: Architecture, binary: LocalBinary)?
+    private let own: OwnRelease?
 
     /// - Parameters:
     ///   - homelab: this program's binaries by architecture, see `homelabBinaries`.
     ///   - agent: says when another version than this program's is what the servers are to run.
     package init(
         store: BinaryStore, spec: K3sSpec, folderBase: String, homelab: [Architecture: LocalBinary], agent: AgentSpec = AgentSpec(),
-        ownK3s: (architecture: Architecture, binary: LocalBinary)? = nil
+        own: OwnRelease? = nil
     ) {
         self.store = store
         self.spec = spec
         self.folderBase = folderBase
         self.homelab = homelab
         self.agent = agent
-        self.ownK3s = ownK3s
+        self.own = own
     }
 
     /// Reads and checks the program's own binaries: each file has to be an executable for the architecture it is given for.
@@ -62,8 +69,8 @@ package struct Artifacts: Sendable {
         var hashes: [Architecture: String] = [:]
         var problems: [Diagnostic] = []
         for architecture in architectures.sorted() {
-            if let ownK3s, ownK3s.architecture == architecture {
-                hashes[architecture] = ownK3s.binary.sha256
+            if let own, own.architecture == architecture {
+                hashes[architecture] = own.k3s.sha256
                 continue
             }
             do {
@@ -77,18 +84,25 @@ package struct Artifacts: Sendable {
         return (hashes, problems)
     }
 
-    /// The archives of images that lie beside the binary, for the architectures of the nodes. One that cannot be read is reported.
+    /// The archives of images that are at hand for the architectures of the nodes. One that cannot be read is reported.
     package func imageArchives(_ architectures: Set<Architecture>) -> (archives: [Architecture: ImageArchive], problems: [Diagnostic]) {
         var archives: [Architecture: ImageArchive] = [:]
         var problems: [Diagnostic] = []
         for architecture in architectures.sorted() {
             do {
-                archives[architecture] = try BinaryStore.images(spec, architecture: architecture, folderBase: folderBase)?.archive
+                archives[architecture] = try images(architecture)?.archive
             } catch {
                 problems.append(Diagnostic(.error, "\(error)", subject: "k3s images for \(architecture.rawValue)"))
             }
         }
         return (archives, problems)
+    }
+
+    /// From the folder that k3s comes from; on a server that has no such folder, those that bootstrap brought to the server itself.
+    private func images(_ architecture: Architecture) throws -> LocalImages? {
+        guard case .folder = spec.source else { return nil }
+        if let images = try BinaryStore.images(spec, architecture: architecture, folderBase: folderBase) { return images }
+        return own?.architecture == architecture ? own?.images : nil
     }
 
     /// What the servers' agents are to be: the pinned version that git names, else this program itself.
@@ -104,7 +118,7 @@ package struct Artifacts: Sendable {
         for artifact in plan.artifacts {
             switch artifact.name {
             case .images:
-                if let images = try BinaryStore.images(spec, architecture: artifact.architecture, folderBase: folderBase) {
+                if let images = try images(artifact.architecture) {
                     fetched.files[artifact.key] = images.path
                 }
             case .homelab:
@@ -115,8 +129,8 @@ package struct Artifacts: Sendable {
                     fetched.files[artifact.key] = binary.path
                 }
             case .k3s:
-                if let ownK3s, ownK3s.architecture == artifact.architecture, ownK3s.binary.sha256 == artifact.sha256 {
-                    fetched.files[artifact.key] = ownK3s.binary.path
+                if let own, own.architecture == artifact.architecture, own.k3s.sha256 == artifact.sha256 {
+                    fetched.files[artifact.key] = own.k3s.path
                     continue
                 }
                 let binary = try await store.k3s(spec, architecture: artifact.architecture, folderBase: folderBase) { done, total in

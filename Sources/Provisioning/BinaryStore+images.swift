@@ -27,4 +27,19 @@ extension BinaryStore {
         }
         return nil
     }
+
+    /// The archive that homelab put into k3s' folder of images on this machine; nil when there is none, or not the one its name says.
+    /// - Throws: `FileError`, `CryptographyError`.
+    static func installedImages(in folder: String) throws -> LocalImages? {
+        guard Files.isDirectory(folder) else { return nil }
+        for name in try Files.list(folder) where name.hasPrefix("homelab-") {
+            guard let point = name.firstIndex(of: ".") else { continue }
+            let sha256 = try SHA256.hex(ofFile: folder + "/" + name)
+            let archive = ImageArchive(sha256: sha256, ending: String(name[point...]))
+            if NodeLayout.images(sha256: sha256, ending: archive.ending).hasSuffix("/" + name) {
+                return LocalImages(path: folder + "/" + name, archive: archive)
+            }
+        }
+        return nil
+    }
 }

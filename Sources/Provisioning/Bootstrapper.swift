@@ -25,6 +25,8 @@ package struct BootstrapOptions: Sendable {
     package var recovers = false
     /// Whom another run is told to wait for.
     package var owner: String
+    /// Keeps what was done, on the servers.
+    package var journal: (any RunJournal)?
     package var limits = WaitLimits()
 
     package init(inventoryDirectory: String, cacheDirectory: String, owner: String) {
@@ -97,7 +99,11 @@ package struct Bootstrapper: Sendable {
         self.options = options
         self.interaction = interaction
         let recorder = try RunRecorder(
-            folder: options.logDirectory.map { "\($0)/\(spec.name)-\(RunRecorder.folderName())" }, forward: interaction.events)
+            folder: options.logDirectory.map { "\($0)/\(spec.name)-\(RunRecorder.folderName())" },
+            forward: { event in
+                options.journal?.record(event)
+                interaction.events(event)
+            })
         self.recorder = recorder
         secrets = SecretSource(base: options.inventoryDirectory, prompt: interaction.prompt, onFetched: { recorder.conceal($0) })
         connector = try SSHConnector(trust: .person(confirm: interaction.confirmHostKey), secrets: secrets)
@@ -179,7 +185,16 @@ package struct Bootstrapper: Sendable {
             recorder: recorder, lockOwner: options.owner)
         executor.limits = options.limits
         executor.backups = options.backupDirectory
-        let execution = try await executor.execute(observation.plan)
+        let remaining = spec.servers.filter { $0.state == .present }.compactMap { observation.nodes.hosts[$0.name] }
+        options.journal?.begin(plan: observation.plan.hash, servers: remaining)
+        let execution: ExecutionReport
+        do {
+            execution = try await executor.execute(observation.plan)
+        } catch {
+            _ = await options.journal?.end()
+            throw error
+        }
+        report.findings.append(contentsOf: Diagnostics(await options.journal?.end() ?? []))
         report.execution = execution
         try keepKubeconfig(execution, &report)
         if execution.succeeded, !options.recovers { try await verify(observation, &report) }

@@ -39,20 +39,23 @@ package struct NodeJoiner: Sendable {
         }
         artifacts = Artifacts(
             store: BinaryStore(cache: configuration.stateDirectory + "/cache", transport: transport), spec: spec.k3s,
-            folderBase: inventoryDirectory, homelab: homelab, agent: spec.agent, ownK3s: try await Self.ownK3s(spec.k3s, own))
+            folderBase: inventoryDirectory, homelab: homelab, agent: spec.agent, own: try await Self.ownRelease(spec.k3s, own))
         var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
         observer.replacesHomelab = false
         self.observer = observer
     }
 
-    /// This server's own binary, when it is the version the inventory wants and, where a hash is pinned, the very file.
-    private static func ownK3s(_ k3s: K3sSpec, _ own: Architecture?) async throws -> (Architecture, LocalBinary)? {
+    /// This server's own k3s, when it is the version the inventory wants and, where a hash is pinned, the very file; with the images that
+    /// came with it.
+    private static func ownRelease(_ k3s: K3sSpec, _ own: Architecture?) async throws -> OwnRelease? {
         guard let own, Files.exists(NodeLayout.k3s) else { return nil }
         let version = try await LocalHost(name: "this server").run(RemoteCommand([NodeLayout.k3s, "--version"]))
         guard version.output.split(whereSeparator: \.isWhitespace).contains(Substring(k3s.version.description)) else { return nil }
         let hash = try SHA256.hex(ofFile: NodeLayout.k3s)
         if let pin = k3s.sha256[own], pin != hash { return nil }
-        return (own, LocalBinary(path: NodeLayout.k3s, sha256: hash))
+        return OwnRelease(
+            architecture: own, k3s: LocalBinary(path: NodeLayout.k3s, sha256: hash),
+            images: try BinaryStore.installedImages(in: NodeLayout.imageDirectory))
     }
 
     /// Looks at all machines and plans; changes nothing. Nodes without a pinned key are not reached at all. Close the connections with `observation.nodes.close()`.
@@ -84,6 +87,8 @@ package struct NodeJoiner: Sendable {
             secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
             recorder: recorder, lockOwner: "the homelab agent on \(configuration.node)")
         executor.backups = configuration.stateDirectory + "/backups"
+        // Of one server's agent there is one at a time: it goes on at once with what the one before it held.
+        executor.run = "agent-\(configuration.node)"
         executor.isSuperseded = isSuperseded
         return try await executor.execute(plan)
     }

@@ -17,6 +17,9 @@ package struct PlanExecutor: Sendable {
     /// Where snapshots and the token from before an upgrade are kept on this machine (0600 in a folder per run); nil leaves them on their
     /// node alone.
     package var backups: String?
+    /// Names the run in the nodes' locks; nil gives it a name that no run before it had. One that takes up again what its predecessor was
+    /// killed at has the same name, and so the same locks.
+    package var run: String?
     /// Asked before each task; when true the ones under way are finished and no other is begun.
     package var isSuperseded: @Sendable () -> Bool = { false }
     private let cluster: String
@@ -52,13 +55,16 @@ package struct PlanExecutor: Sendable {
         guard !plan.isEmpty else { return ExecutionReport() }
         let involved = try involvedHosts(plan)
         let state = RunState()
+        var limits = limits
+        // One that is alone waits for no other.
+        if servers.count == 1 { limits.serverRestarts = min(limits.serverRestarts, limits.agentRestarts) }
         let runner = StepRunner(
             cluster: cluster, hosts: hosts, files: files, secrets: secrets, limits: limits, backups: backups, recorder: recorder,
             state: state)
         let execution = PhaseExecution(runner: runner, servers: servers, recorder: recorder, isSuperseded: isSuperseded)
         guard let lockOwner else { return await execution.run(plan) }
         let locks = NodeLocks(
-            hosts: involved, run: SecureRandom.hex(bytes: 8), owner: lockOwner, recorder: recorder)
+            hosts: involved, run: run ?? SecureRandom.hex(bytes: 8), owner: lockOwner, recorder: recorder)
         do {
             try await locks.acquire()
         } catch is CancellationError {

@@ -114,16 +114,28 @@ struct MachineLive {
         }
     }
 
-    @Test func t04_anAgentThatDoesNotGetReadyMakesWayForTheOneBefore() throws {
+    @Test func t04_anAgentThatDoesNotGetReadyMakesWayForTheOneBeforeAndSoItDoesWhenThePowerGoes() throws {
         let before = try runningAgent
-        let (sum, _) = try name("0.1.2", "/bin/false")
+        // Runs without being ready the first time, and ends at once from then on.
+        let file = lab.folder + "/homelab-bad"
+        try "#!/bin/sh\n[ \"$1\" = agent ] || exit 1\n[ -e /root/tried ] && exit 1\ntouch /root/tried; sync; exec sleep 600\n"
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file)
+        let (sum, _) = try name("0.1.2", file)
+        try lab.wait("the trial", limit: 120) { try lab.on("m1", "test -e /root/tried").succeeded }
+        try lab.lab("off", "m1", "hard")
+        try lab.lab("on", "m1")
+        try lab.wait("an agent after the power cut", limit: 60) { try runningAgent == before }
+        #expect(try !lab.on("m1", "test -e /var/lib/homelab/agent-switch").succeeded, "the trial was not over when the power went")
+        // It is tried again, and fails.
         try lab.wait("the way back", limit: 240) {
             try lab.on("m1", "cat /var/lib/homelab/agent-switch").output.hasPrefix("returned \(sum)")
         }
         #expect(try runningAgent == before)
         try lab.wait("what came of it", limit: 60) {
-            try ask("status").output.contains("went back to its earlier homelab agent")
-                && ask("history", "--node", "m1").output.contains("failed")
+            let history = try ask("history", "--node", "m1").output
+            return try ask("status").output.contains("went back to its earlier homelab agent")
+                && history.contains("interrupted") && history.contains("failed")
         }
     }
 
@@ -153,6 +165,15 @@ struct MachineLive {
         try lab.git("-c", "gpg.format=ssh", "-c", "user.signingkey=\(lab.folder)/signer", "commit", "--quiet", "-S", "--amend", "--no-edit")
         try lab.git("push", "--quiet", "--force", "cluster", "main")
         try lab.wait("the label", limit: 120) { try label() == "ssd" }
+        // An older commit is signed as well, and no way back.
+        let now = try lab.git("rev-parse", "HEAD").trimmingCharacters(in: .newlines)
+        try lab.git("reset", "--quiet", "--hard", "HEAD~1")
+        try lab.git("push", "--quiet", "--force", "cluster", "main")
+        try lab.wait("the second refusal", limit: 60) { try ask("status").output.contains("does not follow from \(now.prefix(12))") }
+        #expect(try label() == "ssd")
+        try lab.git("reset", "--quiet", "--hard", now)
+        try lab.git("push", "--quiet", "--force", "cluster", "main")
+        try lab.wait("peace", limit: 60) { try !ask("status").output.contains("does not follow from") }
         try lab.tearDown()
     }
 }

@@ -10,6 +10,8 @@ struct NodesInventory {
     var more: [String: String] = [:]
     /// Further entries.
     var extra = ""
+    /// Further lines of the cluster.
+    var cluster = ""
     private let lab: Lab
 
     init(_ lab: Lab) { self.lab = lab }
@@ -22,7 +24,7 @@ struct NodesInventory {
             let lines = [wanted.more[name], wanted.absent.contains(name) ? "    state: absent" : nil].compactMap { $0 }
             return try lab.node(name, role: wanted.servers.contains(name) ? "server" : "agent", more: lines.joined(separator: "\n"))
         }
-        try lab.writeInventory(entries + [wanted.extra], version: wanted.version)
+        try lab.writeInventory(entries + [wanted.extra], version: wanted.version, k3s: Lab.quickLoss, more: wanted.cluster)
     }
 
     /// Puts a release where the servers find it: its folder has the same path there as here.
@@ -31,6 +33,13 @@ struct NodesInventory {
         for machine in machines {
             for file in ["k3s", "sha256sum-amd64.txt"] { try lab.put("\(folder)/\(file)", on: machine, at: "\(folder)/\(file)") }
         }
+    }
+
+    /// Lets the agents in, as an OS image with their keys would.
+    func authorize(_ machines: String...) throws {
+        let keys = try lab.homelab("key", "--kubeconfig", lab.kubeconfig).output
+        try keys.write(toFile: lab.folder + "/agents.pub", atomically: true, encoding: .utf8)
+        for machine in machines { try lab.lab("authorize", machine, lab.folder + "/agents.pub") }
     }
 
     // MARK: What the cluster says

@@ -43,11 +43,8 @@ struct NodesLive {
     }
 
     @Test func t03_twoMachinesJoinWhileOthersCannot() throws {
-        for machine in ["m6", "m7", "m8"] {
-            try lab.lab("add", machine)
-            try authorize(machine)
-        }
-        try lab.preload("m6", "m7")
+        for machine in ["m6", "m7", "m8"] { try lab.lab("add", machine) }
+        try nodes.authorize("m6", "m7", "m8")
         let unpinned = "  - {name: stranger, role: agent, host: 10.77.0.201}\n"
         let wrongKey = "  - {name: imposter, role: agent, host: \(try lab.lab("ip", "m8")), hostKeys: '\(try lab.lab("hostkey", "m1"))'}\n"
         let wrongAddress = "  - {name: nowhere, role: agent, host: 10.77.0.200, hostKeys: '\(try lab.lab("hostkey", "m1"))'}\n"
@@ -66,6 +63,9 @@ struct NodesLive {
             let report = try nodes.report()
             return report.nodes["nowhere"]?.isEmpty == false && report.changes.isEmpty
         }
+        // Neither machine was given an image: they come from the acting server.
+        let images = try lab.on("m6", "k3s ctr -n k8s.io images ls -q; ls /var/lib/rancher/k3s/agent/images").output
+        #expect(images.contains("homelab.local/hello:1") && images.contains("homelab-"), "\(images)")
         let report = try nodes.report()
         #expect(report.nodes["stranger"]?.contains("no pinned host key") == true, "\(report)")
         #expect(report.nodes["imposter"]?.contains("key") == true, "\(report)")
@@ -131,8 +131,7 @@ struct NodesLive {
         #expect(try lab.homelab("approve", String(report.plan.prefix(12)), "--kubeconfig", lab.kubeconfig).succeeded)
         try lab.wait("m3 gone", limit: 240) { try nodes.names() == ["m1", "m2", "m4", "m5"] }
         // It comes back as a new machine, with approval.
-        try authorize("m3")
-        try lab.preload("m3")
+        try nodes.authorize("m3")
         try nodes.write()
         _ = try lab.push("m3 joins")
         try lab.wait("the question", limit: 120) { try nodes.report().states["m3"] == "approval" }
@@ -161,12 +160,17 @@ struct NodesLive {
         #expect(Set(ages.prefix(3)) == ["m1", "m2", "m3"] && ages[2] == leader, "\(ages), \(leader) acted first")
     }
 
-    @Test func t09_anOldCommitIsNoWayBackForK3s() throws {
-        try nodes.write()
-        _ = try lab.push("The old version")
-        try lab.wait("the refusal", limit: 90) { try nodes.report().text.contains("k3s does not go back") }
-        try nodes.write { $0.version = "v1.20.3+k3s1" }
-        _ = try lab.push("The new version")
+    @Test func t09_theBranchIsMovedBackToAnOldCommitAndK3sStays() throws {
+        let now = try nodes.head()
+        try lab.git("reset", "--quiet", "--hard", "HEAD~1")
+        try lab.git("push", "--quiet", "--force", "cluster", "main")
+        try lab.wait("the refusal", limit: 90) {
+            let report = try nodes.report()
+            return try report.revision == nodes.head() && report.text.contains("k3s does not go back")
+        }
+        #expect(try nodes.versions().values.allSatisfy { $0 == "v1.20.3+k3s1" })
+        try lab.git("reset", "--quiet", "--hard", now)
+        try lab.git("push", "--quiet", "--force", "cluster", "main")
         try lab.wait("nothing to do", limit: 90) {
             let report = try nodes.report()
             return try report.revision == nodes.head() && report.changes.isEmpty && report.text.isEmpty
@@ -178,8 +182,7 @@ struct NodesLive {
         let other = leader == "m1" ? "m2" : "m1"
         try lab.lab("reinstall", "m6")
         try lab.lab("on", "m6")
-        try authorize("m6")
-        try lab.preload("m6")
+        try nodes.authorize("m6")
         try nodes.write {
             $0.version = "v1.20.3+k3s1"
             $0.agents += ["m6"]
@@ -196,12 +199,17 @@ struct NodesLive {
         try lab.wait("six Ready nodes", limit: 240) { try nodes.ready(through: other) == 6 }
     }
 
-    /// Lets the agents in, as an OS image with their keys would.
-    private func authorize(_ machine: String) throws {
-        let keys = try lab.homelab("key", "--kubeconfig", lab.kubeconfig).output
-        try keys.write(toFile: lab.folder + "/agents.pub", atomically: true, encoding: .utf8)
-        try lab.lab("authorize", machine, lab.folder + "/agents.pub")
+    @Test func t11_serversThatWereStoppedAreRecovered() throws {
+        for machine in ["m1", "m2", "m3"] { try lab.on(machine, "systemctl stop k3s") }
+        let result = try lab.homelab("recover", "--yes")
+        #expect(result.succeeded && result.output.contains("The servers run again"), "\(result.text)")
+        try lab.wait("six Ready nodes", limit: 120) { try lab.readyNodes() == 6 }
+        #expect(try lab.homelab("history", "--servers", "--node", "m2").output.contains("start k3s.service"), "it is in the journal")
+        for machine in ["m2", "m3"] { try lab.lab("off", machine, "hard") }
+        try lab.wait("no API", limit: 60) { try !lab.on("m1", "k3s kubectl get --raw /readyz --request-timeout=5s").succeeded }
+        let lost = try lab.homelab("recover", "--yes")
+        #expect(lost.status == 1 && lost.text.contains("majority"), "\(lost.text)")
     }
 
-    @Test func t11_tearDown() throws { try lab.tearDown() }
+    @Test func t12_tearDown() throws { try lab.tearDown() }
 }

@@ -26,7 +26,8 @@ struct RemovalLive {
     private static func write(_ lab: Lab, absent: Set<String> = [], without: Set<String> = []) throws {
         let nodes = (servers + agents).filter { !without.contains($0) }.map { name in (name, servers.contains(name) ? "server" : "agent") }
         try lab.writeInventory(
-            nodes.map { name, role in try lab.node(name, role: role, more: absent.contains(name) ? "    state: absent" : "") })
+            nodes.map { name, role in try lab.node(name, role: role, more: absent.contains(name) ? "    state: absent" : "") },
+            k3s: Lab.quickLoss)
     }
 
     private static func before(_ lab: Lab, _ machine: String) -> String { lab.folder + "/before-" + machine }

@@ -38,7 +38,8 @@ struct UpgradeLive {
         try lab.on("m2", "k3s kubectl get nodes --no-headers | grep SchedulingDisabled").output
     }
 
-    @Test func t01_allNodesAreUpgradedWhileTheAppServes() throws {
+    @Test func t01_allNodesAreUpgradedWhileTheAppServesAndOneWhoseBinaryDoesNotStartGoesBack() throws {
+        try refuse("v1.20.3+k3s1", on: "m4", unit: "k3s-agent")
         try Self.write(lab, "v1.20.3+k3s1")
         let plan = try lab.homelab("plan", "--kubeconfig", lab.kubeconfig)
         #expect(plan.status == 2, "\(plan.text)")
@@ -50,11 +51,20 @@ struct UpgradeLive {
         let watch = LowestValue { try? Apps.readyPods(lab) }
         let began = Date()
         let result = try lab.bootstrap(limit: 1500)
-        print("five nodes upgraded in \(Int(Date().timeIntervalSince(began))) s")
-        #expect(result.succeeded, "\(result.text)")
+        #expect(result.status == 1, "\(result.text)")
+        #expect(result.text.contains("the upgrade failed, and the node runs k3s v1.20.2+k3s1 again"), "\(result.text)")
+        #expect(result.text.contains("k3s ended"), "the cause is told:\n\(result.text)")
+        let versions = try versions()
+        #expect(versions["m1"] == "v1.20.3+k3s1" && versions["m4"] == "v1.20.2+k3s1" && versions["m5"] == "v1.20.2+k3s1", "\(versions)")
+        #expect(try cordoned() == "")
+        try lab.wait("m4 Ready", limit: 60) { try lab.readyNodes() == 5 }
+        try allow(on: "m4", unit: "k3s-agent")
+        let rest = try lab.bootstrap(limit: 900)
+        print("five nodes upgraded in \(Int(Date().timeIntervalSince(began))) s, one of them at the second try")
+        #expect(rest.succeeded, "\(rest.text)")
         #expect(watch.stop() >= 1, "the app never had fewer pods than its budget allows")
-        #expect(try Set(versions().values) == ["v1.20.3+k3s1"])
-        #expect(try versions().count == 5)
+        #expect(try Set(self.versions().values) == ["v1.20.3+k3s1"])
+        #expect(try self.versions().count == 5)
         #expect(try cordoned() == "")
         #expect(try lab.on("m4", "/usr/local/bin/k3s.prev --version").output.contains("v1.20.2+k3s1"))
         let backups = try lab.run(["find", lab.folder + "/.local/state/homelab/backups", "-type", "f", "-printf", "%f %m\n"]).output
@@ -63,34 +73,17 @@ struct UpgradeLive {
         #expect(again.output.contains("nothing to do"), "\(again.text)")
     }
 
-    @Test func t02_anAgentWhoseNewBinaryDoesNotStartGoesBack() throws {
-        try refuse("v1.20.4+k3s1", on: "m4", unit: "k3s-agent")
+    @Test func t02_aServerWhoseNewBinaryDoesNotStartStopsThePlan() throws {
+        try refuse("v1.20.4+k3s1", on: "m1", unit: "k3s")
         try Self.write(lab, "v1.20.4+k3s1")
-        let result = try lab.bootstrap(limit: 1500)
-        #expect(result.status == 1, "\(result.text)")
-        #expect(result.text.contains("the upgrade failed, and the node runs k3s v1.20.3+k3s1 again"), "\(result.text)")
-        #expect(result.text.contains("k3s ended"), "the cause is told:\n\(result.text)")
-        let versions = try versions()
-        #expect(versions["m1"] == "v1.20.4+k3s1" && versions["m4"] == "v1.20.3+k3s1" && versions["m5"] == "v1.20.3+k3s1", "\(versions)")
-        #expect(try cordoned() == "")
-        try lab.wait("m4 Ready", limit: 60) { try lab.readyNodes() == 5 }
-        try allow(on: "m4", unit: "k3s-agent")
-        let again = try lab.bootstrap(limit: 900)
-        #expect(again.succeeded, "\(again.text)")
-        #expect(try Set(self.versions().values) == ["v1.20.4+k3s1"])
-    }
-
-    @Test func t03_aServerWhoseNewBinaryDoesNotStartStopsThePlan() throws {
-        try refuse("v1.20.5+k3s1", on: "m1", unit: "k3s")
-        try Self.write(lab, "v1.20.5+k3s1")
         let result = try lab.bootstrap(limit: 900)
         #expect(result.status == 1, "\(result.text)")
         for words in [
-            "the upgrade of m1 failed, and the run stops here", "To go back to v1.20.4+k3s1", "--cluster-reset-restore-path=SNAPSHOT",
-            "The copy from before is /var/lib/rancher/k3s/server/db/snapshots/homelab-before-v1.20.5-k3s1-",
+            "the upgrade of m1 failed, and the run stops here", "To go back to v1.20.3+k3s1", "--cluster-reset-restore-path=SNAPSHOT",
+            "The copy from before is /var/lib/rancher/k3s/server/db/snapshots/homelab-before-v1.20.4-k3s1-",
         ] { #expect(result.text.contains(words), "\(words) is not in\n\(result.text)") }
         let versions = try versions()
-        #expect(versions["m2"] == "v1.20.4+k3s1" && versions["m3"] == "v1.20.4+k3s1" && versions["m4"] == "v1.20.4+k3s1", "\(versions)")
+        #expect(versions["m2"] == "v1.20.3+k3s1" && versions["m3"] == "v1.20.3+k3s1" && versions["m4"] == "v1.20.3+k3s1", "\(versions)")
         #expect(try (Apps.readyPods(lab) ?? 0) >= 1)
         try allow(on: "m1", unit: "k3s")
         let again = try lab.bootstrap(limit: 1500)
@@ -99,14 +92,14 @@ struct UpgradeLive {
         #expect(again.text.contains("what waited for this run can be done now"), "\(again.text)")
         let rest = try lab.bootstrap(limit: 1500)
         #expect(rest.succeeded, "\(rest.text)")
-        #expect(try Set(self.versions().values) == ["v1.20.5+k3s1"])
+        #expect(try Set(self.versions().values) == ["v1.20.4+k3s1"])
         #expect(try cordoned() == "")
     }
 
-    @Test func t04_aSkippedMinorAndAWayBackAreRefused() throws {
+    @Test func t03_aSkippedMinorAndAWayBackAreRefused() throws {
         try Self.write(lab, "v1.22.1+k3s1")
         let skipped = try lab.homelab("plan", "--kubeconfig", lab.kubeconfig)
-        #expect(skipped.output.contains("runs k3s v1.20.5+k3s1, and v1.22.1+k3s1 skips a minor version"), "\(skipped.output)")
+        #expect(skipped.output.contains("runs k3s v1.20.4+k3s1, and v1.22.1+k3s1 skips a minor version"), "\(skipped.output)")
         #expect(skipped.output.contains("set k3s.version to a release of v1.21 first"))
         #expect(skipped.output.contains("is not upgraded yet: the server m1 is still behind"))
         try Self.write(lab, "v1.20.2+k3s1")
@@ -114,7 +107,7 @@ struct UpgradeLive {
         #expect(back.output.contains("is not taken back to v1.20.2+k3s1: k3s does not go back"), "\(back.output)")
     }
 
-    @Test func t05_tearDown() throws { try lab.tearDown() }
+    @Test func t04_tearDown() throws { try lab.tearDown() }
 
     /// Makes a node's k3s of one version fail at every start, as a broken binary would.
     private func refuse(_ version: String, on machine: String, unit: String) throws {

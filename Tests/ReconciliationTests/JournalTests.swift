@@ -68,6 +68,18 @@ import Testing
         #expect(!text.contains("topsecret"))
     }
 
+    @Test func `steps that another process may still be at stay open until it is known to have ended`() {
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let unit = journal()
+        unit.record(.stepStarted(node: "m1", step: "restart k3s.service"))
+        let agent = NodeJournal(directory: directory, server: "m1", clock: clock, closesInterrupted: false) { _ in }
+        #expect(results(agent.recent) == ["m1 restart k3s.service started"])
+        unit.record(.stepDone(node: "m1", step: "restart k3s.service", elapsed: .seconds(9)))
+        agent.reload()
+        agent.closeInterrupted()
+        #expect(results(agent.recent) == ["m1 restart k3s.service started", "m1 restart k3s.service done"])
+    }
+
     @Test func `a refused commit is told once`() {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let journal = journal()

@@ -32,6 +32,14 @@ import YAML
         #expect(watchman.decision(now: .seconds(129)) == .take)
     }
 
+    @Test func `what a predecessor on the same server held is free at once`() {
+        var watchman = LeaseWatchman(identity: "m1_2", predecessors: "m1_")
+        watchman.observe(lease("m1_1", renewed: 0), now: .zero)
+        #expect(watchman.decision(now: .zero) == .take)
+        watchman.observe(lease("m10_1", renewed: 0, version: "2"), now: .zero)
+        #expect(watchman.decision(now: .zero) == .wait(until: .seconds(15)))
+    }
+
     @Test func `taking it over counts a transition, renewing does not`() {
         var watchman = LeaseWatchman(identity: "a")
         watchman.observe(lease("b", renewed: 0), now: .zero)

@@ -9,6 +9,12 @@ shift 4
 data=/var/lib/rancher/k3s
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# One that was begun by a run which was killed since is let finish first.
+if has flock; then
+    exec 9>/run/homelab-uninstall.lock
+    flock 9
+fi
+
 # k3s brings iptables along for machines that have none.
 PATH=$PATH:$data/data/current/bin/aux:$data/data/current/bin
 
@@ -148,3 +154,4 @@ fi
 rm -f k3s homelab
 rm -rf /usr/local/lib/homelab
 if grep -q '^# Made by homelab enroll' /etc/sudoers.d/homelab 2>/dev/null; then rm -f /etc/sudoers.d/homelab; fi
+rm -f /run/homelab-uninstall.lock

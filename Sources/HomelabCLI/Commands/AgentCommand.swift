@@ -6,6 +6,7 @@ import HTTPNetworking
 import KubernetesClient
 import KubernetesModel
 import NodeInventory
+import NodePlanning
 import Reconciliation
 
 /// `homelab agent`: what the unit on every server runs.
@@ -22,17 +23,17 @@ package struct AgentCommand: AsyncParsableCommand {
     package func run() async throws {
         let configuration = try AgentConfiguration.decode(Files.readText(config), file: config)
         let console = Console.standard
+        let lock = try onlyAgentHere(configuration)
+        defer { withExtendedLifetime(lock) {} }
         let api = try await connect(configuration, console)
         let transport = try AsyncHTTPTransport()
-        let journal = NodeJournal(directory: configuration.stateDirectory + "/journal", server: configuration.node) { console.line($0) }
+        let journal = NodeJournal(
+            directory: configuration.stateDirectory + "/journal", server: configuration.node,
+            closesInterrupted: !OwnNodeChange(configuration: configuration).isUnderWay
+        ) { console.line($0) }
         let inUse = CommitsInUse(api: api, unit: configuration.cluster)
         let agent = Agent(
-            configuration: Agent.Configuration(
-                node: configuration.node, version: HomelabVersion.current,
-                unit: UnitSpec(
-                    owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
-                branch: configuration.repository.branch, inventory: configuration.inventory,
-                signersFile: configuration.repository.signersFile, pollInterval: .seconds(configuration.pollInterval)),
+            configuration: settings(configuration),
             api: api, repository: try AgentRepository.source(of: configuration, inUse: inUse) { console.line($0) },
             manifests: KustomizeManifests(remotes: try configuration.allowsRemoteBases ? RemoteBases.agent(configuration) : nil),
             nodes: NodeReconciler(configuration: configuration, transport: transport, journal: journal) { console.line($0) },
@@ -48,6 +49,29 @@ package struct AgentCommand: AsyncParsableCommand {
         }
         await webhook?.shutdown()
         await server.shutdown()
+    }
+
+    /// Held until the process ends: so the next one knows that whoever held the Lease or a machine's lock for this server is no more.
+    private func onlyAgentHere(_ configuration: AgentConfiguration) throws -> FileLock {
+        try Files.makeDirectory(configuration.stateDirectory, mode: 0o755)
+        let path = configuration.stateDirectory + "/agent.lock"
+        guard let lock = try FileLock.tryAcquire(path) else {
+            throw Diagnostic(
+                .error, "another homelab agent runs on this machine", subject: path, remedy: "`systemctl status homelab-agent` shows it")
+        }
+        return lock
+    }
+
+    private func settings(_ configuration: AgentConfiguration) -> Agent.Configuration {
+        var settings = Agent.Configuration(
+            node: configuration.node, version: HomelabVersion.current,
+            unit: UnitSpec(
+                owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
+            branch: configuration.repository.branch, inventory: configuration.inventory,
+            signersFile: configuration.repository.signersFile, pollInterval: .seconds(configuration.pollInterval))
+        settings.trialFiles = [NodeLayout.agentTrial, NodeLayout.agentTrialOpenRC]
+        settings.isOnlyAgentHere = true
+        return settings
     }
 
     /// k3s writes the kubeconfig when it starts; a server that boots may have to wait for it.

@@ -40,7 +40,7 @@ package struct Bootstrap: AsyncParsableCommand {
         }
         let transport = try AsyncHTTPTransport()
         if json == nil { console.line("Looking at \(spec.nodes.count) machine(s) of \(path)") }
-        let bootstrapper = try Bootstrapper(
+        let bootstrapper = try await Bootstrapper(
             spec: spec, options: arguments.options(path: path, spec: spec),
             interaction: BootstrapInteraction(
                 events: { feed.yield($0) }, prompt: user.prompt, confirmHostKey: user.confirmHostKey,

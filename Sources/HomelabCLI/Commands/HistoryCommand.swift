@@ -7,10 +7,10 @@ import Provisioning
 import Reconciliation
 import YAML
 
-/// `homelab history`: the journal of everything the agents did to nodes.
+/// `homelab history`: the journal of everything that was done to nodes, by the agents and by operators' runs.
 package struct HistoryCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
-        commandName: "history", abstract: "Show what the agents did to the machines: commit, plan, node, step, result, duration.",
+        commandName: "history", abstract: "Show what agents and operators did to the machines: commit, plan, node, step, result, duration.",
         discussion: """
             Reads the newest part of each server's journal from the cluster. With --servers the whole journals are read from the servers
             over SSH, which works without the API, too.
@@ -94,12 +94,12 @@ package struct HistoryCommand: AsyncParsableCommand {
             }
             return texts
         }
-        return texts.flatMap { JournalEntry.entries(in: $0) }.sorted { $0.time < $1.time }
+        return JournalPublication.together(texts)
     }
 
     private static let readScript = """
         cd \(NodeLayout.state)/journal 2>/dev/null || exit 0
         for n in 9 8 7 6 5 4 3 2 1; do if [ -f nodes.$n.jsonl ]; then cat nodes.$n.jsonl; fi; done
-        if [ -f nodes.jsonl ]; then cat nodes.jsonl; fi
+        for name in nodes operator.1 operator; do if [ -f $name.jsonl ]; then cat $name.jsonl; fi; done
         """
 }

@@ -35,7 +35,7 @@ package struct Plan: AsyncParsableCommand {
         let (path, spec) = try arguments.inventory.load()
         let user = Operator(console: .standard)
         let transport = try AsyncHTTPTransport()
-        let bootstrapper = try Bootstrapper(
+        let bootstrapper = try await Bootstrapper(
             spec: spec, options: arguments.options(path: path, spec: spec),
             interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: user.confirmHostKey),
             transport: transport)

@@ -31,7 +31,7 @@ package struct PreflightCommand: AsyncParsableCommand {
         let console = Console.standard
         let user = Operator(console: console)
         let transport = try AsyncHTTPTransport()
-        let bootstrapper = try Bootstrapper(
+        let bootstrapper = try await Bootstrapper(
             spec: spec, options: arguments.options(path: path, spec: spec),
             interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: user.confirmHostKey),
             transport: transport)

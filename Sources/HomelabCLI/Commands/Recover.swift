@@ -23,7 +23,7 @@ package struct Recover: AsyncParsableCommand {
         let console = Console.standard
         let user = Operator(console: console)
         let transport = try AsyncHTTPTransport()
-        var options = try arguments.options(path: path, spec: spec)
+        var options = try await arguments.options(path: path, spec: spec)
         options.kubeconfig = nil
         options.recovers = true
         let bootstrapper = try Bootstrapper(

@@ -1,3 +1,4 @@
+import FileSystem
 package import KubernetesModel
 
 /// The agent of one server: it keeps its mirror of the repository current, and while it leads, the cluster as the repository says.
@@ -11,6 +12,10 @@ package struct Agent: Sendable {
         package var inventory: String
         package var signersFile: String?
         package var pollInterval: Duration
+        /// One is there while this very agent is on trial; it leaves the nodes alone until then, since it may have to go.
+        package var trialFiles: [String] = []
+        /// No other agent runs on this server, and none that ran before is alive.
+        package var isOnlyAgentHere = false
         package var election: LeaderElection.Settings
 
         package init(
@@ -61,10 +66,12 @@ package struct Agent: Sendable {
         self.clusters = clusters
         source = GitSource(
             repository: repository, clock: clock, pollInterval: configuration.pollInterval, reference: configuration.branch)
-        // The start is part of the identity: a restarted agent does not take its predecessor's lease for its own.
+        // The start is part of the identity: a restarted agent does not take its predecessor's lease for its own while that may be alive.
         let start = String(UInt64.random(in: 0...UInt64.max), radix: 16)
         let identity = "\(configuration.node)_\(start)"
-        election = LeaderElection(api: api, clock: clock, identity: identity, settings: configuration.election)
+        election = LeaderElection(
+            api: api, clock: clock, identity: identity, predecessors: configuration.isOnlyAgentHere ? "\(configuration.node)_" : nil,
+            settings: configuration.election)
         monitor = Shared(
             AgentState(node: configuration.node, version: configuration.version, identity: identity, startedAt: clock.timestamp))
     }
@@ -79,6 +86,7 @@ package struct Agent: Sendable {
             if let journal {
                 group.addTask { await JournalPublication(journal: journal, api: api, clock: clock).run() }
                 group.addTask { await journal.followSwitch() }
+                group.addTask { await journal.followOperators() }
             }
             await group.waitForAll()
         }
@@ -117,10 +125,17 @@ package struct Agent: Sendable {
                     journal: journal, clock: clock, monitor: monitor,
                     handOver: { [election] in await election.standBack(for: .seconds(45)) })
                 group.addTask { await approvals.follow() }
-                group.addTask { await loop.run() }
+                group.addTask {
+                    await awaitEndOfTrial()
+                    await loop.run()
+                }
             }
             await group.waitForAll()
         }
+    }
+
+    private func awaitEndOfTrial() async {
+        while !Task.isCancelled, configuration.trialFiles.contains(where: Files.exists) { try? await clock.sleep(for: .seconds(1)) }
     }
 
     /// A GitRepository's URL has a scheme; a directory on this server is reached from elsewhere over SSH.

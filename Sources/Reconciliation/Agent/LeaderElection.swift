@@ -25,12 +25,15 @@ package actor LeaderElection {
     package nonisolated let isLeading = Shared(false)
     package nonisolated let identity: String
 
-    package init(api: any ClusterAPI, clock: any AgentClock, identity: String, settings: Settings = Settings()) {
+    /// - Parameter predecessors: how the identities of processes begin that are known to have ended; nil where none is.
+    package init(
+        api: any ClusterAPI, clock: any AgentClock, identity: String, predecessors: String? = nil, settings: Settings = Settings()
+    ) {
         self.api = api
         self.clock = clock
         self.identity = identity
         self.settings = settings
-        watchman = LeaseWatchman(identity: identity)
+        watchman = LeaseWatchman(identity: identity, predecessors: predecessors)
     }
 
     /// Runs `lead` whenever this process leads and cancels it when it no longer does; returns when cancelled, with the Lease given back.

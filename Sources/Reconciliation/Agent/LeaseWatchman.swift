@@ -13,11 +13,16 @@ package struct LeaseWatchman: Hashable, Sendable {
     }
 
     package let identity: String
+    private let predecessors: String?
     package private(set) var record: LeaseRecord?
     package private(set) var resourceVersion = ""
     private var changedAt: Duration = .zero
 
-    package init(identity: String) { self.identity = identity }
+    /// - Parameter predecessors: how the identities of processes begin that have ended, and whose Lease need not run out.
+    package init(identity: String, predecessors: String? = nil) {
+        self.identity = identity
+        self.predecessors = predecessors
+    }
 
     package mutating func observe(_ lease: Manifest?, now: Duration) {
         guard let lease else {
@@ -34,7 +39,7 @@ package struct LeaseWatchman: Hashable, Sendable {
     package func decision(now: Duration) -> Decision {
         guard let record else { return .create }
         if record.holder == identity { return .held }
-        if record.holder.isEmpty { return .take }
+        if record.holder.isEmpty || predecessors.map(record.holder.hasPrefix) == true { return .take }
         let expiry = changedAt + .seconds(record.durationSeconds)
         return expiry <= now ? .take : .wait(until: expiry)
     }

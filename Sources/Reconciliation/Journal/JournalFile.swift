@@ -5,6 +5,9 @@ import KubernetesModel
 /// when they have grown, never overwritten.
 struct JournalFile {
     static let name = "nodes.jsonl"
+    /// What operators' runs bring, beside the agent's own file; see `OperatorJournal`.
+    static let operatorsName = "operator.jsonl"
+    static let olderOperatorsName = "operator.1.jsonl"
 
     let directory: String
     /// Bytes after which a new file is begun, and how many older ones are kept.
@@ -51,5 +54,11 @@ struct JournalFile {
             found = JournalEntry.entries(in: text) + found
         }
         return Array(found.suffix(count))
+    }
+
+    /// The last entries of operators' runs, oldest first.
+    func operators(_ count: Int) -> [JournalEntry] {
+        let texts = [Self.olderOperatorsName, Self.operatorsName].map { (try? Files.readText(directory + "/" + $0)) ?? "" }
+        return texts.flatMap { JournalEntry.entries(in: $0) }.suffix(count)
     }
 }

@@ -74,6 +74,12 @@ package struct JournalPublication: Sendable {
     /// What all servers have published, in the order of time.
     package static func entries(in api: any ClusterAPI) async throws -> [JournalEntry] {
         let found = try await api.list(kind, namespace: HomelabNamespace.name, labelSelector: label).items
-        return found.flatMap { JournalEntry.entries(in: $0.value[path: "data", "entries"]?.string ?? "") }.sorted { $0.time < $1.time }
+        return together(found.map { $0.value[path: "data", "entries"]?.string ?? "" })
+    }
+
+    /// The journals of several servers as one, in the order of time; an operator's run is in all of them.
+    package static func together(_ journals: [String]) -> [JournalEntry] {
+        var seen: Set<JournalEntry> = []
+        return journals.flatMap { JournalEntry.entries(in: $0) }.filter { seen.insert($0).inserted }.sorted { $0.time < $1.time }
     }
 }

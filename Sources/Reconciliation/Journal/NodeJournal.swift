@@ -15,7 +15,9 @@ package final class NodeJournal: Sendable {
 
     private struct State {
         var file: JournalFile?
-        var recent: [JournalEntry]
+        /// What this server's agent wrote, and what operators' runs brought to the same folder.
+        var own: [JournalEntry]
+        var operators: [JournalEntry] = []
         var commit = ""
         var plan = ""
         var phase = ""
@@ -33,23 +35,33 @@ package final class NodeJournal: Sendable {
 
     /// - Parameters:
     ///   - directory: made when missing, `<state directory>/journal`.
+    ///   - closesInterrupted: false while another process may still be at the steps that have no end yet.
     ///   - log: told once when the journal cannot be written; the work on nodes goes on.
-    package init(directory: String, server: String, clock: any AgentClock = SystemClock(), log: @escaping @Sendable (String) -> Void) {
+    package init(
+        directory: String, server: String, clock: any AgentClock = SystemClock(), closesInterrupted: Bool = true,
+        log: @escaping @Sendable (String) -> Void
+    ) {
         self.server = server
         self.clock = clock
         self.log = log
         do {
             let file = try JournalFile(directory: directory)
-            state = Mutex(State(file: file, recent: file.last(Self.shown)))
+            state = Mutex(State(file: file, own: file.last(Self.shown), operators: file.operators(Self.shown)))
         } catch {
             log("the journal of node changes cannot be kept: \(error.description)")
-            state = Mutex(State(file: nil, recent: [], isFailing: true))
+            state = Mutex(State(file: nil, own: [], isFailing: true))
         }
-        closeInterrupted()
+        if closesInterrupted { closeInterrupted() }
     }
 
-    /// The newest entries, oldest first.
-    package var recent: [JournalEntry] { state.withLock { $0.recent } }
+    /// The newest entries, oldest first; with those of operators' runs.
+    package var recent: [JournalEntry] {
+        state.withLock { state in
+            state.operators.isEmpty ? state.own : (state.own + state.operators).sorted { $0.time < $1.time }.suffix(Self.shown)
+        }
+    }
+
+    private var own: [JournalEntry] { state.withLock { $0.own } }
 
     package var counts: [JournalEntry.Result: Int] { state.withLock { $0.counts } }
 
@@ -69,49 +81,43 @@ package final class NodeJournal: Sendable {
 
     /// Takes down what the executor tells; progress and waits are not kept.
     package func record(_ event: ProvisioningEvent) {
-        switch event {
-        case .phaseStarted(let title, _, _, _): state.withLock { $0.phase = title }
-        case .phaseDone, .stepDetail, .stepProgress: break
-        case .stepStarted(let node, let step): add(node, step, .started)
-        case .stepDone(let node, let step, let elapsed): add(node, step, .done, elapsed)
-        case .stepFailed(let node, let step, let elapsed, let finding):
-            add(node, step, .failed, elapsed, message: finding.cause.map { "\(finding.summary): \($0)" } ?? finding.summary)
-        case .stepSkipped(let node, let step, let reason): add(node, step, .skipped, message: reason)
-        case .note(let node?, let text): add(node, "", .note, message: text)
-        case .note: break
-        }
+        if case .phaseStarted(let title, _, _, _) = event { state.withLock { $0.phase = title } }
+        guard let told = JournalEntry.Told(event) else { return }
+        add(told)
     }
 
-    /// Takes in what another process of this server wrote to the same file.
+    /// Takes in what other processes wrote to the same folder.
     package func reload() {
         state.withLock { state in
-            if let file = state.file { state.recent = file.last(Self.shown) }
+            guard let file = state.file else { return }
+            state.own = file.last(Self.shown)
+            state.operators = file.operators(Self.shown)
         }
         changes.update { $0 += 1 }
     }
 
-    /// A commit whose inventory is not taken; the same refusal again is no news.
-    package func refuse(commit: String, because reason: String) {
-        if let last = recent.last(where: { $0.result == .refused }), last.commit == commit, last.message == reason { return }
-        begin(commit: commit, plan: "")
-        add("", "take the inventory of a commit", .refused, message: reason)
+    /// Takes in what operators' runs bring to this server, as it comes.
+    package func followOperators() async {
+        guard let directory = state.withLock({ $0.file?.directory }), let names = try? FileWatch.changes(in: directory) else { return }
+        for await name in names where name == JournalFile.operatorsName || name.isEmpty { reload() }
     }
 
-    private func add(
-        _ node: String, _ step: String, _ result: JournalEntry.Result, _ elapsed: Duration? = nil, message: String = ""
-    ) {
+    /// A commit whose inventory is not taken; the same refusal again is no news.
+    package func refuse(commit: String, because reason: String) {
+        if let last = own.last(where: { $0.result == .refused }), last.commit == commit, last.message == reason { return }
+        begin(commit: commit, plan: "")
+        add(JournalEntry.Told("", "take the inventory of a commit", .refused, message: reason))
+    }
+
+    private func add(_ told: JournalEntry.Told) {
         let (time, server) = (clock.timestamp, server)
-        write { state in
-            JournalEntry(
-                time: time, server: server, commit: state.commit, plan: state.plan, phase: state.phase, node: node, step: step,
-                result: result, seconds: elapsed.map(Self.seconds), message: String(message.prefix(1000)))
-        }
+        write { state in JournalEntry(told, time: time, server: server, commit: state.commit, plan: state.plan, phase: state.phase) }
     }
 
     private func write(_ entry: @Sendable (borrowing State) -> JournalEntry) {
         let problem = state.withLock { state -> String? in
             let entry = entry(state)
-            state.recent = state.recent.suffix(Self.shown - 1) + [entry]
+            state.own = state.own.suffix(Self.shown - 1) + [entry]
             state.counts[entry.result, default: 0] += 1
             do throws(FileError) {
                 try state.file?.append(entry)
@@ -126,24 +132,20 @@ package final class NodeJournal: Sendable {
         changes.update { $0 += 1 }
     }
 
-    private static func seconds(_ duration: Duration) -> Double {
-        let (seconds, attoseconds) = duration.components
-        return Double(seconds) + Double(attoseconds / 1_000_000_000_000_000) / 1000
-    }
-
     // MARK: What a restart cut off
 
     /// The steps that were begun and not ended by this server's agent, newest last.
     private var open: [JournalEntry] {
         var open: [JournalEntry] = []
-        for entry in recent where !entry.step.isEmpty {
+        for entry in own where !entry.step.isEmpty {
             open.removeAll { $0.isAboutSameStep(as: entry) }
             if entry.result == .started { open.append(entry) }
         }
         return open
     }
 
-    private func closeInterrupted() {
+    /// Says of the steps that have no end that nobody saw one: whoever was at them is gone.
+    package func closeInterrupted() {
         for entry in open { close(entry, .interrupted, "the agent ended in the middle of it; the next run looks at the node afresh") }
     }
 
@@ -161,7 +163,7 @@ package final class NodeJournal: Sendable {
     /// An agent that was ended by its own upgrade learns from the node how that went.
     package func followSwitch(_ path: String = NodeLayout.agentSwitch) async {
         let name = Step.switchActivity
-        guard let begun = recent.last(where: { $0.node == server && $0.step == name }),
+        guard let begun = own.last(where: { $0.node == server && $0.step == name }),
             begun.result == .interrupted || begun.result == .skipped && begun.message == "stopped"
         else { return }
         let deadline = clock.now + .seconds(300)

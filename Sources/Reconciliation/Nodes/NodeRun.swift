@@ -52,9 +52,11 @@ struct NodeRun: Sendable {
         var failures: [Diagnostic] = []
         let own = OwnNodeChange(configuration: configuration)
         // One that an agent before this one began.
-        if let result = try await own.result() {
+        if own.isUnderWay {
+            let result = try await own.result()
             journal.reload()
-            note(result, for: result.changes, &memory, &failures)
+            journal.closeInterrupted()
+            if let result { note(result, for: result.changes, &memory, &failures) }
         }
         var observation = try await joiner.observe()
         var before: Set<NodeChange> = []

@@ -29,6 +29,9 @@ package struct OwnNodeChange: Sendable {
 
     // MARK: The agent's side
 
+    /// One was begun whose result was not taken yet.
+    package var isUnderWay: Bool { Files.exists(folder) }
+
     /// Starts the unit and waits for what comes of it; when cancelled the unit goes on, and `result` of the next call tells.
     func run(_ inventory: InventoryTexts, _ admission: NodeAdmission, commit: String) async throws -> Result {
         try Files.removeTree(folder)
