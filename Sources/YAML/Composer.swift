@@ -2,6 +2,9 @@
 protocol ComposedTree: Sendable {
     associatedtype Entry: Sendable
 
+    /// Whether it keeps where its parts were written.
+    static var keepsPlaces: Bool { get }
+
     static func scalar(_ value: Value, from stream: EventStream) -> Self
     static func sequence(_ items: [Self], mark: Mark) -> Self
     static func mapping(_ entries: [Entry], mark: Mark) -> Self
@@ -35,7 +38,7 @@ struct Composer<Tree: ComposedTree> {
     private enum Place { case root, metadata, pairs, annotations, items, elsewhere }
 
     init(limits: YAMLLimits, schema: YAMLSchema, duplicates: DuplicateKeys) {
-        stream = EventStream(UnsafeBufferPointer(start: nil, count: 0), file: "")
+        stream = EventStream(UnsafeBufferPointer(start: nil, count: 0), file: "", scans: false)
         self.limits = limits
         self.schema = schema
         self.duplicates = duplicates
@@ -157,7 +160,7 @@ struct Composer<Tree: ComposedTree> {
             let kind = try stream.next()
             if kind == .mappingEnd { break }
             let keyMark = stream.mark
-            if kind == .scalar, stream.isPlain, stream.tag == nil, isMergeKey(stream.bytes) {
+            if kind == .scalar, stream.isPlain, stream.tag == nil, PlainText.isMergeKey(stream.bytes) {
                 merged.append(contentsOf: try mergeSources(depth: depth))
                 continue
             }
@@ -180,10 +183,6 @@ struct Composer<Tree: ComposedTree> {
             }
         }
         return Tree.mapping(entries, mark: mark)
-    }
-
-    private func isMergeKey(_ bytes: ScalarResolver.Bytes) -> Bool {
-        bytes.count == 2 && bytes[0] == UInt8(ascii: "<") && bytes[1] == UInt8(ascii: "<")
     }
 
     private mutating func mappingKey(_ kind: EventStream.Kind, depth: Int) throws(YAMLError) -> (Tree, String) {

@@ -56,7 +56,7 @@ package enum YAMLReader {
                 var kept: [Kept] = []
                 var composer = Composer<Tree>(limits: limits, schema: schema, duplicates: duplicateKeys)
                 for part in parts {
-                    let stream = EventStream(part.bytes, file: file, line: part.line)
+                    let stream = EventStream(part.bytes, file: file, line: part.line, scans: !Tree.keepsPlaces)
                     while let document = try composer.document(of: stream) {
                         guard kept.count < limits.documents else { throw stream.error("more than \(limits.documents) documents") }
                         kept.append(keeping(document.tree, document.mark, composer.nulls))
