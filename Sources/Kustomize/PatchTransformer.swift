@@ -79,6 +79,8 @@ struct PatchTransformer: Transformer {
         for resource in selected(by: target, set, report) {
             let id = resource.id
             resource.rememberName()
+            // In kustomize a resource whose name is remembered has annotations, whatever its file says.
+            if resource.object["metadata"]?["annotations"] == nil { resource.setMetadata("annotations", .object(Object())) }
             do throws(MergeFailure) {
                 try resource.change { (value) throws(MergeFailure) in try patch.apply(to: &value) }
                 resource.sharedPairs = []
