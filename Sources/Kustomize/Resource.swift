@@ -26,8 +26,8 @@ final class Resource {
     var behavior = Behavior.create
     var allowsNameChange = false
     var allowsKindChange = false
-    /// Whether the file wrote nulls as `key:` only, which patching drops.
-    var dropsNullsWhenPatched = false
+    /// How the file wrote its scalars.
+    var forms = WrittenForms()
     /// What comments in the file say of its lists.
     var commentSchema: MergeSchema?
     var sharedPairs: [SharedPair] = []
@@ -81,7 +81,7 @@ final class Resource {
         copy.behavior = behavior
         copy.allowsNameChange = allowsNameChange
         copy.allowsKindChange = allowsKindChange
-        copy.dropsNullsWhenPatched = dropsNullsWhenPatched
+        copy.forms = forms
         copy.commentSchema = commentSchema
         copy.sharedPairs = sharedPairs
         copy.variables = variables

@@ -25,8 +25,8 @@ struct Composer<Tree: ComposedTree> {
     private var anchors: [String: Anchor] = [:]
     private var nodes = 0
     private var scalarBytes = 0
-    /// How nulls were written in the document read last.
-    private(set) var nulls = NullForms()
+    /// How scalars were written in the document read last.
+    private(set) var forms = WrittenForms()
 
     private struct Anchor {
         var tree: Tree
@@ -49,7 +49,7 @@ struct Composer<Tree: ComposedTree> {
         self.stream = stream
         while try stream.next() == .documentStart {
             anchors.removeAll(keepingCapacity: true)
-            nulls = NullForms()
+            forms = WrittenForms()
             let kind = try stream.next()
             let mark = stream.mark
             let tree = try compose(kind, depth: 0, place: schema == .kubernetes ? .elsewhere : .root)
@@ -110,7 +110,11 @@ struct Composer<Tree: ComposedTree> {
         switch ScalarResolver.resolve(bytes, schema: schema) {
         case .string: return Tree.scalar(Self.string(bytes), from: stream)
         case .value(let value):
-            if value.isNull { nulls.insert(bytes.isEmpty ? .blank : .written) }
+            if value.isNull {
+                forms.nulls.insert(bytes.isEmpty ? .blank : .written)
+            } else if schema == .patch || schema == .targetedPatch {
+                forms.note(value, written: bytes)
+            }
             let isText = place == .annotations && (!value.isNull || schema != .patch)
             return Tree.scalar(isText ? Self.string(bytes) : value, from: stream)
         case .notFinite:
@@ -165,7 +169,9 @@ struct Composer<Tree: ComposedTree> {
                 continue
             }
             let (key, text) = try mappingKey(kind, depth: depth)
-            let value = try compose(try stream.next(), depth: depth + 1, place: inner(place, key: text))
+            let valueKind = try stream.next()
+            let value = try compose(valueKind, depth: depth + 1, place: inner(place, key: text))
+            if valueKind == .scalar, schema != .kubernetes, !stream.isPlain { forms.noteQuoted(stream.bytes, of: text) }
             if let earlier = seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) {
                 switch duplicates {
                 case .error: throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark)
