@@ -11,8 +11,11 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-warnings-as-errors"]),
 ]
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+/// `fast`: without the checks at run time that no two accesses to a variable of a class overlap, for modules whose work is all
+/// reading and changing trees on one thread; debug builds, and so the tests, keep the checks.
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], fast: Bool = false) -> Target {
+    let unchecked = SwiftSetting.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+    return .target(name: name, dependencies: dependencies, swiftSettings: settings + (fast ? [unchecked] : []))
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = [], fixtures: Bool = false) -> Target {
@@ -55,7 +58,7 @@ let package = Package(
         .target(
             name: "BootstrapAssets", path: "bootstrap", exclude: ["demo", "test", "build", "static"],
             resources: [.embedInCode("assets")], swiftSettings: settings),
-        module("YAML", ["CLibyaml"]),
+        module("YAML", ["CLibyaml"], fast: true),
         module("RegularExpressions"),
         module("CEL", ["YAML", "RegularExpressions", "FileSystem"]),
 
@@ -68,7 +71,8 @@ let package = Package(
         module("SyncPlanning", ["KubernetesModel", "Diagnostics", "YAML"]),
         module("SOPS", ["Cryptography", "Diagnostics", "YAML"]),
         module("CommitSignatures", ["Cryptography", "Diagnostics"]),
-        module("Kustomize", ["KubernetesModel", "RegularExpressions", "Diagnostics", "YAML", "Cryptography", "FileSystem"]),
+        module(
+            "Kustomize", ["KubernetesModel", "RegularExpressions", "Diagnostics", "YAML", "Cryptography", "FileSystem"], fast: true),
 
         // Effects: the only code that touches a node, a cluster or a remote.
         module("SSH", ["CLibssh2", "BlockingExecutor", "Cryptography", "FileSystem"]),
@@ -116,7 +120,7 @@ let package = Package(
             name: "HomelabTestSupport", dependencies: ["KubernetesModel", "YAML"], path: "Tests/HomelabTestSupport",
             swiftSettings: settings),
         tests("Diagnostics"),
-        tests("YAML", fixtures: true),
+        tests("YAML", ["CLibyaml"], fixtures: true),
         tests("RegularExpressions"),
         tests("CEL", ["YAML"], fixtures: true),
         tests("FileSystem"),

@@ -1,3 +1,4 @@
+import Glibc
 import YAML
 
 /// Schemas that a file gives in comments behind its fields, `containers: # {"x-kubernetes-patch-merge-key":"name", …}`, as
@@ -20,12 +21,17 @@ struct CommentSchemas {
     }
 
     private static func contains(_ bytes: ArraySlice<UInt8>, _ sign: [UInt8]) -> Bool {
-        var rest = bytes
-        while let start = rest.firstIndex(of: sign[0]) {
-            if rest[start...].starts(with: sign) { return true }
-            rest = rest[(start + 1)...]
+        bytes.withUnsafeBytes { bytes in
+            var rest = bytes[...]
+            while rest.count >= sign.count, let base = UnsafeRawBufferPointer(rebasing: rest).baseAddress,
+                let found = memchr(base, Int32(sign[0]), rest.count)
+            {
+                rest = rest.dropFirst(UnsafeRawPointer(found) - base)
+                if rest.starts(with: sign) { return true }
+                rest = rest.dropFirst()
+            }
+            return false
         }
-        return false
     }
 
     /// The schema of a document, as far as comments give one.

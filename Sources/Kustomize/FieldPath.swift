@@ -128,6 +128,11 @@ struct FieldPath {
             try body(&value)
             return 1
         }
+        if case .string(let text) = value, var structured = StructuredText(text) {
+            let count = try change(&structured.value, parts, creating, body)
+            if count > 0 { value = .string(structured.text) }
+            return count
+        }
         let rest = parts.dropFirst()
         switch part {
         case .field(let name): return try changeField(name, of: &value, rest, creating, body)

@@ -14,29 +14,43 @@ final class FieldSpec: Sendable {
     let segments: [Segment]
     /// Whether missing mappings are made, never list elements.
     let creates: Bool
+    /// Whether what is there has no part in what the object is called.
+    let keepsIdentity: Bool
 
     init(_ path: String, group: String = "", version: String = "", kind: String = "", creates: Bool = false) {
         type = TypeSelector(group: group, version: version, kind: kind)
         self.path = path
         self.creates = creates
-        segments = Self.parts(path).map {
-            $0.hasSuffix("[]") ? Segment(name: String($0.dropLast(2)), isList: true) : Segment(name: $0, isList: false)
+        let segments = Self.parts(path).map {
+            $0.utf8.last == UInt8(ascii: "]") && $0.hasSuffix("[]")
+                ? Segment(name: String($0.dropLast(2)), isList: true) : Segment(name: $0, isList: false)
         }
+        self.segments = segments
+        keepsIdentity =
+            switch segments[0].name {
+            case "apiVersion", "kind": false
+            case "metadata": segments.count > 1 && segments[1].name != "name" && segments[1].name != "namespace"
+            default: true
+            }
     }
 
-    /// Split at slashes, `\/` being a slash within a key; one slash at the start is left out.
+    /// Split at slashes, `\/` being a slash within a key; one slash at the start is left out. By bytes: hundreds of built-in paths
+    /// are split at every start.
     static func parts(_ path: String) -> [String] {
+        let slash = UInt8(ascii: "/")
         var parts: [String] = []
-        var all = path.split(separator: "/", omittingEmptySubsequences: false)[...]
-        if all.count > 1, all.first == "" { all = all.dropFirst() }
-        for part in all {
-            if let last = parts.last, last.hasSuffix("\\") {
-                parts[parts.count - 1] = last.dropLast() + "/" + part
-            } else {
-                parts.append(String(part))
+        var part: [UInt8] = []
+        for (index, byte) in path.utf8.enumerated() {
+            if byte != slash {
+                part.append(byte)
+            } else if part.last == UInt8(ascii: "\\") {
+                part[part.count - 1] = slash
+            } else if index > 0 {
+                parts.append(String(decoding: part, as: UTF8.self))
+                part.removeAll(keepingCapacity: true)
             }
         }
-        return parts
+        return parts + [String(decoding: part, as: UTF8.self)]
     }
 
     /// Calls `change` with every value at the path; with `missing`, a value is made where the path leads to none and the spec

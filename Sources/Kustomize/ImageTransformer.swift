@@ -30,10 +30,9 @@ struct ImageTransformer: Transformer {
     private func transform(_ resource: Resource, _ matcher: Matcher, _ specs: [FieldSpec]) throws(MergeFailure) -> Bool {
         var search = Search(matcher: matcher)
         try search.walk(.object(resource.object))
-        let root = Value.object(resource.object)
-        let specs = specs.filter { $0.isPresent(in: root) }
+        let specs = specs.filter { $0.isPresent(in: .object(resource.object)) }
         guard !search.found.isEmpty || !specs.isEmpty else { return false }
-        return try resource.change { (value) throws(MergeFailure) in
+        return try resource.change(keepsIdentity: specs.allSatisfy(\.keepsIdentity)) { (value) throws(MergeFailure) in
             for path in search.found { Self.change(&value, path[...], matcher) }
             for spec in specs {
                 try spec.visit(&value, missing: nil) { (field) throws(MergeFailure) in
@@ -109,10 +108,12 @@ extension ImageTransformer {
     /// Recognises an image by its name, which may be a regular expression, and writes its new one.
     struct Matcher {
         private let image: ImageEntry
+        private let name: [UInt8]
         private let expression: RegularExpression?
 
         init(_ image: ImageEntry) throws(RegularExpression.Failure) {
             self.image = image
+            name = Array(image.name.utf8)
             // Dots are all that most names have of an expression.
             let isPlain = image.name.utf8.allSatisfy { RegularExpression.isPlain($0) || $0 == UInt8(ascii: ".") }
             expression =
@@ -122,17 +123,28 @@ extension ImageTransformer {
 
         func matches(_ text: String) -> Bool {
             if let expression { return expression.matches(text) }
-            var rest = text.utf8[...]
-            for byte in image.name.utf8 {
-                guard let first = rest.first, first == byte || byte == UInt8(ascii: ".") && first != UInt8(ascii: "\n") else {
-                    return false
-                }
-                rest = rest.dropFirst()
-            }
-            if rest.first == UInt8(ascii: ":") { rest = rest.dropFirst().drop(while: Self.isTagCharacter) }
-            if rest.starts(with: "@sha256:".utf8) { rest = rest.dropFirst(8).drop(while: Self.isTagCharacter) }
-            return rest.isEmpty
+            var text = text
+            return text.withUTF8 { matches($0) }
         }
+
+        private func matches(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+            guard text.count >= name.count else { return false }
+            for (index, byte) in name.enumerated() where text[index] != byte {
+                guard byte == UInt8(ascii: "."), text[index] != UInt8(ascii: "\n") else { return false }
+            }
+            var at = name.count
+            if at < text.count, text[at] == UInt8(ascii: ":") {
+                at += 1
+                while at < text.count, Self.isTagCharacter(text[at]) { at += 1 }
+            }
+            if text[at...].starts(with: Self.digestSign) {
+                at += Self.digestSign.count
+                while at < text.count, Self.isTagCharacter(text[at]) { at += 1 }
+            }
+            return at == text.count
+        }
+
+        private static let digestSign = Array("@sha256:".utf8)
 
         private static func isTagCharacter(_ byte: UInt8) -> Bool {
             switch byte {

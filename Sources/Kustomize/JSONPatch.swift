@@ -1,7 +1,6 @@
 import YAML
 
-/// A list of operations (RFC 6902) as kustomize's library applies them: negative indices count from the end, and replacing a key
-/// that is not there adds it.
+/// A list of operations (RFC 6902) as kustomize's library applies them: negative indices count from the end.
 struct JSONPatch {
     enum Kind: String { case add, remove, replace, move, copy, test }
 
@@ -152,7 +151,13 @@ struct JSONPatch {
             return
         }
         try atParent(of: path, in: &value) { (parent, part) throws(MergeFailure) in
-            if parent.changeObject({ $0[part] = new }) != nil { return }
+            let changed: Void? = try parent.changeObject { (object) throws(MergeFailure) in
+                guard let index = object.index(of: part) else {
+                    throw MergeFailure(problem: "there is no \"\(part)\" to replace; the operation add makes one")
+                }
+                object.change(at: index) { $0 = new }
+            }
+            if changed != nil { return }
             let replaced: Void? = try parent.changeArray { (items) throws(MergeFailure) in items[try index(part, count: items.count)] = new
             }
             guard replaced != nil else { throw MergeFailure(problem: "\(parent.kindName) holds nothing") }

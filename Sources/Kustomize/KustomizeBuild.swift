@@ -23,6 +23,8 @@ package struct KustomizeBuild {
         try BuildRun(files: files, options: options).result(directory)
     }
 
-    /// The text that `kustomize build` prints for manifests.
-    package static func text(_ manifests: [Manifest]) -> [UInt8] { YAMLWriter.bytes(manifests.map(\.value)) }
+    /// Writes manifests as `kustomize build` prints them, piece by piece.
+    package static func write(_ manifests: [Manifest], to output: ([UInt8]) -> Void) {
+        YAMLWriter.write(manifests.lazy.map(\.value), to: output)
+    }
 }

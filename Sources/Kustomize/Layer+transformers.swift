@@ -184,10 +184,8 @@ extension Layer {
             try ResourceReader(run: run, display: display, offset: offset, isPatch: true, isTargeted: entry.target != nil).resources(bytes)
         }
         if case .success(let patches) = strategic {
-            if patches.isEmpty {
-                findings.error("the patch is empty", at: entry.mark)
-                return nil
-            }
+            // An empty file, or one of comments only, changes nothing.
+            if patches.isEmpty { return nil }
             for patch in patches {
                 patch.allowsNameChange = entry.options["allowNameChange"] == true
                 patch.allowsKindChange = entry.options["allowKindChange"] == true

@@ -97,7 +97,7 @@ struct NameReferences {
 
     private func update(_ referrer: Resource, _ target: TypeSelector, _ spec: FieldSpec, _ scope: Scope) throws(MergeFailure) {
         let role = roleReference(referrer, spec)
-        try referrer.change { (root) throws(MergeFailure) in
+        try referrer.change(keepsIdentity: spec.keepsIdentity) { (root) throws(MergeFailure) in
             try spec.visit(&root, missing: nil) { (value) throws(MergeFailure) in
                 switch value {
                 case .null: return

@@ -27,13 +27,15 @@ struct ReplacementTransformer: Transformer {
             try entry.source.map { (source) throws(MergeFailure) in try self.value(of: source, set) } ?? .string(entry.sourceValue ?? "")
         for target in targets {
             guard let select = target.select else { throw MergeFailure(problem: "a target must say which resources to select") }
-            let labels = try LabelFilter(select)
-            let rejects = try target.reject.map { (reject) throws(MergeFailure) in (reject, try LabelFilter(reject)) }
-            for resource in set.all where labels.matches(resource) {
+            let selector = try CompiledSelector(select)
+            let rejects = try target.reject.map { (reject) throws(MergeFailure) in
+                (selector: try CompiledSelector(reject), namesNoID: reject.namesNoID)
+            }
+            for resource in set.all where selector.matchesLabels(of: resource) {
                 let ids = resource.anyIDs
-                if rejects.contains(where: { $0.1.isSet && $0.1.matches(resource) }) { continue }
-                if rejects.contains(where: { reject in !reject.0.namesNoID && ids.contains { reject.0.isMatched(by: $0) } }) { continue }
-                guard ids.contains(where: { select.isMatched(by: $0) }) else { continue }
+                if rejects.contains(where: { $0.selector.hasLabels && $0.selector.matchesLabels(of: resource) }) { continue }
+                if rejects.contains(where: { reject in !reject.namesNoID && ids.contains { reject.selector.matches($0) } }) { continue }
+                guard ids.contains(where: { selector.matches($0) }) else { continue }
                 do throws(MergeFailure) {
                     try write(value, in: resource, target)
                     report.touch(resource)
@@ -41,21 +43,6 @@ struct ReplacementTransformer: Transformer {
                     report.add(error.problem, resource)
                 }
             }
-        }
-    }
-
-    private struct LabelFilter {
-        let labels, annotations: LabelSelector?
-
-        init(_ selector: Selector) throws(MergeFailure) {
-            labels = try CompiledSelector.labels(selector.labelSelector, "labelSelector")
-            annotations = try CompiledSelector.labels(selector.annotationSelector, "annotationSelector")
-        }
-
-        var isSet: Bool { labels != nil || annotations != nil }
-
-        func matches(_ resource: Resource) -> Bool {
-            labels?.matches(resource.labels) != false && annotations?.matches(resource.annotations) != false
         }
     }
 

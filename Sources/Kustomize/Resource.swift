@@ -26,8 +26,8 @@ final class Resource {
     var behavior = Behavior.create
     var allowsNameChange = false
     var allowsKindChange = false
-    /// Whether the file wrote nulls as `key:` only, which patching drops.
-    var dropsNullsWhenPatched = false
+    /// How the file wrote its scalars.
+    var forms = WrittenForms()
     /// What comments in the file say of its lists.
     var commentSchema: MergeSchema?
     var sharedPairs: [SharedPair] = []
@@ -81,7 +81,7 @@ final class Resource {
         copy.behavior = behavior
         copy.allowsNameChange = allowsNameChange
         copy.allowsKindChange = allowsKindChange
-        copy.dropsNullsWhenPatched = dropsNullsWhenPatched
+        copy.forms = forms
         copy.commentSchema = commentSchema
         copy.sharedPairs = sharedPairs
         copy.variables = variables
@@ -91,20 +91,22 @@ final class Resource {
     }
 
     /// Changes the object. While that goes on the resource still has its old identity, and is not to be looked into.
-    func change<R, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R {
-        let old = id
-        let version = object["apiVersion"]
+    ///
+    /// - Parameter keepsIdentity: that type, name and namespace stay what they are, which saves looking.
+    func change<R, E: Error>(keepsIdentity: Bool = false, _ body: (inout Value) throws(E) -> R) throws(E) -> R {
+        let before = keepsIdentity ? nil : (id: id, version: object["apiVersion"])
         var value = Value.object(object)
         object = Object()
         defer {
             object = value.object ?? Object()
-            if object["apiVersion"] != version || text("kind") != old.type.kind || metadata("name") != old.name
-                || metadata("namespace") != old.namespace
-            {
-                cachedID = nil
-            }
+            if let before, hasOther(than: before.id, before.version) { cachedID = nil }
         }
         return try body(&value)
+    }
+
+    private func hasOther(than id: ResourceID, _ version: Value?) -> Bool {
+        object["apiVersion"] != version || text("kind") != id.type.kind || metadata("name") != id.name
+            || metadata("namespace") != id.namespace
     }
 
     // MARK: Identity

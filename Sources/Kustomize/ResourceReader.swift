@@ -26,7 +26,7 @@ struct ResourceReader {
         }
         var findings = Diagnostics()
         var resources: [Resource] = []
-        var listed: [(value: Value, origin: SourceLocation, nulls: NullForms)] = []
+        var listed: [(value: Value, origin: SourceLocation, forms: WrittenForms)] = []
         for document in documents {
             let origin = SourceLocation(file: display, line: document.mark.line + offset, column: document.mark.column)
             guard case .object(let object) = document.value else {
@@ -34,7 +34,7 @@ struct ResourceReader {
                 continue
             }
             if object.isEmpty { continue }
-            listed.append((document.value, origin, document.nulls))
+            listed.append((document.value, origin, document.forms))
         }
         var queue = listed[...]
         while let next = queue.popFirst() {
@@ -44,12 +44,12 @@ struct ResourceReader {
             }
             guard check(object, at: next.origin, &findings) else { continue }
             if let items = items(of: object, at: next.origin, &findings) {
-                for item in items where !item.isNull && item != .object(Object()) { queue.append((item, next.origin, next.nulls)) }
+                for item in items where !item.isNull && item != .object(Object()) { queue.append((item, next.origin, next.forms)) }
                 continue
             }
             let resource = Resource(object, kinds: run.kinds, origin: next.origin)
             if isTargeted { resource.dropEmptyPairs() }
-            resource.dropsNullsWhenPatched = next.nulls == .blank
+            resource.forms = next.forms
             resources.append(resource)
         }
         try findings.throwIfErrors()

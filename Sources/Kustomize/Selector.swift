@@ -3,8 +3,8 @@ import KubernetesModel
 import RegularExpressions
 import YAML
 
-/// Picks resources by type, name, namespace, labels and annotations. In patches its parts are regular expressions that must
-/// match as a whole, in replacements they are plain; an empty part matches anything.
+/// Picks resources by type, name, namespace, labels and annotations. In patches and in the targets of replacements its parts are
+/// regular expressions that must match as a whole, in the sources of replacements they are plain; an empty part matches anything.
 struct Selector {
     static let names = ["group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector"]
 
@@ -66,6 +66,18 @@ struct CompiledSelector {
         }
     }
 
+    /// Whether an id has the parts named; the namespace is compared as it is written.
+    func matches(_ id: ResourceID) -> Bool {
+        kind?.matches(id.type.kind) != false && group?.matches(id.type.group) != false && version?.matches(id.type.version) != false
+            && name?.matches(id.name) != false && namespace?.matches(id.namespace) != false
+    }
+
+    var hasLabels: Bool { labels != nil || annotations != nil }
+
+    func matchesLabels(of resource: Resource) -> Bool {
+        labels?.matches(resource.labels) != false && annotations?.matches(resource.annotations) != false
+    }
+
     /// Name and namespace match as they are now or as they were at first.
     func matches(_ resource: Resource) -> Bool {
         let id = resource.id
@@ -75,8 +87,6 @@ struct CompiledSelector {
         let original = resource.former.isEmpty ? id : resource.originalID
         if let name, !name.matches(original.name), !name.matches(id.name) { return false }
         if let namespace, !namespace.matches(original.effectiveNamespace), !namespace.matches(id.effectiveNamespace) { return false }
-        if let labels, !labels.matches(resource.labels) { return false }
-        if let annotations, !annotations.matches(resource.annotations) { return false }
-        return true
+        return matchesLabels(of: resource)
     }
 }

@@ -17,7 +17,7 @@ extension Resource {
             guard let written = pair.specs.lazy.compactMap({ self.changedValue(of: pair, at: $0) }).first else { continue }
             sharedPairs[index].value = written
             // The places were visited when the pair was put there, so that nothing on the way is of the wrong kind now.
-            try? change { (root) throws(MergeFailure) in
+            try? change(keepsIdentity: pair.specs.allSatisfy(\.keepsIdentity)) { (root) throws(MergeFailure) in
                 for spec in pair.specs {
                     try spec.visit(&root, missing: nil) { mapping in
                         mapping.changeObject { object in if object.index(of: pair.key) != nil { object[pair.key] = written } }

@@ -10,8 +10,11 @@ struct MergeFailure: Error {
 /// element that is replaced keeps its old content, an element without key empties the list) they are followed to the letter,
 /// since people's output depends on them.
 struct StrategicMerge {
-    /// Drop nulls of the object along with the patch's.
-    var dropsNulls = false
+    /// How the object's and the patch's scalars are written.
+    let old, patch: WrittenForms
+
+    /// Drop nulls of the object along with the patch's: where it writes them as `key:` only.
+    private var dropsNulls: Bool { old.nulls == .blank }
 
     /// What became of a value and whether it grew out of the old value, not out of the patch's.
     private struct Merged {
@@ -62,6 +65,14 @@ struct StrategicMerge {
         return patch.isNull ? nil : Merged(value: patch, isOld: false)
     }
 
+    /// A number or boolean that comes in the place of a text in quotes is a text too, as it is written in the patch.
+    private func kept(_ patch: Value?, over old: Value, of key: String) -> Value? {
+        guard case .string(let text) = old, let patch, !patch.isNull, patch.string == nil, let new = patch.scalarText,
+            self.old.isQuoted(text, of: key)
+        else { return patch }
+        return .string(self.patch.originals[new] ?? new)
+    }
+
     // MARK: Mappings
 
     private func mapping(old: Value?, patch: Value?, schema: MergeSchema?) throws(MergeFailure) -> Merged? {
@@ -82,7 +93,8 @@ struct StrategicMerge {
         var result: [Object.Member] = []
         result.reserveCapacity(old.count + patch.count)
         for member in old {
-            let merged = try walk(old: member.value, patch: patch[member.key], schema: schema?.fields[member.key])
+            let added = kept(patch[member.key], over: member.value, of: member.key)
+            let merged = try walk(old: member.value, patch: added, schema: schema?.fields[member.key])
             if let merged { result.append(Object.Member(key: member.key, value: merged.value)) }
         }
         for member in patch where old.index(of: member.key) == nil {

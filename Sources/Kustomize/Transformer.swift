@@ -38,7 +38,7 @@ extension Resource {
     @discardableResult
     func set(_ pairs: [(key: String, value: String)], at specs: [FieldSpec]) throws(MergeFailure) -> Bool {
         var added: [[FieldSpec]] = Array(repeating: [], count: pairs.count)
-        try change { (value) throws(MergeFailure) in
+        try change(keepsIdentity: specs.allSatisfy(\.keepsIdentity)) { (value) throws(MergeFailure) in
             for spec in specs {
                 try spec.visit(&value, missing: .object(Object())) { (mapping) throws(MergeFailure) in
                     let set: Void? = mapping.changeObject { object in
@@ -135,7 +135,7 @@ struct ReplicaTransformer: Transformer {
                 found = true
                 guard spec.type.selects(resource.type) else { continue }
                 do throws(MergeFailure) {
-                    try resource.change { (value) throws(MergeFailure) in
+                    try resource.change(keepsIdentity: spec.keepsIdentity) { (value) throws(MergeFailure) in
                         try spec.visit(&value, missing: .int(0)) { $0 = .int(Int64(entry.count)) }
                     }
                     report.touch(resource)

@@ -1,4 +1,6 @@
 extension Value: ComposedTree {
+    static var keepsPlaces: Bool { false }
+
     static func scalar(_ value: Value, from stream: EventStream) -> Value { value }
     static func sequence(_ items: [Value], mark: Mark) -> Value { .array(items) }
     static func mapping(_ entries: [Object.Member], mark: Mark) -> Value { .object(Object(entries)) }
@@ -17,6 +19,8 @@ extension Value: ComposedTree {
 }
 
 extension Node: ComposedTree {
+    static var keepsPlaces: Bool { true }
+
     static func scalar(_ value: Value, from stream: EventStream) -> Node {
         let text = String(decoding: stream.bytes, as: UTF8.self)
         return Node(.scalar(Scalar(text: text, style: stream.style, tag: stream.tag, value: value)), mark: stream.mark)

@@ -2,6 +2,9 @@
 protocol ComposedTree: Sendable {
     associatedtype Entry: Sendable
 
+    /// Whether it keeps where its parts were written.
+    static var keepsPlaces: Bool { get }
+
     static func scalar(_ value: Value, from stream: EventStream) -> Self
     static func sequence(_ items: [Self], mark: Mark) -> Self
     static func mapping(_ entries: [Entry], mark: Mark) -> Self
@@ -22,8 +25,8 @@ struct Composer<Tree: ComposedTree> {
     private var anchors: [String: Anchor] = [:]
     private var nodes = 0
     private var scalarBytes = 0
-    /// How nulls were written in the document read last.
-    private(set) var nulls = NullForms()
+    /// How scalars were written in the document read last.
+    private(set) var forms = WrittenForms()
 
     private struct Anchor {
         var tree: Tree
@@ -35,7 +38,7 @@ struct Composer<Tree: ComposedTree> {
     private enum Place { case root, metadata, pairs, annotations, items, elsewhere }
 
     init(limits: YAMLLimits, schema: YAMLSchema, duplicates: DuplicateKeys) {
-        stream = EventStream(UnsafeBufferPointer(start: nil, count: 0), file: "")
+        stream = EventStream(UnsafeBufferPointer(start: nil, count: 0), file: "", scans: false)
         self.limits = limits
         self.schema = schema
         self.duplicates = duplicates
@@ -46,7 +49,7 @@ struct Composer<Tree: ComposedTree> {
         self.stream = stream
         while try stream.next() == .documentStart {
             anchors.removeAll(keepingCapacity: true)
-            nulls = NullForms()
+            forms = WrittenForms()
             let kind = try stream.next()
             let mark = stream.mark
             let tree = try compose(kind, depth: 0, place: schema == .kubernetes ? .elsewhere : .root)
@@ -107,7 +110,11 @@ struct Composer<Tree: ComposedTree> {
         switch ScalarResolver.resolve(bytes, schema: schema) {
         case .string: return Tree.scalar(Self.string(bytes), from: stream)
         case .value(let value):
-            if value.isNull { nulls.insert(bytes.isEmpty ? .blank : .written) }
+            if value.isNull {
+                forms.nulls.insert(bytes.isEmpty ? .blank : .written)
+            } else if schema == .patch || schema == .targetedPatch {
+                forms.note(value, written: bytes)
+            }
             let isText = place == .annotations && (!value.isNull || schema != .patch)
             return Tree.scalar(isText ? Self.string(bytes) : value, from: stream)
         case .notFinite:
@@ -157,12 +164,14 @@ struct Composer<Tree: ComposedTree> {
             let kind = try stream.next()
             if kind == .mappingEnd { break }
             let keyMark = stream.mark
-            if kind == .scalar, stream.isPlain, stream.tag == nil, isMergeKey(stream.bytes) {
+            if kind == .scalar, stream.isPlain, stream.tag == nil, PlainText.isMergeKey(stream.bytes) {
                 merged.append(contentsOf: try mergeSources(depth: depth))
                 continue
             }
             let (key, text) = try mappingKey(kind, depth: depth)
-            let value = try compose(try stream.next(), depth: depth + 1, place: inner(place, key: text))
+            let valueKind = try stream.next()
+            let value = try compose(valueKind, depth: depth + 1, place: inner(place, key: text))
+            if valueKind == .scalar, schema != .kubernetes, !stream.isPlain { forms.noteQuoted(stream.bytes, of: text) }
             if let earlier = seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) {
                 switch duplicates {
                 case .error: throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark)
@@ -180,10 +189,6 @@ struct Composer<Tree: ComposedTree> {
             }
         }
         return Tree.mapping(entries, mark: mark)
-    }
-
-    private func isMergeKey(_ bytes: ScalarResolver.Bytes) -> Bool {
-        bytes.count == 2 && bytes[0] == UInt8(ascii: "<") && bytes[1] == UInt8(ascii: "<")
     }
 
     private mutating func mappingKey(_ kind: EventStream.Kind, depth: Int) throws(YAMLError) -> (Tree, String) {

@@ -1,6 +1,7 @@
 import CLibyaml
 
-/// libyaml's event parser over bytes that the caller keeps alive: the only code that touches its parser.
+/// The events of a text that the caller keeps alive: libyaml's, or where the text is plain enough those of `BlockScanner`, which are
+/// the same. The only code that touches libyaml's parser.
 final class EventStream {
     enum Kind {
         case streamEnd, documentStart, documentEnd, alias, scalar, sequenceStart, sequenceEnd, mappingStart, mappingEnd
@@ -11,12 +12,24 @@ final class EventStream {
     private let offset: Int
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let event: UnsafeMutablePointer<yaml_event_t>
+    /// What was scanned without libyaml, and which event the stream is at.
+    private let scanned: [BlockScanner.Event]
+    private let isScanned: Bool
+    private let blocks: UnsafeMutableBufferPointer<UInt8>?
+    private var position = -1
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>, file: String, line offset: Int = 0) {
+    /// - Parameter scans: whether `BlockScanner` may read the text. Its marks of empty values and of collections' ends are other than
+    ///   libyaml's, so that it is for texts whose places do not matter much.
+    init(_ bytes: UnsafeBufferPointer<UInt8>, file: String, line offset: Int = 0, scans: Bool) {
         self.file = file
         self.offset = offset
+        let result = scans ? BlockScanner.scan(bytes) : nil
+        isScanned = result != nil
+        scanned = result?.events ?? []
+        blocks = result?.blocks
         parser = .allocate(capacity: 1)
         event = .allocate(capacity: 1)
+        guard !isScanned else { return }
         parser.initialize(to: yaml_parser_t())
         event.initialize(to: yaml_event_t())
         yaml_parser_initialize(parser)
@@ -25,14 +38,21 @@ final class EventStream {
     }
 
     deinit {
-        yaml_event_delete(event)
-        yaml_parser_delete(parser)
+        if !isScanned {
+            yaml_event_delete(event)
+            yaml_parser_delete(parser)
+        }
         event.deallocate()
         parser.deallocate()
+        blocks?.deallocate()
     }
 
     /// Moves to the next event; what the accessors below tell is true until the next call.
     func next() throws(YAMLError) -> Kind {
+        if isScanned {
+            position += 1
+            return position < scanned.count ? scanned[position].kind : .streamEnd
+        }
         yaml_event_delete(event)
         while true {
             guard yaml_parser_parse(parser, event) == 1 else { throw failure() }
@@ -51,10 +71,17 @@ final class EventStream {
         }
     }
 
-    var mark: Mark { Mark(line: Int(event.pointee.start_mark.line) + 1 + offset, column: Int(event.pointee.start_mark.column) + 1) }
+    var mark: Mark {
+        if isScanned {
+            let event = scanned[min(position, scanned.count - 1)]
+            return Mark(line: event.line + 1 + offset, column: event.column + 1)
+        }
+        return Mark(line: Int(event.pointee.start_mark.line) + 1 + offset, column: Int(event.pointee.start_mark.column) + 1)
+    }
 
     var anchor: String? {
-        switch event.pointee.type {
+        if isScanned { return nil }
+        return switch event.pointee.type {
         case YAML_ALIAS_EVENT: Self.text(event.pointee.data.alias.anchor)
         case YAML_SCALAR_EVENT: Self.text(event.pointee.data.scalar.anchor)
         case YAML_SEQUENCE_START_EVENT: Self.text(event.pointee.data.sequence_start.anchor)
@@ -65,18 +92,20 @@ final class EventStream {
 
     /// Of a scalar event.
     var bytes: UnsafeBufferPointer<UInt8> {
-        UnsafeBufferPointer(start: event.pointee.data.scalar.value, count: event.pointee.data.scalar.length)
+        if isScanned { return scanned[position].text }
+        return UnsafeBufferPointer(start: event.pointee.data.scalar.value, count: event.pointee.data.scalar.length)
     }
 
     /// Of a scalar event.
-    var tag: String? { Self.text(event.pointee.data.scalar.tag) }
+    var tag: String? { isScanned ? nil : Self.text(event.pointee.data.scalar.tag) }
 
     /// Of a scalar event.
-    var isPlain: Bool { event.pointee.data.scalar.style == YAML_PLAIN_SCALAR_STYLE }
+    var isPlain: Bool { isScanned ? scanned[position].style == .plain : event.pointee.data.scalar.style == YAML_PLAIN_SCALAR_STYLE }
 
     /// Of a scalar event.
     var style: Node.Scalar.Style {
-        switch event.pointee.data.scalar.style {
+        if isScanned { return scanned[position].style }
+        return switch event.pointee.data.scalar.style {
         case YAML_SINGLE_QUOTED_SCALAR_STYLE: .singleQuoted
         case YAML_DOUBLE_QUOTED_SCALAR_STYLE: .doubleQuoted
         case YAML_LITERAL_SCALAR_STYLE: .literal

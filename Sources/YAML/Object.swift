@@ -1,34 +1,37 @@
 /// The members of a mapping in the order they were written. Look-up is a linear search, which wins at Kubernetes' small sizes;
 /// two objects are equal when they have equal members, in whatever order.
+///
+/// What transformers call for every field is inlinable: generic code called across modules costs several times its work.
 package struct Object: Sendable, RandomAccessCollection {
     package struct Member: Hashable, Sendable {
         package var key: String
         package var value: Value
 
-        package init(key: String, value: Value) {
+        @inlinable package init(key: String, value: Value) {
             self.key = key
             self.value = value
         }
     }
 
-    package private(set) var members: [Member]
+    package var members: [Member]
 
-    package init(_ members: [Member] = []) { self.members = members }
+    @inlinable package init(_ members: [Member] = []) { self.members = members }
 
-    package var startIndex: Int { members.startIndex }
-    package var endIndex: Int { members.endIndex }
-    package subscript(position: Int) -> Member { members[position] }
+    @inlinable package var startIndex: Int { members.startIndex }
+    @inlinable package var endIndex: Int { members.endIndex }
+    @inlinable package subscript(position: Int) -> Member { members[position] }
 
     package var keys: [String] { members.map(\.key) }
 
-    package func index(of key: String) -> Int? {
+    @inlinable package func index(of key: String) -> Int? {
         // Most keys differ in their length, which is the quicker comparison.
         let length = key.utf8.count
-        return members.firstIndex { $0.key.utf8.count == length && $0.key == key }
+        for index in members.indices where members[index].key.utf8.count == length && members[index].key == key { return index }
+        return nil
     }
 
     /// Setting nil removes the member; a new key goes to the end.
-    package subscript(key: String) -> Value? {
+    @inlinable package subscript(key: String) -> Value? {
         get { index(of: key).map { members[$0].value } }
         set {
             switch (index(of: key), newValue) {
@@ -43,24 +46,24 @@ package struct Object: Sendable, RandomAccessCollection {
 
 extension Object {
     /// Changes the value of a member where it is, without copying what it holds.
-    package mutating func change<R, E: Error>(at index: Int, _ body: (inout Value) throws(E) -> R) throws(E) -> R {
+    @inlinable package mutating func change<R, E: Error>(at index: Int, _ body: (inout Value) throws(E) -> R) throws(E) -> R {
         try body(&members[index].value)
     }
 
     /// Changes all values, in order.
-    package mutating func changeValues<E: Error>(_ body: (String, inout Value) throws(E) -> Void) throws(E) {
+    @inlinable package mutating func changeValues<E: Error>(_ body: (String, inout Value) throws(E) -> Void) throws(E) {
         for index in members.indices { try body(members[index].key, &members[index].value) }
     }
 
     /// Adds a member whose key is known to be new.
-    package mutating func append(_ key: String, _ value: Value) { members.append(Member(key: key, value: value)) }
+    @inlinable package mutating func append(_ key: String, _ value: Value) { members.append(Member(key: key, value: value)) }
 
-    package mutating func removeAll(where unwanted: (Member) -> Bool) { members.removeAll(where: unwanted) }
+    @inlinable package mutating func removeAll(where unwanted: (Member) -> Bool) { members.removeAll(where: unwanted) }
 }
 
 extension Value {
     /// Changes an object where it is, without copying what it holds; nil when this is no object.
-    @discardableResult
+    @inlinable @discardableResult
     package mutating func changeObject<R, E: Error>(_ body: (inout Object) throws(E) -> R) throws(E) -> R? {
         guard case .object(var object) = self else { return nil }
         self = .null
@@ -69,7 +72,7 @@ extension Value {
     }
 
     /// Changes a list where it is, without copying what it holds; nil when this is no list.
-    @discardableResult
+    @inlinable @discardableResult
     package mutating func changeArray<R, E: Error>(_ body: (inout [Value]) throws(E) -> R) throws(E) -> R? {
         guard case .array(var items) = self else { return nil }
         self = .null

@@ -11,6 +11,11 @@ enum PlainText {
         return false
     }
 
+    /// A plain `<<` would be read back as a merge key.
+    static func isMergeKey(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        bytes.count == 2 && bytes[0] == UInt8(ascii: "<") && bytes[1] == UInt8(ascii: "<")
+    }
+
     /// `190:20:30`, a number to the base 60 in YAML 1.1: `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`.
     static func isBase60(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         guard bytes.contains(UInt8(ascii: ":")) else { return false }

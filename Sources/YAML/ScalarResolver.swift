@@ -31,14 +31,26 @@ enum ScalarResolver {
     }
 
     private static func word(_ bytes: Bytes, schema: YAMLSchema) -> Resolution {
-        switch String(decoding: bytes, as: UTF8.self) {
-        case "null", "Null", "NULL": return .value(.null)
-        case "true", "True", "TRUE": return .value(.bool(true))
-        case "false", "False", "FALSE": return .value(.bool(false))
-        case "y", "Y", "yes", "Yes", "YES", "on", "On", "ON": return schema == .kubernetes ? .value(.bool(true)) : .string
-        case "n", "N", "no", "No", "NO", "off", "Off", "OFF": return schema == .kubernetes ? .value(.bool(false)) : .string
+        switch bytes.count {
+        case 4 where isWord(bytes, "null"): return .value(.null)
+        case 4 where isWord(bytes, "true"): return .value(.bool(true))
+        case 5 where isWord(bytes, "false"): return .value(.bool(false))
+        default: break
+        }
+        guard schema == .kubernetes else { return .string }
+        switch bytes.count {
+        case 1 where isWord(bytes, "y"), 2 where isWord(bytes, "on"), 3 where isWord(bytes, "yes"): return .value(.bool(true))
+        case 1 where isWord(bytes, "n"), 2 where isWord(bytes, "no"), 3 where isWord(bytes, "off"): return .value(.bool(false))
         default: return .string
         }
+    }
+
+    /// Whether a text of the word's length is the word in lower case, with a capital, or in capitals.
+    private static func isWord(_ bytes: Bytes, _ word: StaticString) -> Bool {
+        let isCapital = bytes[0] == word.utf8Start[0] - 0x20
+        guard isCapital || bytes[0] == word.utf8Start[0] else { return false }
+        let allLower = bytes.indices.dropFirst().allSatisfy { bytes[$0] == word.utf8Start[$0] }
+        return allLower || isCapital && bytes.indices.dropFirst().allSatisfy { bytes[$0] == word.utf8Start[$0] - 0x20 }
     }
 
     private static func dotted(_ bytes: Bytes) -> Resolution {

@@ -11,18 +11,18 @@ package enum Value: Hashable, Sendable {
 }
 
 extension Value {
-    package var string: String? { if case .string(let text) = self { text } else { nil } }
-    package var bool: Bool? { if case .bool(let flag) = self { flag } else { nil } }
-    package var int: Int64? { if case .int(let number) = self { number } else { nil } }
-    package var array: [Value]? { if case .array(let items) = self { items } else { nil } }
-    package var object: Object? { if case .object(let object) = self { object } else { nil } }
-    package var isNull: Bool { if case .null = self { true } else { false } }
+    @inlinable package var string: String? { if case .string(let text) = self { text } else { nil } }
+    @inlinable package var bool: Bool? { if case .bool(let flag) = self { flag } else { nil } }
+    @inlinable package var int: Int64? { if case .int(let number) = self { number } else { nil } }
+    @inlinable package var array: [Value]? { if case .array(let items) = self { items } else { nil } }
+    @inlinable package var object: Object? { if case .object(let object) = self { object } else { nil } }
+    @inlinable package var isNull: Bool { if case .null = self { true } else { false } }
 
     package enum Shape: Sendable { case null, scalar, array, object }
 
     /// What kind of value this is. Unlike a `switch` over the value it holds on to no part of it, so that what follows changes it in
     /// place instead of a copy.
-    package var shape: Shape {
+    @inlinable package var shape: Shape {
         switch self {
         case .null: .null
         case .array: .array
@@ -40,7 +40,7 @@ extension Value {
     }
 
     /// The member `key` of an object; nil when this is no object or has no such member. Setting makes an object of a null.
-    package subscript(key: String) -> Value? {
+    @inlinable package subscript(key: String) -> Value? {
         get { object?[key] }
         set {
             var object = self.object ?? Object()

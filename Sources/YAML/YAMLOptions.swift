@@ -62,3 +62,39 @@ package struct NullForms: OptionSet, Hashable, Sendable {
     package static let blank = NullForms(rawValue: 1)
     package static let written = NullForms(rawValue: 2)
 }
+
+/// What of the way that a document's scalars are written makes a difference when kustomize patches it.
+package struct WrittenForms: Hashable, Sendable {
+    package var nulls = NullForms()
+    /// Of texts that stand in quotes or blocks, by a hash of each with its key.
+    private var quoted: [UInt64] = []
+    /// Numbers and booleans as they are written in a patch, by the text that they print as, where the two differ.
+    package private(set) var originals: [String: String] = [:]
+
+    package init() {}
+
+    /// Whether a key's text stands in quotes: because it would be no text without them, or as the document has it.
+    package func isQuoted(_ text: String, of key: String) -> Bool {
+        if Value(plain: text, schema: .resource).string == nil { return true }
+        var text = text
+        return text.withUTF8 { quoted.contains(Self.hash($0, of: key)) }
+    }
+
+    /// Takes over the quotes of what was merged in.
+    package mutating func merge(_ other: WrittenForms) { quoted += other.quoted }
+
+    package mutating func dropQuotes() { quoted = [] }
+
+    mutating func noteQuoted(_ text: UnsafeBufferPointer<UInt8>, of key: String) { quoted.append(Self.hash(text, of: key)) }
+
+    mutating func note(_ value: Value, written text: UnsafeBufferPointer<UInt8>) {
+        guard let printed = value.scalarText, !printed.utf8.elementsEqual(text) else { return }
+        originals[printed] = String(decoding: text, as: UTF8.self)
+    }
+
+    /// FNV-1a over the key, the start of the text and its length: texts that differ only far behind may be taken for the same.
+    private static func hash(_ text: UnsafeBufferPointer<UInt8>, of key: String) -> UInt64 {
+        func add(_ sum: UInt64, _ byte: UInt8) -> UInt64 { (sum ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return text.prefix(64).reduce(key.utf8.reduce(0xCBF2_9CE4_8422_2325 ^ UInt64(text.count), add), add)
+    }
+}

@@ -34,19 +34,19 @@ package enum YAMLReader {
     package struct MarkedValue: Sendable {
         package var value: Value
         package var mark: Mark
-        package var nulls: NullForms
+        package var forms: WrittenForms
     }
 
     package static func markedValues(
         bytes: [UInt8], file: String, limits: YAMLLimits = .default, schema: YAMLSchema = .kubernetes,
         duplicateKeys: DuplicateKeys = .error, rule: DocumentRule = .all
     ) throws(YAMLError) -> [MarkedValue] {
-        try read(bytes, file, limits, schema, duplicateKeys, rule, keeping: { MarkedValue(value: $0, mark: $1, nulls: $2) })
+        try read(bytes, file, limits, schema, duplicateKeys, rule, keeping: { MarkedValue(value: $0, mark: $1, forms: $2) })
     }
 
     private static func read<Tree: ComposedTree, Kept>(
         _ bytes: [UInt8], _ file: String, _ limits: YAMLLimits, _ schema: YAMLSchema, _ duplicateKeys: DuplicateKeys,
-        _ rule: DocumentRule, keeping: (Tree, Mark, NullForms) -> Kept
+        _ rule: DocumentRule, keeping: (Tree, Mark, WrittenForms) -> Kept
     ) throws(YAMLError) -> [Kept] {
         guard bytes.count <= limits.bytes else {
             throw YAMLError(file: file, line: 1, column: 1, problem: "the text is larger than \(limits.bytes) bytes")
@@ -56,10 +56,10 @@ package enum YAMLReader {
                 var kept: [Kept] = []
                 var composer = Composer<Tree>(limits: limits, schema: schema, duplicates: duplicateKeys)
                 for part in parts {
-                    let stream = EventStream(part.bytes, file: file, line: part.line)
+                    let stream = EventStream(part.bytes, file: file, line: part.line, scans: !Tree.keepsPlaces)
                     while let document = try composer.document(of: stream) {
                         guard kept.count < limits.documents else { throw stream.error("more than \(limits.documents) documents") }
-                        kept.append(keeping(document.tree, document.mark, composer.nulls))
+                        kept.append(keeping(document.tree, document.mark, composer.forms))
                         if onlyFirst { break }
                     }
                 }

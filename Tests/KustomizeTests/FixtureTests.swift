@@ -18,7 +18,9 @@ import Testing
         let outcome: Result<[Manifest], Diagnostics> = Result { () throws(Diagnostics) in try build.build("in") }
         switch outcome {
         case .success(let manifests):
-            #expect(String(decoding: KustomizeBuild.text(manifests), as: UTF8.self) == (try text(folder + "/expected.yaml")))
+            var output: [UInt8] = []
+            KustomizeBuild.write(manifests) { output += $0 }
+            #expect(String(decoding: output, as: UTF8.self) == (try text(folder + "/expected.yaml")))
         case .failure(let diagnostics):
             #expect(diagnostics.description + "\n" == (try text(folder + "/error.txt")))
         }

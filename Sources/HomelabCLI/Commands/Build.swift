@@ -48,6 +48,6 @@ package struct Build: AsyncParsableCommand {
 
     static func print(_ result: BuildResult) {
         for warning in result.warnings.sorted { Console.standard.problem(warning.description) }
-        Console.standard.raw(KustomizeBuild.text(result.manifests))
+        KustomizeBuild.write(result.manifests) { Console.standard.raw($0) }
     }
 }
