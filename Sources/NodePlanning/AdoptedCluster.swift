@@ -86,9 +86,11 @@ package struct AdoptedCluster {
         if !ofAgents.isEmpty { k3s["agentConfig"] = .object(ofAgents) }
         var value: Value = ["apiVersion": .string(InventoryFormat.apiVersion), "kind": "Cluster", "name": .string(name), "k3s": k3s]
         if let network = network() { value["network"] = network }
+        let login = Self.common(machines.map(Self.login))
+        if !login.isEmpty { value["defaults"] = .object(login) }
         value["nodes"] = .array(
             zip(machines, settings).map { machine, own in
-                node(machine, own: own, common: machine.facts.installedRole == .server ? ofServers : ofAgents)
+                node(machine, own: own, common: machine.facts.installedRole == .server ? ofServers : ofAgents, login: login)
             })
         return "# Written by `homelab adopt` from the machines themselves.\n" + YAMLWriter.text(value, sortedKeys: false)
     }
@@ -99,14 +101,22 @@ package struct AdoptedCluster {
         return nodes.first { !own.isDisjoint(with: $0.internalIPs) }?.name ?? machine.facts.system.hostname.lowercased()
     }
 
-    private func node(_ machine: AdoptedMachine, own: Object, common: Object) -> Value {
+    /// How one logs in to it, as far as it is not what goes without saying.
+    private static func login(_ machine: AdoptedMachine) -> Object {
+        var login = Object()
+        if machine.user != "root" { login["user"] = .string(machine.user) }
+        let files = machine.identityFiles.map { Value.string($0) }
+        if let file = files.first { login["identityFile"] = files.count == 1 ? file : .array(files) }
+        return login
+    }
+
+    private func node(_ machine: AdoptedMachine, own: Object, common: Object, login: Object) -> Value {
         let name = nodeName(machine)
         var value: Value = [
             "name": .string(name), "role": .string((machine.facts.installedRole ?? .agent).rawValue), "host": .string(machine.host),
         ]
         if machine.port != 22 { value["port"] = .int(Int64(machine.port)) }
-        if machine.user != "root" { value["user"] = .string(machine.user) }
-        if !machine.identityFiles.isEmpty { value["identityFile"] = .array(machine.identityFiles.map { .string($0) }) }
+        for member in Self.login(machine) where login[member.key] != member.value { value[member.key] = member.value }
         let keys = machine.facts.access.hostKeys.filter { $0.description.hasPrefix("ssh-ed25519 ") }
         value["hostKeys"] = .array((keys.isEmpty ? machine.facts.access.hostKeys : keys).map { .string($0.description) })
         let settings = all(machine)

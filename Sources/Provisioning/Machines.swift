@@ -43,7 +43,7 @@ package struct Machines: Sendable {
             try Task.checkCancellation()
             if needsAll { try problems.throwIfErrors() }
             let result = try await body(hosts, problems)
-            for host in opened { await host.close() }
+            _ = await parallel(opened, limit: 20) { await $0.close() }
             return result
         } catch {
             await shielded { for host in opened { await host.close() } }
@@ -53,9 +53,11 @@ package struct Machines: Sendable {
 
     /// Brings a file to all of these nodes at once, as a binary is brought before the step that verifies and installs it.
     package func upload(_ file: String, to destination: String, nodes: [NodeSpec]) async throws {
-        let upload = FileUpload(
-            source: file, destination: destination, mode: 0o644, sha256: try SHA256.hex(ofFile: file), verification: .atInstallation)
+        // While the machines are being reached.
+        let sum = Task { try SHA256.hex(ofFile: file) }
         try await with(nodes) { hosts, _ in
+            let upload = FileUpload(
+                source: file, destination: destination, mode: 0o644, sha256: try await sum.value, verification: .atInstallation)
             let outcomes = await parallel(Array(hosts.values), limit: 20) { host -> Diagnostic? in
                 do {
                     try await host.upload(upload, progress: { _, _ in })

@@ -18,6 +18,9 @@ package struct SSHConnector: Sendable {
     /// Shows an unknown host key (its line and fingerprint) and says whether the operator accepts it; may block.
     package typealias HostKeyConfirmation = @Sendable (_ node: String, _ keyLine: String, _ fingerprint: String) -> Bool
 
+    /// The version of libssh2 that makes the connections: 1.11 and later reach servers that 1.10 cannot.
+    package static var libraryVersion: String { SSHSession.libraryVersion }
+
     private let trust: Trust
     private let secrets: SecretSource
     private let config: SSHConfig

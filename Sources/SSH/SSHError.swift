@@ -95,7 +95,8 @@ package struct SSHError: Error, Sendable, CustomStringConvertible {
             "if the machine was reinstalled, replace the old key by the new one; if not, do not connect: somebody may be in between"
         case .hostKeyRevoked: "the machine needs new host keys before anybody connects to it"
         case .authenticationFailed(_, let hint): hint
-        case .protocolMismatch: "change the server's settings, or use a homelab that was built with a newer libssh2"
+        case .protocolMismatch:
+            "change the server's settings, or use a homelab that was built with libssh2 1.11 or later (README: Hardened SSH servers)"
         case .connectionLost: "try again; what was begun is taken up where it stopped"
         case .timedOut: "try again, or see what the machine is busy with"
         case .cancelled: "run it again to go on"

@@ -102,7 +102,8 @@ extension SSHSession {
         }
     }
 
-    static var libraryVersion: String { libssh2_version(0).map { String(cString: $0) } ?? "of unknown version" }
+    /// libssh2's, of the library that is in use.
+    package static var libraryVersion: String { libssh2_version(0).map { String(cString: $0) } ?? "of unknown version" }
 
     func algorithms(_ handle: SessionHandle, _ method: Int32) -> [String] {
         var list: UnsafeMutablePointer<UnsafePointer<CChar>?>?

@@ -113,7 +113,39 @@ struct BadInputLive {
         #expect(try lab.readyNodes() == 2)
     }
 
-    @Test func t07_anOldSystemAndAFullDiskAreRefusedBeforeAnythingIsChanged() throws {
+    @Test func t07_aDiskThatFillsUpOnTheWayIsNamedAndRoomIsAllItTakes() throws {
+        try lab.writeInventory([try lab.node("m1", role: "server"), try lab.node("m2", role: "agent")])
+        let disks = ["/tmp": 400, "/usr/local/bin": 400, "/var/lib/rancher": 1200]
+        for (place, size) in disks { try lab.on("m2", "mkdir -p \(place) && mount -t tmpfs -o size=\(size)m tmpfs \(place)") }
+        // In the upload, and when what was brought is put into its place: both fill up while the line is slow.
+        for (place, words) in [("/tmp", "the disk is full"), ("/usr/local/bin", "No space left on device")] {
+            try lab.lab("cut", "m2", "slow", "80000")
+            let run = try lab.startBootstrap()
+            try lab.wait(run, "m2: install /usr/local/bin/k3s\n")
+            try lab.wait("a part of k3s", limit: 60) { try lab.on("m2", "[ -s /tmp/homelab-upload-k3s-*.homelab-upload ]").succeeded }
+            try lab.on("m2", "cat /dev/zero >\(place)/full")
+            try lab.lab("mend", "m2")
+            let result = run.end()
+            #expect(result.status == 1 && result.text.contains(words), "\(place):\n\(result.text)")
+            #expect(result.text.contains(#"node "m2""#) && result.text.contains("Free space"), "\(place):\n\(result.text)")
+            try lab.on("m2", "rm \(place)/full")
+        }
+        // When k3s starts.
+        let unit = "/etc/systemd/system/k3s-agent.service.d"
+        try lab.on(
+            "m2",
+            "mkdir -p \(unit) && printf '[Service]\nExecStartPre=-/bin/sh -c \"cat /dev/zero >/var/lib/rancher/full\"\n' >\(unit)/full.conf"
+        )
+        let start = try lab.bootstrap()
+        #expect(start.status == 1 && start.text.contains("the disk is full"), "\(start.text)")
+        #expect(start.text.contains("Free space under /var/lib/rancher"), "\(start.text)")
+        try lab.on("m2", "rm -r \(unit) /var/lib/rancher/full && systemctl daemon-reload")
+        let again = try lab.bootstrap()
+        #expect(again.succeeded, "\(again.text)")
+        #expect(try lab.readyNodes() == 3)
+    }
+
+    @Test func t08_anOldSystemAndAFullDiskAreRefusedBeforeAnythingIsChanged() throws {
         try lab.on("m2", "mount -t tmpfs -o size=1m tmpfs /usr/local/bin")
         try lab.on(
             "m3",
@@ -128,7 +160,7 @@ struct BadInputLive {
         #expect(try lab.on("m3", "ls /etc/rancher").status != 0, "nothing is changed before the checks pass")
     }
 
-    @Test func t08_everyMistakeOfTheInventoryIsToldWithItsPlace() throws {
+    @Test func t09_everyMistakeOfTheInventoryIsToldWithItsPlace() throws {
         try lab.write(
             """
             apiVersion: homelab.dev/v1alpha1
@@ -149,5 +181,5 @@ struct BadInputLive {
         #expect(malformed.status == 1 && malformed.text.contains("home.yaml:2:"), "\(malformed.text)")
     }
 
-    @Test func t09_tearDown() throws { try lab.tearDown() }
+    @Test func t10_tearDown() throws { try lab.tearDown() }
 }

@@ -24,54 +24,19 @@ struct InterruptionLive {
         ])
     }
 
-    /// Waits until a run has said something; one that ends before that has failed the test.
-    private func wait(_ run: Shell.Running, _ words: String, limit: Double = 240) throws {
-        try lab.wait("\"\(words)\"", limit: limit) { run.output.contains(words) || run.hasEnded }
-        guard run.output.contains(words) else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: run.end()) }
-    }
-
-    /// Waits until a run has told that a machine is cut off: it says nothing any more, or what was sent to it comes back.
-    private func noticed(_ run: Shell.Running, _ machine: String) throws {
-        try lab.wait("word of the cut", limit: 30) {
-            run.output.split(separator: "\n").contains { $0.hasPrefix("\(machine): ") && $0.hasSuffix("; connecting again") }
-        }
-    }
-
-    /// A run up to a step of a phase, and Ctrl-C there.
-    private func stop(in phase: String, at step: String) throws {
-        let run = try lab.startBootstrap()
-        try wait(run, "] \(phase): ")
-        try wait(run, step + "\n")
-        run.interrupt()
-        let started = Date()
-        let result = run.end(limit: 60)
-        print("\(phase): stopped after \(Date().timeIntervalSince(started)) s")
-        #expect(result.status == 130, "\(phase):\n\(result.text)")
-        #expect(result.text.contains("\(step): skipped: stopped"), "\(phase):\n\(result.text)")
-        #expect(result.text.contains("Stopped. Running the same command again goes on from here."), "\(phase):\n\(result.text)")
-        #expect(Date().timeIntervalSince(started) < 30)
-    }
-
-    /// A run up to a step of a phase; the node's network goes, the run notices, and is stopped while it tries to connect again.
-    private func cut(_ machine: String, in phase: String, at step: String) throws {
-        let run = try lab.startBootstrap()
-        try wait(run, "] \(phase): ")
-        try wait(run, step + "\n")
-        try lab.lab("cut", machine, "drop")
-        let started = Date()
-        try noticed(run, machine)
-        print("\(phase): the cut was noticed after \(Date().timeIntervalSince(started)) s")
-        run.interrupt()
-        let result = run.end(limit: 60)
-        #expect(result.status == 130, "\(phase):\n\(result.text)")
-        #expect(result.text.contains("Stopped. Running the same command again goes on from here."), "\(phase):\n\(result.text)")
-        try lab.lab("mend", machine)
+    @Test func t00_preparingTheMachine() throws {
+        // Kernel settings take as long as this one wants them to.
+        let slow = "/usr/local/sbin/sysctl"
+        try lab.on("m2", "printf '#!/bin/sh\\nsleep 300\\n' >\(slow) && chmod 755 \(slow)")
+        try lab.stopBootstrap(in: "prepare hosts", at: "m2: set sysctls")
+        try lab.cutBootstrap("m2", in: "prepare hosts", at: "m2: set sysctls")
+        try lab.on("m2", "rm \(slow); pkill -xf 'sleep 300'")
     }
 
     @Test func t01_stoppedInTheUploadItGoesOnFromThePart() throws {
         try lab.lab("cut", "m1", "slow", "80000")
         let run = try lab.startBootstrap()
-        try wait(run, "m1: install /usr/local/bin/k3s\n")
+        try lab.wait(run, "m1: install /usr/local/bin/k3s\n")
         try lab.wait("a part of k3s", limit: 60) { try part() > 4_000_000 }
         run.interrupt()
         let result = run.end(limit: 60)
@@ -87,28 +52,38 @@ struct InterruptionLive {
 
     @Test func t02_cutOffInTheUpload() throws {
         try lab.lab("cut", "m1", "slow", "80000")
-        try cut("m1", in: "k3s binary", at: "m1: install /usr/local/bin/k3s")
+        try lab.cutBootstrap("m1", in: "k3s binary", at: "m1: install /usr/local/bin/k3s")
     }
 
     @Test func t03_theFirstServer() throws {
-        try stop(in: "first server", at: "m1: wait for the k3s server")
+        try lab.stopBootstrap(in: "first server", at: "m1: wait for the k3s server")
         #expect(try lab.on("m1", "ls /tmp").output.contains("homelab-upload") == false, "what was brought is gone once it is in its place")
-        try cut("m1", in: "first server", at: "m1: wait for the k3s server")
+        try lab.cutBootstrap("m1", in: "first server", at: "m1: wait for the k3s server")
     }
 
     @Test func t04_aFurtherServer() throws {
-        try stop(in: "further servers", at: "m2: wait for the k3s server")
-        try cut("m2", in: "further servers", at: "m2: wait for the k3s server")
-        try stop(in: "further servers", at: "m3: wait for the k3s server")
+        try lab.stopBootstrap(in: "further servers", at: "m2: wait for the k3s server")
+        try lab.cutBootstrap("m2", in: "further servers", at: "m2: wait for the k3s server")
+        try lab.stopBootstrap(in: "further servers", at: "m3: wait for the k3s server")
     }
 
     @Test func t05_anAgent() throws {
-        try stop(in: "agents", at: "m4: wait for the k3s agent")
-        try cut("m4", in: "agents", at: "m4: wait for the k3s agent")
+        try lab.stopBootstrap(in: "agents", at: "m4: wait for the k3s agent")
+        try lab.cutBootstrap("m4", in: "agents", at: "m4: wait for the k3s agent")
     }
 
     @Test func t06_theHomelabAgent() throws {
-        try stop(in: "homelab agent", at: "m1: wait for the homelab agent")
+        try lab.stopBootstrap(in: "homelab agent", at: "m1: wait for the homelab agent")
+        // It may be ready by now: one that takes its time is waited for.
+        let unit = "/etc/systemd/system/homelab-agent.service.d"
+        try lab.on(
+            "m1",
+            """
+            systemctl stop homelab-agent; mkdir -p \(unit) && printf '[Service]\\nExecStartPre=/bin/sleep 300\\n' >\(unit)/slow.conf
+            systemctl daemon-reload
+            """)
+        try lab.cutBootstrap("m1", in: "homelab agent", at: "m1: wait for the homelab agent")
+        try lab.on("m1", "rm -r \(unit); systemctl daemon-reload; systemctl stop homelab-agent")
     }
 
     @Test func t07_aFurtherRunFinishesAndTheNextFindsNothingToDo() throws {
@@ -130,9 +105,9 @@ struct InterruptionLive {
         try Self.write(lab, label: "nvme")
         try lab.on("m4", "echo 'debug: true' >>/etc/rancher/k3s/config.yaml")
         let run = try lab.startBootstrap()
-        try wait(run, "m4: wait for the k3s agent\n")
+        try lab.wait(run, "m4: wait for the k3s agent\n")
         try lab.lab("cut", "m4", "drop")
-        try noticed(run, "m4")
+        try lab.wait(run, toNotice: "m4")
         try lab.lab("mend", "m4")
         let result = run.end()
         #expect(result.succeeded, "\(result.text)")
@@ -142,7 +117,7 @@ struct InterruptionLive {
     @Test func t09_ofTwoRunsAtOnceTheSecondSaysWhoIsAtWork() throws {
         try lab.on("m2", "echo 'debug: true' >>/etc/rancher/k3s/config.yaml")
         let first = try lab.startBootstrap()
-        try wait(first, "m2: wait for the k3s server\n")
+        try lab.wait(first, "m2: wait for the k3s server\n")
         let second = try lab.bootstrap(limit: 60)
         #expect(second.status == 1, "\(second.text)")
         #expect(second.text.contains(#"node "m2": another run is working on this node"#), "\(second.text)")

@@ -75,13 +75,17 @@ final class Lab: Sendable {
             [Self.binary, "bootstrap", "--yes", "--agent-binary", "amd64=" + Self.binary, "--kubeconfig", kubeconfig] + more, limit: limit)
     }
 
+    /// A command of homelab's, to be watched and stopped.
+    func start(_ arguments: String...) throws -> Shell.Running { try start(arguments) }
+
     /// `homelab bootstrap` without questions, to be watched and stopped.
     func startBootstrap(_ more: String...) throws -> Shell.Running {
+        try start(["bootstrap", "--yes", "--kubeconfig", kubeconfig, "--agent-binary", "amd64=" + Self.binary] + more)
+    }
+
+    private func start(_ arguments: [String]) throws -> Shell.Running {
         try Shell.start(
-            [
-                Self.root + "/Tests/TestBed/machines/lab", "exec", Self.binary, "bootstrap", "--yes", "--kubeconfig", kubeconfig,
-                "--agent-binary", "amd64=" + Self.binary,
-            ] + more, in: repository, environment: environment)
+            [Self.root + "/Tests/TestBed/machines/lab", "exec", Self.binary] + arguments, in: repository, environment: environment)
     }
 
     /// A command on a machine, as root.

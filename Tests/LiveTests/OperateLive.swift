@@ -193,11 +193,11 @@ struct OperateLive {
         let heard = Pipe()
         listener.standardOutput = heard
         try listener.run()
-        #expect(String(decoding: heard.fileHandleForReading.availableData, as: UTF8.self) == "ready\n")
+        #expect(String(decoding: heard.fileHandleForReading.availableData, as: UTF8.self).hasPrefix("ready"))
         let woken = try lab.homelab("wake", "m2")
         #expect(woken.succeeded && woken.output.contains("02:00:00:aa:bb:cc"), "\(woken.text)")
         let packet = String(decoding: heard.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        #expect(packet.hasPrefix("ffffffffffff" + String(repeating: "020000aabbcc", count: 16)), "\(packet)")
+        #expect(packet.contains("ffffffffffff" + String(repeating: "020000aabbcc", count: 16)), "\(packet)")
         let without = try lab.homelab("wake", "m1")
         #expect(without.status == 1 && without.text.contains("the inventory has no mac for it"), "\(without.text)")
     }

@@ -6,7 +6,7 @@ import Provisioning
 package struct ProbeCommand: ParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "probe", abstract: "Try ports between nodes, and the way to them.", shouldDisplay: false,
-        subcommands: [Listen.self, Send.self, Upload.self])
+        subcommands: [Listen.self, Send.self, Upload.self, Library.self])
 
     package init() {}
 
@@ -46,6 +46,15 @@ package struct ProbeCommand: ParsableCommand {
             var sender = ProbeSender(targets)
             for line in sender.run(seconds: seconds) { Console.standard.line(line) }
         }
+    }
+
+    /// What the SSH connections of this build can do depends on it.
+    package struct Library: ParsableCommand {
+        package static let configuration = CommandConfiguration(commandName: "library", abstract: "Show libssh2's version.")
+
+        package init() {}
+
+        package func run() { Console.standard.line(SSHConnector.libraryVersion) }
     }
 
     /// The way every binary takes to a node, for measuring it.
