@@ -40,81 +40,91 @@ extension NodeScripts {
     /// its end.
     static let prepareAgentSwitch =
         DetachedProcess.functions + """
-        set -eu
-        umask 022
-        if detached homelab-agent-switch; then exit 0; fi
-        mkdir -p "$4"
-        running=$(readlink -f "$3")
-        case $running in
-        "$4/a") next=$4/b ;;
-        "$4/b") next=$4/a ;;
-        *)
-        cp -p "$running" "$4/a.new"
-        sync "$4/a.new"
-        mv -f "$4/a.new" "$4/a"
-        running=$4/a next=$4/b
-        ln -sfn "$running" "$3.new"
-        mv -fT "$3.new" "$3"
-        ;;
-        esac
-        new=$(mktemp "$next.XXXXXX")
-        trap 'rm -f "$new"' EXIT
-        cat "$1" >"$new"
-        sum=$(sha256sum "$new" | cut -d ' ' -f 1)
-        [ "$sum" = "$2" ] || { echo "$1: sha256 is $sum, not $2" >&2; exit 1; }
-        chown 0:0 "$new"
-        chmod 0755 "$new"
-        sync "$new"
-        mv -f "$new" "$next"
-        if command -v restorecon >/dev/null 2>&1; then restorecon "$4/a" "$4/b" || :; fi
-        rm -f "$8"
-        detach homelab-agent-switch sh -c "$9" homelab "$3" "$next" "$5" "$6" "$7" "$8" "$2" "${10}" "${11}"
-        rm -f "$1"
-        """
+            set -eu
+            umask 022
+            if detached homelab-agent-switch; then exit 0; fi
+            mkdir -p "$4"
+            running=$(readlink -f "$3")
+            case $running in
+            "$4/a") next=$4/b ;;
+            "$4/b") next=$4/a ;;
+            *)
+            cp -p "$running" "$4/a.new"
+            sync "$4/a.new"
+            mv -f "$4/a.new" "$4/a"
+            running=$4/a next=$4/b
+            ln -sfn "$running" "$3.new"
+            mv -fT "$3.new" "$3"
+            ;;
+            esac
+            new=$(mktemp "$next.XXXXXX")
+            trap 'rm -f "$new"' EXIT
+            cat "$1" >"$new"
+            sum=$(sha256sum "$new" | cut -d ' ' -f 1)
+            [ "$sum" = "$2" ] || { echo "$1: sha256 is $sum, not $2" >&2; exit 1; }
+            chown 0:0 "$new"
+            chmod 0755 "$new"
+            sync "$new"
+            mv -f "$new" "$next"
+            if command -v restorecon >/dev/null 2>&1; then restorecon "$4/a" "$4/b" || :; fi
+            rm -f "$8"
+            detach homelab-agent-switch sh -c "$9" homelab "$3" "$next" "$5" "$6" "$7" "$8" "$2" "${10}" "${11}"
+            rm -f "$1"
+            """
 
     /// link, slot to try, unit, listen, seconds, outcome file, sha256, file of the trial under systemd and under OpenRC. The new agent is
-    /// tried by a file below /run that names it (a drop-in of the unit; a file that the service reads), and becomes the one that is started only when it is good: whatever ends the trial, a power cut too, the one from before runs again.
-    /// Ready three times in a row counts, since an agent that ends again may answer once; one that has ended five times has failed.
+    /// tried by a file below /run that names it (a drop-in of the unit; one that the service reads), and becomes the one that is started
+    /// only when it is good: whatever ends the trial, a power cut too, the one from before runs again. Ready three times in a row counts,
+    /// since an agent that ends again may answer once; one that has ended five times has failed.
+    /// Not with braces around a variable: systemd would take it for one of its own.
     static let agentSwitch = """
         isSystemd() { \(InitSystem.isSystemd); }
-        restart() { if isSystemd; then systemctl restart "$unit"; else rc-service "${unit%.service}" restart; fi; }
-        active() { if isSystemd; then systemctl is-active --quiet "$unit"; else rc-service "${unit%.service}" status >/dev/null 2>&1; fi; }
+        restart() { if isSystemd; then systemctl restart "$unit"; else rc-service "$service" restart; fi; }
+        active() { if isSystemd; then systemctl is-active --quiet "$unit"; else rc-service "$service" status >/dev/null 2>&1; fi; }
         end() { printf '%s\\n' "$*" >"$outcome.new" && sync "$outcome.new" && mv -f "$outcome.new" "$outcome"; }
         begin() {
-        isSystemd || { printf '%s\\n' "$next" >"$trial"; return; }
-        mkdir -p "${trial%/*}"
-        printf '[Service]\\nExecStart=\\nExecStart=%s agent --config \(NodeLayout.agentConfiguration)\\n' "$next" >"$trial"
+        if ! isSystemd; then printf '%s\\n' "$next" >"$trial"; return; fi
+        mkdir -p "$folder" &&
+        printf '[Service]\\nExecStart=\\nExecStart=%s agent --config \(NodeLayout.agentConfiguration)\\n' "$next" >"$trial" &&
         systemctl daemon-reload
         }
         over() {
         rm -f "$trial"
         isSystemd || return 0
-        rmdir "${trial%/*}" 2>/dev/null || :
+        rmdir "$folder" 2>/dev/null || :
         systemctl daemon-reload
         }
+        restarts() { if isSystemd; then systemctl show --property=NRestarts --value "$unit" 2>/dev/null; fi; }
         link=$1 next=$2 unit=$3 listen=$4 seconds=$5 outcome=$6 sum=$7 trial=$8
         isSystemd || trial=$9
-        begin
+        folder=$(dirname "$trial")
+        service=$(basename "$unit" .service)
+        if ! begin; then
+        over
+        end returned "$sum" "it cannot be tried: $trial cannot be written"
+        exit 1
+        fi
         restart
-        good=0 ended=0
+        good=0
         until=$(($(date +%s) + seconds))
         while [ "$(date +%s)" -lt "$until" ]; do
         if reason=$("$next" agent-health "$listen" 2>&1) && active; then good=$((good + 1)); else good=0; fi
         if [ "$good" -ge 3 ]; then
-        ln -sfn "$next" "$link.new" && mv -fT "$link.new" "$link" && sync "${link%/*}"
+        ln -sfn "$next" "$link.new" && mv -fT "$link.new" "$link" && sync "$(dirname "$link")"
         over
         end done "$sum"
         exit 0
         fi
-        if isSystemd; then ended=$(systemctl show --property=NRestarts --value "$unit" 2>/dev/null) || ended=0; fi
-        if [ "${ended:-0}" -ge 5 ]; then break; fi
+        ended=$(restarts)
+        [ -n "$ended" ] || ended=0
+        if [ "$ended" -ge 5 ]; then break; fi
         sleep 1
         done
         took=$(($(date +%s) + seconds - until))
         over
         restart
         said=$(printf %s "$reason" | tail -n 1)
-        if [ "${ended:-0}" -ge 5 ]; then said="it ended $ended times"; fi
+        if [ "$ended" -ge 5 ]; then said="it ended $ended times"; fi
         end returned "$sum" "not ready within $took s: $said"
         """
 }

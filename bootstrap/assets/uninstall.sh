@@ -91,9 +91,18 @@ if has ipset; then
     for set in $(ipset list -n 2>/dev/null | grep '^KUBE-'); do ipset destroy "$set" 2>/dev/null; done
 fi
 if has ufw; then
-    ufw show added 2>/dev/null | sed -n "s/^ufw allow from \([^ ]*\) comment 'homelab'$/\1/p" | while read -r source; do
-        ufw delete allow from "$source" >/dev/null 2>&1
+    ufw show added 2>/dev/null | sed -n "s/^ufw \(allow .*\) comment 'homelab'$/\1/p" | while read -r rule; do
+        # shellcheck disable=SC2086
+        ufw delete $rule >/dev/null 2>&1
     done
+fi
+if [ -e /etc/firewalld/zones/homelab.xml ] || [ -e /etc/firewalld/policies/homelab-api.xml ]; then
+    if has firewall-cmd && firewall-cmd --state >/dev/null 2>&1; then
+        firewall-cmd --permanent --delete-zone=homelab >/dev/null 2>&1
+        firewall-cmd --permanent --delete-policy=homelab-api >/dev/null 2>&1
+        firewall-cmd --reload >/dev/null 2>&1
+    fi
+    rm -f /etc/firewalld/zones/homelab.xml* /etc/firewalld/policies/homelab-api.xml*
 fi
 
 # A disk of its own may be mounted at a folder or below: its content goes, the mount stays.
