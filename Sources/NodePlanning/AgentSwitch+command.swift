@@ -65,40 +65,46 @@ extension NodeScripts {
         mv -f "$new" "$next"
         if command -v restorecon >/dev/null 2>&1; then restorecon "$4/a" "$4/b" || :; fi
         rm -f "$8"
-        systemd-run --quiet --collect --unit=homelab-agent-switch sh -c "$9" homelab "$3" "$next" "$5" "$6" "$7" "$8" "$2" "${10}"
+        systemd-run --quiet --collect --unit=homelab-agent-switch --description='homelab: tries a new agent' sh -c "$9" homelab "$3" "$next" "$5" "$6" "$7" "$8" "$2" "${10}"
         rm -f "$1"
         """
 
     /// link, slot to try, unit, listen, seconds, outcome file, sha256, drop-in of the trial. The new agent is tried by a drop-in below /run
     /// and becomes the one that is started only when it is good: whatever ends the trial, a power cut too, the one from before runs again.
     /// Ready three times in a row counts, since an agent that ends again may answer once; one that has ended five times has failed.
+    /// Not with braces around a variable: systemd would take it for one of its own.
     static let agentSwitch = """
         end() { printf '%s\\n' "$*" >"$outcome.new" && sync "$outcome.new" && mv -f "$outcome.new" "$outcome"; }
-        over() { rm -f "$trial"; rmdir "${trial%/*}" 2>/dev/null || :; systemctl daemon-reload; }
+        over() { rm -f "$trial"; rmdir "$folder" 2>/dev/null || :; systemctl daemon-reload; }
         link=$1 next=$2 unit=$3 listen=$4 seconds=$5 outcome=$6 sum=$7 trial=$8
-        mkdir -p "${trial%/*}"
-        printf '[Service]\\nExecStart=\\nExecStart=%s agent --config \(NodeLayout.agentConfiguration)\\n' "$next" >"$trial"
-        systemctl daemon-reload
+        folder=$(dirname "$trial")
+        if ! { mkdir -p "$folder" && printf '[Service]\\nExecStart=\\nExecStart=%s agent --config \(NodeLayout.agentConfiguration)\\n' \
+        "$next" >"$trial" && systemctl daemon-reload; }; then
+        over
+        end returned "$sum" "it cannot be tried: $trial cannot be written"
+        exit 1
+        fi
         systemctl restart "$unit"
         good=0
         until=$(($(date +%s) + seconds))
         while [ "$(date +%s)" -lt "$until" ]; do
         if reason=$("$next" agent-health "$listen" 2>&1) && systemctl is-active --quiet "$unit"; then good=$((good + 1)); else good=0; fi
         if [ "$good" -ge 3 ]; then
-        ln -sfn "$next" "$link.new" && mv -fT "$link.new" "$link" && sync "${link%/*}"
+        ln -sfn "$next" "$link.new" && mv -fT "$link.new" "$link" && sync "$(dirname "$link")"
         over
         end done "$sum"
         exit 0
         fi
-        ended=$(systemctl show --property=NRestarts --value "$unit" 2>/dev/null) || ended=0
-        if [ "${ended:-0}" -ge 5 ]; then break; fi
+        ended=$(systemctl show --property=NRestarts --value "$unit" 2>/dev/null)
+        [ -n "$ended" ] || ended=0
+        if [ "$ended" -ge 5 ]; then break; fi
         sleep 1
         done
         took=$(($(date +%s) + seconds - until))
         over
         systemctl restart "$unit"
         said=$(printf %s "$reason" | tail -n 1)
-        if [ "${ended:-0}" -ge 5 ]; then said="it ended $ended times"; fi
+        if [ "$ended" -ge 5 ]; then said="it ended $ended times"; fi
         end returned "$sum" "not ready within $took s: $said"
         """
 }

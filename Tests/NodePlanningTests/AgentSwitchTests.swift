@@ -140,6 +140,7 @@ import Testing
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: node.link) == node.folder + "/slots/a")
         #expect(try node.run([node.link]) == "two\n")
         #expect(node.calls.filter { $0 == "restart homelab-agent.service" }.count == 2)
+        #expect(!NodeScripts.agentSwitch.contains("${"), "systemd would replace it by nothing")
     }
 
     @Test(.enabled(if: getuid() == 0, "files are given to root")) func `one that does not get ready makes way for the old one`() throws {
