@@ -70,6 +70,7 @@ struct NodeRun: Sendable {
             let isStuck = admission.admitted == before
             let isOver = admission.admitted.isEmpty || isStuck || round > Self.rounds || !failures.isEmpty || isSuperseded()
             if isOver {
+                await joiner.freeLeftLocks(observation)
                 await observation.nodes.close()
                 return outcome(observation, admission, memory, failures, approvals, isStuck: isStuck)
             }
