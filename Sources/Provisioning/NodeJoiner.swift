@@ -88,9 +88,20 @@ package struct NodeJoiner: Sendable {
             recorder: recorder, lockOwner: "the homelab agent on \(configuration.node)")
         executor.backups = configuration.stateDirectory + "/backups"
         // Of one server's agent there is one at a time: it goes on at once with what the one before it held.
-        executor.run = "agent-\(configuration.node)"
+        executor.run = run
         executor.isSuperseded = isSuperseded
         return try await executor.execute(plan)
+    }
+
+    private var run: String { "agent-\(configuration.node)" }
+
+    /// Frees the machines that a predecessor of this server's agent had locked when it was killed, and on which nothing is left to do; for
+    /// when nothing is being carried out.
+    package func freeLeftLocks(_ observation: ProvisioningObservation) async {
+        for (name, host) in observation.nodes.hosts
+        where observation.nodes.observed[name]?.facts?.access.lock?.hasPrefix(run + " ") == true {
+            _ = try? await host.run(RemoteCommand(["sh", "-c", HostLock.release(run: run)]))
+        }
     }
 }
 

@@ -105,8 +105,8 @@ struct MachineLive {
         let (sum, pushed) = try name("0.1.1", file)
         let took = try lab.wait("the new agent", limit: 180, since: pushed) { try runningAgent == sum }
         print("the new agent runs \(took) s after the push")
-        #expect(try lab.on("m1", "readlink /usr/local/bin/homelab").output == "/usr/local/lib/homelab/b\n")
         try lab.wait("the outcome", limit: 60) { try lab.on("m1", "cat /var/lib/homelab/agent-switch").output == "done \(sum)\n" }
+        #expect(try lab.on("m1", "readlink /usr/local/bin/homelab").output == "/usr/local/lib/homelab/b\n")
         try lab.wait("the end in the journal", limit: 60) {
             try ask("history", "--node", "m1").output.split(separator: "\n").contains {
                 $0.contains("switch to the new homelab agent") && $0.contains(" done ")
@@ -126,16 +126,14 @@ struct MachineLive {
         try lab.lab("off", "m1", "hard")
         try lab.lab("on", "m1")
         try lab.wait("an agent after the power cut", limit: 60) { try runningAgent == before }
-        #expect(try !lab.on("m1", "test -e /var/lib/homelab/agent-switch").succeeded, "the trial was not over when the power went")
         // It is tried again, and fails.
         try lab.wait("the way back", limit: 240) {
             try lab.on("m1", "cat /var/lib/homelab/agent-switch").output.hasPrefix("returned \(sum)")
         }
         #expect(try runningAgent == before)
         try lab.wait("what came of it", limit: 60) {
-            let history = try ask("history", "--node", "m1").output
-            return try ask("status").output.contains("went back to its earlier homelab agent")
-                && history.contains("interrupted") && history.contains("failed")
+            try ask("status").output.contains("went back to its earlier homelab agent")
+                && ask("history", "--node", "m1").output.contains("failed")
         }
     }
 

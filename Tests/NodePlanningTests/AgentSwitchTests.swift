@@ -163,6 +163,7 @@ import Testing
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: node.link) == node.folder + "/slots/a")
         #expect(try node.run([node.link]) == "two\n")
         #expect(node.calls.filter { $0 == "restart homelab-agent.service" }.count == 2)
+        #expect(!NodeScripts.agentSwitch.contains("${"), "systemd would replace it by nothing")
     }
 
     @Test(.enabled(if: getuid() == 0, "files are given to root"), arguments: ["systemd", "openrc"])
@@ -187,7 +188,7 @@ import Testing
     }
 
     @Test(.enabled(if: getuid() == 0, "files are given to root")) func `one that ends again and again is not waited for`() throws {
-        let node = try Node()
+        let node = try Node("systemd")
         defer { try? FileManager.default.removeItem(atPath: node.folder) }
         try node.program(
             "tools/systemctl",

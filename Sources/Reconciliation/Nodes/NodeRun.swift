@@ -39,8 +39,10 @@ struct NodeRun: Sendable {
     func carryOut(
         _ memory: ChangeMemory, _ approvals: Set<String>, transport: any HTTPTransport, after handOver: HandOver?
     ) async throws -> Outcome {
+        // Looking at the machines is no change of them.
+        let isAtWork = Shared(false)
         let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log, journal] event in
-            journal.record(event)
+            if isAtWork.value { journal.record(event) }
             // The service's log keeps what was done and why, not every mebibyte of an upload.
             if case .stepProgress = event { return }
             log(event.description)
@@ -68,6 +70,7 @@ struct NodeRun: Sendable {
             let isStuck = admission.admitted == before
             let isOver = admission.admitted.isEmpty || isStuck || round > Self.rounds || !failures.isEmpty || isSuperseded()
             if isOver {
+                await joiner.freeLeftLocks(observation)
                 await observation.nodes.close()
                 return outcome(observation, admission, memory, failures, approvals, isStuck: isStuck)
             }
@@ -77,6 +80,7 @@ struct NodeRun: Sendable {
                 NodesReport(
                     revision: revision, spec, observation, admission, memory: memory, failures: [], running: admission.admitted))
             journal.begin(commit: revision, plan: admission.hash)
+            isAtWork.update { $0 = true }
             do {
                 let result =
                     admission.ownTurn == .alone
@@ -95,6 +99,7 @@ struct NodeRun: Sendable {
             } catch let problem as Diagnostic {
                 failures.append(problem)
             }
+            isAtWork.update { $0 = false }
             await observation.nodes.close()
             try Task.checkCancellation()
             observation = try await joiner.observe()

@@ -97,8 +97,9 @@ package struct OwnNodeChange: Sendable {
         _ changes: Set<NodeChange>, _ transport: any HTTPTransport, _ journal: NodeJournal, _ log: @escaping @Sendable (String) -> Void
     ) async throws -> ExecutionReport {
         let spec = try ClusterSpec.load(configuration.inventory, files: try texts(below: folder + "/tree", ""))
+        let isAtWork = Shared(false)
         let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { event in
-            journal.record(event)
+            if isAtWork.value { journal.record(event) }
             if case .stepProgress = event { return }
             log(event.description)
         }
@@ -107,6 +108,7 @@ package struct OwnNodeChange: Sendable {
             recorder: recorder)
         let observation = try await joiner.observe()
         let plan = PlanChanges(observation.plan, desired: spec, cluster: observation.cluster).limited(to: changes)
+        isAtWork.update { $0 = true }
         let report = try await joiner.carryOut(plan, of: observation, isSuperseded: { false })
         await observation.nodes.close()
         return report
