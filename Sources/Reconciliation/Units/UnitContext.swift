@@ -13,7 +13,7 @@ package struct UnitContext: Sendable {
     package let status: StatusWriter
     package let monitor: Shared<AgentState>
     /// Bounds the memory that a push to a thousand units takes: a pass holds some 30 KB until the server has answered.
-    let turns = InFlightLimit(32)
+    let turns = InFlightLimit(16)
 
     package init(
         api: any ClusterAPI, clock: any AgentClock, manifests: any ManifestSource, events: EventRecorder, status: StatusWriter,
