@@ -1,3 +1,4 @@
+internal import CGitSupport
 internal import CLibgit2
 
 /// A git operation that failed, classed by what the caller does next.

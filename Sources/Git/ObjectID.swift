@@ -1,3 +1,4 @@
+internal import CGitSupport
 internal import CLibgit2
 
 /// The SHA-1 name of a git object.

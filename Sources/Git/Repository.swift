@@ -1,4 +1,5 @@
 internal import BlockingExecutor
+internal import CGitSupport
 internal import CLibgit2
 
 /// A bare repository on disk. Its calls run in order on a thread of its own, because libgit2 blocks.

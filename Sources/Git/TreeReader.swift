@@ -1,3 +1,4 @@
+internal import CGitSupport
 internal import CLibgit2
 
 /// Reads the blobs of a commit's tree into values, going only into the directories asked for.

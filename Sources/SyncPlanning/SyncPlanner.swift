@@ -1,5 +1,5 @@
 import Diagnostics
-import KubernetesModel
+package import KubernetesModel
 
 /// Decides what to do about a unit's objects from what is wanted, recorded and observed. It asks nobody and changes nothing.
 package enum SyncPlanner {
@@ -26,6 +26,14 @@ package enum SyncPlanner {
         plan.stages = ApplyOrder.stages(of: Array(applies.keys)).map { stage, keys in
             PlannedStage(stage: stage, waves: ApplyOrder.waves(of: keys).map { $0.compactMap { applies[$0] } })
         }
+    }
+
+    /// Whether there is nothing to do about one object, as far as that can be told from it alone.
+    package static func isAsWanted(_ object: DesiredObject, by unit: Ownership, _ observation: Observation) -> Bool {
+        guard let live = observation.present else { return false }
+        let special: ObjectMarks = [.reconcileDisabled, .ignored, .onlyIfAbsent]
+        return object.marks.isDisjoint(with: special) && !live.marks.contains(.reconcileDisabled) && !live.isBeingDeleted
+            && live.digest == object.digest && live.owner == unit && live.differences.isEmpty
     }
 
     private enum Decision {

@@ -2,6 +2,7 @@ import Git
 import HomelabTestSupport
 import KubernetesModel
 import Testing
+import YAML
 
 @testable import Reconciliation
 
@@ -58,6 +59,40 @@ extension UnitsTests {
             let applies = requests.filter { $0.verb == .apply && $0.kind.kind == "ConfigMap" && $0.namespace == "default" }
             #expect(applies.map(\.name) == ["one-7"])
             for number in 0..<count { #expect(requests.count { $0.name == "u\(number)" && $0.verb == .patch } == 1) }
+        }
+    }
+
+    @Test func `of a large unit only what changed is looked at, and what has to be done is done`() async throws {
+        let count = StatusReport.objectLimit + 20
+        var files = ["clusters/home/namespace.yaml": Files.namespace, "clusters/home/app.yaml": Files.deployment()]
+        for number in 0..<count { files["clusters/home/\(number).yaml"] = Files.config("one", name: "c\(number)") }
+        let commit = bench.repository.push(files)
+        func key(_ number: Int) -> ObjectKey { ObjectKey(group: "", kind: "ConfigMap", namespace: "web", name: "c\(number)") }
+        try await bench.run { source in
+            try await eventually("the Deployment") { await bench.api.object(Files.deploymentKey) != nil }
+            await bench.api.setStatus(Files.deploymentKey, Files.running(1))
+            try await bench.phase(.ready, at: commit)
+            // Its health comes and goes.
+            let glances = bench.monitor.value.glances
+            await bench.api.setStatus(Files.deploymentKey, ["observedGeneration": 1, "replicas": 1, "unavailableReplicas": 1])
+            try await bench.phase(.unhealthy)
+            let report = try #require(await bench.report())
+            #expect(report.objectCount == count + 2 && report.healthCounts == [.current: count + 1, .inProgress: 1], "\(report)")
+            #expect(report.objects.map(\.key) == [Files.deploymentKey])
+            await bench.api.setStatus(Files.deploymentKey, Files.running(1))
+            try await bench.phase(.ready)
+            #expect(bench.monitor.value.glances > glances)
+            // What takes more than a look is not missed.
+            await bench.api.edit(key(7)) { $0["data"] = ["title": "by hand"] }
+            try await eventually("the title is back") { await bench.api.object(key(7))?.value[path: "data", "title"] == "one" }
+            await bench.api.remove(key(8))
+            try await eventually("it is back") { await bench.api.object(key(8)) != nil }
+            files["clusters/home/9.yaml"] = nil
+            let second = bench.repository.push(files)
+            source.wake()
+            try await bench.phase(.ready, at: second)
+            try await eventually("it is gone") { await bench.api.object(key(9)) == nil }
+            try await eventually("it is not counted") { await bench.report()?.objectCount == count + 1 }
         }
     }
 

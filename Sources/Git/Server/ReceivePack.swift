@@ -1,3 +1,4 @@
+internal import CGitSupport
 internal import CLibgit2
 internal import Cryptography
 

@@ -20,6 +20,8 @@ package struct AgentState: Hashable, Sendable {
     package var nodeSteps: [JournalEntry.Result: Int] = [:]
     package var passes = 0
     package var failedPasses = 0
+    /// Passes of large units that looked only at what had changed.
+    package var glances = 0
     package var passSeconds = 0.0
     package var longestPassSeconds = 0.0
     package var objectsApplied = 0

@@ -4,6 +4,7 @@ import Synchronization
 package final class Bell: Sendable {
     private struct State {
         var isRung = false
+        var asksForWholeLook = true
         var listener: CheckedContinuation<Void, Never>?
     }
 
@@ -11,8 +12,10 @@ package final class Bell: Sendable {
 
     package init() {}
 
-    package func ring() {
+    /// - Parameter onlyNews: what there is to hear can be asked for elsewhere, and nothing else has changed.
+    package func ring(onlyNews: Bool = false) {
         let listener = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            if !onlyNews { state.asksForWholeLook = true }
             guard let listener = state.listener else {
                 state.isRung = true
                 return nil
@@ -23,12 +26,21 @@ package final class Bell: Sendable {
         listener?.resume()
     }
 
+    /// Whether it was rung for more than news since this was asked last; true at first.
+    package func takeWholeLook() -> Bool {
+        state.withLock { state in
+            defer { state.asksForWholeLook = false }
+            return state.asksForWholeLook
+        }
+    }
+
     /// Returns when it was rung, when `deadline` has passed, or when the task is cancelled.
     package func wait(until deadline: Duration?, clock: any AgentClock) async {
         guard let deadline else { return await wait() }
         let alarm = Task {
             try await clock.sleep(until: deadline)
-            ring()
+            // The listener knows why it wanted to be woken.
+            ring(onlyNews: true)
         }
         await wait()
         alarm.cancel()

@@ -25,6 +25,8 @@ package actor LiveState {
         group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition")
 
     private var bells: [Ownership: Bell] = [:]
+    /// The objects of large units that changed since the unit asked last.
+    private var news: [Ownership: Set<ObjectKey>] = [:]
 
     package init(api: any ClusterAPI, clock: any AgentClock) {
         self.api = api
@@ -53,12 +55,24 @@ package actor LiveState {
 
     package func detach(_ unit: Ownership) {
         bells[unit] = nil
+        news[unit] = nil
         objects.setDesired([], of: unit)
         objects.setInterests([], of: unit)
         objects.setHealthExpressions([:], of: unit)
     }
 
-    package func setDesired(_ objects: [DesiredObject], of unit: Ownership) { self.objects.setDesired(objects, of: unit) }
+    /// - Parameter collectsNews: whether the unit will ask which objects changed, instead of looking at all.
+    package func setDesired(_ objects: [DesiredObject], of unit: Ownership, collectsNews: Bool = false) {
+        self.objects.setDesired(objects, of: unit)
+        news[unit] = collectsNews ? news[unit] ?? [] : nil
+    }
+
+    /// Which of the unit's objects changed since it asked last.
+    package func takeNews(of unit: Ownership) -> Set<ObjectKey> {
+        guard let found = news[unit], !found.isEmpty else { return [] }
+        news[unit] = []
+        return found
+    }
 
     package func setInterests(_ keys: Set<ObjectKey>, of unit: Ownership) { objects.setInterests(keys, of: unit) }
 
@@ -112,7 +126,7 @@ package actor LiveState {
     package func settle(_ live: Manifest, with wanted: DesiredObject, by unit: Ownership) {
         let before = objects.audience(of: wanted.key)
         objects.settle(live, with: wanted, now: clock.timestamp)
-        ring(before.union(objects.audience(of: wanted.key)).subtracting([unit]))
+        ring(before.union(objects.audience(of: wanted.key)).subtracting([unit]), about: wanted.key)
     }
 
     /// Looks at one object itself: watches see only what carries an owner label.
@@ -174,6 +188,10 @@ package actor LiveState {
 
     private func ring(_ units: some Sequence<Ownership>) { for unit in units { bells[unit]?.ring() } }
 
+    private func ring(_ units: some Sequence<Ownership>, about key: ObjectKey) {
+        for unit in units { bells[unit]?.ring(onlyNews: news[unit]?.insert(key) != nil) }
+    }
+
     private func take(_ change: ObjectFollower.Change, _ kind: GroupKind) {
         switch change {
         case .all(let list):
@@ -185,11 +203,11 @@ package actor LiveState {
             ring(before.union(objects.audience(of: kind)))
         case .present(let manifest):
             let before = objects.audience(of: manifest.key)
-            if objects.take(manifest, now: clock.timestamp) { ring(before.union(objects.audience(of: manifest.key))) }
+            if objects.take(manifest, now: clock.timestamp) { ring(before.union(objects.audience(of: manifest.key)), about: manifest.key) }
         case .gone(let manifest):
             let before = objects.audience(of: manifest.key)
             objects.noteCompletion(of: manifest)
-            if objects.remove(manifest.key) { ring(before) }
+            if objects.remove(manifest.key) { ring(before, about: manifest.key) }
         case .failed(let error):
             if error.kind == .unknownKind {
                 // Its definition is gone, and with it all its objects.

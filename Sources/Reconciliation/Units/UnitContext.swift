@@ -22,7 +22,7 @@ package struct UnitContext: Sendable {
         monitor: Shared<AgentState>, clusters: ClusterFactory? = nil
     ) {
         // Bounds the memory that a push to a thousand units takes: a pass holds some 30 KB until the server has answered.
-        home = TargetCluster(api: api, clock: clock, turns: 32)
+        home = TargetCluster(api: api, clock: clock, turns: 16)
         self.clusters = RemoteClusters(
             clock: clock,
             factory: clusters ?? {

@@ -131,7 +131,8 @@ extension UnitReconciler {
         var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs
         result.fingerprint = files.fingerprint(of: built.inputs)
-        result.buildKey = spec.buildKey
+        let key = spec.buildKey
+        result.buildKey = attemptedKey == key ? attemptedKey : key
         result.materials = materials
         result.followed = built.followed
         return result

@@ -94,7 +94,9 @@ extension UnitReconciler {
         let isLeaving = board.isLeaving(spec.owner)
         let others = Set(rivals.keys.filter { isLeaving || found[$0]?.present?.owner != spec.owner })
         guard hasNewTree || others != yielded else { return }
-        await live.setDesired(tree.objects.filter { !others.contains($0.key) }, of: spec.owner)
+        await live.setDesired(
+            tree.objects.filter { !others.contains($0.key) }, of: spec.owner,
+            collectsNews: tree.objects.count > StatusReport.objectLimit)
         yielded = others
         hasNewTree = false
     }
@@ -232,7 +234,7 @@ extension UnitReconciler {
         applied = commit
     }
 
-    private func nextLook() -> Duration? {
+    func nextLook() -> Duration? {
         let now = clock.now
         var moments = failures.values.map(\.retryAt) + pruneFailures.values.map(\.retryAt)
         moments += guards.values.compactMap { guardian in

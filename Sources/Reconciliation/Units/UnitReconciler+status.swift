@@ -155,6 +155,7 @@ extension UnitReconciler {
 
     private func addObjects(to report: inout StatusReport) async {
         guard let tree = enforced?.tree else { return }
+        if let states { return addStates(states, to: &report) }
         let skipped = Set((lastPlan?.skipped ?? []).map(\.key))
         let drifted = Dictionary((lastPlan?.drifted ?? []).map { ($0.key, $0) }) { $1 }
         let waiting = Dictionary(((lastPlan?.waiting ?? []) + (lastPlan?.contested ?? [])).map { ($0.key, $0) }) { $1 }
@@ -174,18 +175,28 @@ extension UnitReconciler {
                 state = Health(.failed, fight)
             }
             report.healthCounts[state.status, default: 0] += 1
-            objects.append(
-                StatusReport.ObjectStatus(
-                    key: object.key, health: state.status, message: state.message,
-                    origin: object.origin.map { "\($0.file):\($0.line)" } ?? ""))
+            objects.append(status(of: object, state))
         }
         report.objectCount = objects.count
+        if tree.objects.count > StatusReport.objectLimit { states = ObjectStates(of: tree, objects) }
         objects += foreign.map {
             StatusReport.ObjectStatus(key: $0, health: health[$0]?.status ?? .unknown, message: health[$0]?.message ?? "")
         }
         report.objects =
             objects.count <= StatusReport.objectLimit
             ? objects : Array(objects.filter { $0.health != .current }.prefix(StatusReport.objectLimit))
+        addExceptions(to: &report, health)
+    }
+
+    /// As `addObjects`, of a large unit in which only states have changed.
+    private func addStates(_ states: ObjectStates, to report: inout StatusReport) {
+        report.healthCounts = states.counts.filter { $0.value > 0 }
+        report.objectCount = states.total
+        report.objects = states.notCurrent(limit: StatusReport.objectLimit)
+        addExceptions(to: &report, [:])
+    }
+
+    private func addExceptions(to report: inout StatusReport, _ health: [ObjectKey: Health]) {
         let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + (lastPlan?.drifted ?? []) + inUse + leftOut
         report.exceptions = exceptions.prefix(100).map {
             StatusReport.ObjectStatus(

@@ -106,6 +106,10 @@ package actor UnitReconciler {
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
     var lastPlan: SyncPlan?
+    /// Of a large unit, as the last pass found them.
+    var states: ObjectStates?
+    /// When more than what changed has to be looked at although nothing happens.
+    var wholeLookAt: Duration?
     var problem: ClusterError?
     var problemBackoff = Backoff(first: .seconds(1), limit: .seconds(30))
     var pausedUntil: Duration?
@@ -257,11 +261,11 @@ package actor UnitReconciler {
         var next: Duration?
         do {
             if await object?.isBeingDeleted == true, !isRoot { return try await leave() }
-            try await restore()
-            if spec.isSuspended { next = try await awaitResumption() }
-            try await instructWatches()
-            if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() {
-                next = try await converge()
+            if !spec.isSuspended, await glance() {
+                next = nextLook()
+            } else {
+                states = nil
+                next = try await wholePass()
             }
             problem = nil
             problemBackoff.reset()
@@ -278,7 +282,17 @@ package actor UnitReconciler {
         let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
         // One that is overdue waits for something else.
         let rebuild = rebuildAt.map { max($0, clock.now + .seconds(1)) }
-        return [next, statusRetry, heldRetry, spec.isSuspended ? nil : rebuild].compactMap { $0 }.min()
+        wholeLookAt = [next, heldRetry, spec.isSuspended ? nil : rebuild].compactMap { $0 }.min()
+        return [wholeLookAt, statusRetry].compactMap { $0 }.min()
+    }
+
+    private func wholePass() async throws -> Duration? {
+        var next: Duration?
+        try await restore()
+        if spec.isSuspended { next = try await awaitResumption() }
+        try await instructWatches()
+        if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() { next = try await converge() }
+        return next
     }
 
     /// A suspension with an end is ended here; gives when that is.

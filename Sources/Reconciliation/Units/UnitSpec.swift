@@ -109,21 +109,32 @@ package struct UnitSpec: Hashable, Sendable {
     /// As Flux names it.
     var stallReason: String { obstacles.isEmpty ? "InvalidCELExpression" : "InvalidSpec" }
 
-    /// What a build depends on besides the files.
-    struct BuildKey: Hashable {
-        var path: String
-        var overlay: FluxOverlay?
-        var variables: VariablesSpec
-        var isDecrypting: Bool
-        var decryptionSecret: String?
-        var ignoreRules: [KustomizationSpec.IgnoreRule]
+    /// What a build depends on besides the files. Kept several times by each unit, so it is a reference.
+    final class BuildKey: Sendable, Equatable {
+        private let path: String
+        private let overlay: FluxOverlay?
+        private let variables: VariablesSpec
+        private let isDecrypting: Bool
+        private let decryptionSecret: String?
+        let ignoreRules: [KustomizationSpec.IgnoreRule]
+
+        init(_ spec: UnitSpec) {
+            path = spec.path
+            overlay = spec.overlay
+            variables = spec.variables
+            isDecrypting = spec.isDecrypting
+            decryptionSecret = spec.decryptionSecret
+            ignoreRules = spec.ignoreRules
+        }
+
+        static func == (a: BuildKey, b: BuildKey) -> Bool {
+            a === b
+                || (a.path == b.path && a.overlay == b.overlay && a.variables == b.variables && a.isDecrypting == b.isDecrypting
+                    && a.decryptionSecret == b.decryptionSecret && a.ignoreRules == b.ignoreRules)
+        }
     }
 
-    var buildKey: BuildKey {
-        BuildKey(
-            path: path, overlay: overlay, variables: variables, isDecrypting: isDecrypting, decryptionSecret: decryptionSecret,
-            ignoreRules: ignoreRules)
-    }
+    var buildKey: BuildKey { BuildKey(self) }
 }
 
 /// The variables that are put into a unit's manifests after the build.
