@@ -1,4 +1,5 @@
 internal import BlockingExecutor
+internal import CGitSupport
 internal import CLibgit2
 
 /// A repository elsewhere, spoken to by git's own protocol over a transport. Its calls run one after the other on a thread of its own, so

@@ -1,3 +1,4 @@
+internal import CGitSupport
 internal import CLibgit2
 
 /// git's server side over a pair of file descriptors (gitprotocol-pack, version 0), so that a machine without git can hold a repository:
