@@ -38,36 +38,36 @@ extension NodeScripts {
     /// a slot of its own the first time; a switch that is under way already is left to its end.
     static let prepareAgentSwitch =
         DetachedProcess.functions + """
-        set -eu
-        umask 022
-        if detached homelab-agent-switch; then exit 0; fi
-        mkdir -p "$4"
-        running=$(readlink -f "$3")
-        case $running in
-        "$4/a") next=$4/b ;;
-        "$4/b") next=$4/a ;;
-        *)
-        cp -p "$running" "$4/a.new"
-        mv -f "$4/a.new" "$4/a"
-        running=$4/a next=$4/b
-        ln -sfn "$running" "$3.new"
-        mv -fT "$3.new" "$3"
-        ;;
-        esac
-        new=$(mktemp "$next.XXXXXX")
-        trap 'rm -f "$new"' EXIT
-        cat "$1" >"$new"
-        sum=$(sha256sum "$new" | cut -d ' ' -f 1)
-        [ "$sum" = "$2" ] || { echo "$1: sha256 is $sum, not $2" >&2; exit 1; }
-        chown 0:0 "$new"
-        chmod 0755 "$new"
-        sync "$new"
-        mv -f "$new" "$next"
-        if command -v restorecon >/dev/null 2>&1; then restorecon "$4/a" "$4/b" || :; fi
-        rm -f "$8"
-        detach homelab-agent-switch sh -c "$9" homelab "$3" "$running" "$next" "$5" "$6" "$7" "$8" "$2"
-        rm -f "$1"
-        """
+            set -eu
+            umask 022
+            if detached homelab-agent-switch; then exit 0; fi
+            mkdir -p "$4"
+            running=$(readlink -f "$3")
+            case $running in
+            "$4/a") next=$4/b ;;
+            "$4/b") next=$4/a ;;
+            *)
+            cp -p "$running" "$4/a.new"
+            mv -f "$4/a.new" "$4/a"
+            running=$4/a next=$4/b
+            ln -sfn "$running" "$3.new"
+            mv -fT "$3.new" "$3"
+            ;;
+            esac
+            new=$(mktemp "$next.XXXXXX")
+            trap 'rm -f "$new"' EXIT
+            cat "$1" >"$new"
+            sum=$(sha256sum "$new" | cut -d ' ' -f 1)
+            [ "$sum" = "$2" ] || { echo "$1: sha256 is $sum, not $2" >&2; exit 1; }
+            chown 0:0 "$new"
+            chmod 0755 "$new"
+            sync "$new"
+            mv -f "$new" "$next"
+            if command -v restorecon >/dev/null 2>&1; then restorecon "$4/a" "$4/b" || :; fi
+            rm -f "$8"
+            detach homelab-agent-switch sh -c "$9" homelab "$3" "$running" "$next" "$5" "$6" "$7" "$8" "$2"
+            rm -f "$1"
+            """
 
     /// link, slot that runs, slot to run, unit, listen, seconds, outcome file, sha256. Ready three times in a row counts, since an agent that
     /// ends again may answer once.

@@ -19,7 +19,8 @@ package enum FactsScript {
             NodeLayout.sysctls, NodeLayout.logRotation,
             NodeLayout.agentConfiguration, NodeLayout.agentKey, NodeLayout.deployKey, NodeLayout.knownHosts, NodeLayout.repositoryToken,
             NodeLayout.repositoryCA, NodeLayout.webhookSecret, NodeLayout.allowedSigners,
-        ] + units.map { NodeLayout.unitFile($0) } + units.map { NodeLayout.unitFile(InitSystem.service($0)) } + links.map { NodeLayout.binaries + $0 }
+        ] + units.map { NodeLayout.unitFile($0) } + units.map { NodeLayout.unitFile(InitSystem.service($0)) }
+        + links.map { NodeLayout.binaries + $0 }
 
     static let links = ["kubectl", "crictl", "ctr", "git-receive-pack", "git-upload-pack"]
 

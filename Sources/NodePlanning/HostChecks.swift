@@ -45,6 +45,25 @@ package enum HostChecks {
             return warning("its iptables \(version) writes rules twice", "update iptables, or write prefer-bundled-bin: true in k3s.config")
         case "nameservers":
             return value == "0" ? warning("it knows no name server", "put one into /etc/resolv.conf: images cannot be pulled without") : nil
+        case "unresolved":
+            return warning(
+                "it cannot resolve \(value)",
+                "correct its name servers (/etc/resolv.conf); where images are brought along or come from a mirror that is no matter")
+        case "swap":
+            return node.role == .server
+                ? warning(
+                    "it has \(value) MiB of swap",
+                    "turn it off (`swapoff -a`, and /etc/fstab): an etcd that is swapped out loses its leader")
+                : nil
+        case "kernel-replaced":
+            return warning(
+                "the modules of the kernel that runs (\(value)) are gone: the kernel was updated",
+                "reboot it: modules that k3s needs cannot be loaded before")
+        case "network-manager":
+            return warning(
+                "NetworkManager may take the cluster's own interfaces in hand",
+                "write `[keyfile]` and `unmanaged-devices=interface-name:cni*;interface-name:flannel*;interface-name:veth*` into "
+                    + "/etc/NetworkManager/conf.d/k3s.conf, then `systemctl reload NetworkManager`")
         case "reboot-required": return warning("it waits for a reboot", "reboot it before it becomes busy")
         case "package-manager": return warning("its package manager is at work (\(value))", "wait until it has ended")
         case "nm-cloud-setup":

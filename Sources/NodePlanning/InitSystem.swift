@@ -43,7 +43,7 @@ package enum InitSystem {
 package enum DetachedProcess {
     /// Shell functions `detach NAME COMMAND…` and `detached NAME` (is it running?).
     package static let functions = """
-        detached_start() { awk '{ sub(/.*\\) /, ""); print $20 }' "/proc/$1/stat" 2>/dev/null; }
+        detached_start() { awk '{ sub(/.*\\) /, ""); if ($1 != "Z") print $20 }' "/proc/$1/stat" 2>/dev/null; }
         detached() {
         if \(InitSystem.isSystemd); then systemctl is-active --quiet "$1.service"; return; fi
         pid= since=

@@ -102,6 +102,7 @@ extension NodeFacts {
         case "init": system.initSystem = value
         case "model": system.model = value
         case "libc": system.libc = value
+        case "bits": system.bits = Int(value)
         default: return false
         }
         return true
@@ -147,6 +148,11 @@ extension NodeFacts {
             network.listeners.append(.init(port: port, program: words.dropFirst().joined(separator: " ")))
         case "firewall": network.firewall = value
         case "firewall-source": network.firewallSources.formUnion(words)
+        case "firewall-own": network.firewallOwn.formUnion(words)
+        case "firewall-port": network.firewallPorts.formUnion(words)
+        case "firewall-chain":
+            guard let chain = NetworkFacts.ClosedChain(words) else { return false }
+            network.closedChains.append(chain)
         default: return false
         }
         return true

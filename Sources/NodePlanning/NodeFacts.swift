@@ -41,6 +41,8 @@ package struct SystemFacts: Hashable, Sendable {
     package var model: String?
     /// The C library: `musl`, or `glibc` with its version; nil when the machine does not tell.
     package var libc: String?
+    /// Of a pointer in its programs: Raspberry Pi OS with 32 bits has a kernel with 64.
+    package var bits: Int?
 
     package init() {}
 }
@@ -143,8 +145,13 @@ package struct NetworkFacts: Hashable, Sendable {
     package var listeners: [Listener] = []
     /// `ufw`, `firewalld` or nil when none is active.
     package var firewall: String?
-    /// Addresses and ranges from which the firewall lets everything in.
+    /// Addresses and ranges from which the firewall lets everything in, and the ones among them that homelab told it.
     package var firewallSources: Set<String> = []
+    package var firewallOwn: Set<String> = []
+    /// Ports it lets everybody in at: `6443/tcp`.
+    package var firewallPorts: Set<String> = []
+    /// Chains of packet filter rules that somebody wrote by hand, and that drop what they do not accept.
+    package var closedChains: [ClosedChain] = []
 
     package init() {}
 }

@@ -50,6 +50,7 @@ package struct Phase: Hashable, Sendable {
         case configuration = "configuration"
         case removal = "remove nodes"
         case revokedKeys = "keys of removed nodes"
+        case closedFirewalls = "firewalls"
         case metadata = "labels and taints"
         case kubeconfig = "kubeconfig"
         case repository = "git repository"

@@ -207,7 +207,8 @@ extension NodePlanner {
         } else {
             steps.append(
                 PlannedStep(
-                    .startUnit(service), state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed"))
+                    .startUnit(service), state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed")
+            )
         }
         if !steps.isEmpty { steps.append(PlannedStep(.awaitAgent(listen: desired.agent.listen), "must be healthy")) }
         return steps

@@ -6,12 +6,12 @@ extension NodePlanner {
 
     mutating func hostPreparation() -> Phase {
         let tasks = planned(desired.nodes).map { node, facts in
-            (node: node.name, steps: preparation(facts) + (node.role == .server ? keys(node, facts) : []))
+            (node: node.name, steps: preparation(node, facts) + (node.role == .server ? keys(node, facts) : []))
         }
         return Phase(.hostPreparation, concurrency: desired.policy.concurrency, tasks)
     }
 
-    private func preparation(_ facts: NodeFacts) -> [PlannedStep] {
+    private func preparation(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
         var steps = difference(HostPreparation.modulesFile, facts) + difference(HostPreparation.sysctlsFile, facts)
         if facts.system.usesOpenRC { steps += difference(HostPreparation.logRotationFile, facts) }
         let missing = HostPreparation.modules.filter { !facts.kernel.features.contains($0) && facts.kernel.loadable.contains($0) }
@@ -35,20 +35,31 @@ extension NodePlanner {
                 steps.append(PlannedStep(.reboot, "the kernel's command line changes"))
             }
         }
-        return steps + firewall(facts)
+        return steps + firewall(node, facts)
     }
 
-    /// What an active firewall has to let in (docs.k3s.io/installation/requirements): pods, services and the other nodes. What is let in
-    /// besides stays as it is.
-    private func firewall(_ facts: NodeFacts) -> [PlannedStep] {
-        guard let program = facts.network.firewall.flatMap(FirewallRules.Program.init) else { return [] }
-        let own = Set(facts.network.addresses.map(\.cidr.address.description))
-        let others = desired.nodes.filter { $0.state != .absent }.compactMap { IPAddress($0.address) }.map(\.description)
-        let wanted = (desired.network.pods + desired.network.services).map(\.description) + others.filter { !own.contains($0) }
-        let missing = wanted.filter { !facts.network.firewallSources.contains($0) }
-        if missing.isEmpty { return [] }
-        return [PlannedStep(.openFirewall(FirewallRules(program: program, sources: missing)), "\(program.rawValue) is active")]
+    /// What is let in besides stays as it is.
+    private func firewall(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
+        guard let rules = FirewallNeeds(desired, node, facts).missing(facts.network) else { return [] }
+        return [PlannedStep(.openFirewall(rules), "\(rules.program.rawValue) is active")]
     }
+
+    /// Doors that homelab opened for nodes that have left, or leave in this very plan; only then, since a node that leaves still speaks with
+    /// the others.
+    func closedFirewalls() -> Phase {
+        let tasks = planned(desired.nodes).compactMap { node, facts -> (node: String, steps: [PlannedStep])? in
+            guard let program = facts.network.firewall.flatMap(FirewallRules.Program.init) else { return nil }
+            let wanted = FirewallNeeds(desired, node, facts).sources
+            let staying = desired.nodes.filter { $0.state == .absent && !leaving.contains($0.name) && isMember($0) }
+            let gone = facts.network.firewallOwn.subtracting(wanted).subtracting(staying.map { "\($0.address)" }).sorted()
+            if gone.isEmpty { return nil }
+            let step = Step.closeFirewall(FirewallRules(program: program, sources: gone))
+            return (node.name, [PlannedStep(step, "is not of the cluster any more")])
+        }
+        return Phase(.closedFirewalls, concurrency: desired.policy.concurrency, tasks)
+    }
+
+    private func isMember(_ node: NodeSpec) -> Bool { cluster.unavailable != nil || cluster.node(named: node.name) != nil }
 
     /// The keys with which a server's agent logs in to the other nodes and fetches from the repository.
     private func keys(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {

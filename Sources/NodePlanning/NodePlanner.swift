@@ -41,6 +41,7 @@ package struct NodePlanner: Sendable {
         phases += planner.upgrades()
         phases += [planner.replacement(), planner.furtherServers(), planner.agents()]
         phases += [planner.restartedServers(), planner.restartedAgents(), planner.metadata(), planner.removal(after: broken)]
+        phases.append(planner.closedFirewalls())
         phases += [planner.kubeconfig(), planner.gitRepository(), planner.homelabAgents(), planner.homelabUpgrade()]
         phases.insert(planner.revokedKeys(), at: 2)
         phases.insert(planner.snapshot(beforeRemovalsIn: phases), at: 2)

@@ -107,17 +107,4 @@ extension NodeScripts {
         mv -f "$new" "$keys"
         if command -v restorecon >/dev/null 2>&1; then restorecon "$keys" || :; fi
         """
-
-    /// program, then the sources that are to be trusted.
-    static let openFirewall = """
-        set -eu
-        program=$1
-        shift
-        case $program in
-        ufw) for source; do ufw allow from "$source" comment homelab; done ;;
-        firewalld)
-            for source; do firewall-cmd -q --permanent --zone=trusted --add-source="$source"; done
-            firewall-cmd -q --reload ;;
-        esac
-        """
 }

@@ -61,7 +61,7 @@ enum NodeScripts {
         set -eu
         file=$1
         shift
-        line=$(head -n 1 "$file")
+        line=$(head -n 1 "$file" | tr -d '\\r')
         for word; do
         case " $line " in *" $word "*) ;; *) line="$line $word" ;; esac
         done

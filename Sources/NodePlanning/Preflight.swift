@@ -22,6 +22,7 @@ package struct Preflight {
             preflight.kernel(node, facts)
             preflight.space(node, facts)
             preflight.network(node, facts)
+            preflight.firewall(node, facts)
             preflight.ports(node, facts)
             preflight.leftovers(node, facts)
         }
@@ -36,11 +37,11 @@ package struct Preflight {
         self.seen = seen
     }
 
-    private mutating func error(_ node: NodeSpec, _ summary: String, cause: String? = nil, _ remedy: String) {
+    mutating func error(_ node: NodeSpec, _ summary: String, cause: String? = nil, _ remedy: String) {
         found.append(Diagnostic(.error, summary, subject: "node \"\(node.name)\"", cause: cause, remedy: remedy))
     }
 
-    private mutating func warning(_ node: NodeSpec, _ summary: String, _ remedy: String) {
+    mutating func warning(_ node: NodeSpec, _ summary: String, _ remedy: String) {
         found.append(Diagnostic(.warning, summary, subject: "node \"\(node.name)\"", remedy: remedy))
     }
 
@@ -83,15 +84,43 @@ package struct Preflight {
             error(node, "\(name) is too old for the homelab agent", "upgrade it to \(system.id) \(wanted) or later, or make it an agent")
         }
         if node.role == .server, facts.commands["ssh-keygen"] == nil {
-            error(node, "there is no ssh-keygen", "install the OpenSSH client (`apt-get install openssh-client`)")
+            error(node, "there is no ssh-keygen", "install the OpenSSH client (`\(system.install(.sshClient))`)")
         }
-        if facts.kernel.selinux == "enforcing", !facts.kernel.hasK3sPolicy, facts.installedRole == nil {
-            warning(
-                node, "SELinux is enforcing, and the policy for k3s is not installed",
-                "install the k3s-selinux package before k3s starts (docs.k3s.io/advanced), or containers will be refused their files")
+        if node.role == .server, system.bits == 32, system.architecture == .arm64 {
+            error(
+                node, "its kernel has 64 bits and its programs 32, and the homelab agent of a server is built for the kernel's",
+                "install the distribution for 64 bits (arm64), or make it an agent of the cluster")
         }
+        selinux(node, facts)
         for directory in facts.access.readOnly {
             error(node, "\(directory) is on a read-only file system", "mount it writable; systems with a read-only root are not supported")
+        }
+    }
+
+    /// docs.k3s.io/advanced, "SELinux Support".
+    private mutating func selinux(_ node: NodeSpec, _ facts: NodeFacts) {
+        let role = node.role == .server ? spec.k3s.serverConfig : spec.k3s.agentConfig
+        let isAsked = (node.config["selinux"] ?? role["selinux"] ?? spec.k3s.config["selinux"])?.bool == true
+        if facts.kernel.selinux == "absent" {
+            if isAsked {
+                warning(node, "`selinux: true` is set, and the kernel has no SELinux", "take it out of this node's config")
+            }
+            return
+        }
+        if !facts.kernel.hasK3sPolicy, facts.installedRole == nil, isAsked || facts.kernel.selinux == "enforcing" {
+            let install = "`\(facts.system.install(.k3sPolicy))` (github.com/k3s-io/k3s-selinux/releases, or Rancher's repository)"
+            if isAsked {
+                error(node, "`selinux: true` is set, and the policy for k3s is not installed", "\(install) before k3s starts")
+            } else {
+                warning(
+                    node, "SELinux is enforcing, and the policy for k3s is not installed",
+                    "\(install) before k3s starts, or containers will be refused their files")
+            }
+        }
+        if facts.kernel.selinux == "enforcing", facts.kernel.hasK3sPolicy, !isAsked {
+            warning(
+                node, "SELinux is enforcing, and k3s is not told to label its containers",
+                "write `selinux: true` under k3s.config in the inventory, or containers run unconfined")
         }
     }
 
@@ -113,15 +142,14 @@ package struct Preflight {
             error(node, "the kernel has no pids cgroup", "use a kernel with CONFIG_CGROUP_PIDS: k3s does not start without it")
         }
         for module in HostPreparation.modules where !facts.kernel.features.contains(module) && !facts.kernel.loadable.contains(module) {
-            error(
-                node, "the kernel has no \(module)", "install the kernel's full set of modules (Ubuntu on a Pi: linux-modules-extra-raspi)")
+            error(node, "the kernel has no \(module)", "install the kernel's full set of modules (`\(facts.system.install(.modules))`)")
         }
         let backend = spec.k3s.serverConfig["flannel-backend"]?.string ?? "vxlan"
         let module = ["vxlan": "vxlan", "wireguard-native": "wireguard"][backend]
         if let module, !facts.kernel.features.contains(module), !facts.kernel.loadable.contains(module) {
             warning(
                 node, "the kernel has no \(module), which flannel's backend \(backend) needs",
-                "install the kernel's full set of modules, or choose another flannel-backend")
+                "install the kernel's full set of modules (`\(facts.system.install(.modules))`), or choose another flannel-backend")
         }
     }
 
@@ -249,11 +277,12 @@ package struct Preflight {
                 let seconds = Int((facts.clock.now - reference).rounded())
                 error(
                     node, "its clock is \(Swift.abs(seconds)) s \(seconds < 0 ? "behind" : "ahead of") the other nodes'",
-                    "set it and keep it in time (`timedatectl set-ntp true`): certificates made with a wrong clock are not accepted")
+                    "set it and keep it in time (`\(facts.system.install(.timeService))`): certificates made with a wrong clock are not accepted"
+                )
             }
         }
         for (node, facts) in seen where facts.clock.synchronized == false && facts.installedRole == nil {
-            warning(node, "its clock is not synchronised", "install systemd-timesyncd or chrony (`timedatectl set-ntp true`)")
+            warning(node, "its clock is not synchronised", "keep it in time (`\(facts.system.install(.timeService))`)")
         }
     }
 

@@ -17,6 +17,14 @@ package enum ReachOutcome: Hashable, Sendable {
     case held
     /// It could not be tried, and why.
     case untried(String)
+
+    /// Somebody on the way or at its end did not let it through.
+    var isBlocked: Bool {
+        switch self {
+        case .refused, .silent, .failed: true
+        case .reached, .onlySmall, .held, .untried: false
+        }
+    }
 }
 
 /// Turns probes into findings: one for each node and port, however many others cannot get through to it.
@@ -25,10 +33,16 @@ package enum ReachFindings {
     /// (etcd documentation, "Tuning").
     private static let slow = 50_000
 
-    package static func findings(_ results: [(probe: ReachProbe, outcome: ReachOutcome)], spec: ClusterSpec) -> Diagnostics {
+    /// - Parameter facts: what was seen of the nodes, for the firewall that may be in the way.
+    package static func findings(
+        _ results: [(probe: ReachProbe, outcome: ReachOutcome)], spec: ClusterSpec, facts: [String: NodeFacts] = [:]
+    ) -> Diagnostics {
         var found = Diagnostics()
         for node in spec.nodes {
-            let toNode = results.filter { $0.probe.to == node.name }
+            var toNode = results.filter { $0.probe.to == node.name }
+            if let facts = facts[node.name], firewalled(toNode, node, spec, facts, &found) {
+                toNode.removeAll { $0.outcome.isBlocked }
+            }
             var ports: [ReachProbe] = []
             for result in toNode
             where !ports.contains(where: { $0.port == result.probe.port && $0.transport == result.probe.transport }) {
@@ -43,6 +57,38 @@ package enum ReachFindings {
             delays(toNode, node, spec, &found)
         }
         return found
+    }
+
+    /// One finding for all ports that the node's own firewall closes; false when it is not known to have one that does.
+    private static func firewalled(
+        _ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ node: NodeSpec, _ spec: ClusterSpec, _ facts: NodeFacts,
+        _ found: inout Diagnostics
+    ) -> Bool {
+        let blocked = results.filter { $0.outcome.isBlocked }.map(\.probe)
+        let needs = FirewallNeeds(spec, node, facts)
+        let rules = needs.missing(facts.network)
+        let chain = facts.network.closedChains.first { $0.hook == .input && !needs.remedy($0).isEmpty }
+        guard let first = blocked.first, rules != nil || chain != nil else { return false }
+        var ports: [String] = []
+        for probe in blocked {
+            let port = "\(probe.transport.rawValue.uppercased()) \(probe.port) (\(probe.use))"
+            if !ports.contains(port) { ports.append(port) }
+        }
+        let senders = Set(blocked.map(\.from)).sorted().joined(separator: ", ")
+        let summary = "its firewall keeps \(senders) out of \(ports.joined(separator: ", "))"
+        let subject = "node \"\(node.name)\""
+        if let rules {
+            found.append(
+                Diagnostic(
+                    .warning, summary, subject: subject, cause: "tried at \(first.address), where \(rules.program.rawValue) is active",
+                    remedy: "`homelab bootstrap` tells \(rules.program.rawValue) to let them in; by hand: `\(rules.commands)`"))
+        } else if let chain {
+            found.append(
+                Diagnostic(
+                    .error, summary, subject: subject, cause: "tried at \(first.address); \(chain.description) drops it",
+                    remedy: chain.remedy(needs.remedy(chain))))
+        }
+        return true
     }
 
     private static func blocked(

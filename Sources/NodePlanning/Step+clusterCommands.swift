@@ -15,7 +15,8 @@ extension Step {
         case .installImages(let artifact):
             [.script(NodeScripts.installImages, [NodeLayout.upload(artifact), artifact.path, artifact.sha256])]
         case .revokeKeys(let comments, let user, let home): [.script(NodeScripts.revokeKeys, [user, home] + comments)]
-        case .openFirewall(let rules): [.script(NodeScripts.openFirewall, [rules.program.rawValue] + rules.sources)]
+        case .openFirewall(let rules): [.script(NodeScripts.openFirewall, [rules.program.rawValue] + rules.ports + rules.sources)]
+        case .closeFirewall(let rules): [.script(NodeScripts.closeFirewall, [rules.program.rawValue] + rules.sources)]
         case .uninstall(let removed): [removed.command]
         default: nil
         }

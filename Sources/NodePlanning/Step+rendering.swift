@@ -55,7 +55,13 @@ extension Step {
         case .uninstall: "uninstall k3s and homelab, with all data and local volumes on the machine"
         case .revokeKeys(let comments, let user, _): "take \(comments.joined(separator: ", ")) out of the keys of \(user)"
         case .switchAgent(let change): "switch to the new homelab agent, and back if it is not ready within \(change.timeout) s"
-        case .openFirewall(let rules): "let in everything from \(rules.sources.joined(separator: ", ")) with \(rules.program.rawValue)"
+        case .openFirewall(let rules):
+            "let in "
+                + [
+                    rules.sources.isEmpty ? nil : "everything from " + rules.sources.joined(separator: ", "),
+                    rules.ports.isEmpty ? nil : rules.ports.joined(separator: ", "),
+                ].compactMap { $0 }.joined(separator: ", and ") + " with \(rules.program.rawValue)"
+        case .closeFirewall(let rules): "let \(rules.sources.joined(separator: ", ")) in no longer with \(rules.program.rawValue)"
         default: ""
         }
     }
@@ -159,7 +165,12 @@ extension Step {
             value["timeout"] = .int(Int64(change.timeout))
             return value
         case .openFirewall(let rules):
-            return ["step": "openFirewall", "program": .string(rules.program.rawValue), "sources": texts(rules.sources)]
+            return [
+                "step": "openFirewall", "program": .string(rules.program.rawValue), "sources": texts(rules.sources),
+                "ports": texts(rules.ports),
+            ]
+        case .closeFirewall(let rules):
+            return ["step": "closeFirewall", "program": .string(rules.program.rawValue), "sources": texts(rules.sources)]
         default: return .null
         }
     }

@@ -82,6 +82,8 @@ package enum Step: Hashable, Sendable {
     case revokeKeys(comments: [String], user: String, home: String)
     /// Let the cluster's own traffic through the node's firewall.
     case openFirewall(FirewallRules)
+    /// Take from the node's firewall what homelab opened for nodes that are gone.
+    case closeFirewall(FirewallRules)
     /// Put the uploaded agent into the slot that does not run, switch to it, and back again when it does not become ready. A transient unit
     /// of the node does it, so that it goes on when the agent that asked for it is the one that is replaced.
     case switchAgent(AgentSwitch)
@@ -151,10 +153,14 @@ package struct FirewallRules: Hashable, Sendable {
     package var program: Program
     /// The ranges of pods and services and the addresses of the other nodes.
     package var sources: [String]
+    /// Open to everybody: `6443/tcp`.
+    package var ports: [String]
+    package var isEmpty: Bool { sources.isEmpty && ports.isEmpty }
 
-    package init(program: Program, sources: [String]) {
+    package init(program: Program, sources: [String], ports: [String] = []) {
         self.program = program
         self.sources = sources
+        self.ports = ports
     }
 }
 

@@ -4,7 +4,7 @@ package import Diagnostics
 package enum Elevation: Hashable, Sendable {
     /// The login user is root.
     case root
-    /// `sudo` without a password.
+    /// `sudo` without a password, or `doas` on a machine that has no sudo.
     case sudo
     /// `sudo` with this password on stdin.
     case sudoPassword(Secret)
@@ -14,16 +14,21 @@ package enum Elevation: Hashable, Sendable {
     package func script(running script: String) -> String {
         switch self {
         case .root: script
-        case .sudo: "LC_ALL=C exec sudo -n -- sh -c \(ShellLine.quoted(script))"
+        case .sudo: "\(Self.withoutPassword)LC_ALL=C exec $r sh -c \(ShellLine.quoted(script))"
         case .sudoPassword: "LC_ALL=C exec sudo -k -S -p '' -- sh -c \(ShellLine.quoted(script))"
         }
     }
+
+    /// Sets `r` to what gives root's rights without asking.
+    private static let withoutPassword =
+        "if command -v sudo >/dev/null || ! command -v doas >/dev/null; then r='sudo -n --'; else r='doas -n'; fi; "
 
     /// Runs `script` through sudo where that needs no password, and otherwise says in one round trip why it does not: sudo's words on
     /// stderr and `refusedStatus`.
     static func probing(_ script: String) -> String {
         """
-        e=$(LC_ALL=C sudo -n -- sh -c : 2>&1 </dev/null) || { printf '%s\\n' "$e" >&2; exit \(refusedStatus); }
+        \(withoutPassword)
+        e=$(LC_ALL=C $r sh -c : 2>&1 </dev/null) || { printf '%s\\n' "$e" >&2; exit \(refusedStatus); }
         \(Elevation.sudo.script(running: script))
         """
     }
@@ -38,13 +43,17 @@ package enum Elevation: Hashable, Sendable {
 /// Why sudo refused, by its own words in the C locale.
 package enum SudoRefusal: Hashable, Sendable {
     case passwordNeeded, wrongPassword, notASudoer, terminalNeeded, notInstalled
+    /// The machine has doas in sudo's place, which says no or asks for a password.
+    case doas
     case other(String)
 
     /// nil when the output of the failed probe is not sudo's.
     package init(exitStatus: Int32, standardError text: String) {
         let lines = text.split(whereSeparator: \.isNewline).map(String.init)
         func says(_ words: String) -> Bool { text.contains(words) }
-        if says("must have a tty") {
+        if lines.contains(where: { $0.hasPrefix("doas: ") }) {
+            self = .doas
+        } else if says("must have a tty") {
             self = .terminalNeeded
         } else if says("not in the sudoers file") || says("may not run sudo") || says("is not allowed to") {
             self = .notASudoer
@@ -83,6 +92,10 @@ package enum SudoRefusal: Hashable, Sendable {
             return Diagnostic(
                 .error, "there is no sudo and \(user) is not root", subject: subject,
                 remedy: "Install sudo and allow it to \(user), or connect as root.")
+        case .doas:
+            return Diagnostic(
+                .error, "doas does not let \(user) become root without a password", subject: subject,
+                remedy: "Write `permit nopass \(user)` into /etc/doas.conf, or connect as root; passwords are given to sudo only.")
         case .other(let words):
             return Diagnostic(
                 .error, "sudo failed for \(user)", subject: subject, cause: words,

@@ -53,6 +53,7 @@ extension Step {
         case .revokeKeys(let comments, let user, _): "take \(comments.count == 1 ? "a key" : "\(comments.count) keys") from \(user)"
         case .switchAgent: Self.switchActivity
         case .openFirewall(let rules): "open \(rules.program.rawValue) for the cluster"
+        case .closeFirewall(let rules): "close \(rules.program.rawValue) to what has left"
         default: summary
         }
     }

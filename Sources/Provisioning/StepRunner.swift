@@ -82,7 +82,7 @@ struct StepRunner: Sendable {
         case .cordon(_, _, let via), .uncordon(_, let via), .deleteNode(_, let via):
             for command in try step.commands(inputs: StepInputs()) { try await askAPI(command, via: via, step) }
         case .loadModules, .setSysctls, .extendKernelCommandLine, .link, .enableUnit, .updateNode, .createRepository, .makeDirectory,
-            .stopUnit, .restoreBinary, .uninstall, .revokeKeys, .openFirewall:
+            .stopUnit, .restoreBinary, .uninstall, .revokeKeys, .openFirewall, .closeFirewall:
             try await runCommands(of: step, StepInputs(), on: host)
         }
     }
@@ -207,7 +207,7 @@ extension StepRunner {
             try await Task.sleep(for: .seconds(1))
             do {
                 try await host.reconnect(within: deadline - .now) { detail(host, step, $0) }
-                if try await bootID(of: host) != before { return }
+                if try await bootID(of: host) != before { return try await recheck(host) }
             } catch let error as HostError where error.kind == .connectionLost && .now < deadline {
                 continue
             }
@@ -218,6 +218,20 @@ extension StepRunner {
             }
         }
     }
+
+    /// A node is rebooted for the memory controller alone: what does not start with it is not gone on with.
+    private func recheck(_ host: any Host) async throws {
+        let result = try await host.run(RemoteCommand(["sh", "-c", Self.controllers]))
+        if result.output.split(whereSeparator: \.isWhitespace).contains("memory") { return }
+        throw Diagnostic(
+            .error, "the memory cgroup is still off after the reboot", subject: "node \"\(host.name)\"",
+            cause: "the kernel offers \(result.output.split(whereSeparator: \.isWhitespace).joined(separator: " "))",
+            remedy: "Update firmware and kernel (`apt-get full-upgrade`; on a Pi 5 `rpi-eeprom-update -a` too), reboot, look for memory in "
+                + "/sys/fs/cgroup/cgroup.controllers, then run again.")
+    }
+
+    private static let controllers =
+        "cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null || awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups"
 
     private func bootID(of host: any Host) async throws -> String {
         let result = try await host.run(RemoteCommand(["cat", "/proc/sys/kernel/random/boot_id"], asRoot: false))

@@ -43,8 +43,12 @@ struct UnitWatch: Sendable {
         let log = InitSystem.log(unit)
         let seen = cursor.flatMap { Int($0) } ?? 0
         return """
+            options=/run/openrc/options/\(service)
+            echo "NRestarts=$(cat $options/start_count 2>/dev/null || echo 0)"
             case $(rc-service \(ShellLine.quoted(service)) status 2>/dev/null) in
-            *started*) echo ActiveState=active ;; *crashed*) echo ActiveState=failed ;; *) echo ActiveState=inactive ;;
+            *started*)
+            if [ -d "/proc/$(cat $options/child_pid 2>/dev/null)" ]; then echo ActiveState=active; else echo ActiveState=activating; fi ;;
+            *crashed*) echo ActiveState=failed ;; *) echo ActiveState=inactive ;;
             esac
             echo '-- journal'
             size=$(cat \(log) 2>/dev/null | wc -c)

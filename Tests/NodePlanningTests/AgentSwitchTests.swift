@@ -70,13 +70,16 @@ import Testing
 
     private struct Node {
         let folder: String
+        let initSystem: String
         var link: String { folder + "/bin/homelab" }
         var outcome: String { (try? String(contentsOfFile: folder + "/outcome", encoding: .utf8)) ?? "" }
         var calls: [String] {
             ((try? String(contentsOfFile: folder + "/calls", encoding: .utf8)) ?? "").split(separator: "\n").map(String.init)
         }
 
-        init() throws {
+        /// - Parameter initSystem: what the scripts are to find, whatever starts this machine.
+        init(_ initSystem: String) throws {
+            self.initSystem = initSystem
             folder = NSTemporaryDirectory() + "homelab-switch-" + UUID().uuidString
             for name in ["bin", "tools"] {
                 try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
@@ -86,6 +89,7 @@ import Testing
             try program(
                 "tools/systemctl",
                 "echo \"$*\" >>\(folder)/calls; case $* in 'is-active --quiet homelab-agent-switch.service') exit 3 ;; esac")
+            try program("tools/rc-service", "[ \"$2\" = status ] || echo \"$2 $1.service\" >>\(folder)/calls")
             try program("tools/sleep", ":")
             try program("bin/homelab", "echo old")
         }
@@ -112,16 +116,29 @@ import Testing
         func upgrade(_ text: String, within seconds: Int = 60) throws -> (sha256: String, output: String) {
             try program("upload", text)
             let sum = String(try run(["-c", "sha256sum <\(folder)/upload"]).prefix(64))
+            try? FileManager.default.removeItem(atPath: folder + "/outcome")
             let output = try run([
-                "-c", NodeScripts.prepareAgentSwitch, "homelab", "\(folder)/upload", sum, link, "\(folder)/slots", "homelab-agent.service",
-                "127.0.0.1:9797", String(seconds), "\(folder)/outcome", NodeScripts.agentSwitch,
+                "-c", here(NodeScripts.prepareAgentSwitch), "homelab", "\(folder)/upload", sum, link, "\(folder)/slots",
+                "homelab-agent.service", "127.0.0.1:9797", String(seconds), "\(folder)/outcome", here(NodeScripts.agentSwitch),
             ])
+            // Without systemd it is a process of its own here, too.
+            let deadline = Date().addingTimeInterval(60)
+            while output.isEmpty, outcome.isEmpty, Date() < deadline { usleep(20_000) }
+            if initSystem != "systemd" {
+                _ = try run(["-c", here(DetachedProcess.functions) + "while detached homelab-agent-switch; do :; done"])
+            }
             return (sum, output)
+        }
+
+        private func here(_ script: String) -> String {
+            script.replacingOccurrences(of: InitSystem.isSystemd, with: initSystem == "systemd" ? "true" : "false")
+                .replacingOccurrences(of: "\"/run/", with: "\"\(folder)/").replacingOccurrences(of: "\"/var/log/", with: "\"\(folder)/")
         }
     }
 
-    @Test(.enabled(if: getuid() == 0, "files are given to root")) func `a healthy agent stays, each time in the other slot`() throws {
-        let node = try Node()
+    @Test(.enabled(if: getuid() == 0, "files are given to root"), arguments: ["systemd", "openrc"])
+    func `a healthy agent stays, each time in the other slot`(_ initSystem: String) throws {
+        let node = try Node(initSystem)
         defer { try? FileManager.default.removeItem(atPath: node.folder) }
         let first = try node.upgrade("echo one")
         #expect(first.output == "")
@@ -135,8 +152,9 @@ import Testing
         #expect(node.calls.filter { $0 == "restart homelab-agent.service" }.count == 2)
     }
 
-    @Test(.enabled(if: getuid() == 0, "files are given to root")) func `one that does not get ready makes way for the old one`() throws {
-        let node = try Node()
+    @Test(.enabled(if: getuid() == 0, "files are given to root"), arguments: ["systemd", "openrc"])
+    func `one that does not get ready makes way for the old one`(_ initSystem: String) throws {
+        let node = try Node(initSystem)
         defer { try? FileManager.default.removeItem(atPath: node.folder) }
         let bad = try node.upgrade("echo 'not ready: no leader is known' >&2; exit 1", within: 1)
         #expect(node.outcome == "returned \(bad.sha256) not ready within 1 s: not ready: no leader is known\n")

@@ -126,7 +126,13 @@ struct SimulatedMachines {
         case .deleteNode(let node, _): cluster.nodes.removeAll { $0.name == node }
         case .uninstall: facts = cleaned(facts)
         case .revokeKeys(let comments, _, _): for comment in comments { facts.access.authorizedKeys[comment] = nil }
-        case .openFirewall(let rules): facts.network.firewallSources.formUnion(rules.sources)
+        case .openFirewall(let rules):
+            facts.network.firewallSources.formUnion(rules.sources)
+            facts.network.firewallOwn.formUnion(rules.sources)
+            facts.network.firewallPorts.formUnion(rules.ports)
+        case .closeFirewall(let rules):
+            facts.network.firewallSources.subtract(rules.sources)
+            facts.network.firewallOwn.subtract(rules.sources)
         case .switchAgent(let change):
             facts.agent.binary = BinaryFact(sha256: change.artifact.sha256, version: spec.agent.version)
         case .makeDirectory, .awaitK3s, .awaitNode, .awaitAgent, .fetchKubeconfig, .uploadBinary, .saveSnapshot, .copyDatabase, .drain,

@@ -14,6 +14,8 @@ import Testing
         ("Sorry, user bob is not allowed to execute '/usr/bin/sh -c :' as root on m1.", .notASudoer),
         ("sudo: sorry, you must have a tty to run sudo", .terminalNeeded),
         ("sh: 1: exec: sudo: not found", .notInstalled),
+        ("doas: Operation not permitted", .doas),
+        ("doas: Authentication required", .doas),
         ("sudo: /etc/sudo.conf is owned by uid 1000, should be 0", .other("sudo: /etc/sudo.conf is owned by uid 1000, should be 0")),
     ])
     func refusalIsReadFromItsWords(text: String, expected: SudoRefusal) {
@@ -21,7 +23,7 @@ import Testing
     }
 
     @Test func everyRefusalSaysWhatToDo() {
-        for refusal in [SudoRefusal.passwordNeeded, .wrongPassword, .notASudoer, .terminalNeeded, .notInstalled, .other("x")] {
+        for refusal in [SudoRefusal.passwordNeeded, .wrongPassword, .notASudoer, .terminalNeeded, .notInstalled, .doas, .other("x")] {
             let diagnostic = refusal.diagnostic(node: "m1", user: "bob")
             #expect(diagnostic.subject == "node \"m1\"")
             #expect(diagnostic.remedy?.isEmpty == false)

@@ -28,6 +28,17 @@ disk
 [ -r /proc/sys/kernel/keys/root_maxkeys ] && say root-maxkeys "$(cat /proc/sys/kernel/keys/root_maxkeys)"
 has iptables && say iptables "$(iptables --version 2>/dev/null)"
 say nameservers "$(grep -c '^nameserver' /etc/resolv.conf 2>/dev/null)"
+limited() { if has timeout; then timeout "$@"; else shift; "$@"; fi; }
+if grep -q '^nameserver' /etc/resolv.conf 2>/dev/null && has getent; then
+    limited 5 getent hosts registry-1.docker.io >/dev/null 2>&1 || say unresolved registry-1.docker.io
+fi
+awk '$1 == "SwapTotal:" && $2 > 0 { print "swap=" int($2 / 1024) }' /proc/meminfo
+[ -e /run/reboot-needed ] && say reboot-required yes
+if [ -d /lib/modules ] && [ ! -d "/lib/modules/$(uname -r)" ] && [ -n "$(ls /lib/modules)" ]; then say kernel-replaced "$(uname -r)"; fi
+if has nmcli && [ "$(limited 5 nmcli -t -f RUNNING general 2>/dev/null)" = running ]; then
+    grep -qs '^unmanaged-devices=.*flannel' /etc/NetworkManager/NetworkManager.conf /etc/NetworkManager/conf.d/*.conf \
+        /usr/lib/NetworkManager/conf.d/*.conf || say network-manager unaware
+fi
 [ -e /run/reboot-required ] && say reboot-required yes
 [ -e /var/run/reboot-required ] && [ ! -e /run/reboot-required ] && say reboot-required yes
 for p in /proc/[0-9]*/comm; do

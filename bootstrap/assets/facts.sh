@@ -31,6 +31,7 @@ system() {
     libc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=
     if [ -z "$libc" ]; then for f in /lib/ld-musl-*; do [ -e "$f" ] && libc=musl; done; fi
     [ -z "$libc" ] || say libc "$libc"
+    bits=$(getconf LONG_BIT 2>/dev/null) && say bits "$bits"
     if [ -d /run/systemd/system ]; then init=systemd; elif [ -x /sbin/openrc-run ]; then init=openrc; else init=$(first /proc/1/comm); fi
     say init "$init"
     if [ -r /proc/device-tree/model ]; then say model "$(tr -d '\0' </proc/device-tree/model)"; fi
@@ -81,13 +82,15 @@ kernel() {
 }
 
 network() {
+    device=
     if has ip; then
         ip -o addr show scope global 2>/dev/null | awk '$3 == "inet" || $3 == "inet6" {
             kind = "static"
             for (i = 5; i <= NF; i++) if ($i == "dynamic") kind = "dynamic"
             print "address=" $2 " " $4 " " kind
         }'
-        ip -o route show default 2>/dev/null | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print "default-route=" $(i + 1); exit } }'
+        device=$(ip -o route show default 2>/dev/null | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }')
+        [ -z "$device" ] || say default-route "$device"
         ip -o route show 2>/dev/null | awk '$1 != "default" { d = ""; for (i = 1; i < NF; i++) if ($i == "dev") d = $(i + 1); print "route=" $1 " " d }'
         ip -o link show 2>/dev/null | awk -F ': ' '{ sub(/@.*/, "", $2); print "link=" $2 }'
     fi
@@ -100,16 +103,87 @@ network() {
     elif has netstat; then
         netstat -ltnp 2>/dev/null | awk '$1 ~ /^tcp/ { n = split($4, a, ":"); name = $7; sub(/^[0-9]*\//, "", name); print "listen=" a[n] " " name }' | sort -u
     fi
+}
+
+# The firewall that is at work, and whom it lets in already; `firewall-own` is what homelab told it.
+firewall() {
     if grep -q '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null; then
         say firewall ufw
-        sed -n 's/^### tuple ### allow any any [^ ]* any \([^ ]*\) in.*/firewall-source=\1/p' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
-    fi
-    if has firewall-cmd && [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then
-        say firewall firewalld
-        say firewall-source "$(firewall-cmd --permanent --zone=trusted --list-sources 2>/dev/null)"
+        # ### tuple ### allow PROTOCOL PORT TO FROM-PORT FROM in [comment=HEX]
+        cat /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null | awk '
+            function any(address) { return address == "0.0.0.0/0" || address == "::/0" }
+            $2 != "tuple" || $4 != "allow" || $10 != "in" || $8 != "any" || !any($7) { next }
+            $5 == "any" && $6 == "any" { print "firewall-source=" $9; if ($11 == "comment=686f6d656c6162") print "firewall-own=" $9; next }
+            any($9) { if ($5 == "any") print "firewall-port=" $6 "/tcp"; else print "firewall-port=" $6 "/" $5 }'
+    elif ! firewalld; then
+        if has nft; then chains; fi
+        if has iptables; then iptables_input; fi
     fi
 }
 
+# A zone that accepts everything lets its sources in; homelab has one of its own, and a policy of its own for ports.
+firewalld() {
+    has firewall-cmd || return 1
+    zone=$(firewall-cmd --get-zone-of-interface="$device" 2>/dev/null)
+    [ $? != 252 ] || return 1
+    [ -n "$zone" ] || zone=$(sed -n 's/^DefaultZone=//p' /etc/firewalld/firewalld.conf 2>/dev/null)
+    sed -n 's/.*<port port="\([0-9]*\)" protocol="\([a-z]*\)".*/firewall-port=\1\/\2/p' /etc/firewalld/policies/homelab-api.xml 2>/dev/null
+    firewall-cmd --permanent --list-all-zones 2>/dev/null | awk -v zone="${zone:-public}" '
+        function lines(key, list, n, i, w) { n = split(list, w, " "); for (i = 1; i <= n; i++) print key "=" w[i] }
+        /^[^ ]/ { name = $1 }
+        $1 == "target:" { target = $2; if (name == zone && target != "ACCEPT") print "firewall=firewalld" }
+        $1 == "sources:" && target == "ACCEPT" { sub(/^ *sources: */, ""); lines("firewall-source", $0); if (name == "homelab") lines("firewall-own", $0) }
+        name == zone && $1 == "services:" && / kube-apiserver( |$)/ { print "firewall-port=6443/tcp" }
+        name == zone && $1 == "ports:" { sub(/^ *ports: */, ""); lines("firewall-port", $0) }'
+}
+
+# Chains that somebody wrote for nft, and that end with dropping: family, table, name, hook, and what they accept.
+chains() {
+    nft list chains 2>/dev/null | awk '
+        $1 == "table" { family = $2; table = $3 }
+        $1 == "chain" { chain = $2 }
+        $1 == "type" && $2 == "filter" && ($4 == "input" || $4 == "forward") && table != "firewalld" && family ~ /^(inet|ip|ip6)$/ &&
+            !(table == "filter" && chain ~ /^[A-Z]+$/) { print family, table, chain, $4 }' |
+        while read -r family table chain hook; do
+            nft -n list chain "$family" "$table" "$chain" 2>/dev/null | awk -v name="$family $table $chain $hook" -v device="$device" '
+                function words(list, mark, n, i, w, text) {
+                    gsub(/[{},]/, " ", list)
+                    n = split(list, w, " ")
+                    for (i = 1; i <= n; i++) text = text " " mark w[i]
+                    return text
+                }
+                /policy drop;/ { closed = 1 }
+                ended || $1 == "table" || $1 == "chain" || $1 == "type" || $1 == "}" { next }
+                {
+                    sub(/^[ \t]+/, ""); sub(/ comment ".*"$/, ""); sub(/counter packets [0-9]+ bytes [0-9]+ /, "")
+                    rule = $0
+                }
+                rule ~ /^(drop|reject)/ { closed = ended = 1; next }
+                rule ~ /^accept/ { open = ended = 1; next }
+                rule ~ /^ip6? saddr [^!@]*[^!@a-z] accept$/ { sub(/^ip6? saddr /, "", rule); sub(/ accept$/, "", rule); found = found words(rule, "from:"); next }
+                rule ~ /^ip6? daddr [^!@]*[^!@a-z] accept$/ { sub(/^ip6? daddr /, "", rule); sub(/ accept$/, "", rule); found = found words(rule, "to:"); next }
+                rule ~ /^tcp dport [^!@]*[^!@a-z] accept$/ && rule ~ /[^0-9]6443[^0-9]/ { found = found " api"; if (rule !~ /10250/) next }
+                rule ~ /^iif(name)? [^!@]* accept$/ && index(rule, "\"" device "\"") { open = ended = 1; next }
+                rule ~ /(jump|goto) / || rule ~ /@/ || (rule ~ /vmap/ && rule !~ /^ct state/) { found = found " unclear" }
+                rule ~ /accept/ && rule ~ /[^0-9](6443|2379|2380|10250|8472|51820)[^0-9]/ { found = found " unclear" }
+                END { if (closed && !open) print "firewall-chain=" name found }'
+        done
+}
+
+# The same of rules written for iptables, whose own chains nft shows as well: these are told by iptables.
+iptables_input() {
+    iptables -S INPUT 2>/dev/null | awk -v device="$device" '
+        $1 == "-P" && $3 == "DROP" { closed = 1 }
+        ended || $1 != "-A" { next }
+        { rule = $0; sub(/^-A INPUT /, "", rule); sub(/-m comment --comment ("[^"]*"|[^ ]+) /, "", rule) }
+        rule ~ /^-j (DROP|REJECT)/ { closed = ended = 1; next }
+        rule == "-j ACCEPT" || rule == "-i " device " -j ACCEPT" { open = ended = 1; next }
+        rule ~ /^-s [^ ]+ -j ACCEPT$/ { split(rule, w, " "); sub(/\/32$/, "", w[2]); found = found " from:" w[2]; next }
+        rule ~ /--dport 6443 -j ACCEPT$/ && rule !~ /-s / { found = found " api"; next }
+        rule ~ /-j (KUBE-|CNI-|ACCEPT$|DROP$|REJECT)/ { if (rule ~ /[^0-9](2379|10250|8472|51820)[^0-9]/ && rule ~ /ACCEPT$/) found = found " unclear"; next }
+        { found = found " unclear" }
+        END { if (closed && !open) print "firewall-chain=iptables filter INPUT input" found }'
+}
 access() {
     say uid "$(id -u)"
     user=${SUDO_USER:-${DOAS_USER:-$(id -un)}}
@@ -144,8 +218,11 @@ describe() {
 # The same of OpenRC's service, under the name that systemd would have for it. The supervisor writes its file at each start.
 openrc() {
     if [ ! -e "/etc/init.d/$1" ]; then say unit "$1.service absent"; return 0; fi
+    options=/run/openrc/options/$1
     case $(rc-service "$1" status 2>/dev/null) in
-    *started*) state=active ;;
+    *started*)
+        # The supervisor is there; between two tries its process is not.
+        if [ -d "/proc/$(first "$options/child_pid")" ]; then state=active; else state=activating; fi ;;
     *crashed*) state=failed ;;
     *starting*) state=activating ;;
     *) state=inactive ;;
@@ -153,7 +230,7 @@ openrc() {
     enabled=disabled
     if rc-update show default 2>/dev/null | grep -q "^ *$1 "; then enabled=enabled; fi
     started=-
-    if [ $state = active ]; then started=$(stat -c %Y "/run/$1.pid" 2>/dev/null || echo -); fi
+    if [ $state = active ]; then started=$(stat -c %Y "$options/start_time" 2>/dev/null || echo -); fi
     say unit "$1.service $state $enabled $started loaded"
 }
 
@@ -218,6 +295,7 @@ echo 'homelab-facts 1'
 system
 kernel
 network
+firewall
 access
 for f in $files; do describe "$f"; done
 for u in $units; do unit "$u"; done

@@ -85,16 +85,26 @@ if has ipset; then
     for set in $(ipset list -n 2>/dev/null | grep '^KUBE-'); do ipset destroy "$set" 2>/dev/null; done
 fi
 if has ufw; then
-    ufw show added 2>/dev/null | sed -n "s/^ufw allow from \([^ ]*\) comment 'homelab'$/\1/p" | while read -r source; do
-        ufw delete allow from "$source" >/dev/null 2>&1
+    ufw show added 2>/dev/null | sed -n "s/^ufw \(allow .*\) comment 'homelab'$/\1/p" | while read -r rule; do
+        # shellcheck disable=SC2086
+        ufw delete $rule >/dev/null 2>&1
     done
+fi
+if [ -e /etc/firewalld/zones/homelab.xml ] || [ -e /etc/firewalld/policies/homelab-api.xml ]; then
+    if has firewall-cmd && firewall-cmd --state >/dev/null 2>&1; then
+        firewall-cmd --permanent --delete-zone=homelab >/dev/null 2>&1
+        firewall-cmd --permanent --delete-policy=homelab-api >/dev/null 2>&1
+        firewall-cmd --reload >/dev/null 2>&1
+    fi
+    rm -f /etc/firewalld/zones/homelab.xml* /etc/firewalld/policies/homelab-api.xml*
 fi
 
 # A disk of its own may be mounted at a folder or below: its content goes, the mount stays.
 clear_folder() {
     [ -d "$1" ] || return 0
-    find "$1" -xdev -mindepth 1 -delete 2>/dev/null
-    rmdir "$1" 2>/dev/null
+    # Without -delete, which not every busybox has.
+    find "$1" -xdev ! -type d -exec rm -f {} + 2>/dev/null
+    find "$1" -xdev -depth -type d -exec rmdir {} \; 2>/dev/null
     return 0
 }
 for folder in $data /var/lib/kubelet /run/k3s /run/flannel /var/lib/cni /var/log/pods /var/log/containers /etc/rancher/k3s /etc/rancher/node \
@@ -113,6 +123,8 @@ done
 rm -f /etc/logrotate.d/homelab /var/log/homelab-node-change.log /var/log/homelab-agent-switch.log
 rm -f /run/homelab-node-change.pid /run/homelab-agent-switch.pid
 rm -f /etc/modules-load.d/homelab-k3s.conf /etc/sysctl.d/90-homelab-k3s.conf /run/homelab-agent*
+# On a machine with OpenRC homelab may have made the folder.
+[ ! -x /sbin/openrc-run ] || rmdir /etc/modules-load.d 2>/dev/null
 for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do rm -f "$file.homelab-before" "$file.homelab-new"; done
 rm -f /tmp/homelab-upload-* /var/tmp/homelab-upload-*
 

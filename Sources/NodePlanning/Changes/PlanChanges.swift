@@ -36,7 +36,8 @@ package struct PlanChanges: Sendable {
                 switch planned.step {
                 case .deleteNode(let node, _):
                     if phase.kind == .replacement { replaced.insert(node) } else { leaving.insert(node) }
-                case .restartUnit(let unit) where [.configuration, .firstServer].contains(phase.kind)
+                case .restartUnit(let unit)
+                where [.configuration, .firstServer].contains(phase.kind)
                     && InitSystem.service(unit) != InitSystem.service(NodeLayout.agentUnit):
                     if cluster.node(named: task.node)?.ready == true { restarting.insert(task.node) }
                 case .reboot:
@@ -62,7 +63,7 @@ package struct PlanChanges: Sendable {
     private func owner(of step: Step, _ task: String, _ phase: Phase.Kind) -> NodeChange? {
         let subject = step.subjectNode ?? task
         switch phase {
-        case .snapshot, .revokedKeys: return nil
+        case .snapshot, .revokedKeys, .closedFirewalls: return nil
         case .replacement: return change(subject, .replaceAgent, .replaceServer)
         case .brokenNodes, .removal: return change(subject, .removeAgent, .removeServer)
         case .serverUpgrade, .agentUpgrade: return upgrade(subject)
@@ -133,6 +134,12 @@ package struct PlanChanges: Sendable {
             let staying = leaving.filter { !chosen.contains(change($0, .removeAgent, .removeServer)) }
             let revoked = comments.filter { comment in !staying.contains { comment.hasSuffix("/" + $0) } }
             return revoked.isEmpty ? nil : PlannedStep(.revokeKeys(comments: revoked, user: user, home: home), planned.reason)
+        }
+        if case .closeFirewall(var rules) = planned.step {
+            let staying = leaving.filter { !chosen.contains(change($0, .removeAgent, .removeServer)) }
+            let addresses = Set(staying.compactMap { desired.node(named: $0).map { "\($0.address)" } })
+            rules.sources.removeAll { addresses.contains($0) }
+            return rules.isEmpty ? nil : PlannedStep(.closeFirewall(rules), planned.reason)
         }
         // A snapshot precedes the first server's upgrade, and each member that is taken out of etcd.
         let isNeeded = chosen.contains {

@@ -32,7 +32,7 @@ package struct ReachSurvey: Sendable {
         let outcomes = await parallel(stations, limit: 20) { station in await station.ask(probes, stations, patience: Self.patience) }
         _ = await parallel(stations, limit: 20) { station in await station.end() }
         recorder.emit(.phaseDone(title: "try the ways between the nodes", elapsed: ContinuousClock.now - start))
-        return ReachFindings.findings(outcomes.flatMap { $0 }, spec: spec)
+        return ReachFindings.findings(outcomes.flatMap { $0 }, spec: spec, facts: nodes.observed.compactMapValues(\.facts))
     }
 
     /// The address the other nodes will use: nodeIP, the inventory's address, else the one on the default route's interface.

@@ -102,17 +102,19 @@ func (a *agent) writeCNI(cidr string) {
 	}
 }
 
-// masquerade lets pods reach what is outside the cluster, as flannel does.
+// masquerade lets pods reach what is outside the cluster, and each other where forwarding is refused otherwise, as flannel does.
 func (a *agent) masquerade() error {
 	pods := a.cluster.ClusterCIDR
 	for _, rule := range [][]string{
-		{"-s", pods, "-d", pods, "-m", "comment", "--comment", "flanneld masq", "-j", "RETURN"},
-		{"-s", pods, "!", "-d", "224.0.0.0/4", "-m", "comment", "--comment", "flanneld masq", "-j", "MASQUERADE"},
+		{"nat", "POSTROUTING", "-s", pods, "-d", pods, "-m", "comment", "--comment", "flanneld masq", "-j", "RETURN"},
+		{"nat", "POSTROUTING", "-s", pods, "!", "-d", "224.0.0.0/4", "-m", "comment", "--comment", "flanneld masq", "-j", "MASQUERADE"},
+		{"filter", "FORWARD", "-s", pods, "-m", "comment", "--comment", "flanneld forward", "-j", "ACCEPT"},
+		{"filter", "FORWARD", "-d", pods, "-m", "comment", "--comment", "flanneld forward", "-j", "ACCEPT"},
 	} {
-		if exec.Command("iptables", append([]string{"-w", "-t", "nat", "-C", "POSTROUTING"}, rule...)...).Run() == nil {
+		if exec.Command("iptables", append([]string{"-w", "-t", rule[0], "-C"}, rule[1:]...)...).Run() == nil {
 			continue
 		}
-		if out, err := exec.Command("iptables", append([]string{"-w", "-t", "nat", "-A", "POSTROUTING"}, rule...)...).CombinedOutput(); err != nil {
+		if out, err := exec.Command("iptables", append([]string{"-w", "-t", rule[0], "-A"}, rule[1:]...)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("iptables: %v: %s", err, strings.TrimSpace(string(out)))
 		}
 	}

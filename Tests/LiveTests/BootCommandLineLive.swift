@@ -1,0 +1,78 @@
+import Foundation
+import Testing
+
+/// Machines whose firmware starts the kernel without the memory controller, as a Raspberry Pi's does, unless the one line of cmdline.txt asks
+/// for it. The firmware is a unit of the machine that reads the file at each boot and shows the kernel accordingly.
+@Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
+struct BootCommandLineLive {
+    static let lab: Result<Lab, any Error> = Result {
+        let lab = try Lab("livepi")
+        try lab.lab("up", "2")
+        for machine in ["m1", "m2"] {
+            try lab.on(machine, "mkdir -p /boot/firmware && printf '\(line)' >/boot/firmware/cmdline.txt")
+            // m2 has a firmware that does not know the words.
+            let made = try lab.on(
+                machine, machine == "m1" ? firmware : firmware.replacingOccurrences(of: "grep -q", with: "grep -q never-"))
+            guard made.succeeded else { throw Shell.Failure(command: ["firmware"], result: made) }
+            try lab.lab("reboot", machine)
+        }
+        try lab.writeInventory([try lab.node("m1", role: "server"), try lab.node("m2", role: "agent")])
+        return lab
+    }
+
+    let lab: Lab
+
+    init() throws { lab = try Self.lab.get() }
+
+    private static let line = #"console=serial0,115200 root=PARTUUID=6c586e13-02 rootwait quiet\r\n"#
+
+    /// Takes `memory` out of what the kernel says it can, in either version of cgroups.
+    private static let firmware = """
+        cat >/usr/local/sbin/firmware <<'END'
+        #!/bin/sh
+        grep -q "cgroup_enable=memory" /boot/firmware/cmdline.txt && exit 0
+        for file in /sys/fs/cgroup/cgroup.controllers /proc/cgroups; do
+        [ -e "$file" ] || continue
+        sed -e 's/ *\\<memory\\>//' "$file" >"/run/firmware-${file##*/}" && mount --bind "/run/firmware-${file##*/}" "$file"
+        done
+        END
+        cat >/etc/systemd/system/firmware.service <<'END'
+        [Unit]
+        DefaultDependencies=no
+        After=lab-kernel-view.service
+        Before=sysinit.target
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/sh /usr/local/sbin/firmware
+        [Install]
+        WantedBy=sysinit.target
+        END
+        systemctl enable -q firmware.service
+        """
+
+    private func boots(_ machine: String) throws -> String { try lab.on(machine, "journalctl --list-boots -q | wc -l").output }
+
+    @Test func t01_theWordsAreAddedTheMachineRebootedAndTheRunGoesOn() throws {
+        let before = try boots("m1")
+        let plan = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary)
+        #expect(plan.output.contains("add cgroup_memory=1 cgroup_enable=memory to /boot/firmware/cmdline.txt"), "\(plan.text)")
+        let result = try lab.bootstrap()
+        // One firmware does what it is told and the other does not: the first machine is what it shall be all the same.
+        #expect(result.status == 1, "\(result.text)")
+        #expect(result.text.contains(#"node "m2": the memory cgroup is still off after the reboot"#), "\(result.text)")
+        #expect(result.text.contains("rpi-eeprom-update -a"), "\(result.text)")
+        #expect(try lab.on("m2", "ls /usr/local/bin").output.contains("k3s") == false, "nothing is put on a machine that cannot run it")
+        let file = try lab.on("m1", "cat -A /boot/firmware/cmdline.txt; ls /boot/firmware").output
+        #expect(
+            file == "console=serial0,115200 root=PARTUUID=6c586e13-02 rootwait quiet cgroup_memory=1 cgroup_enable=memory$\n"
+                + "cmdline.txt\ncmdline.txt.homelab-before\n", "\(file)")
+        #expect(
+            try Int(boots("m1").trimmingCharacters(in: .whitespacesAndNewlines))
+                == Int(before.trimmingCharacters(in: .whitespacesAndNewlines)).map { $0 + 1 })
+        #expect(try lab.kubectl("get", "nodes", "--no-headers").output.contains("m1 "), "\(result.text)")
+        let again = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary)
+        #expect(again.text.contains(#"node "m2": the memory cgroup is off although the command line asks for it"#), "\(again.text)")
+        #expect(!again.output.contains("cmdline.txt"), "\(again.text)")
+        try lab.tearDown()
+    }
+}
