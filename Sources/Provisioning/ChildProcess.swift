@@ -32,6 +32,10 @@ final class ChildProcess: Sendable {
             guard made == 0 else { throw FileError(path: argv.first ?? "", operation: "start", reason: String(cString: strerror(errno))) }
             for end in ends[(index * 2)...(index * 2 + 1)] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         }
+        // A service that a child starts would keep the agent's port otherwise.
+        for name in (try? Files.list("/proc/self/fd")) ?? [] {
+            if let descriptor = Int32(name), descriptor > STDERR_FILENO { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+        }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

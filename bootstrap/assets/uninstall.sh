@@ -108,8 +108,9 @@ fi
 # A disk of its own may be mounted at a folder or below: its content goes, the mount stays.
 clear_folder() {
     [ -d "$1" ] || return 0
-    find "$1" -xdev -mindepth 1 -delete 2>/dev/null
-    rmdir "$1" 2>/dev/null
+    # Without -delete, which not every busybox has.
+    find "$1" -xdev ! -type d -exec rm -f {} + 2>/dev/null
+    find "$1" -xdev -depth -type d -exec rmdir {} \; 2>/dev/null
     return 0
 }
 for folder in $data /var/lib/kubelet /run/k3s /run/flannel /var/lib/cni /var/log/pods /var/log/containers /etc/rancher/k3s /etc/rancher/node \
@@ -128,6 +129,8 @@ done
 rm -f /etc/logrotate.d/homelab /var/log/homelab-node-change.log /var/log/homelab-agent-switch.log
 rm -f /run/homelab-node-change.pid /run/homelab-agent-switch.pid
 rm -f /etc/modules-load.d/homelab-k3s.conf /etc/sysctl.d/90-homelab-k3s.conf /run/homelab-agent*
+# On a machine with OpenRC homelab may have made the folder.
+[ ! -x /sbin/openrc-run ] || rmdir /etc/modules-load.d 2>/dev/null
 for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do rm -f "$file.homelab-before" "$file.homelab-new"; done
 rm -f /tmp/homelab-upload-* /var/tmp/homelab-upload-*
 
