@@ -34,10 +34,11 @@ struct SyncFaultsLive {
                 return isThrough
             }
             if isThrough {
-                // No rule may outlive its round.
-                _ = try bed.counts(0, "?kill=0&at=0&when=before")
-                // The last write of all may have come after the look that found it through.
-                if bed.hasEnded() { try await bed.freeLease() }
+                // No rule may outlive its round; the last write of all may have come after the look that found it through.
+                if try !bed.counts(0, "?kill=0&at=0&when=before").armed {
+                    try await bed.eventually("the end of the agent that was killed") { bed.hasEnded() }
+                    try await bed.freeLease()
+                }
                 try bed.startAgent()
                 return place - 1
             }
