@@ -17,11 +17,13 @@ package final class AsyncHTTPTransport: HTTPTransport {
     ///   - followsRedirects: false gives a redirect to the caller as the answer it is.
     ///   - connectionsPerHost: how many requests may be under way to one host at a time; streams do not count.
     /// - Throws: `HTTPError` of kind `untrusted` when the certificates or the key cannot be read.
-    package init(tls: TLSOptions = TLSOptions(), followsRedirects: Bool = true, connectionsPerHost: Int = 64, bodyLimit: Int = 256 << 20)
-        throws(HTTPError)
-    {
+    package init(
+        tls: TLSOptions = TLSOptions(), followsRedirects: Bool = true, connectionsPerHost: Int = 64, bodyLimit: Int = 256 << 20,
+        proxy: HTTPProxy? = nil
+    ) throws(HTTPError) {
         var configuration = HTTPClient.Configuration(tlsConfiguration: try Self.configuration(tls))
         configuration.timeout.connect = .seconds(10)
+        configuration.proxy = proxy.map(Self.proxy)
         configuration.redirectConfiguration = followsRedirects ? .follow(max: 5, allowCycles: false) : .disallow
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connectionsPerHost
         configuration.connectionPool.idleTimeout = .seconds(60)
@@ -31,6 +33,16 @@ package final class AsyncHTTPTransport: HTTPTransport {
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 4096
         streaming = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         self.bodyLimit = bodyLimit
+    }
+
+    private static func proxy(_ proxy: HTTPProxy) -> HTTPClient.Configuration.Proxy {
+        switch proxy.kind {
+        case .socks: .socksServer(host: proxy.host, port: proxy.port)
+        case .http:
+            .server(
+                host: proxy.host, port: proxy.port,
+                authorization: proxy.login.map { .basic(username: $0.username, password: $0.password) })
+        }
     }
 
     /// A client that goes away with its connections open ends the process, so whoever drops the transport need not think of them.
@@ -140,6 +152,8 @@ package final class AsyncHTTPTransport: HTTPTransport {
                 return HTTPError(.timedOut, url: url, detail: "no answer in time")
             case .cancelled: return CancellationError()
             case .invalidURL, .emptyHost, .emptyScheme: return HTTPError(.invalidRequest, url: url, detail: "this is no http or https URL")
+            case .proxyAuthenticationRequired: return HTTPError(.unreachable, url: url, detail: "the proxy wants another login")
+            case .invalidProxyResponse: return HTTPError(.unreachable, url: url, detail: "what is at the proxy's address is no proxy")
             case .remoteConnectionClosed: return HTTPError(.connectionLost, url: url, detail: "the server closed the connection")
             default: return HTTPError(.connectionLost, url: url, detail: error.shortDescription)
             }

@@ -38,20 +38,23 @@ enum AgentRepository {
     }
 
     /// The repositories of GitRepository objects, with what their Secrets hold, by Flux' names: `username` and `password`, `bearerToken`,
-    /// `ca.crt` or `caFile`, `tls.crt` and `tls.key`; `identity`, `known_hosts` and the key's `password` for ssh.
+    /// `ca.crt` or `caFile`, `tls.crt` and `tls.key`; `identity`, `known_hosts` and the key's `password` for ssh; `address`, `username` and
+    /// `password` of a proxy.
     static func factory(
         _ configuration: AgentConfiguration, inUse: CommitsInUse? = nil, log: @escaping @Sendable (String) -> Void
     ) -> RepositoryFactory {
-        { spec, secret in
+        { spec, secrets in
             let mirror = Self.mirror(of: spec, in: configuration.stateDirectory)
             let followed = try FollowedReference(spec)
-            let way = try RepositoryAccess(spec, secret.mapValues { String(decoding: $0, as: UTF8.self) })
+            let way = try RepositoryAccess(spec, Self.texts(secrets.login), proxy: Self.texts(secrets.proxy))
             guard let transport = try way.transport(to: spec.url) else { return nil }
             let submodules = spec.recursesSubmodules ? RemoteCommits(directory: mirror + ".submodules") { try way.submodule($0) } : nil
             return RemoteRepository(
                 transport: transport, following: followed, mirror: mirror, submodules: submodules, inUse: inUse, log: log)
         }
     }
+
+    private static func texts(_ data: [String: [UInt8]]) -> [String: String] { data.mapValues { String(decoding: $0, as: UTF8.self) } }
 
     /// A directory of its own for each repository, so that an object which is pointed elsewhere never reads the old one's commits.
     private static func mirror(of spec: GitRepositorySpec, in directory: String) -> String {

@@ -7,12 +7,13 @@ import NodeInventory
 import Reconciliation
 import SSH
 
-/// How `homelab build --allow-remote` reaches the repositories that a kustomization names by URL: over https without a login, over ssh
+/// How `homelab build` and `homelab diff` with `--allow-remote` reach the repositories that a kustomization names by URL: over https without a login, over ssh
 /// as the operator, with their agent, keys and known_hosts.
 enum RemoteBases {
-    static func source() throws -> RemoteCommits {
+    /// - Parameter followsNames: whether branches and tags may be named, as the agent allows them.
+    static func source(followsNames: Bool = false) throws -> RemoteCommits {
         let client = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2)
-        return RemoteCommits(directory: CacheFolder.path + "/remotes") { url in
+        return RemoteCommits(directory: CacheFolder.path + "/remotes", followsNames: followsNames) { url in
             if url.hasPrefix("https://") || url.hasPrefix("http://") {
                 return HTTPGitTransport(url: url, transport: client) { nil }
             }

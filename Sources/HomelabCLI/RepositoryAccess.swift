@@ -14,14 +14,33 @@ struct RepositoryAccess: Sendable {
     /// Without the login and the certificates, for other hosts.
     private let stranger: AsyncHTTPTransport
 
-    init(_ spec: GitRepositorySpec, _ data: [String: String]) throws {
+    init(_ spec: GitRepositorySpec, _ data: [String: String], proxy: [String: String]) throws {
         self.spec = spec
         self.data = data
         let tls = TLSOptions(
             trustRoots: data["ca.crt"] ?? data["caFile"], clientCertificate: data["tls.crt"] ?? data["certFile"],
             clientKey: data["tls.key"] ?? data["keyFile"])
-        client = try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2)
-        stranger = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2)
+        let way = try Self.proxy(spec, proxy)
+        client = try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2, proxy: way)
+        stranger = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2, proxy: way)
+    }
+
+    private static func proxy(_ spec: GitRepositorySpec, _ data: [String: String]) throws -> HTTPProxy? {
+        guard let name = spec.proxySecret else { return nil }
+        let login = data["username"].map { HTTPProxy.Login(username: $0, password: data["password"] ?? "") }
+        let address = data["address"] ?? ""
+        guard let proxy = HTTPProxy(address: address, login: login) else {
+            throw Diagnostic(
+                .error, "the proxy's address cannot be used", subject: "Secret/\(spec.namespace)/\(name)",
+                cause: address.isEmpty ? "the Secret has no `address`" : "`address` is \(address)",
+                remedy: "write it as http://HOST:PORT or socks5://HOST:PORT, and the login under `username` and `password`")
+        }
+        if proxy.kind == .socks, login != nil {
+            throw Diagnostic(
+                .error, "a SOCKS proxy with a login cannot be used", subject: "Secret/\(spec.namespace)/\(name)",
+                remedy: "let the proxy take this server without one, or give the address of an HTTP proxy")
+        }
+        return proxy
     }
 
     /// nil when there is no way to such a URL.

@@ -64,6 +64,20 @@ import YAML
         #expect(documents.map { Manifest($0).name } == ["app", "db"])
     }
 
+    @Test func `a suspended unit says until when and why, and a commit is as short as in the other columns`() throws {
+        var unit = Self.unit("app")
+        unit.value["spec"]?["suspend"] = true
+        #expect(UnitList.standing(of: unit) == "suspended")
+        unit.value["metadata"]?["annotations"] = [
+            "homelab.dev/suspend-until": "2026-11-24T06:00:00Z", "homelab.dev/suspend-reason": "moving disks",
+        ]
+        let text = try options().text(UnitList(kind: .units, objects: [unit]), console, isFirst: true)
+        #expect(text.contains("yes         main@sha1:0123456789ab   suspended until 2026-11-24T06:00:00Z: moving disks"), "\(text)")
+        let commit = "0123456789abcdef0123456789abcdef01234567"
+        #expect(UnitList.brief("Applied revision: main@sha1:\(commit); 2 drifted") == "Applied revision: main@sha1:0123456789ab; 2 drifted")
+        #expect(UnitList.brief("'main@sha1:\(commit)'  is  old") == "'main@sha1:0123456789ab'  is  old")
+    }
+
     @Test func `watched results stand apart, json on one line each`() throws {
         let list = UnitList(kind: .units, objects: [Self.unit("app")])
         let json = try options("-w", "-o", "json")

@@ -135,6 +135,8 @@ final class SyncBed: Sendable {
         var statuses: Int
         /// The fields of these that the server dropped or refused.
         var lost: [String]
+        /// Whether, until now, somebody was still to be killed.
+        var armed: Bool
     }
 
     /// A request to the control plane's own port, as its help describes it.

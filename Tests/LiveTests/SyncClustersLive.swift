@@ -20,7 +20,10 @@ struct SyncClustersLive {
         apiVersion: rbac.authorization.k8s.io/v1
         kind: ClusterRole
         metadata: {name: sync-far}
-        rules: [{apiGroups: [""], resources: [configmaps], verbs: [\(verbs)]}]
+        rules:
+          - {apiGroups: [""], resources: [configmaps], verbs: [\(verbs)]}
+          # A ConfigMap goes when no pod reads it.
+          - {apiGroups: ["", apps], resources: [pods, replicasets], verbs: [get, list, watch]}
         ---
         apiVersion: rbac.authorization.k8s.io/v1
         kind: ClusterRoleBinding

@@ -3,6 +3,7 @@ import Git
 import HomelabTestSupport
 import KubernetesModel
 import Kustomize
+import SyncPlanning
 import Testing
 import YAML
 
@@ -66,6 +67,24 @@ import YAML
             try await bench.phase(.buildFailed)
             let text = await bench.report()?.errors.first?.description ?? ""
             #expect(text.contains("clusters/home/kustomization.yaml:1:13") && text.contains("agent.allowRemoteBases: true"), "\(text)")
+        }
+    }
+
+    @Test func `a diff fetches what is elsewhere where that is allowed`() async throws {
+        _ = try push("one")
+        let bench = UnitBench()
+        bench.repository.push(["clusters/home/a.yaml": UnitsTests.unit("a", path: "a"), "a/kustomization.yaml": "resources: []\n"])
+        try await bench.run { _ in
+            try await eventually("the unit") { await bench.api.object(UnitsTests.key("a")) != nil }
+            let unit = try await UnitCatalog(of: bench.api).unit(named: "a")
+            let files = MemoryFileTree([
+                "a/kustomization.yaml": "namespace: default\nresources: ['\(root)/open/home.git//base?ref=main']\n"
+            ])
+            let clusters = UnitClusters(home: bench.api)
+            let error = await #expect(throws: (any Error).self) { _ = try await UnitPreview(of: unit, clusters: clusters).plan(files) }
+            #expect(error.map { "\($0)" }?.contains("add --allow-remote") == true, "\(String(describing: error))")
+            let plan = try await UnitPreview(of: unit, clusters: clusters, remotes: source(followsNames: true)).plan(files)
+            #expect(plan.text.contains("+ ConfigMap/default/one"), "\(plan.text)")
         }
     }
 

@@ -68,6 +68,8 @@ package struct Why: AsyncParsableCommand {
             let catalog = try await UnitCatalog(of: api)
             let chain = ReasonChain(clusters: UnitClusters(home: api, factory: ClusterOption.client), catalog: catalog)
             if let unit = try? catalog.unit(named: name) { return ReasonList(links: try await chain.links(of: unit)) }
+            // A name alone can only be a unit's.
+            if !name.contains("/") { _ = try catalog.unit(named: name) }
             return ReasonList(links: try await chain.links(ofObject: try await ObjectLookUp(api: api).object(name)))
         }
     }

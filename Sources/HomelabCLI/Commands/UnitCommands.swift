@@ -55,7 +55,7 @@ package struct Reconcile: AsyncParsableCommand {
                 Console.standard.line("\(unit.name): \(message)")
                 return
             }
-            if message != shown { Console.standard.problem("\(reason): \(message)") }
+            if message != shown, status != "True" { Console.standard.problem("\(reason): \(message)") }
             shown = message
             try await Task.sleep(for: .milliseconds(500))
         }
@@ -96,7 +96,8 @@ package struct Suspend: AsyncParsableCommand {
             _ = try await api.mergePatch(
                 FluxKinds.kustomization, namespace: found.namespace, name: found.name,
                 patch: ["spec": ["suspend": true], "metadata": ["annotations": annotations]], subresource: nil)
-            Console.standard.line("\(found.name) is suspended" + (duration.map { " for \($0)" } ?? ""))
+            let length = duration.map { " for \($0)" } ?? ""
+            Console.standard.line("\(found.name) is suspended\(length); `homelab resume \(found.name)` lets it go on")
         }
     }
 }
@@ -139,7 +140,7 @@ package struct Diff: AsyncParsableCommand {
     @Option(help: "The root of the repository's files.")
     var root = "."
 
-    @Flag(help: "Fetch what is named by URL, which has to be pinned to a commit; kept in the cache folder.")
+    @Flag(help: "Fetch what is named by URL, branches as they are now; kept in the cache folder.")
     var allowRemote = false
 
     package init() {}
@@ -149,7 +150,7 @@ package struct Diff: AsyncParsableCommand {
             let found = try await UnitCatalog(of: api).unit(named: unit)
             let preview = UnitPreview(
                 of: found, clusters: UnitClusters(home: api, factory: ClusterOption.client),
-                remotes: allowRemote ? try RemoteBases.source() : nil)
+                remotes: allowRemote ? try RemoteBases.source(followsNames: true) : nil)
             return try await preview.plan(try ClusterTree.files(at: root))
         }
         if plan.hasChanges { throw ExitCode(2) }

@@ -49,10 +49,10 @@ struct ObjectTrace: CommandResult {
             let reason = owner.map { ": its labels name \($0), which is not there" } ?? ": it has no labels of one"
             return (lines + ["unit        none" + reason]).joined(separator: "\n")
         }
-        lines.append("unit        \(unit.namespace)/\(unit.name)  \(unit.readiness.message)")
+        lines.append("unit        \(unit.namespace)/\(unit.name)  \(UnitList.standing(of: unit))")
         lines.append("path        \(KustomizationSpec(of: unit).path)")
         lines.append("revision    \(unit.appliedRevision)")
-        lines.append(source.map { "repository  \(GitRepositorySpec(of: $0).url)  \($0.readiness.message)" } ?? "repository  not there")
+        lines.append(source.map { "repository  \(GitRepositorySpec(of: $0).url)  \(UnitList.standing(of: $0))" } ?? "repository  not there")
         if isWide {
             lines.append("apiVersion  \(object.apiVersion)")
             lines.append("uid         \(object.uid)")

@@ -18,14 +18,14 @@ struct StatusView {
         guard !snapshot.kustomizations.isEmpty else { return [] }
         var table = Table(header: ["UNIT", "READY", "REVISION"] + (isWide ? ["PATH", "SOURCE"] : []) + ["MESSAGE"])
         for unit in snapshot.kustomizations {
-            let (status, _, message) = unit.readiness
+            let status = unit.readiness.status
             let state = unit.isSuspended ? "Suspended" : status
             let spec = KustomizationSpec(of: unit)
             table.append(
                 [
                     "\(unit.namespace)/\(unit.name)", console.styled(state, status == "True" && !unit.isSuspended ? .green : .yellow),
                     UnitList.short(unit.appliedRevision),
-                ] + (isWide ? [spec.path, spec.source.description] : []) + [message])
+                ] + (isWide ? [spec.path, spec.source.description] : []) + [UnitList.standing(of: unit)])
         }
         return [table.text]
     }

@@ -14,12 +14,12 @@ struct UnitList: CommandResult {
         let more = isWide ? (kind == .units ? ["PATH", "SOURCE"] : ["URL"]) : []
         var table = Table(header: ["NAMESPACE", "NAME", "READY", "SUSPENDED", "REVISION"] + more + ["MESSAGE"])
         for object in objects {
-            let (status, _, message) = object.readiness
+            let status = object.readiness.status
             table.append(
                 [
                     object.namespace, object.name, console.styled(status, status == "True" ? .green : .yellow),
                     object.isSuspended ? "yes" : "no", Self.short(revision(of: object)),
-                ] + (isWide ? place(of: object) : []) + [message])
+                ] + (isWide ? place(of: object) : []) + [Self.standing(of: object)])
         }
         return table.text
     }
@@ -32,6 +32,21 @@ struct UnitList: CommandResult {
         guard kind == .units else { return [GitRepositorySpec(of: object).url] }
         let spec = KustomizationSpec(of: object)
         return [spec.path, spec.source.description]
+    }
+
+    /// Why a unit or repository is as it is, in one line.
+    static func standing(of object: Manifest) -> String { object.suspension ?? brief(object.readiness.message) }
+
+    /// With twelve digits of each commit, as they stand in the other columns.
+    static func brief(_ message: String) -> String {
+        var (result, rest) = ("", message[...])
+        while let mark = rest.firstRange(of: "@sha1:") {
+            result += rest[..<mark.upperBound]
+            let digits = rest[mark.upperBound...].prefix { $0.isHexDigit }
+            result += digits.prefix(12)
+            rest = rest[digits.endIndex...]
+        }
+        return result + rest
     }
 
     /// `main@sha1:0123456789ab`.

@@ -100,7 +100,7 @@ struct UnitTree: CommandResult {
     private func state(of node: Node, _ console: Console, _ isWide: Bool) -> String {
         if let unit = node.unit {
             let revision = isWide ? "  " + UnitList.short(unit.appliedRevision) : ""
-            return unit.readiness.status == "True" ? revision : "\(revision)  \(unit.readiness.message)"
+            return unit.readiness.status == "True" && !unit.isSuspended ? revision : "\(revision)  \(UnitList.standing(of: unit))"
         }
         guard let health = node.health else { return "" }
         return "  " + console.styled(health.description, health.isCurrent ? .green : health.status == .failed ? .red : .yellow)

@@ -41,6 +41,8 @@ package struct GitRepositorySpec: Hashable, Sendable {
     package var timeout: Duration = .seconds(60)
     /// A Secret in the same namespace.
     package var secret: String?
+    /// A Secret in the same namespace, with the `address` of a proxy and its `username` and `password`.
+    package var proxySecret: String?
     package var isSuspended = false
     /// gitignore rules that take the place of the default ones.
     package var ignore: String?
@@ -83,7 +85,10 @@ package struct GitRepositorySpec: Hashable, Sendable {
             let mode = verify["mode"]?.string.flatMap { $0 == "head" ? .head : Verification.Mode(rawValue: $0) } ?? .head
             return Verification(mode: mode, secret: verify[path: "secretRef", "name"]?.string ?? "")
         }
-        if spec["proxySecretRef"] != nil { obstacles.append("spec.proxySecretRef is not handled yet") }
+        proxySecret = spec[path: "proxySecretRef", "name"]?.string
+        if proxySecret != nil, url.hasPrefix("ssh://") {
+            obstacles.append("spec.proxySecretRef is for https; this repository is reached over ssh")
+        }
         if let provider = spec["provider"]?.string, provider != "generic" {
             obstacles.append("spec.provider \(provider) is not handled yet; there is generic, with a login in the Secret of spec.secretRef")
         }

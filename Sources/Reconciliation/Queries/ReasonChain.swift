@@ -29,7 +29,9 @@ package struct ReasonChain: Sendable {
     private func links(of unit: Manifest, depth: Int, seen: Set<ObjectKey>) async throws -> [ReasonLink] {
         let (status, reason, message) = unit.readiness
         var links = [Self.link(depth, "\(unit.namespace)/\(unit.name)", status == "True" ? "ready" : "\(reason): \(message)")]
-        if unit.isSuspended { links.append(Self.link(depth + 1, "suspended", "`homelab resume \(unit.name)` lets it go on")) }
+        if let suspension = unit.suspension {
+            links.append(Self.link(depth + 1, suspension, "`homelab resume \(unit.name)` lets it go on"))
+        }
         guard !seen.contains(unit.key), depth < 8 else { return links }
         for dependency in KustomizationSpec(of: unit).dependsOn {
             guard let other = catalog.units.first(where: { $0.key.unit == dependency }), other.readiness.status != "True" else { continue }

@@ -61,5 +61,12 @@ extension Manifest {
 
     package var isSuspended: Bool { value[path: "spec", "suspend"]?.bool == true }
 
+    /// `suspended until 2026-11-24T06:00:00Z: moving disks`, as `homelab suspend` wrote it down; nil for one that is not suspended.
+    package var suspension: String? {
+        guard isSuspended else { return nil }
+        let end = annotation(KustomizationObject.suspendedUntil).map { " until \($0)" } ?? ""
+        return "suspended" + end + (annotation(KustomizationObject.suspensionReason).map { ": \($0)" } ?? "")
+    }
+
     package var appliedRevision: String { value[path: "status", "lastAppliedRevision"]?.string ?? "" }
 }

@@ -2,8 +2,19 @@ import Cryptography
 package import KubernetesModel
 import YAML
 
-/// Makes something to follow of a GitRepository object and its Secret's data; nil when it knows no way to reach such a URL.
-package typealias RepositoryFactory = @Sendable (GitRepositorySpec, [String: [UInt8]]) async throws -> (any RepositorySource)?
+/// Makes something to follow of a GitRepository object and its Secrets' data; nil when it knows no way to reach such a URL.
+package typealias RepositoryFactory = @Sendable (GitRepositorySpec, RepositorySecrets) async throws -> (any RepositorySource)?
+
+/// The data of the Secrets that a GitRepository names; empty where it names none.
+package struct RepositorySecrets: Sendable {
+    package var login: [String: [UInt8]]
+    package var proxy: [String: [UInt8]]
+
+    package init(login: [String: [UInt8]] = [:], proxy: [String: [UInt8]] = [:]) {
+        self.login = login
+        self.proxy = proxy
+    }
+}
 
 /// The repositories that GitRepository objects name. The agent's own is followed once, however many objects name it.
 package actor SourceRegistry {
@@ -118,8 +129,9 @@ package actor SourceRegistry {
             return
         }
         do {
-            let data = try await secret(spec.secret, of: spec)
-            guard let factory, let repository = try await factory(spec, data) else {
+            let secrets = RepositorySecrets(
+                login: try await secret(spec.secret, of: spec), proxy: try await secret(spec.proxySecret, of: spec))
+            guard let factory, let repository = try await factory(spec, secrets) else {
                 entry.problem = "\(spec.url) cannot be followed yet: only the agent's own repository is"
                 return
             }

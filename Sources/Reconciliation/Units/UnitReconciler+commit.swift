@@ -203,7 +203,8 @@ extension UnitReconciler {
     }
 
     func unitEvent(_ reason: String, _ message: String, isWarning: Bool = false) -> EventRecorder.Event {
-        guard isRoot else {
+        // Before its own object is made, the agent's unit has only the ConfigMap of its status.
+        guard isRoot, object == nil else {
             return EventRecorder.Event(
                 reason, message, object: ObjectKey(unit: spec.owner), apiVersion: FluxKinds.kustomization.apiVersion,
                 uid: object?.uid ?? "", isWarning: isWarning)
