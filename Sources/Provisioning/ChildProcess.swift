@@ -42,8 +42,6 @@ final class ChildProcess: Sendable {
         posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&actions, ends[3], STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, ends[5], STDERR_FILENO)
-        // A service that a child starts would keep the agent's port otherwise.
-        posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
