@@ -46,7 +46,8 @@ let package = Package(
         systemLibrary("CLibssh2", "libssh2", "libssh2-1-dev"),
         systemLibrary("CLibgit2", "libgit2", "libgit2-dev"),
         systemLibrary("CLibcrypto", "libcrypto", "libssl-dev"),
-        .target(name: "CGitSupport", dependencies: ["CLibgit2"]),
+        // zlib, which libgit2 brings along, to look at the files of objects.
+        .target(name: "CGitSupport", dependencies: ["CLibgit2"], linkerSettings: [.linkedLibrary("z")]),
         .target(name: "CAllocator"),
 
         // Base.

@@ -18,8 +18,8 @@ extension RepositoryHandle {
     func consolidate(keeping commits: Set<ObjectID>?) throws(GitError) -> Bool {
         let directory = packDirectory
         let old = Self.files(in: directory).filter { $0.hasSuffix(".pack") }
-        // The library writes through mapped memory, where a full disk would end the process: there has to be room for all of it again.
-        guard !old.isEmpty, Self.size(of: old, in: directory) + (64 << 20) < Self.free(in: directory) else { return false }
+        // There has to be room for all of it again.
+        guard !old.isEmpty, Self.size(of: old, in: directory) + (64 << 20) < FreeSpace.bytes(in: directory) else { return false }
         let operation = "put the packs of \(directory) together"
         guard let new = try written(to: directory, keeping: commits, operation) else { return false }
         for pack in old where pack != "pack-\(new).pack" {
@@ -91,12 +91,6 @@ extension RepositoryHandle {
             var status = stat()
             return stat("\(directory)/\(name)", &status) == 0 ? sum + Int(status.st_size) : sum
         }
-    }
-
-    private static func free(in directory: String) -> Int {
-        var status = statvfs()
-        guard statvfs(directory, &status) == 0 else { return 0 }
-        return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
     }
 
     private static func files(in directory: String) -> [String] {

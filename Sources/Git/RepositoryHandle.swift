@@ -15,6 +15,7 @@ final class RepositoryHandle: @unchecked Sendable {
         try GitError.check("open \(path)") { git_repository_open_ext(&repository, path, GIT_REPOSITORY_OPEN_NO_SEARCH.rawValue, nil) }
         guard let repository else { throw GitError(.other, operation: "open \(path)", message: "no repository") }
         pointer = repository
+        try GitError.check("open \(path)") { homelab_git_guard_loose_objects(repository) }
     }
 
     convenience init(openingOrMaking path: String, branch: String) throws(GitError) {

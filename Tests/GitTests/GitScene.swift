@@ -14,7 +14,27 @@ final class GitScene {
         try git("init", "--quiet", "--initial-branch", "main")
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
+    deinit {
+        for disk in disks { _ = try? Self.run(["umount", "--lazy", disk]) }
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    private var disks: [String] = []
+
+    /// Gives a folder, with what is in it, a disk of its own of this size, or that disk another size. Needs root.
+    func disk(_ path: String, _ megabytes: Int) throws {
+        if disks.contains(path) { return _ = try Self.run(["mount", "-o", "remount,size=\(megabytes)m", path]) }
+        try Self.run(["mv", path, path + ".before"])
+        try Self.run(["mkdir", path])
+        try Self.run(["mount", "-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", path])
+        disks.append(path)
+        try Self.run(["cp", "-a", path + ".before/.", path])
+    }
+
+    /// Text of some megabytes that nothing compresses to less than two thirds.
+    static func noise(megabytes: Int) -> String {
+        Data((0..<(megabytes << 20) * 3 / 4).map { _ in UInt8.random(in: 0...255) }).base64EncodedString(options: .lineLength76Characters)
+    }
 
     func commit(_ files: [String: String]) throws {
         for (path, text) in files {

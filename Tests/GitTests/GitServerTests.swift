@@ -46,6 +46,22 @@ import Testing
         _ = try scene.clone()
     }
 
+    @Test(.enabled(if: getuid() == 0, "a disk of its own is for root to make"))
+    func aPushThatTheDiskHasNoRoomForIsRefusedAndTheNextOneTaken() throws {
+        let scene = try GitScene()
+        try scene.commit(["a.txt": "one\n"])
+        _ = try scene.push("main")
+        try scene.disk(scene.bare, 20)
+        try scene.commit(["noise.txt": GitScene.noise(megabytes: 8)])
+        let refused = #expect(throws: GitScene.Failure.self) { try scene.push("main") }
+        #expect(refused?.text.contains("MiB are free for") == true, "\(refused?.text ?? "")")
+        #expect(try scene.bareGit("fsck", "--full").contains("error") == false)
+        #expect(try scene.bareGit("log", "--format=%s") == "change\n")
+        try scene.disk(scene.bare, 64)
+        _ = try scene.push("main")
+        #expect(try scene.clone() == ["a.txt", "noise.txt"])
+    }
+
     @Test func theStoreIsSoundAfterManyObjects() throws {
         let scene = try GitScene()
         try scene.commit(Dictionary(uniqueKeysWithValues: (0..<800).map { ("apps/\($0 % 20)/\($0).yaml", "number: \($0)\n") }))

@@ -215,6 +215,22 @@ import Testing
         #expect(error?.kind == .timedOut && error?.message.contains("no end") == true)
     }
 
+    @Test(.enabled(if: getuid() == 0, "a disk of its own is for root to make"))
+    func `a fetch that the disk has no room for says so, and the mirror stays as it was`() async throws {
+        let scene = try scene()
+        let remote = Remote(transport: ProcessTransport(scene.bare))
+        let old = try await remote.fetch("refs/heads/main", into: mirror(scene))
+        try scene.disk(mirror(scene), 20)
+        try scene.commit(["noise.txt": GitScene.noise(megabytes: 8)])
+        try publish(scene)
+        let error = await #expect(throws: GitError.self) { try await remote.fetch("refs/heads/main", into: mirror(scene)) }
+        #expect(error?.kind == .diskFull && error?.message.contains("MiB are free for") == true, "\(error?.description ?? "")")
+        #expect(try await Repository(path: mirror(scene)).commit(named: "main") == old)
+        try scene.disk(mirror(scene), 64)
+        #expect(try await remote.fetch("refs/heads/main", into: mirror(scene))?.hex == head(scene))
+        #expect(try scene.mirrorGit("fsck", "--full").contains("error") == false)
+    }
+
     @Test func `cancelling ends a fetch at once`() async throws {
         let scene = try scene()
         let remote = Remote(transport: ProcessTransport(scene.bare, fault: .silence(after: 0)))
@@ -226,6 +242,24 @@ import Testing
         task.cancel()
         #expect(await task.value == "cancelled")
         #expect(ContinuousClock.now - start < .seconds(50))
+    }
+
+    @Test(arguments: [0, 1, 8, -1]) func `an object whose file is cut off is called corrupt`(_ length: Int) async throws {
+        let scene = try GitScene()
+        try scene.commit(["a.yaml": (0..<200).map { "number: \($0)\n" }.joined()])
+        // A push of a few objects leaves each in a file of its own.
+        try publish(scene)
+        let blob = try scene.bareGit("rev-parse", "main:a.yaml").trimmingCharacters(in: .whitespacesAndNewlines)
+        let file = "\(scene.bare)/objects/\(blob.prefix(2))/\(blob.dropFirst(2))"
+        let whole = try Data(contentsOf: URL(fileURLWithPath: file))
+        chmod(file, 0o644)
+        try whole.prefix(length < 0 ? whole.count + length : length).write(to: URL(fileURLWithPath: file))
+        let repository = try await Repository(path: scene.bare)
+        let commit = try #require(try await repository.commit(named: "main"))
+        let error = await #expect(throws: GitError.self) { try await repository.tree(at: commit) }
+        #expect(error?.kind == .corrupt && error?.message.contains(file) == true, "\(error?.description ?? "")")
+        try whole.write(to: URL(fileURLWithPath: file))
+        #expect(try await Repository(path: scene.bare).tree(at: commit).text("a.yaml")?.hasSuffix("number: 199\n") == true)
     }
 
     @Test func `a mirror that lost objects or whose reference is torn is called corrupt`() async throws {

@@ -158,7 +158,7 @@ struct MachineLive {
         try edit("    role: agent\n", "    role: agent\n    labels: {disk: ssd}\n")
         _ = try lab.push("Unsigned")
         try lab.wait("the refusal", limit: 60) { try ask("status").output.contains("is not taken: the commit is not signed") }
-        #expect(try ask("history").output.contains("refused"))
+        try lab.wait("the refusal in the journal", limit: 60) { try ask("history").output.contains("refused") }
         #expect(try label() == "")
         try lab.git("-c", "gpg.format=ssh", "-c", "user.signingkey=\(lab.folder)/signer", "commit", "--quiet", "-S", "--amend", "--no-edit")
         try lab.git("push", "--quiet", "--force", "cluster", "main")

@@ -115,4 +115,51 @@ struct SyncSourcesLive {
         #expect(try bed.kubectl("annotate", "gitrepository", Self.name, "reconcile.fluxcd.io/requestedAt=now", "--overwrite").succeeded)
         try await awaitCommit(commit, title: "two")
     }
+
+    @Test func t04_aFullDisk() async throws {
+        _ = try await begin("one")
+        let mirrors = bed.folder + "/agent-0/state/sources/default"
+        // Those of the tests before are there, too.
+        let newest = try Shell.must(["bash", "-c", "ls -td \(mirrors)/\(Self.name)* | head -n 1"])
+        let mirror = newest.trimmingCharacters(in: .whitespacesAndNewlines)
+        // A disk of its own for the mirror, with what it is now.
+        let before = bed.folder + "/mirror-before"
+        let disk = "mv '\(mirror)' \(before) && mkdir '\(mirror)' && mount -t tmpfs -o size=17m tmpfs '\(mirror)'"
+        try Shell.must(["bash", "-c", "\(disk) && cp -a \(before)/. '\(mirror)'"])
+        defer { _ = try? Shell.run(["umount", "--lazy", mirror]) }
+        let noise = Data((0..<2_000_000).map { _ in UInt8.random(in: 0...255) }).base64EncodedString()
+        let commit = try host.push(["app/a.yaml": SyncFiles.config("from-afar", "two"), "noise.txt": noise])
+        try await awaitTrouble("GitOperationFailed", "MiB are free for", "free some space on this server", title: "one")
+        try Shell.must(["mount", "-o", "remount,size=64m", mirror])
+        try await awaitCommit(commit, title: "two")
+    }
+
+    @Test func t05_aCorruptObjectStore() async throws {
+        // Of the agent's own repository, which has no other copy: a commit whose files cannot be read.
+        let good = try bed.push(["clusters/sync/a.yaml": SyncFiles.config("from-home", "one")])
+        try await bed.awaitReady(at: good)
+        let bare = bed.folder + "/home.git"
+        let work = bed.folder + "/work"
+        try SyncFiles.config("from-home", "two").write(toFile: work + "/clusters/sync/a.yaml", atomically: true, encoding: .utf8)
+        let git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org", "-C", work]
+        try Shell.must(git + ["commit", "--quiet", "--all", "--message", "Change"])
+        let commit = try Shell.must(git + ["rev-parse", "HEAD"]).trimmingCharacters(in: .whitespacesAndNewlines)
+        let blob = try Shell.must(git + ["rev-parse", "HEAD:clusters/sync/a.yaml"]).trimmingCharacters(in: .whitespacesAndNewlines)
+        let object = "/objects/\(blob.prefix(2))/\(blob.dropFirst(2))"
+        // Everything but the blob, of which there are only a few bytes.
+        try Shell.must([
+            "bash", "-c",
+            "cp -a --no-clobber '\(work)'/.git/objects/?? '\(bare)'/objects/ && chmod u+w '\(bare)\(object)' && truncate --size=8 '\(bare)\(object)'"
+                + " && git -C '\(bare)' update-ref refs/heads/main \(commit)",
+        ])
+        try await bed.eventually("it is told") {
+            let report = try await bed.report()
+            return report?.source.problem == "RepositoryCorrupt" && report?.source.message.contains("git fsck") == true
+        }
+        #expect(try bed.kubectl("delete", "configmap", "from-home").succeeded)
+        try await bed.eventually("what is gone comes back") { try await bed.title("from-home") == "one" }
+        try Shell.must(["cp", "--force", work + "/.git" + object, bare + object])
+        try await bed.awaitReady(at: commit, limit: 60)
+        #expect(try await bed.title("from-home") == "two")
+    }
 }

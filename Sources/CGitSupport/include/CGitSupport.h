@@ -2,7 +2,11 @@
 #define HOMELAB_CGITSUPPORT_H
 
 #include <git2.h>
+#include <git2/sys/odb_backend.h>
 #include <git2/sys/transport.h>
+#if __has_include(<git2/sys/errors.h>)
+#include <git2/sys/errors.h>
+#endif
 
 /* What Swift cannot write: calls of the variadic options function, and structs whose first member libgit2 knows. */
 
@@ -11,6 +15,9 @@ int homelab_git_trust_owners(void);
 
 /* Makes a power cut unable to leave references that name objects which never reached the disk. */
 int homelab_git_sync_to_disk(void);
+
+/* Lets reading an object whose file is cut off be an error: libgit2 would go on looking for its end for ever (1.5 and earlier). */
+int homelab_git_guard_loose_objects(git_repository *repository);
 
 /* How bytes get to a remote's upload-pack and back; every function gives 0, or less than 0 when it failed. */
 typedef struct {

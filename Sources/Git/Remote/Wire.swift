@@ -101,15 +101,7 @@ final class Wire: @unchecked Sendable {
         if received > sizeLimit {
             throw GitError(.other, operation: "", message: "it sends more than the \(sizeLimit >> 20) MiB that are allowed")
         }
-        guard let directory else { return }
-        var status = statvfs()
-        guard statvfs(directory, &status) == 0 else { return }
-        let free = Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
-        if free < limits.freeSpace + count {
-            throw GitError(
-                .diskFull, operation: "",
-                message: "only \(free >> 20) MiB are free for \(directory), and \(limits.freeSpace >> 20) must stay")
-        }
+        if let directory { try FreeSpace.require(count, in: directory, keeping: limits.freeSpace) }
     }
 
     // MARK: Waiting

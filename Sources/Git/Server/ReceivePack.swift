@@ -63,6 +63,7 @@ struct ReceivePack {
             guard let bytes = try stream.readRaw() else {
                 throw GitError(.unreachable, operation: "receive a pack", message: "the connection ended before the pack was complete")
             }
+            try FreeSpace.require(bytes.count, in: directory, keeping: RemoteLimits().freeSpace, "receive a pack")
             checksum.update(bytes)
             let code = git_indexer_append(indexer, bytes, bytes.count, &progress)
             if code < 0 { throw GitError.last("receive a pack", code: code) }
