@@ -95,7 +95,8 @@ enum NodeScripts {
         mv -f "$1.new" "$1"
         """
 
-    /// user, home; lines on standard input. A line replaces the one with the same comment, which is its last word; others stay.
+    /// user, home, size; lines on standard input, all of them or nothing is changed. A line replaces the one with the same comment, which is
+    /// its last word; others stay.
     static let authorizeKeys = """
         set -eu
         umask 077
@@ -107,7 +108,9 @@ enum NodeScripts {
         lines=$(mktemp "$keys.XXXXXX")
         trap 'rm -f "$new" "$lines"' EXIT
         cat >"$lines"
-        awk 'NR == FNR { ours[$NF] = 1; next } !($NF in ours)' "$lines" "$keys" >"$new"
+        size=$(wc -c <"$lines")
+        [ "$size" -eq "$3" ] || { echo "$keys: $size of $3 bytes arrived" >&2; exit 1; }
+        awk 'FILENAME == ARGV[1] { ours[$NF] = 1; next } !($NF in ours)' "$lines" "$keys" >"$new"
         cat "$lines" >>"$new"
         chmod 0600 "$new"
         chown "$1:$group" "$new"

@@ -71,7 +71,8 @@ extension Step {
             }
             lines.append(line)
         }
-        return .script(NodeScripts.authorizeKeys, [user, home], input: .text(lines.map { $0 + "\n" }.joined()))
+        let text = lines.map { $0 + "\n" }.joined()
+        return .script(NodeScripts.authorizeKeys, [user, home, String(text.utf8.count)], input: .text(text))
     }
 
     private static func missing(_ what: String) -> Diagnostic {

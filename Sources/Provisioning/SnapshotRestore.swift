@@ -72,7 +72,7 @@ package struct SnapshotRestore: Sendable {
     /// A server joins with the token of the snapshot's time, whatever it had since.
     private var forget: RemoteCommand {
         RemoteCommand(
-            ["sh", "-c", "umask 077; cat > \(NodeLayout.token) && rm -rf \(NodeLayout.dataDirectory)/server/db"],
+            ["sh", "-c", "\(RemoteCommand.storing(token)) && rm -rf \(NodeLayout.dataDirectory)/server/db"],
             input: .secret(Secret(token.revealed + "\n")))
     }
 
@@ -80,8 +80,7 @@ package struct SnapshotRestore: Sendable {
     private func reset(_ host: any Host) async throws {
         let script = """
             set -e
-            umask 077
-            cat > \(NodeLayout.token)
+            \(RemoteCommand.storing(token))
             install -m 600 -o root \(Self.destination) \(NodeLayout.dataDirectory)/server/db/homelab-restore
             rm -f \(NodeLayout.dataDirectory)/server/db/reset-flag \(Self.destination)
             status=0

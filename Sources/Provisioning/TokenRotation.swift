@@ -69,13 +69,8 @@ package struct TokenRotation: Sendable {
             let before = try await machines.invocation(of: server, host)
             let written = try await host.run(
                 RemoteCommand(
-                    [
-                        "sh", "-c",
-                        """
-                        umask 077; cat > \(NodeLayout.token).new && mv -f \(NodeLayout.token).new \(NodeLayout.token) \
-                        && \(InitSystem.command(.restart, server.role.unit))
-                        """,
-                    ], input: .secret(Secret(token.revealed + "\n"))))
+                    ["sh", "-c", "\(RemoteCommand.storing(token)) && \(InitSystem.command(.restart, server.role.unit))"],
+                    input: .secret(Secret(token.revealed + "\n"))))
             guard written.succeeded else {
                 throw Diagnostic(
                     .error, "the new token could not be written", subject: "node \"\(server.name)\"", cause: written.complaint,
@@ -99,4 +94,13 @@ package struct TokenRotation: Sendable {
 
     /// `K10<hash>::server:<password>`, or the short form that the first server was made with.
     private static func password(_ token: String) -> Substring { token.split(separator: ":").last ?? "" }
+}
+
+extension RemoteCommand {
+    /// Shell text that puts a token and its line's end, from standard input, in its place; a connection that ends in the middle changes
+    /// nothing, and what comes after in the script is not done.
+    static func storing(_ token: Secret) -> String {
+        let (file, size) = (NodeLayout.token, token.revealed.utf8.count + 1)
+        return "umask 077; cat >\(file).new; [ \"$(wc -c <\(file).new)\" -eq \(size) ] || exit 1; mv -f \(file).new \(file)"
+    }
 }

@@ -87,13 +87,17 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
 
     @Test(.enabled(if: getuid() == 0, "files are given to a user"), arguments: shells) func foreignKeysStay(_ shell: [String]) throws {
         try withFolder { (folder: String) throws in
-            let script = ["-c", NodeScripts.authorizeKeys, "homelab", "root", folder]
+            let script = ["-c", NodeScripts.authorizeKeys, "homelab", "root", folder, "47"]
             #expect(try run(shell, script, input: "restrict ssh-ed25519 OLD homelab-agent@home/s1\n").status == 0)
             let path = folder + "/.ssh/authorized_keys"
             try (contents(path) + "ssh-ed25519 MINE me@laptop").write(toFile: path, atomically: true, encoding: .utf8)
             let new = "restrict ssh-ed25519 NEW homelab-agent@home/s1\n"
             for _ in 0..<2 { #expect(try run(shell, script, input: new).status == 0) }
             #expect(try contents(path) == "ssh-ed25519 MINE me@laptop\n" + new)
+            // A connection that ends in the middle takes nobody's key.
+            for part in ["", "restrict ssh-ed"] { #expect(try run(shell, script, input: part).status != 0) }
+            #expect(try contents(path) == "ssh-ed25519 MINE me@laptop\n" + new)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/.ssh") == ["authorized_keys"])
         }
     }
 

@@ -144,10 +144,14 @@ rm -f k3s.prev k3s.?????? homelab.prev homelab.??????
 keys=$home/.ssh/authorized_keys
 if grep -q " homelab-[a-z]*@$cluster/[^ ]*\$" "$keys" 2>/dev/null; then
     new=$(mktemp "$keys.XXXXXX")
-    grep -v " homelab-[a-z]*@$cluster/[^ ]*\$" "$keys" >"$new"
-    chmod 0600 "$new"
-    chown "$user:$(id -gn "$user")" "$new"
-    mv -f "$new" "$keys"
+    # 1: there is no other line.
+    if grep -v " homelab-[a-z]*@$cluster/[^ ]*\$" "$keys" >"$new" || [ $? -eq 1 ]; then
+        chmod 0600 "$new"
+        chown "$user:$(id -gn "$user")" "$new"
+        mv -f "$new" "$keys"
+    else
+        rm -f "$new"
+    fi
 fi
 if systemd; then
     systemctl daemon-reload

@@ -94,6 +94,8 @@ extension NodesReport.Node {
             message = change.sentence
         } else if let note = pending.first(where: { $0.node == name }) {
             message = note.remedy.map { "\(note.text); \($0)" } ?? note.text
+            // What keeps it may pass without a commit: a Node that is gone is Ready for a while yet.
+            if spec?.state == .absent { isHealthy = false }
         } else if live == nil {
             message = "not in the cluster yet"
         }
