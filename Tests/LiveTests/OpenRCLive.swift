@@ -36,7 +36,7 @@ struct OpenRCLive {
     /// Remembers what is on the machine, without what changes by itself.
     private static let tree = """
         find / /var/lib -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/cache \
-        -o -path '/root/tree*' \\) -prune -o -print | sort > "/root/tree.$(ls /root/tree.* 2>/dev/null | wc -l)"
+        -o -path /usr/lib/rc/cache -o -path '/var/log/dmesg*' -o -path '/root/tree*' \\) -prune -o -print | sort > "/root/tree.$(ls /root/tree.* 2>/dev/null | wc -l)"
         """
 
     private func expectClean(_ machine: String) throws {
@@ -89,7 +89,7 @@ struct OpenRCLive {
         let refuse = #"#!/bin/sh\n"$1" --version | grep -qF v1.20.4+k3s1 && exit 1\nexec "$@"\n"#
         let made = try lab.on(
             "m2",
-            "printf '\(refuse)' >/root/tree-refuse && chmod 755 /root/tree-refuse && "
+            "printf '\(refuse)' >/root/tree-refuse && chmod 755 /root/tree-refuse && mkdir -p /etc/conf.d && "
                 + "echo 'supervise_daemon_args=/root/tree-refuse' >/etc/conf.d/k3s-agent")
         #expect(made.succeeded, "\(made.text)")
         try Self.write(lab, version: "v1.20.4+k3s1")
@@ -98,7 +98,7 @@ struct OpenRCLive {
         #expect(result.text.contains("the upgrade failed, and the node runs k3s v1.20.3+k3s1 again"), "\(result.text)")
         #expect(result.text.contains("k3s ended"), "the cause is told:\n\(result.text)")
         #expect(try versions() == ["m1": "v1.20.4+k3s1", "m2": "v1.20.3+k3s1"])
-        try lab.on("m2", "rm /etc/conf.d/k3s-agent /root/tree-refuse")
+        try lab.on("m2", "rm /etc/conf.d/k3s-agent /root/tree-refuse; rmdir --ignore-fail-on-non-empty /etc/conf.d")
     }
 
     @Test func t04_aVersionOfTheAgentThatDoesNotGetReadyMakesWay() throws {
