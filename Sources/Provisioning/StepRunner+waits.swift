@@ -10,6 +10,7 @@ extension StepRunner {
         var reason = "has not said anything yet"
         var restartsBefore: Int?
         while true {
+            let began = ContinuousClock.now
             let look = try await self.look(&watch, on: host)
             restartsBefore = restartsBefore ?? look.restarts
             if look.active == "active" {
@@ -31,7 +32,7 @@ extension StepRunner {
                     cause: recorder.scrub(reason), remedy: "Look at the node's journal (`journalctl -u \(role.unit)`), then run again.")
             }
             if .now >= deadline { throw notReady(watch, reason, "k3s", after: limits.k3s, on: host) }
-            try await Task.sleep(for: limits.poll)
+            try await limits.pause(since: began)
         }
     }
 
@@ -46,6 +47,7 @@ extension StepRunner {
         let deadline = ContinuousClock.now + limits.node
         var looks = 0
         while true {
+            let began = ContinuousClock.now
             let reason: String
             let answer = try await server.run(NodeStatus.command(name))
             if !answer.succeeded {
@@ -69,7 +71,7 @@ extension StepRunner {
             let words = reason.hasPrefix("it has not registered") ? watch.lastWords.map { "; k3s: \($0)" } ?? "" : ""
             detail(host, step, reason + words)
             if .now >= deadline { throw notReady(watch, reason, "node \(name)", after: limits.node, on: host) }
-            try await Task.sleep(for: limits.poll)
+            try await limits.pause(since: began)
         }
     }
 
@@ -79,6 +81,7 @@ extension StepRunner {
         var watch = UnitWatch(unit: unit, cursor: state.now.cursors["\(host.name)/\(unit)"])
         let deadline = ContinuousClock.now + limits.agent
         while true {
+            let began = ContinuousClock.now
             let health = try await host.run(RemoteCommand([NodeLayout.homelab, "agent-health", listen], asRoot: false))
             let look = try await self.look(&watch, on: host)
             // An old agent may still answer while the new one is being started over and over.
@@ -90,7 +93,7 @@ extension StepRunner {
                     .error, "the homelab agent is not healthy after \(limits.agent.inSeconds)", subject: "node \"\(host.name)\"",
                     cause: recorder.scrub(reason), remedy: "Look at its journal (`journalctl -u \(unit)`), then run again.")
             }
-            try await Task.sleep(for: limits.poll)
+            try await limits.pause(since: began)
         }
     }
 

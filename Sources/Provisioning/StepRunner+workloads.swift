@@ -46,6 +46,7 @@ extension StepRunner {
         let before = state.now.unhealthyBefore
         var reason = "has not been looked at yet"
         while true {
+            let began = ContinuousClock.now
             let result = try await server.run(WorkloadHealth.command)
             if result.succeeded {
                 let health = WorkloadHealth(output: result.output)
@@ -68,7 +69,7 @@ extension StepRunner {
                     cause: recorder.scrub(reason),
                     remedy: "Look at what its pods say (`kubectl describe`), put it right, then run again: the rest follows.")
             }
-            try await Task.sleep(for: limits.poll)
+            try await limits.pause(since: began)
         }
     }
 
@@ -82,6 +83,7 @@ extension StepRunner {
         try await askAPI(ask, via: via, step)
         let deadline = ContinuousClock.now + limits.member
         while true {
+            let began = ContinuousClock.now
             let answer = try await server.run(NodeStatus.command(node))
             if answer.succeeded {
                 guard let status = try NodeStatus(json: answer.output), !status.isRemovedMember else { break }
@@ -94,7 +96,7 @@ extension StepRunner {
                     cause: recorder.scrub(reason), remedy: "Look at the servers' journals (`journalctl -u k3s`) for `etcd`, then run again."
                 )
             }
-            try await Task.sleep(for: limits.poll)
+            try await limits.pause(since: began)
         }
         detail(server, step, "it is out; the others may need \(limits.election.inSeconds) to elect a leader")
         try await Task.sleep(for: limits.election)

@@ -100,11 +100,12 @@ struct StepRunner: Sendable {
         let server = try host(via, for: step.activity)
         let deadline = ContinuousClock.now + limits.api
         while true {
+            let began = ContinuousClock.now
             let result = try await run(command, on: server)
             if result.succeeded { return }
             guard Self.isAway(result.errorOutput), .now < deadline else { throw failure("cannot \(step.activity)", result, on: server) }
             detail(server, step, "the API of \(via) does not answer: \(result.complaint)")
-            try await Task.sleep(for: limits.poll)
+            try await limits.pause(since: began)
         }
     }
 

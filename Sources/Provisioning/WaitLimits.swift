@@ -21,10 +21,16 @@ package struct WaitLimits: Hashable, Sendable {
     package var reboot: Duration = .seconds(600)
     /// To make a lost connection again.
     package var reconnect: Duration = .seconds(90)
-    /// Between two looks.
+    /// Between two looks, at least.
     package var poll: Duration = .milliseconds(500)
     /// How often a step is begun again after the connection broke.
     package var attempts = 3
 
     package init() {}
+
+    /// The pause before the next look. A look starts a kubectl, which keeps a Raspberry Pi busy for a second: twice as long as the look
+    /// took is left to the k3s that is waited for, up to 5 s.
+    func pause(since look: ContinuousClock.Instant) async throws {
+        try await Task.sleep(for: max(poll, min(.seconds(5), (ContinuousClock.now - look) * 2)))
+    }
 }

@@ -139,13 +139,15 @@ final class Lab: Sendable {
             ], environment: environment)
     }
 
-    /// Looks again and again until the condition holds; the seconds it took since `start`.
+    /// Looks again and again until the condition holds; the seconds it took since `start`. A look that costs much (a kubectl) is repeated
+    /// less often, for the machines share the processors with it.
     @discardableResult
     func wait(_ what: String, limit: Double = 60, since start: Date = Date(), until condition: () throws -> Bool) throws -> Double {
         let deadline = Date().addingTimeInterval(limit)
         while Date() < deadline {
+            let look = Date()
             if (try? condition()) == true { return Date().timeIntervalSince(start) }
-            usleep(50_000)
+            usleep(UInt32(1_000_000 * min(1, max(0.05, 3 * Date().timeIntervalSince(look)))))
         }
         throw Timeout(what: what, seconds: limit)
     }

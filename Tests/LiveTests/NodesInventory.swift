@@ -123,7 +123,7 @@ final class LowestValue: @unchecked Sendable {
                 let isDone = self.isStopped
                 self.lock.unlock()
                 if isDone { return }
-                usleep(300_000)
+                usleep(700_000)
             }
         }.start()
     }
