@@ -48,7 +48,7 @@ extension NodePlan {
     package var text: String {
         var lines: [String] = []
         if isEmpty {
-            lines.append("cluster \(cluster): nothing to do")
+            lines.append("cluster \(cluster): nothing to do" + (pending.isEmpty ? "" : " now, \(pending.count) pending"))
         } else {
             let nodes = Set(phases.flatMap(\.tasks).map(\.node)).count
             lines.append("cluster \(cluster): \(Self.count(stepCount, "step")) on \(Self.count(nodes, "node")), plan \(hash.prefix(12))")

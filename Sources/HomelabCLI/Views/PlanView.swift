@@ -8,7 +8,7 @@ struct PlanView {
         var isPending = false
         return plan.text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().map { index, line in
             let line = String(line)
-            if index == 0 { return console.styled(line, plan.isEmpty ? .green : .bold) }
+            if index == 0 { return console.styled(line, plan.isEmpty && plan.pending.isEmpty ? .green : .bold) }
             if !line.hasPrefix(" "), !line.isEmpty {
                 isPending = line == "pending"
                 return console.styled(line, .bold)
