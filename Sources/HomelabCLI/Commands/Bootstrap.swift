@@ -29,6 +29,10 @@ package struct Bootstrap: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
+        if let planHash, planHash.count < 8 {
+            throw Diagnostic(
+                .error, "--plan takes at least 8 digits of a plan's hash, not \(planHash)", remedy: "`homelab plan` prints twelve of them")
+        }
         let (path, spec) = try arguments.inventory.load()
         let console = Console.standard
         let user = Operator(console: console)
@@ -47,7 +51,11 @@ package struct Bootstrap: AsyncParsableCommand {
                 confirmPlan: { plan, findings in
                     guard let json else { return confirms(plan, findings, console) }
                     json.show(plan: plan, findings: findings)
-                    return plan.isEmpty || isApproved(plan) ?? yes
+                    if let refusal = refusal(of: plan) {
+                        json.show(refusal: refusal)
+                        return false
+                    }
+                    return plan.isEmpty || planHash != nil || yes
                 }),
             transport: transport)
         let outcome: Result<BootstrapReport, any Error>
@@ -72,17 +80,20 @@ package struct Bootstrap: AsyncParsableCommand {
         for finding in findings.sorted { console.problem(finding.description) }
         console.line(PlanView(console: console).text(plan))
         if plan.isEmpty { return true }
-        if let isApproved = isApproved(plan) {
-            if isApproved { return true }
-            console.problem("error: the plan is now \(plan.hash), not \(planHash ?? "")\n    look at it above; homelab plan shows it again")
+        if let refusal = refusal(of: plan) {
+            console.problem(refusal.description)
             return false
         }
-        return yes || console.confirms("Carry this out?")
+        return planHash != nil || yes || console.confirms("Carry this out?")
     }
 
-    /// Whether this is the plan whose hash was given; nil when none was.
-    private func isApproved(_ plan: NodePlan) -> Bool? {
-        planHash.map { plan.hash.hasPrefix($0) && $0.count >= 8 }
+    /// Why a plan is not carried out although a hash was given; nil when it is the plan of that hash, and when none was given.
+    private func refusal(of plan: NodePlan) -> Diagnostic? {
+        guard let planHash, !plan.isEmpty, !plan.hash.hasPrefix(planHash) else { return nil }
+        return Diagnostic(
+            .error, "the plan is now \(plan.hash.prefix(12)), not \(planHash.prefix(12))", subject: "cluster \"\(plan.cluster)\"",
+            cause: "the inventory, the machines or the chosen nodes are others than when it was looked at",
+            remedy: "look at the plan above, then give its hash")
     }
 
     private func tell(_ report: BootstrapReport, _ spec: ClusterSpec, _ console: Console) throws {

@@ -13,6 +13,8 @@ struct EventJSON {
         write(["event": "plan", "plan": plan.json, "findings": .array(findings.sorted.map(\.json))])
     }
 
+    func show(refusal: Diagnostic) { write(["event": "refused", "finding": refusal.json]) }
+
     func show(report: BootstrapReport) {
         var value: Value = [
             "event": "result", "succeeded": .bool(report.succeeded), "changed": .bool(report.execution != nil),
