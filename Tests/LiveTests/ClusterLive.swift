@@ -70,6 +70,9 @@ struct ClusterLive {
         #expect(try plan() == seen, "a plan of the same machines has the same hash")
         let text = try lab.homelab("plan", "--kubeconfig", lab.kubeconfig)
         #expect(text.status == 2 && text.output.contains(", plan \(seen.hash.prefix(12))\n"), "\(text.text)")
+        let unasked = try lab.homelab("bootstrap", "--kubeconfig", lab.kubeconfig)
+        #expect(unasked.status == 1 && unasked.errors.contains("nobody can be asked whether to carry this out"), "\(unasked.text)")
+        #expect(unasked.errors.contains("with --plan \(seen.hash.prefix(12)), or with --yes"), "\(unasked.text)")
 
         // Something changes between the look and the run.
         try Self.write(lab, disk: "sata", labelsOfM3: "    labels: {room: attic}")

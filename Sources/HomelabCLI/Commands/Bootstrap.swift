@@ -1,5 +1,6 @@
 package import ArgumentParser
 import Diagnostics
+import Glibc
 import HTTPNetworking
 import NodeInventory
 import NodePlanning
@@ -51,7 +52,7 @@ package struct Bootstrap: AsyncParsableCommand {
                 confirmPlan: { plan, findings in
                     guard let json else { return confirms(plan, findings, console) }
                     json.show(plan: plan, findings: findings)
-                    if let refusal = refusal(of: plan) {
+                    if let refusal = refusal(of: plan, asks: false) {
                         json.show(refusal: refusal)
                         return false
                     }
@@ -80,16 +81,23 @@ package struct Bootstrap: AsyncParsableCommand {
         for finding in findings.sorted { console.problem(finding.description) }
         console.line(PlanView(console: console).text(plan))
         if plan.isEmpty { return true }
-        if let refusal = refusal(of: plan) {
+        if let refusal = refusal(of: plan, asks: isatty(0) == 1) {
             console.problem(refusal.description)
             return false
         }
         return planHash != nil || yes || console.confirms("Carry this out?")
     }
 
-    /// Why a plan is not carried out although a hash was given; nil when it is the plan of that hash, and when none was given.
-    private func refusal(of plan: NodePlan) -> Diagnostic? {
-        guard let planHash, !plan.isEmpty, !plan.hash.hasPrefix(planHash) else { return nil }
+    /// Why a plan is not carried out: another hash was given, or none and nobody can be asked; nil when it is, or is asked about.
+    private func refusal(of plan: NodePlan, asks: Bool) -> Diagnostic? {
+        if plan.isEmpty { return nil }
+        guard let planHash else {
+            if asks || yes { return nil }
+            return Diagnostic(
+                .error, "nobody can be asked whether to carry this out", subject: "cluster \"\(plan.cluster)\"",
+                remedy: "run it on a terminal, or with --plan \(plan.hash.prefix(12)), or with --yes for whatever the plan is")
+        }
+        if plan.hash.hasPrefix(planHash) { return nil }
         return Diagnostic(
             .error, "the plan is now \(plan.hash.prefix(12)), not \(planHash.prefix(12))", subject: "cluster \"\(plan.cluster)\"",
             cause: "the inventory, the machines or the chosen nodes are others than when it was looked at",

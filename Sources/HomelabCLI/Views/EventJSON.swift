@@ -36,7 +36,7 @@ struct EventJSON {
 
     static func value(_ event: ProvisioningEvent) -> Value {
         func seconds(_ duration: Duration) -> Value {
-            .double(Double(duration.components.seconds) + Double(duration.components.attoseconds / 1_000_000_000_000_000) / 1000)
+            .double(Double(duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000) / 1000)
         }
         switch event {
         case .phaseStarted(let title, let nodes, let index, let count):
