@@ -46,7 +46,7 @@ extension Diagnostic: CustomStringConvertible {
         if let subject { text += subject + ": " }
         text += summary
         if let cause, !cause.isEmpty { text += ": " + cause }
-        if let remedy, !remedy.isEmpty { text += "\n    " + remedy }
+        for line in (remedy ?? "").split(separator: "\n") { text += "\n    " + line }
         return text
     }
 }

@@ -131,7 +131,7 @@ package struct InventoryEdit {
     private func byHand(_ node: String, _ fields: [String], _ file: String) -> Diagnostic {
         Diagnostic(
             .error, "the entry of \(node) cannot be changed without touching what you wrote", subject: file,
-            remedy: "write it yourself:\n" + fields.map { "      " + $0 }.joined(separator: "\n"))
+            remedy: "write it yourself:\n" + fields.map { "  " + $0 }.joined(separator: "\n"))
     }
 }
 

@@ -32,12 +32,14 @@ package struct ClusterRecovery: Hashable, Sendable {
         let usesEtcd = holders.contains { observed[$0.name]?.facts?.k3s.datastore == .etcd }
         let members = holders.count + unseen.count
         guard usesEtcd, holders.count < Quorum.majority(of: members), let survivor = holders.first else { return }
+        let words = observed[survivor.name]?.facts?.system.words ?? .systemd
+        let unit = NodeRole.server.unit
         // Servers without the majority come up and wait for ever.
         notes.append(
             NodeNote(
                 node: nil, "etcd needs \(Quorum.majority(of: members)) of its \(members) members, and only \(holders.count) can be reached",
                 remedy: "bring \(unseen.map(\.name).joined(separator: " or ")) back; when they are lost for good: on \(survivor.name) "
-                    + "`systemctl stop k3s`, `k3s server --cluster-reset` (it keeps the newest data it has), `systemctl start k3s`, then "
+                    + "\(words.stop(unit)), `k3s server --cluster-reset` (it keeps the newest data it has), \(words.start(unit)), then "
                     + "write state: absent for the lost ones"))
     }
 }

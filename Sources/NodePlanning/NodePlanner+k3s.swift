@@ -186,9 +186,9 @@ extension NodePlanner {
         return [PlannedStep(.uncordon(node: node.name, via: node.name), "if an interrupted run cordoned it")]
     }
 
-    /// The leader runs but does not answer yet, and others are to join it.
+    /// The leader runs but does not answer yet, or is not well yet, and others are to join it.
     private func waitForLeader(_ leader: NodeSpec) -> Phase {
-        let isAnswering = cluster.unavailable == nil && cluster.node(named: leader.name) != nil
+        let isAnswering = cluster.unavailable == nil && cluster.node(named: leader.name) != nil && !isAwaited(leader)
         let isNeeded = planned(desired.nodes).contains { !$0.facts.isActive($0.node.role.unit) } || cluster.node(named: leader.name) == nil
         guard !isAnswering, isNeeded else { return Phase(.firstServer, []) }
         return Phase(.firstServer, [(leader.name, waitSteps(leader))])
@@ -197,7 +197,8 @@ extension NodePlanner {
     mutating func furtherServers() -> Phase {
         guard let leader else { return Phase(.servers, []) }
         let leaderHeldCluster = facts(leader)?.holdsCluster == true
-        var tasks: [(node: String, steps: [PlannedStep])] = []
+        let awaited = planned(desired.servers).map(\.node).filter { $0.name != leader.name && isAwaited($0) }
+        var tasks = awaited.map { (node: $0.name, steps: waitSteps($0)) }
         for (node, facts) in planned(desired.servers) where node.name != leader.name && upgrading[node.name] == nil {
             let work = work(node, facts)
             guard let start = work.start else { continue }
@@ -221,21 +222,6 @@ extension NodePlanner {
             tasks.append((node.name, startSteps(node, work, start) + waitSteps(node)))
         }
         return Phase(.servers, tasks)
-    }
-
-    /// etcd refuses a member while another is down, and the new one would raise the majority that is needed.
-    private func reasonNotToGrow(_ node: NodeSpec) -> String? {
-        let members = cluster.nodes.filter { $0.isEtcdMember && !replaced.contains($0.name) }
-        if members.contains(where: { $0.name == node.name }) { return "etcd has a member of this name" }
-        // Those of servers that this very run starts are on their way: an interrupted join goes on.
-        let joining = desired.servers.filter { cluster.node(named: $0.name) == nil && facts($0) != nil }
-        let strangers = cluster.membersWithoutNode.filter { member in
-            !joining.contains { member.belongs(toNode: $0.name, address: $0.address.description) }
-        }
-        let quorum = Quorum(members: members.count + strangers.count, healthy: members.filter(\.isHealthyMember).count)
-        if members.isEmpty || quorum.mayGrow { return nil }
-        let down = members.filter { !$0.isHealthyMember }.map { "\($0.name) is not healthy" }
-        return (down + strangers.map { "etcd has a member \($0.label) without a node" }).joined(separator: ", ")
     }
 
     mutating func agents() -> Phase {

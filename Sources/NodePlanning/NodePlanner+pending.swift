@@ -44,8 +44,18 @@ extension NodePlanner {
         if facts.k3s.datastore == .etcd, desired.k3s.datastore == .sqlite {
             wait(node.name, "keeps its cluster in etcd and is to use sqlite", "k3s cannot go back; write k3s.datastore: etcd")
         }
-        if let member = cluster.node(named: node.name), !member.ready, facts.isActive(node.role.unit) {
-            wait(node.name, "is not Ready: \(member.reason)", "`journalctl -u \(node.role.unit)` on the node tells more")
+    }
+
+    /// Nodes whose k3s runs and that are not Ready, those left out that the plan itself waits for.
+    mutating func noteUnready(besides phases: [Phase]) {
+        var awaited: Set<String> = []
+        for planned in phases.flatMap(\.tasks).flatMap(\.steps) {
+            if case .awaitNode(let name, _, _, _) = planned.step { awaited.insert(name) }
+        }
+        for (node, facts) in planned(desired.nodes) where facts.installedRole != nil && !awaited.contains(node.name) {
+            guard let member = cluster.node(named: node.name), !member.ready, facts.isActive(node.role.unit) else { continue }
+            wait(
+                node.name, "is not Ready: \(member.reason)", "\(facts.system.words.log(node.role.unit)) on the node tells more")
         }
     }
 

@@ -196,7 +196,7 @@ extension NodePlanner {
     /// Another server is not: the new version may have changed the data already, and the others go on without it.
     private func fallback(_ node: NodeSpec, _ facts: NodeFacts, via: String, swaps: Bool) -> Fallback {
         let before = swaps ? facts.k3s.binary?.version : cluster.node(named: node.name)?.kubeletVersion
-        let recipe = node.role == .agent ? nil : RecoveryRecipe.text(node: node, version: before, spec: desired, datastore: datastore)
+        let recipe = node.role == .agent ? nil : recipe(node, facts, version: before)
         guard node.role == .agent || swaps && isPatchOfLoneServer(from: before) else { return Fallback(version: before, recipe: recipe) }
         return Fallback(
             version: before,
@@ -216,26 +216,29 @@ extension NodePlanner {
         guard desired.servers.count == 1, let now = before.flatMap({ K3sVersion($0) }) else { return false }
         return now.major == desired.k3s.version.major && now.minor == desired.k3s.version.minor
     }
-}
 
-/// What a person does when a server did not come up with its new version (docs.k3s.io/upgrades/roll-back).
-enum RecoveryRecipe {
-    static func text(node: NodeSpec, version: String?, spec: ClusterSpec, datastore: Datastore) -> String {
-        let before = version ?? "the version before"
-        let again = "Find out why (`journalctl -u k3s` on \(node.name)), put it right and run again: it goes on where it stopped."
+    /// What a person does when a server did not come up with its new version (docs.k3s.io/upgrades/roll-back).
+    private func recipe(_ node: NodeSpec, _ facts: NodeFacts, version: String?) -> String {
+        let (before, unit, words) = (version ?? "the version before", NodeRole.server.unit, facts.system.words)
+        let (stop, start) = (words.stop(unit), words.start(unit))
+        let again = "Find out why (\(words.log(unit)) on \(node.name)), put it right and run again: it goes on where it stopped."
         let swap = "`mv /usr/local/bin/k3s.prev /usr/local/bin/k3s`"
         if datastore == .sqlite {
             return again
-                + " To go back to \(before) instead: on \(node.name) `systemctl stop k3s` and \(swap), empty \(NodeLayout.database) and unpack "
-                + "the newest \(NodeLayout.databaseCopies)/sqlite-*.tar into it, `systemctl start k3s`, and set k3s.version back."
+                + " To go back to \(before) instead: on \(node.name) \(stop) and \(swap), empty \(NodeLayout.database) and unpack "
+                + "the newest \(NodeLayout.databaseCopies)/sqlite-*.tar into it, \(start), and set k3s.version back."
         }
-        let others = spec.servers.filter { $0.name != node.name }.map(\.name).joined(separator: ", ")
+        let others = desired.servers.filter { $0.name != node.name }
+        let theirs = others.compactMap { self.facts($0)?.system.words }
         let rejoin =
             others.isEmpty
-            ? "" : " on \(others) remove \(NodeLayout.database) and `systemctl start k3s`, one after the other;"
+            ? ""
+            : " on \(others.map(\.name).joined(separator: ", ")) remove \(NodeLayout.database) and "
+                + "\(ServiceWords.either(theirs.map { $0.start(unit) })), one after the other;"
         return again
-            + " To go back to \(before) instead: `systemctl stop k3s` on every server; on \(node.name), and on every other that has "
-            + "\(spec.k3s.version) already, \(swap); on \(node.name) `k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT` with "
-            + "the snapshot of this run, then `systemctl start k3s`;\(rejoin) and set k3s.version back."
+            + " To go back to \(before) instead: \(ServiceWords.either([stop] + theirs.map { $0.stop(unit) })) on every server; on "
+            + "\(node.name), and on every other that has \(desired.k3s.version) already, \(swap); on \(node.name) "
+            + "`k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT` with the snapshot of this run, then \(start);\(rejoin) "
+            + "and set k3s.version back."
     }
 }

@@ -115,7 +115,7 @@ package struct NodePlanner: Sendable {
     // MARK: Putting the plan together
 
     /// Moves the tasks of paused nodes to what is pending, leaves out empty phases, and says of each remaining node why nothing is done.
-    private consuming func finished(_ phases: [Phase?]) -> NodePlan {
+    private mutating func finished(_ phases: [Phase?]) -> NodePlan {
         let paused = Set(desired.nodes.filter(isPaused).map(\.name))
         var plan = NodePlan(cluster: desired.name)
         var waiting: [String: [String]] = [:]
@@ -130,6 +130,7 @@ package struct NodePlanner: Sendable {
             let count = steps.count == 1 ? "one step is" : "\(steps.count) steps are"
             wait(node.name, "is paused; \(count) left undone, the first: \(first)", "take `paused` out of the inventory")
         }
+        noteUnready(besides: plan.phases)
         plan.pending = pending
         let busy = Set(plan.phases.flatMap(\.tasks).map(\.node)).union(pending.compactMap(\.node))
         for node in desired.nodes where !busy.contains(node.name) {

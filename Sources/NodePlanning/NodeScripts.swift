@@ -41,9 +41,14 @@ enum NodeScripts {
         case $1 in
         enable) rc-update add "$2" default >/dev/null ;;
         start) rc-service --ifstopped "$2" start || rc-service "$2" restart ;;
-        stop) rc-service --ifstarted "$2" stop ;;
+        stop) rc-service --ifexists --ifstarted "$2" stop ;;
         *) rc-service "$2" "$1" ;;
         esac
+        """
+
+    /// systemd's unit. One that is not there is stopped: an uninstallation goes on when the run that began it is cut off.
+    static let stopUnit = """
+        systemctl stop "$1" || ! systemctl cat "$1" >/dev/null 2>&1
         """
 
     /// target, then the links; what is there already stays.

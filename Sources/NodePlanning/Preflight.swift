@@ -91,6 +91,11 @@ package struct Preflight {
                 node, "its kernel has 64 bits and its programs 32, and the homelab agent of a server is built for the kernel's",
                 "install the distribution for 64 bits (arm64), or make it an agent of the cluster")
         }
+        if system.usesOpenRC, facts.commands["logrotate"] == nil {
+            warning(
+                node, "there is no logrotate, and OpenRC's log files of k3s grow for ever",
+                "install it (`\(system.install(.logRotation))`); homelab has written what it is to do")
+        }
         selinux(node, facts)
         for directory in facts.access.readOnly {
             error(node, "\(directory) is on a read-only file system", "mount it writable; systems with a read-only root are not supported")
@@ -294,7 +299,7 @@ package struct Preflight {
             if let other = owners[machine] {
                 error(
                     node, "it has the same machine id as \(other)",
-                    "they are one machine, or copies of one image: `rm /etc/machine-id && systemd-machine-id-setup`, then reboot")
+                    "they are one machine, or copies of one image: \(facts.system.words.newMachineID), then reboot")
             } else {
                 owners[machine] = node.name
             }

@@ -46,7 +46,7 @@ extension Step {
         guard name.hasSuffix(".service") else { return [.script(NodeScripts.openRC, [verb, name])] }
         return switch verb {
         case "enable": [RemoteCommand(["systemctl", "daemon-reload"]), RemoteCommand(["systemctl", "enable", "--quiet", name])]
-        case "stop": [RemoteCommand(["systemctl", "stop", name])]
+        case "stop": [.script(NodeScripts.stopUnit, [name])]
         default: [RemoteCommand(["systemctl", "--no-block", verb, name])]
         }
     }

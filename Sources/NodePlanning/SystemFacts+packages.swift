@@ -2,7 +2,7 @@ internal import NodeInventory
 
 /// What a machine may lack and its distribution has under its own name; the policy is in Rancher's repository, which k3s' installer sets up.
 enum MissingPart {
-    case sshClient, timeService, modules, k3sPolicy
+    case sshClient, timeService, modules, k3sPolicy, logRotation
 }
 
 extension SystemFacts {
@@ -36,6 +36,9 @@ extension SystemFacts {
         case (.suse, .modules): "zypper install kernel-default"
         case (.alpine, .modules): "apk add linux-lts"
         case (_, .modules): "the distribution's own kernel"
+        case (.debian, .logRotation): "apt-get install logrotate cron"
+        case (.alpine, .logRotation): "apk add logrotate; rc-update add crond; rc-service crond start"
+        case (_, .logRotation): "the package with logrotate, run by a cron"
         case (.suse, .k3sPolicy): "zypper install k3s-selinux"
         case (_, .k3sPolicy): "dnf install k3s-selinux"
         }

@@ -36,16 +36,16 @@ extension Machines {
         let look = watch.read(try await host.run(watch.command).output)
         var finding: Diagnostic?
         if look.active != "active" {
-            finding = watch.diagnosis?.diagnostic(node: node.name) ?? unexplained(look.active, node, watch.lastWords)
+            finding = watch.diagnosis?.diagnostic(node: node.name, watch.words) ?? unexplained(look.active, node, watch)
         } else if node.role == .server {
             let ready = try await host.run(
                 RemoteCommand([NodeLayout.k3s, "kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"]))
             if !ready.succeeded {
                 finding =
-                    watch.diagnosis?.diagnostic(node: node.name)
+                    watch.diagnosis?.diagnostic(node: node.name, watch.words)
                     ?? Diagnostic(
                         .error, "k3s runs, but its API is not ready", subject: "node \"\(node.name)\"", cause: ready.complaint,
-                        remedy: "wait a minute; if it stays so: `homelab ssh \(node.name) -- journalctl -u k3s`")
+                        remedy: "wait a minute; if it stays so: \(watch.words.log(node.role.unit)) on it (`homelab ssh \(node.name)`)")
             }
         }
         return Examination(
@@ -53,14 +53,14 @@ extension Machines {
         )
     }
 
-    private static func unexplained(_ state: String, _ node: NodeSpec, _ words: String?) -> Diagnostic {
-        if state == "inactive", words == nil {
+    private static func unexplained(_ state: String, _ node: NodeSpec, _ watch: UnitWatch) -> Diagnostic {
+        if state == "inactive", watch.lastWords == nil {
             return Diagnostic(
                 .error, "k3s is not running", subject: "node \"\(node.name)\"",
                 remedy: "`homelab bootstrap` installs or starts it")
         }
         return Diagnostic(
-            .error, "k3s is \(state), for a reason that is not known here", subject: "node \"\(node.name)\"", cause: words,
-            remedy: "`homelab ssh \(node.name) -- journalctl -u \(node.role.unit)` shows all it said")
+            .error, "k3s is \(state), for a reason that is not known here", subject: "node \"\(node.name)\"", cause: watch.lastWords,
+            remedy: "\(watch.words.log(node.role.unit)) on it (`homelab ssh \(node.name)`) shows all it said")
     }
 }

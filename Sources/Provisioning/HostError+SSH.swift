@@ -25,7 +25,7 @@ extension HostError {
                     cause: "it shows \(offered.type) \(offered.fingerprint)",
                     remedy: "Compare the fingerprint with what the machine itself says "
                         + "(`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then pin it in the inventory under this node:\n"
-                        + "    hostKeys: [\"\(offered.type) \(Base64.encode(offered.blob))\"]\n"
+                        + "  hostKeys: [\"\(offered.type) \(Base64.encode(offered.blob))\"]\n"
                         + "For a machine that is in no inventory yet (adopt), confirm it on a terminal or put it into ~/.ssh/known_hosts."))
         case .hostKeyChanged(let offered, let expected):
             let known = expected.map { "\($0.type) \($0.fingerprint)" }.joined(separator: " or ")
@@ -35,7 +35,7 @@ extension HostError {
                     .error, "its host key has changed, nothing is done on it", subject: subject,
                     cause: "it shows \(offered.type) \(offered.fingerprint), expected \(known.isEmpty ? "another one" : known)",
                     remedy: "If the machine was installed anew, replace the old key in the inventory (or in known_hosts) by\n"
-                        + "    \(offered.type) \(Base64.encode(offered.blob))\n    otherwise somebody may be in between: do not connect."))
+                        + "  \(offered.type) \(Base64.encode(offered.blob))\notherwise somebody may be in between: do not connect."))
         case .hostKeyRevoked, .protocolMismatch, .refused, .localFile:
             return HostError(.refused, node: node, Diagnostic(.error, error.summary, subject: subject, remedy: error.advice))
         case .authenticationFailed:

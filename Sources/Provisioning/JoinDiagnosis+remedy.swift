@@ -1,9 +1,11 @@
 package import Diagnostics
+package import NodePlanning
 
 extension JoinDiagnosis {
     /// The finding a person reads: which node, what happened, k3s' own words, what to do.
-    package func diagnostic(node: String) -> Diagnostic {
-        Diagnostic(.error, summary, subject: "node \"\(node)\"", cause: evidence, remedy: remedy(node: node))
+    /// - Parameter words: of the machine's init system.
+    package func diagnostic(node: String, _ words: ServiceWords = .systemd) -> Diagnostic {
+        Diagnostic(.error, summary, subject: "node \"\(node)\"", cause: evidence, remedy: remedy(node: node, words))
     }
 
     package var summary: String {
@@ -31,7 +33,7 @@ extension JoinDiagnosis {
         }
     }
 
-    private func remedy(node: String) -> String {
+    private func remedy(node: String, _ words: ServiceWords) -> String {
         switch cause {
         case .nodePasswordRejected:
             "If the machine was installed anew, run `kubectl delete node \(node)` and run again; "
@@ -42,8 +44,8 @@ extension JoinDiagnosis {
         case .otherToken:
             "Remove /var/lib/rancher/k3s/server/db on the machine if its data is not needed, or restore the old token; then run again."
         case .tokenRefused:
-            "Run again: a new token is made for every join. If it stays, look at the server's journal (`journalctl -u k3s`)."
-        case .clock: "Set the clock (`timedatectl set-ntp true`, wait for `timedatectl` to say synchronized), then run again."
+            "Run again: a new token is made for every join. If it stays, `homelab doctor` shows what the server says."
+        case .clock: "Set the clock (\(words.setClock)), then run again."
         case .addressNotInCertificate: "Add the address to the cluster's `tls-san` in the inventory, then run again."
         case .missingCgroup:
             "On a Raspberry Pi add `cgroup_memory=1 cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt and reboot; then run again."
@@ -59,7 +61,7 @@ extension JoinDiagnosis {
         case .noDefaultRoute: "Add a default route (one to a dummy interface will do), then run again."
         case .outOfMemory: "k3s needs about 2 GB on a server and 512 MB on an agent; free memory, then run again."
         case .serverUnreachable: "Check address and firewall: TCP 6443 of every server has to be open to this machine; then run again."
-        case .fatal, .waiting: "Look at the whole journal with `journalctl -u k3s -u k3s-agent` on the machine, then run again."
+        case .fatal, .waiting: "Look at all it said with \(words.log("k3s", "k3s-agent")) on the machine, then run again."
         }
     }
 }

@@ -12,18 +12,25 @@ extension StepRunner {
                 let outcome = AgentSwitchOutcome(text: text), outcome.sha256 == change.artifact.sha256
             {
                 if outcome.result == .done { return }
+                let log = await words(of: host).log(NodeLayout.agentUnit)
                 throw Diagnostic(
                     .error, "the new homelab agent did not become ready, and the one from before runs again",
                     subject: "node \"\(host.name)\"", cause: recorder.scrub(outcome.reason),
-                    remedy: "Look at its journal (`journalctl -u \(NodeLayout.agentUnit)`), then name another agent.version.")
+                    remedy: "Look at all it said (\(log) on the node), then name another agent.version.")
             }
             detail(host, step, "waits until the new agent is ready")
             guard .now < deadline else {
                 throw Diagnostic(
                     .error, "the switch to the new homelab agent does not end", subject: "node \"\(host.name)\"",
-                    remedy: "Look at it there: `journalctl -u homelab-agent-switch`.")
+                    remedy: "Look at it there: \(await words(of: host).log("homelab-agent-switch")).")
             }
             try await Task.sleep(for: limits.poll)
         }
+    }
+
+    /// How the machine's init system is spoken to; one that cannot be asked is taken for the usual.
+    private func words(of host: any Host) async -> ServiceWords {
+        let isSystemd = try? await host.run(RemoteCommand(["sh", "-c", InitSystem.isSystemd], asRoot: false)).succeeded
+        return ServiceWords(usesOpenRC: isSystemd == false)
     }
 }

@@ -46,7 +46,7 @@ extension StepRunner {
         guard !text.isEmpty else {
             throw Diagnostic(
                 .error, "the cluster's token is missing", subject: "node \"\(server)\"", cause: "there is nothing in \(path)",
-                remedy: "Wait until k3s is ready on it (`systemctl status k3s`), then run again.")
+                remedy: "Wait until k3s is ready on it (`homelab doctor` tells), then run again.")
         }
         return Secret(text)
     }

@@ -23,13 +23,14 @@ extension StepRunner {
             }
             detail(host, step, reason)
             if let diagnosis = watch.diagnosis, diagnosis.isHopeless, look.active != "active" {
-                throw diagnosis.diagnostic(node: host.name)
+                throw diagnosis.diagnostic(node: host.name, watch.words)
             }
             let restarts = look.restarts - (restartsBefore ?? 0)
             if look.active != "active", restarts >= (role == .agent ? limits.agentRestarts : limits.serverRestarts) {
                 throw Diagnostic(
                     .error, "k3s ended \(restarts) times and does not come up", subject: "node \"\(host.name)\"",
-                    cause: recorder.scrub(reason), remedy: "Look at the node's journal (`journalctl -u \(role.unit)`), then run again.")
+                    cause: recorder.scrub(reason),
+                    remedy: "Look at all it said (\(watch.words.log(role.unit)) on the node), then run again.")
             }
             if .now >= deadline { throw notReady(watch, reason, "k3s", after: limits.k3s, on: host) }
             try await limits.pause(since: began)
@@ -91,7 +92,7 @@ extension StepRunner {
             if .now >= deadline {
                 throw Diagnostic(
                     .error, "the homelab agent is not healthy after \(limits.agent.inSeconds)", subject: "node \"\(host.name)\"",
-                    cause: recorder.scrub(reason), remedy: "Look at its journal (`journalctl -u \(unit)`), then run again.")
+                    cause: recorder.scrub(reason), remedy: "Look at all it said (\(watch.words.log(unit)) on the node), then run again.")
             }
             try await limits.pause(since: began)
         }
@@ -107,13 +108,13 @@ extension StepRunner {
     }
 
     private func notReady(_ watch: UnitWatch, _ reason: String, _ what: String, after: Duration, on host: any Host) -> Diagnostic {
-        if var known = watch.diagnosis?.diagnostic(node: host.name) {
+        if var known = watch.diagnosis?.diagnostic(node: host.name, watch.words) {
             known.summary = "\(what) is not ready after \(after.inSeconds): \(known.summary)"
             known.cause = known.cause.map { recorder.scrub($0) }
             return known
         }
         return Diagnostic(
             .error, "\(what) is not ready after \(after.inSeconds)", subject: "node \"\(host.name)\"", cause: recorder.scrub(reason),
-            remedy: "Look at the node's journal (`journalctl -u k3s -u k3s-agent`); a further run goes on waiting.")
+            remedy: "Look at all it said (\(watch.words.log(watch.unit)) on the node); a further run goes on waiting.")
     }
 }

@@ -93,8 +93,7 @@ extension StepRunner {
             if .now >= deadline {
                 throw Diagnostic(
                     .error, "its etcd member was not taken out within \(limits.member.inSeconds)", subject: "node \"\(node)\"",
-                    cause: recorder.scrub(reason), remedy: "Look at the servers' journals (`journalctl -u k3s`) for `etcd`, then run again."
-                )
+                    cause: recorder.scrub(reason), remedy: "See how the servers are (`homelab doctor`), then run again.")
             }
             try await limits.pause(since: began)
         }

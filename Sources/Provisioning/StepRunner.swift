@@ -244,7 +244,7 @@ extension StepRunner {
         guard let bytes = try await host.read(NodeLayout.kubeconfig) else {
             throw Diagnostic(
                 .error, "there is no kubeconfig yet", subject: "node \"\(host.name)\"", cause: NodeLayout.kubeconfig,
-                remedy: "Wait until k3s is ready (`systemctl status k3s`), then run again.")
+                remedy: "Wait until k3s is ready (`homelab doctor` tells), then run again.")
         }
         let read = try Kubeconfig(bytes: bytes, file: "\(host.name):\(NodeLayout.kubeconfig)")
         state.update { $0.kubeconfig = read.renamed(to: cluster, server: server) }

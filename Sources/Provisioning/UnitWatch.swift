@@ -17,6 +17,8 @@ struct UnitWatch: Sendable {
 
     let unit: String
     private(set) var cursor: String?
+    /// Of the machine, as far as a look told.
+    private(set) var words = ServiceWords.systemd
     /// The latest lines, for the diagnosis.
     private(set) var recent: [String] = []
 
@@ -43,6 +45,7 @@ struct UnitWatch: Sendable {
         let log = InitSystem.log(unit)
         let seen = cursor.flatMap { Int($0) } ?? 0
         return """
+            echo Supervisor=openrc
             options=/run/openrc/options/\(service)
             echo "NRestarts=$(cat $options/start_count 2>/dev/null || echo 0)"
             case $(rc-service \(ShellLine.quoted(service)) status 2>/dev/null) in
@@ -105,6 +108,7 @@ struct UnitWatch: Sendable {
                 switch line[..<equals] {
                 case "ActiveState": look.active = value
                 case "SubState": look.sub = value
+                case "Supervisor": words = ServiceWords(usesOpenRC: value == "openrc")
                 case "NRestarts": look.restarts = Int(value) ?? 0
                 default: break
                 }

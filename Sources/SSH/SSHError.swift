@@ -100,7 +100,7 @@ package struct SSHError: Error, Sendable, CustomStringConvertible {
         case .connectionLost: "try again; what was begun is taken up where it stopped"
         case .timedOut: "try again, or see what the machine is busy with"
         case .cancelled: "run it again to go on"
-        case .refused: "see the machine's log: journalctl -u ssh"
+        case .refused: "see what its sshd logged: journalctl -u ssh, or /var/log/auth.log, or /var/log/messages"
         case .localFile: "put the file in order and run it again"
         }
     }

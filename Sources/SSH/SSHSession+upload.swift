@@ -4,6 +4,9 @@ extension SSHSession {
     /// What is added to a file's name until all of it has arrived.
     package static let partSuffix = ".homelab-upload"
 
+    /// Bytes that are read at a time: so few that they are still in the processor's cache when they are encrypted.
+    private static let piece = 128 << 10
+
     /// Copies a file of this machine to the other: into a part file beside `remotePath`, which takes its name only when every byte has
     /// arrived. A part file that a lost connection left stays, for a further call to go on from.
     /// - Parameters:
@@ -22,7 +25,7 @@ extension SSHSession {
         try await send(script, writing: remotePath, timeout: timeout) { () throws(SSHError) in
             do throws(FileError) {
                 progress?(sent, reader.size)
-                let chunk = try reader.next()
+                let chunk = try reader.next(limit: Self.piece)
                 sent += chunk?.count ?? 0
                 return chunk
             } catch {

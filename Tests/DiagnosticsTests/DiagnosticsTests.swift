@@ -11,6 +11,11 @@ import Testing
                 == "inventory/home.yaml:7:5: error: node \"m1\": has no role: the field is missing\n    add role: server or role: agent")
     }
 
+    @Test func everyLineOfARemedyIsIndented() {
+        let finding = Diagnostic(.error, "its host key is not known", remedy: "Pin it:\n  hostKeys: [one]\nor leave it.")
+        #expect(finding.description == "error: its host key is not known\n    Pin it:\n      hostKeys: [one]\n    or leave it.")
+    }
+
     @Test func findingsAreToldInTheOrderOfTheirPlaces() {
         var all = Diagnostics()
         all.append(Diagnostic(.error, "without a place"))

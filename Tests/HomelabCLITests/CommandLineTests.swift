@@ -79,6 +79,8 @@ import YAML
             JSONWriter.text(failed)
                 == #"{"event":"stepFailed","node":"m1","step":"start k3s","seconds":1.5,"finding":{"severity":"error","summary":"it fell","remedy":"up"}}"#
         )
+        let looked = EventJSON.value(.stepDone(node: "m3", step: "gather facts", elapsed: .milliseconds(2954)))
+        #expect(JSONWriter.text(looked).contains(#""seconds":2.954"#), "\(JSONWriter.text(looked))")
         #expect(JSONWriter.text(EventJSON.value(.note(node: nil, text: "a word"))) == #"{"event":"note","text":"a word"}"#)
     }
 

@@ -82,6 +82,34 @@ enum Apps {
 
         """
 
+    /// One pod on one node, which a drain may never take away.
+    static func immovable(on node: String) -> String {
+        """
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: still, namespace: default}
+        spec:
+          replicas: 1
+          selector: {matchLabels: {app: still}}
+          template:
+            metadata: {labels: {app: still}}
+            spec:
+              nodeSelector: {kubernetes.io/hostname: \(node)}
+              terminationGracePeriodSeconds: 1
+              containers:
+                - name: web
+                  image: homelab.local/hello:1
+                  imagePullPolicy: IfNotPresent
+                  readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+        ---
+        apiVersion: policy/v1beta1
+        kind: PodDisruptionBudget
+        metadata: {name: still, namespace: default}
+        spec: {minAvailable: 1, selector: {matchLabels: {app: still}}}
+
+        """
+    }
+
     /// The guarded app's ready pods as one of the servers tells; nil while none of them does.
     static func readyPods(_ lab: Lab) throws -> Int? {
         let query =

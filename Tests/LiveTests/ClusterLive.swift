@@ -9,10 +9,7 @@ struct ClusterLive {
         let lab = try Lab("live")
         try lab.lab("up", "3")
         try lab.preload("m1", "m2", "m3")
-        try lab.writeInventory([
-            try lab.node("m1", role: "server"), try lab.node("m2", role: "agent", more: "    labels: {disk: ssd}"),
-            try lab.node("m3", role: "agent"),
-        ])
+        try write(lab)
         try lab.trustHosts(["m1", "m2", "m3"])
         let result = try lab.bootstrap()
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
@@ -23,6 +20,13 @@ struct ClusterLive {
     let lab: Lab
 
     init() throws { lab = try Self.lab.get() }
+
+    private static func write(_ lab: Lab, disk: String = "ssd", labelsOfM3: String = "") throws {
+        try lab.writeInventory([
+            try lab.node("m1", role: "server"), try lab.node("m2", role: "agent", more: "    labels: {disk: \(disk)}"),
+            try lab.node("m3", role: "agent", more: labelsOfM3),
+        ])
+    }
 
     @Test func t01_allNodesAreReadyAndLabelled() throws {
         #expect(try lab.readyNodes() == 3)
@@ -49,6 +53,66 @@ struct ClusterLive {
         ).output
         #expect(before == after)
         #expect(try lab.homelab("plan", "--kubeconfig", lab.kubeconfig).status == 0)
+    }
+
+    private func plan(_ more: String...) throws -> (status: Int32, hash: String, changes: Bool) {
+        let result = try lab.run([Lab.binary, "plan", "--kubeconfig", lab.kubeconfig, "-o", "json"] + more)
+        let json = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
+        return (result.status, json?["hash"] as? String ?? "", json?["changes"] as? Bool ?? false)
+    }
+
+    @Test func t02b_onlyThePlanThatWasLookedAtIsCarriedOut() throws {
+        func disk() throws -> String { try lab.kubectl("get", "node", "m2", "-o", "jsonpath={.metadata.labels.disk}").output }
+        #expect(try plan() == (0, plan().hash, false))
+        try Self.write(lab, disk: "nvme", labelsOfM3: "    labels: {room: attic}")
+        let seen = try plan()
+        #expect(seen.status == 2 && seen.changes && seen.hash.count == 64)
+        #expect(try plan() == seen, "a plan of the same machines has the same hash")
+        let text = try lab.homelab("plan", "--kubeconfig", lab.kubeconfig)
+        #expect(text.status == 2 && text.output.contains(", plan \(seen.hash.prefix(12))\n"), "\(text.text)")
+        let unasked = try lab.homelab("bootstrap", "--kubeconfig", lab.kubeconfig)
+        #expect(unasked.status == 1 && unasked.errors.contains("nobody can be asked whether to carry this out"), "\(unasked.text)")
+        #expect(unasked.errors.contains("with --plan \(seen.hash.prefix(12)), or with --yes"), "\(unasked.text)")
+
+        // Something changes between the look and the run.
+        try Self.write(lab, disk: "sata", labelsOfM3: "    labels: {room: attic}")
+        let now = try plan()
+        #expect(now.hash != seen.hash)
+        let refused = try lab.bootstrap("--plan", String(seen.hash.prefix(12)))
+        #expect(refused.status == 1 && refused.output.contains("label disk=sata"), "the plan of now is shown:\n\(refused.text)")
+        #expect(refused.errors.contains("the plan is now \(now.hash.prefix(12)), not \(seen.hash.prefix(12))"), "\(refused.text)")
+        #expect(refused.errors.contains("look at the plan above, then give its hash"), "\(refused.text)")
+        #expect(refused.errors.contains("Nothing was changed."), "\(refused.text)")
+        let events = try lab.bootstrap("--plan", seen.hash, "-o", "json")
+        #expect(events.status == 1 && events.output.contains(#""declined":true"#), "\(events.text)")
+        #expect(events.output.contains("the plan is now \(now.hash.prefix(12)), not"), "\(events.text)")
+        let short = try lab.bootstrap("--plan", "abc")
+        #expect(short.status == 1 && short.errors.contains("--plan takes at least 8 digits of a plan's hash"), "\(short.text)")
+        #expect(try disk() == "ssd")
+
+        // One node's part has a hash of its own, and the other node stays as it is.
+        let unknown = try lab.bootstrap("--only", "m2", "m9")
+        #expect(unknown.status == 1 && unknown.errors.contains("the inventory has no node m9"), "\(unknown.text)")
+        let part = try plan("--only", "m2")
+        #expect(part.status == 2 && part.hash != now.hash)
+        let whole = try lab.bootstrap("--plan", now.hash, "--only", "m2")
+        #expect(whole.status == 1 && whole.errors.contains("the plan is now \(part.hash.prefix(12)), not"), "\(whole.text)")
+        let carriedOut = try lab.bootstrap("--plan", part.hash, "--only", "m2")
+        #expect(carriedOut.succeeded && !carriedOut.output.contains("room=attic"), "\(carriedOut.text)")
+        #expect(try disk() == "sata")
+        #expect(try lab.kubectl("get", "node", "m3", "-o", "jsonpath={.metadata.labels.room}").output == "")
+        #expect(try plan("--only", "m2").status == 0)
+        #expect(try plan().status == 2)
+
+        // An error is no change.
+        let inventory = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+        try lab.write(inventory.replacingOccurrences(of: "ssh-ed25519 AAAA", with: "ssh-ed25519 BBBB"), to: "inventory/home.yaml")
+        #expect(try lab.homelab("plan", "--kubeconfig", lab.kubeconfig).status == 1)
+        try Self.write(lab)
+        let back = try lab.bootstrap()
+        #expect(back.succeeded, "\(back.text)")
+        #expect(try disk() == "ssd")
+        #expect(try plan().status == 0)
     }
 
     @Test func t03_aPushIsAppliedAndHealthy() throws {

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// One fresh bootstrap that is stopped and cut off in every phase: each further run goes on from there, and in the end all is as if
-/// nothing had happened.
+/// One fresh bootstrap that is stopped and cut off in every phase, then an upgrade and removals likewise: each further run goes on from
+/// there, and in the end all is as if nothing had happened.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct InterruptionLive {
     static let lab: Result<Lab, any Error> = Result {
@@ -17,11 +17,15 @@ struct InterruptionLive {
 
     init() throws { lab = try Self.lab.get() }
 
-    private static func write(_ lab: Lab, label: String = "ssd") throws {
-        try lab.writeInventory([
-            try lab.node("m1", role: "server"), try lab.node("m2", role: "server"), try lab.node("m3", role: "server"),
-            try lab.node("m4", role: "agent", more: "    labels: {disk: \(label)}"),
-        ])
+    private static func write(
+        _ lab: Lab, label: String = "ssd", version: String = Lab.k3sVersion, absent: Set<String> = []
+    ) throws {
+        let nodes = try ["m1", "m2", "m3", "m4"].map { name in
+            let labels = name == "m4" ? "    labels: {disk: \(label)}" : ""
+            return try lab.node(
+                name, role: name == "m4" ? "agent" : "server", more: absent.contains(name) ? "    state: absent" : labels)
+        }
+        try lab.writeInventory(nodes, version: version)
     }
 
     @Test func t00_preparingTheMachine() throws {
@@ -59,12 +63,16 @@ struct InterruptionLive {
         try lab.stopBootstrap(in: "first server", at: "m1: wait for the k3s server")
         #expect(try lab.on("m1", "ls /tmp").output.contains("homelab-upload") == false, "what was brought is gone once it is in its place")
         try lab.cutBootstrap("m1", in: "first server", at: "m1: wait for the k3s server")
-        // Further servers are planned once it is well.
-        try lab.wait("the first server", limit: 240) { try lab.on("m1", "k3s kubectl get nodes --no-headers").output.contains(" Ready ") }
     }
 
     @Test func t04_aFurtherServer() throws {
-        try lab.stopBootstrap(in: "further servers", at: "m2: wait for the k3s server")
+        // However far the first one has come: the same run waits until it is well, and goes on to the next.
+        let run = try lab.startBootstrap()
+        try lab.wait(run, "m2: wait for the k3s server\n")
+        let before = run.output.components(separatedBy: "further servers: ")[0]
+        #expect(before.contains("] first server: ") && before.contains("m1: wait for node m1 and its etcd member"), "\(before)")
+        run.interrupt()
+        #expect(run.end(limit: 60).status == 130)
         try lab.cutBootstrap("m2", in: "further servers", at: "m2: wait for the k3s server")
         try lab.stopBootstrap(in: "further servers", at: "m3: wait for the k3s server")
     }
@@ -130,5 +138,185 @@ struct InterruptionLive {
         #expect(try lab.bootstrap().output.contains("nothing to do"))
     }
 
-    @Test func t10_tearDown() throws { try lab.tearDown() }
+    // MARK: An upgrade
+
+    private static let next = "v1.20.3+k3s1"
+
+    @Test func t10_theNewBinaryAndTheSnapshotBeforeAnUpgrade() throws {
+        try Self.write(lab, version: Self.next)
+        try lab.lab("cut", "m1", "slow", "40000")
+        try lab.stopBootstrap(in: "k3s binary", at: "m1: bring /usr/local/bin/k3s")
+        try lab.cutBootstrap("m1", in: "k3s binary", at: "m1: bring /usr/local/bin/k3s")
+        try settle()
+        // The snapshot's way to the operator takes long.
+        let upload = try lab.startBootstrap()
+        try lab.wait(upload, "] snapshot: ")
+        upload.interrupt()
+        #expect(upload.end(limit: 60).status == 130)
+        try lab.lab("cut", "m1", "slow", "4000")
+        try lab.stopBootstrap(in: "snapshot", at: "m1: save a snapshot of etcd")
+        try lab.cutBootstrap("m1", in: "snapshot", at: "m1: save a snapshot of etcd")
+        try settle()
+        #expect(try lab.on("m1", "k3s kubectl get nodes --no-headers").output.contains("SchedulingDisabled") == false)
+    }
+
+    @Test func t11_aDrain() throws {
+        try guardPod(on: "m1")
+        try lab.stopBootstrap(in: "upgrade servers", at: "m1: drain m1")
+        try lab.cutBootstrap("m1", in: "upgrade servers", at: "m1: drain m1")
+        try letPodGo()
+    }
+
+    @Test func t12_theRestartOfAServer() throws {
+        try lab.stopBootstrap(in: "upgrade servers", at: "m1: wait for the k3s server")
+        try settle()
+        try lab.cutBootstrap("m2", in: "upgrade servers", at: "m2: wait for the k3s server")
+        try settle()
+    }
+
+    @Test func t13_theWayBackOfAnAgent() throws {
+        let folder = "/etc/systemd/system/k3s-agent.service.d"
+        let check = "ExecStartPre=/bin/sh -c \"! /usr/local/bin/k3s --version | grep -qF \(Self.next)\"\\nRestartSec=1\\n"
+        try lab.on("m4", "mkdir -p \(folder) && printf '[Service]\\n\(check)' >\(folder)/refuse.conf && systemctl daemon-reload")
+        for isCut in [false, true] {
+            let run = try lab.startBootstrap()
+            try lab.wait(run, "m4: goes back to k3s \(Lab.k3sVersion)\n")
+            if isCut {
+                try lab.lab("cut", "m4", "drop")
+                try lab.wait(run, toNotice: "m4")
+            }
+            run.interrupt()
+            let result = run.end(limit: 60)
+            #expect(result.status == 130, "\(result.text)")
+            #expect(result.text.contains("Stopped. Running the same command again goes on from here."), "\(result.text)")
+            if isCut { try lab.lab("mend", "m4") }
+        }
+        // The same run that is not stopped ends with the old version in service.
+        let back = try lab.bootstrap()
+        #expect(back.status == 1 && back.text.contains("the upgrade failed, and the node runs k3s \(Lab.k3sVersion) again"), "\(back.text)")
+        #expect(try lab.on("m4", "/usr/local/bin/k3s --version").output.contains(Lab.k3sVersion))
+        try expectInService(["m1", "m2", "m3", "m4"])
+        try lab.on("m4", "rm -r \(folder) && systemctl daemon-reload")
+    }
+
+    @Test func t14_afterAllThatTheUpgradeIsWhole() throws {
+        let result = try lab.bootstrap()
+        #expect(result.succeeded, "\(result.text)")
+        let query = "-o=custom-columns=V:.status.nodeInfo.kubeletVersion"
+        #expect(try Set(lab.kubectl("get", "nodes", "--no-headers", query).output.split(separator: "\n")) == [Substring(Self.next)])
+        try expectInService(["m1", "m2", "m3", "m4"])
+        try expectNothingToDo()
+    }
+
+    // MARK: Removals
+
+    @Test func t15_theRemovalOfAnAgent() throws {
+        try guardPod(on: "m4")
+        try Self.write(lab, version: Self.next, absent: ["m4"])
+        try lab.stopBootstrap(in: "remove nodes", at: "m4: drain m4")
+        // What was begun goes first from now on.
+        try lab.cutBootstrap("m1", in: Self.begun, at: "m4: drain m4")
+        try letPodGo()
+        try holdUninstallation(of: "m4")
+        try lab.stopBootstrap(in: Self.begun, at: "m4: uninstall k3s and homelab")
+        try lab.cutBootstrap("m4", in: Self.begun, at: "m4: uninstall k3s and homelab")
+        try lab.on("m4", "pkill -xf 'sleep 600'")
+        // A Node that does not go yet.
+        try lab.kubectl("patch", "node", "m4", "--type=merge", "-p", #"{"metadata":{"finalizers":["example.org/hold"]}}"#)
+        try lab.stopBootstrap(in: Self.begun, at: "m4: delete node m4")
+        try lab.cutBootstrap("m1", in: Self.begun, at: "m4: delete node m4")
+        try settle()
+        try lab.kubectl("patch", "node", "m4", "--type=merge", "-p", #"{"metadata":{"finalizers":null}}"#)
+        let result = try lab.bootstrap()
+        #expect(result.succeeded, "\(result.text)")
+        try expectGone("m4")
+        try expectInService(["m1", "m2", "m3"])
+        try expectNothingToDo()
+    }
+
+    @Test func t16_theRemovalOfAServer() throws {
+        try Self.write(lab, version: Self.next, absent: ["m3", "m4"])
+        // A list of keys that takes its time.
+        let slow = "/usr/local/sbin/mktemp"
+        let script = #"case "$*" in *authorized_keys*) sleep 300 ;; esac; exec /usr/bin/mktemp "$@""#
+        try lab.on("m2", "printf '%s\\n' '#!/bin/sh' '\(script)' >\(slow) && chmod 755 \(slow)")
+        try lab.stopBootstrap(in: "keys of removed nodes", at: "m2: take 2 keys from debian")
+        try lab.cutBootstrap("m2", in: "keys of removed nodes", at: "m2: take 2 keys from debian")
+        try settle()
+        try lab.on("m2", "rm \(slow); pkill -xf 'sleep 300'")
+        try lab.cutBootstrap("m1", in: "remove nodes", at: "m3: take m3 out of etcd")
+        try holdUninstallation(of: "m3")
+        try lab.cutBootstrap("m3", in: Self.begun, at: "m3: uninstall k3s and homelab")
+        try lab.on("m3", "pkill -xf 'sleep 600'")
+        let result = try lab.bootstrap()
+        #expect(result.succeeded, "\(result.text)")
+        try expectGone("m3")
+        for machine in ["m1", "m2"] {
+            let keys = try lab.on(machine, "ls /home/debian/.ssh; cat /home/debian/.ssh/authorized_keys").output
+            #expect(!keys.contains("/m3") && !keys.contains("authorized_keys."), "\(keys)")
+        }
+        try expectInService(["m1", "m2"])
+        try expectNothingToDo()
+    }
+
+    @Test func t17_tearDown() throws { try lab.tearDown() }
+
+    private static let begun = "take out what is gone"
+
+    /// A pod that runs on one node and that no drain may take away.
+    private func guardPod(on machine: String) throws {
+        try Apps.immovable(on: machine).write(toFile: lab.folder + "/guarded.yaml", atomically: true, encoding: .utf8)
+        try lab.kubectl("apply", "-f", lab.folder + "/guarded.yaml")
+        try lab.wait("a running pod", limit: 120) {
+            try lab.kubectl("get", "deployment", "still", "-o", "jsonpath={.status.readyReplicas}").output == "1"
+        }
+    }
+
+    private func letPodGo() throws {
+        try settle()
+        let gone = try lab.kubectl("delete", "-f", lab.folder + "/guarded.yaml")
+        #expect(gone.succeeded, "\(gone.text)")
+    }
+
+    /// A server that was cut off from the others ends and starts anew; while it is away another one leads.
+    private func settle() throws {
+        for machine in ["m1", "m2"] {
+            try lab.wait("the API of \(machine)", limit: 120) {
+                try lab.on(machine, "systemctl is-active k3s && k3s kubectl get --raw /readyz").succeeded
+            }
+        }
+    }
+
+    /// An uninstallation waits for one that is under way already.
+    private func holdUninstallation(of machine: String) throws {
+        try lab.on(machine, "setsid flock /run/homelab-uninstall.lock sleep 600 </dev/null >/dev/null 2>&1 &")
+    }
+
+    private func expectInService(_ machines: [String]) throws {
+        try lab.wait("\(machines.count) Ready nodes", limit: 90) { try lab.readyNodes() == machines.count }
+        let query = "-o=custom-columns=N:.metadata.name,C:.metadata.annotations.homelab\\.dev/cordoned,U:.spec.unschedulable"
+        let rows = try lab.kubectl("get", "nodes", "--no-headers", query).output.split(separator: "\n")
+            .map { $0.split(separator: " ").joined(separator: " ") }
+        #expect(rows.sorted() == machines.map { $0 + " <none> <none>" })
+        for machine in machines {
+            let left = try lab.on(machine, "ls -d /run/homelab.lock /tmp/*homelab* 2>/dev/null").output
+            #expect(left == "", "left on \(machine)")
+        }
+    }
+
+    private func expectGone(_ machine: String) throws {
+        #expect(try lab.kubectl("get", "node", machine).status != 0)
+        #expect(try lab.kubectl("get", "secret", "-n", "kube-system", machine + ".node-password.k3s").status != 0)
+        let left = try lab.on(
+            machine,
+            "ls -d /usr/local/bin/k3s* /etc/rancher /var/lib/rancher /etc/homelab /var/lib/homelab /tmp/*homelab* /run/homelab.lock "
+                + "2>/dev/null; grep homelab /home/debian/.ssh/authorized_keys; ip -o link | grep -E 'cni0|flannel'"
+        ).output
+        #expect(left == "", "left on \(machine)")
+    }
+
+    private func expectNothingToDo() throws {
+        let plan = try lab.homelab("plan", "--kubeconfig", lab.kubeconfig, "--agent-binary", "amd64=" + Lab.binary)
+        #expect(plan.status == 0 && plan.output.contains("nothing to do"), "\(plan.text)")
+    }
 }

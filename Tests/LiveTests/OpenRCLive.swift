@@ -69,6 +69,38 @@ struct OpenRCLive {
         #expect(doctor.succeeded && doctor.output.contains("active"), "\(doctor.text)")
     }
 
+    @Test func t01b_itsLogsAreRotatedAndStillFollowed() throws {
+        let log = "/var/log/k3s.log"
+        let rotation = try lab.on(
+            "m1",
+            "head -c 21000000 /dev/zero | tr '\\0' x >>\(log); echo >>\(log); logrotate -s /run/rotation /etc/logrotate.conf && ls /var/log"
+        )
+        #expect(rotation.succeeded && rotation.output.contains("k3s.log.1.gz\n"), "\(rotation.text)")
+        // Something for k3s to say; what it writes is at the beginning of the file, not where it was before.
+        try lab.wait("a further line of k3s", limit: 120) { try lab.on("m1", "[ -s \(log) ]").succeeded }
+        let size = try lab.on("m1", "wc -c <\(log)").output.trimmingCharacters(in: .whitespacesAndNewlines)
+        #expect(try #require(Int(size)) < 1_000_000)
+        let doctor = try lab.homelab("doctor")
+        #expect(doctor.succeeded && doctor.output.contains("active"), "\(doctor.text)")
+    }
+
+    @Test func t01c_itIsAdoptedAsItIs() throws {
+        let files = FileManager.default
+        try files.createDirectory(atPath: lab.folder + "/.ssh", withIntermediateDirectories: true)
+        try files.copyItem(atPath: lab.folder + "/known_hosts", toPath: lab.folder + "/.ssh/known_hosts")
+        try files.moveItem(atPath: lab.inventory, toPath: lab.folder + "/home.yaml")
+        defer {
+            try? files.removeItem(atPath: lab.inventory)
+            try? files.moveItem(atPath: lab.folder + "/home.yaml", toPath: lab.inventory)
+        }
+        let adopted = try lab.homelab(
+            "adopt", "--name", "home", "--user", "debian", "--identity-file", lab.identity, try lab.lab("ip", "m1"),
+            try lab.lab("ip", "m2"))
+        #expect(adopted.succeeded, "\(adopted.text)")
+        let plan = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
+        #expect(plan.status == 0 && plan.output.contains("nothing to do"), "\(plan.text)")
+    }
+
     @Test func t02_aPushUpgradesTheOnlyServerByItsOwnAgent() throws {
         try lab.addRemote()
         try Self.write(lab, version: "v1.20.3+k3s1")

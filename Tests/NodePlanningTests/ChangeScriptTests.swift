@@ -160,7 +160,26 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
         let commands = { (step: Step) throws in try step.commands(inputs: StepInputs()).map { Array($0.argv.suffix(2)) } }
         #expect(try commands(.enableUnit("k3s-agent")) == [["enable", "k3s-agent"]])
         #expect(try commands(.stopUnit("k3s-agent")) == [["stop", "k3s-agent"]])
-        #expect(try Step.stopUnit("k3s.service").commands(inputs: StepInputs()).map(\.argv) == [["systemctl", "stop", "k3s.service"]])
+        #expect(try commands(.stopUnit("k3s.service")) == [["homelab", "k3s.service"]])
+    }
+
+    /// What an uninstallation has taken away meanwhile counts as stopped; what does not stop is a failure.
+    @Test(arguments: shells) func aUnitThatIsNotThereIsStopped(_ shell: [String]) throws {
+        let folder = NSTemporaryDirectory() + "homelab-systemctl-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for (stop, cat, status) in [(0, 0, 0), (5, 1, 0), (1, 0, 1)] as [(Int, Int, Int32)] {
+            try "#!/bin/sh\ncase $1 in stop) exit \(stop) ;; cat) exit \(cat) ;; esac\n"
+                .write(toFile: folder + "/systemctl", atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/systemctl")
+            let process = Process()
+            process.executableURL = URL(filePath: shell[0])
+            process.arguments = Array(shell.dropFirst()) + ["-c", NodeScripts.stopUnit, "homelab", "k3s.service"]
+            process.environment = ["PATH": folder + ":/usr/bin:/bin"]
+            try process.run()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == status, "stop \(stop), cat \(cat)")
+        }
     }
 
     @Test(arguments: shells) func theScriptAsksForWhatTheStepSays(_ shell: [String]) throws {
@@ -186,7 +205,7 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
                 rc-update add k3s-agent default
                 rc-service --ifstopped k3s-agent start
                 rc-service k3s-agent restart
-                rc-service --ifstarted k3s-agent stop
+                rc-service --ifexists --ifstarted k3s-agent stop
 
                 """)
     }

@@ -150,6 +150,26 @@ import YAML
         #expect(agent.steps.last?.step == .uncordon(node: "a1", via: "s1"))
     }
 
+    /// The way back is told in the words of each machine's init system.
+    @Test func waysBackUnderOpenRC() throws {
+        let of = PlanningCase.named("upgrade")
+        var observed = try of.observed()
+        func recipe() throws -> String {
+            let plan = NodePlanner.plan(
+                desired: try of.spec(), observed: observed, cluster: try of.cluster(), context: PlanningCase.context)
+            return try #require(plan.phases.first { $0.kind == .serverUpgrade }?.tasks.first { $0.node == "s1" }?.fallback?.recipe)
+        }
+        #expect(try recipe().contains("(`journalctl -u k3s` on s1)") && recipe().contains("instead: `systemctl stop k3s` on every server"))
+        var facts = try #require(observed["s1"]?.facts)
+        facts.system.initSystem = "openrc"
+        observed["s1"] = .facts(facts)
+        let mixed = try recipe()
+        for words in [
+            "(`tail -n 200 /var/log/k3s.log` on s1)", "`rc-service k3s stop` or `systemctl stop k3s` on every server",
+            "then `rc-service k3s start`", "remove /var/lib/rancher/k3s/server/db and `systemctl start k3s`",
+        ] { #expect(mixed.contains(words), "\(words) is not in: \(mixed)") }
+    }
+
     @Test func knownHosts() throws {
         let text = try file(NodeLayout.knownHosts, on: "s1", in: "fresh-three-servers").text
         // The servers alone, so that a new agent node changes nothing on them; the repository's server, whose fingerprint alone is

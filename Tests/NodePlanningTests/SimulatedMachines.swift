@@ -135,7 +135,8 @@ struct SimulatedMachines {
             facts.network.firewallOwn.subtract(rules.sources)
         case .switchAgent(let change):
             facts.agent.binary = BinaryFact(sha256: change.artifact.sha256, version: spec.agent.version)
-        case .makeDirectory, .awaitK3s, .awaitNode, .awaitAgent, .fetchKubeconfig, .uploadBinary, .saveSnapshot, .copyDatabase, .drain,
+        case .awaitNode(let node, _, _, _): if let at = index(node) { cluster.nodes[at].ready = true }
+        case .makeDirectory, .awaitK3s, .awaitAgent, .fetchKubeconfig, .uploadBinary, .saveSnapshot, .copyDatabase, .drain,
             .awaitWorkloads, .restoreBinary:
             break
         }

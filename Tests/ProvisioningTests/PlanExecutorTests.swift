@@ -60,6 +60,19 @@ import Testing
         #expect(report.failures.first?.remedy?.contains("cmdline.txt") == true)
     }
 
+    /// A remedy names what the machine has.
+    @Test func whatToLookAtIsNamedInTheWordsOfTheInitSystem() async throws {
+        for (isOpenRC, words) in [(false, "`journalctl -u k3s-agent`"), (true, "`tail -n 200 /var/log/k3s-agent.log`")] {
+            let look = FakeHost.Answer.ok(
+                (isOpenRC ? "Supervisor=openrc\n" : "") + "ActiveState=activating\nNRestarts=0\n-- journal\nstarting\n-- cursor: 9\n")
+            let host = FakeHost("m2").on("systemctl show", look).withLocks()
+            let report = try await executor([host], servers: ["m1"]).execute(
+                plan(Phase(.agents, tasks: [task("m2", .awaitK3s(role: .agent))])))
+            #expect(report.failures.first?.summary.hasPrefix("k3s is not ready after 2") == true)
+            #expect(report.failures.first?.remedy?.contains(words) == true, "\(report.failures)")
+        }
+    }
+
     @Test func failedServerStopsTheRunAndLaterPhasesAreNamed() async throws {
         let m1 = FakeHost("m1").withLocks().on("systemctl", .ok()).on("sysctl", .fails("sysctl: permission denied"))
         let m2 = FakeHost("m2").withLocks()

@@ -305,7 +305,7 @@ firewall
 access
 for f in $files; do describe "$f"; done
 for u in $units; do unit "$u"; done
-for c in git git-receive-pack git-upload-pack kubectl crictl ctr ssh-keygen iptables nft restorecon; do
+for c in git git-receive-pack git-upload-pack kubectl crictl ctr ssh-keygen iptables nft restorecon logrotate; do
     has $c && say command "$c $(command -v $c)"
 done
 k3s

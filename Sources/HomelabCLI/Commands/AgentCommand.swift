@@ -7,6 +7,7 @@ import KubernetesClient
 import KubernetesModel
 import NodeInventory
 import NodePlanning
+import Provisioning
 import Reconciliation
 
 /// `homelab agent`: what the unit on every server runs.
@@ -57,7 +58,8 @@ package struct AgentCommand: AsyncParsableCommand {
         let path = configuration.stateDirectory + "/agent.lock"
         guard let lock = try FileLock.tryAcquire(path) else {
             throw Diagnostic(
-                .error, "another homelab agent runs on this machine", subject: path, remedy: "`systemctl status homelab-agent` shows it")
+                .error, "another homelab agent runs on this machine", subject: path,
+                remedy: "\(ServiceWords.here.status(NodeLayout.agentUnit)) shows it")
         }
         return lock
     }

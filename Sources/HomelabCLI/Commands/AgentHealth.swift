@@ -2,6 +2,8 @@ package import ArgumentParser
 import Diagnostics
 import HTTP
 import HTTPNetworking
+import NodePlanning
+import Provisioning
 
 /// `homelab agent-health`: asks the agent on this machine; bootstrap waits on it, on machines that may have no curl.
 package struct AgentHealth: AsyncParsableCommand {
@@ -24,7 +26,8 @@ package struct AgentHealth: AsyncParsableCommand {
         } catch let error as HTTPError {
             await client.shutdown()
             throw Diagnostic(
-                .error, "the agent does not answer", cause: error.description, remedy: "systemctl status homelab-agent says why")
+                .error, "the agent does not answer", cause: error.description,
+                remedy: "\(ServiceWords.here.status(NodeLayout.agentUnit)) says why")
         }
     }
 }

@@ -1,5 +1,6 @@
 package import ArgumentParser
 import Diagnostics
+import Glibc
 import HTTPNetworking
 import NodeInventory
 import NodePlanning
@@ -29,6 +30,10 @@ package struct Bootstrap: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
+        if let planHash, planHash.count < 8 {
+            throw Diagnostic(
+                .error, "--plan takes at least 8 digits of a plan's hash, not \(planHash)", remedy: "`homelab plan` prints twelve of them")
+        }
         let (path, spec) = try arguments.inventory.load()
         let console = Console.standard
         let user = Operator(console: console)
@@ -47,7 +52,11 @@ package struct Bootstrap: AsyncParsableCommand {
                 confirmPlan: { plan, findings in
                     guard let json else { return confirms(plan, findings, console) }
                     json.show(plan: plan, findings: findings)
-                    return plan.isEmpty || isApproved(plan) ?? yes
+                    if let refusal = refusal(of: plan, asks: false) {
+                        json.show(refusal: refusal)
+                        return false
+                    }
+                    return plan.isEmpty || planHash != nil || yes
                 }),
             transport: transport)
         let outcome: Result<BootstrapReport, any Error>
@@ -72,17 +81,27 @@ package struct Bootstrap: AsyncParsableCommand {
         for finding in findings.sorted { console.problem(finding.description) }
         console.line(PlanView(console: console).text(plan))
         if plan.isEmpty { return true }
-        if let isApproved = isApproved(plan) {
-            if isApproved { return true }
-            console.problem("error: the plan is now \(plan.hash), not \(planHash ?? "")\n    look at it above; homelab plan shows it again")
+        if let refusal = refusal(of: plan, asks: isatty(0) == 1) {
+            console.problem(refusal.description)
             return false
         }
-        return yes || console.confirms("Carry this out?")
+        return planHash != nil || yes || console.confirms("Carry this out?")
     }
 
-    /// Whether this is the plan whose hash was given; nil when none was.
-    private func isApproved(_ plan: NodePlan) -> Bool? {
-        planHash.map { plan.hash.hasPrefix($0) && $0.count >= 8 }
+    /// Why a plan is not carried out: another hash was given, or none and nobody can be asked; nil when it is, or is asked about.
+    private func refusal(of plan: NodePlan, asks: Bool) -> Diagnostic? {
+        if plan.isEmpty { return nil }
+        guard let planHash else {
+            if asks || yes { return nil }
+            return Diagnostic(
+                .error, "nobody can be asked whether to carry this out", subject: "cluster \"\(plan.cluster)\"",
+                remedy: "run it on a terminal, or with --plan \(plan.hash.prefix(12)), or with --yes for whatever the plan is")
+        }
+        if plan.hash.hasPrefix(planHash) { return nil }
+        return Diagnostic(
+            .error, "the plan is now \(plan.hash.prefix(12)), not \(planHash.prefix(12))", subject: "cluster \"\(plan.cluster)\"",
+            cause: "the inventory, the machines or the chosen nodes are others than when it was looked at",
+            remedy: "look at the plan above, then give its hash")
     }
 
     private func tell(_ report: BootstrapReport, _ spec: ClusterSpec, _ console: Console) throws {

@@ -17,7 +17,8 @@ package struct Key: AsyncParsableCommand {
         let keys = try await cluster.withCluster { try await AgentKeys.published(in: $0) }
         guard !keys.isEmpty else {
             throw Diagnostic(
-                .error, "no agent has published a key yet", remedy: "homelab bootstrap installs the agents; systemctl status homelab-agent")
+                .error, "no agent has published a key yet",
+                remedy: "`homelab bootstrap` installs the agents; `homelab status` says whether one acts")
         }
         for key in keys { Console.standard.line(key) }
     }

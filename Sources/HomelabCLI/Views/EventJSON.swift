@@ -13,6 +13,8 @@ struct EventJSON {
         write(["event": "plan", "plan": plan.json, "findings": .array(findings.sorted.map(\.json))])
     }
 
+    func show(refusal: Diagnostic) { write(["event": "refused", "finding": refusal.json]) }
+
     func show(report: BootstrapReport) {
         var value: Value = [
             "event": "result", "succeeded": .bool(report.succeeded), "changed": .bool(report.execution != nil),
@@ -34,7 +36,7 @@ struct EventJSON {
 
     static func value(_ event: ProvisioningEvent) -> Value {
         func seconds(_ duration: Duration) -> Value {
-            .double(Double(duration.components.seconds) + Double(duration.components.attoseconds / 1_000_000_000_000_000) / 1000)
+            .double(Double(duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000) / 1000)
         }
         switch event {
         case .phaseStarted(let title, let nodes, let index, let count):

@@ -120,8 +120,11 @@ package actor ProgressView {
             let name = node + String(repeating: " ", count: nameWidth - node.count)
             var text = "\(name)  \(row.step)"
             if !row.detail.isEmpty { text += ": " + row.detail }
-            if row.state == .running { text += "  (\((ContinuousClock.now - row.since).inSeconds))" }
-            return "  " + mark(row.state) + " " + String(text.prefix(max(width - 5, 20)))
+            let elapsed = row.state == .running ? "  (\((ContinuousClock.now - row.since).inSeconds))" : ""
+            // However long the reason is, how long it has lasted is seen.
+            let room = max(width - 5 - elapsed.count, 20)
+            if text.count > room { text = text.prefix(room - 1) + "…" }
+            return "  " + mark(row.state) + " " + text + elapsed
         }
         console.raw(lines.joined(separator: "\n") + "\n")
         drawnLines = lines.count

@@ -139,10 +139,13 @@ package struct NodeAdmission: Hashable, Sendable {
             ownTurn = .alone
             admitted = Set(interrupting)
         } else if circumstances.successors.isEmpty {
+            let others = circumstances.desired.servers.filter { $0.name != own }
+            let words = others.map { circumstances.observed[$0.name]?.facts?.system.words ?? .systemd }
+            let status = ServiceWords.either(words.map { $0.status(NodeLayout.agentUnit) })
             for change in interrupting {
                 wait(
                     change, "the acting agent runs there, and no other server's agent is up to do it",
-                    "see `systemctl status homelab-agent` on the other servers")
+                    "see \(status) on the other servers")
             }
         } else {
             ownTurn = .handOver

@@ -54,7 +54,7 @@ package struct OwnNodeChange: Sendable {
         guard let result = try await result() else {
             throw Diagnostic(
                 .error, "the process that changes this server ended without a result", subject: "node \"\(configuration.node)\"",
-                remedy: "`journalctl -u \(Self.process)` there, or \(InitSystem.log(Self.process)); it is planned anew")
+                remedy: "\(ServiceWords.here.log(Self.process)) there tells why; it is planned anew")
         }
         return result
     }
