@@ -40,7 +40,10 @@ enum TextForm: Sendable {
     /// A regular expression of ECMA 262 for JSON Schema; nil when there is none that is true.
     var pattern: String? {
         switch self {
-        case .any, .address, .cidr, .hostKey: nil
+        case .any: nil
+        case .address: "^[0-9A-Fa-f:.]+$"
+        case .cidr: "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"
+        case .hostKey: "^(SHA256:[A-Za-z0-9+/]{43}=?|(ssh|ecdsa|sk)-[-a-z0-9@.]+ [A-Za-z0-9+/]+=*( .*)?)$"
         case .duration: "^[0-9]+(s|m|h)$"
         case .version: "^v[0-9]+\\.[0-9]+\\.[0-9]+(-[A-Za-z0-9.-]+)?\\+k3s[0-9]+$"
         case .sha256: "^[0-9a-f]{64}$"

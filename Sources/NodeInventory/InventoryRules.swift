@@ -41,6 +41,14 @@ struct InventoryRules {
         unique("host", "two nodes cannot be one machine") { $0.port == 22 ? $0.host : "\($0.host):\($0.port)" }
         unique("nodeIP") { $0.nodeIP?.description }
         unique("mac") { $0.mac }
+        for (index, node) in spec.nodes.enumerated() {
+            guard let address = node.nodeIP?.description,
+                let other = spec.nodes.first(where: { $0.name != node.name && $0.host == address && $0.nodeIP == nil })
+            else { continue }
+            error(
+                "nodeIP \(address) is the address of node \(other.name)", place(index, "nodeIP"), "give each node a nodeIP of its own",
+                node: node.name)
+        }
         let reserved: Set = ["localhost", "all", "none"]
         for (index, node) in spec.nodes.enumerated() where reserved.contains(node.name) {
             error("\"\(node.name)\" cannot be a node's name", place(index, "name"), "choose another name")

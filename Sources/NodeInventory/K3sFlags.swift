@@ -66,6 +66,19 @@ package enum K3sFlags {
         "vpn-auth": "put it into a file on the node and name that in vpn-auth-file",
     ]
 
+    /// The environment variables that stand for a flag (docs.k3s.io/cli/server, docs.k3s.io/cli/agent).
+    package static let environment: [String: String] = [
+        "K3S_AGENT_TOKEN": "agent-token", "K3S_AGENT_TOKEN_FILE": "agent-token-file", "K3S_CLUSTER_INIT": "cluster-init",
+        "K3S_CLUSTER_SECRET": "cluster-secret", "K3S_CONFIG_FILE": "config", "K3S_DATASTORE_CAFILE": "datastore-cafile",
+        "K3S_DATASTORE_CERTFILE": "datastore-certfile", "K3S_DATASTORE_ENDPOINT": "datastore-endpoint",
+        "K3S_DATASTORE_KEYFILE": "datastore-keyfile", "K3S_DATA_DIR": "data-dir", "K3S_DEBUG": "debug",
+        "K3S_KUBECONFIG_GROUP": "write-kubeconfig-group", "K3S_KUBECONFIG_MODE": "write-kubeconfig-mode",
+        "K3S_KUBECONFIG_OUTPUT": "write-kubeconfig", "K3S_LB_SERVER_PORT": "lb-server-port", "K3S_NODE_NAME": "node-name",
+        "K3S_RESOLV_CONF": "resolv-conf", "K3S_SELINUX": "selinux", "K3S_SYSTEM_DEFAULT_REGISTRY": "system-default-registry",
+        "K3S_TOKEN": "token", "K3S_TOKEN_FILE": "token-file", "K3S_URL": "server", "K3S_VPN_AUTH": "vpn-auth",
+        "K3S_VPN_AUTH_FILE": "vpn-auth-file",
+    ]
+
     /// Keys that must be equal on all servers (docs.k3s.io/datastore/ha-embedded), so that no single node may set them.
     package static let critical: Set<String> = [
         "agent-token", "cluster-cidr", "cluster-dns", "cluster-domain", "disable", "disable-cloud-controller", "disable-helm-controller",

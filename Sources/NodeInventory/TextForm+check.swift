@@ -12,7 +12,7 @@ extension TextForm {
             text.count == 64 && text.allSatisfy({ $0.isHexDigit && !$0.isUppercase })
                 ? nil : ("not a sha256", "give the 64 hexadecimal digits in lower case that sha256sum prints")
         case .dnsLabel: NameRule.labelProblem(text).map { ($0, "use a-z, 0-9 and -, at most 63 characters (RFC 1123)") }
-        case .address: IPAddress(text) == nil ? ("not an IP address", nil) : nil
+        case .address: IPAddress(text) == nil ? ("not an IP address", "write one such as 192.168.1.10 or fd00::10") : nil
         case .cidr: cidrProblem(text)
         case .mac:
             text.split(separator: ":", omittingEmptySubsequences: false).map(\.count) == Array(repeating: 2, count: 6)

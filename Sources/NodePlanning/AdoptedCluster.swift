@@ -2,32 +2,6 @@ package import Diagnostics
 package import NodeInventory
 package import YAML
 
-/// A machine of a k3s cluster that homelab did not make, as it was found.
-package struct AdoptedMachine: Sendable {
-    /// What the operator gave: where and how it was reached.
-    package var host: String
-    package var port: Int
-    package var user: String
-    package var identityFiles: [String]
-    package var facts: NodeFacts
-    /// The merged text of config.yaml and its drop-ins, secrets blanked, in k3s' order.
-    package var configurations: [Value]
-    /// The words after `server` or `agent` on the unit's command line.
-    package var arguments: [String]
-    package var hasRegistries: Bool
-
-    package init(host: String, port: Int, user: String, identityFiles: [String], facts: NodeFacts) {
-        self.host = host
-        self.port = port
-        self.user = user
-        self.identityFiles = identityFiles
-        self.facts = facts
-        configurations = []
-        arguments = []
-        hasRegistries = false
-    }
-}
-
 /// Writes the inventory of a cluster from what its machines and its API say: what they have is what it wants, so that a plan changes nothing
 /// k3s would notice.
 package struct AdoptedCluster {
@@ -51,6 +25,7 @@ package struct AdoptedCluster {
             problems.append(
                 Diagnostic(.error, "no k3s runs on it", subject: "host \(machine.host)", remedy: "name only machines of the cluster"))
         }
+        for machine in machines { problems.append(contentsOf: machine.obstacles) }
         try problems.throwIfErrors()
         let versions = Set(machines.compactMap { $0.facts.k3s.version })
         guard versions.count == 1, let version = versions.first else {
@@ -96,7 +71,7 @@ package struct AdoptedCluster {
     }
 
     private func nodeName(_ machine: AdoptedMachine) -> String {
-        if let said = all(machine)["node-name"]?.string { return said }
+        if let said = machine.settings["node-name"]?.string { return said }
         let own = Set(machine.facts.network.addresses.map { $0.cidr.address.description })
         return nodes.first { !own.isDisjoint(with: $0.internalIPs) }?.name ?? machine.facts.system.hostname.lowercased()
     }
@@ -119,14 +94,14 @@ package struct AdoptedCluster {
         for member in Self.login(machine) where login[member.key] != member.value { value[member.key] = member.value }
         let keys = machine.facts.access.hostKeys.filter { $0.description.hasPrefix("ssh-ed25519 ") }
         value["hostKeys"] = .array((keys.isEmpty ? machine.facts.access.hostKeys : keys).map { .string($0.description) })
-        let settings = all(machine)
-        if let address = settings["node-ip"]?.string { value["nodeIP"] = .string(address) }
-        let labels = Self.texts(settings["node-label"]).compactMap { text -> Object.Member? in
+        let settings = machine.settings
+        if let address = Self.words(settings["node-ip"]).first { value["nodeIP"] = .string(address) }
+        let labels = Self.words(settings["node-label"]).compactMap { text -> Object.Member? in
             let pair = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             return pair.count == 2 ? Object.Member(key: pair[0], value: .string(pair[1])) : nil
         }
         if !labels.isEmpty { value["labels"] = .object(Object(labels)) }
-        let taints = Self.texts(settings["node-taint"])
+        let taints = Self.words(settings["node-taint"])
         if !taints.isEmpty { value["taints"] = .array(taints.map { .string($0) }) }
         let rest = own.filter { common[$0.key] != $0.value }
         if !rest.isEmpty { value["config"] = .object(Object(rest)) }
@@ -135,13 +110,13 @@ package struct AdoptedCluster {
 
     private func network() -> Value? {
         guard let server = machines.first(where: { $0.facts.installedRole == .server }) else { return nil }
-        let settings = all(server)
+        let settings = server.settings
         var network = Object()
         for (flag, field) in [("cluster-cidr", "pods"), ("service-cidr", "services")] {
-            let ranges = Self.texts(settings[flag]).flatMap { $0.split(separator: ",").map(String.init) }
+            let ranges = Self.words(settings[flag])
             if !ranges.isEmpty { network[field] = .array(ranges.map { .string($0) }) }
         }
-        if let dns = settings["cluster-dns"]?.string { network["dns"] = .string(dns) }
+        if let dns = Self.words(settings["cluster-dns"]).first { network["dns"] = .string(dns) }
         if let domain = settings["cluster-domain"]?.string { network["domain"] = .string(domain) }
         return network.isEmpty ? nil : .object(network)
     }
@@ -149,7 +124,7 @@ package struct AdoptedCluster {
     /// What is left for the inventory to pass through: without what homelab sets itself and without names it puts into the certificate anyway.
     private mutating func settings(of machine: AdoptedMachine) -> Object {
         var result = Object()
-        for member in all(machine) {
+        for member in machine.settings {
             if K3sFlags.managed[member.key] != nil { continue }
             if let instead = K3sFlags.secrets[member.key] {
                 findings.append(
@@ -159,8 +134,8 @@ package struct AdoptedCluster {
                 continue
             }
             if member.key == "tls-san" {
-                let own: Set = [machine.host, all(machine)["node-ip"]?.string ?? machine.host]
-                let names = Self.texts(member.value).filter { !own.contains($0) }
+                let own: Set = [machine.host, Self.words(machine.settings["node-ip"]).first ?? machine.host]
+                let names = Self.words(member.value).filter { !own.contains($0) }
                 if !names.isEmpty { result["tls-san"] = .array(names.map { .string($0) }) }
                 continue
             }
@@ -171,6 +146,23 @@ package struct AdoptedCluster {
             }
             result[member.key] = member.value
         }
+        let addresses = Self.words(machine.settings["node-ip"])
+        if addresses.count > 1 {
+            findings.append(
+                Diagnostic(
+                    .warning, "k3s has several addresses for it: \(addresses.joined(separator: ", "))", subject: "host \(machine.host)",
+                    remedy: "an inventory has one, and \(addresses[0]) was taken: homelab would take the others away from its Node"))
+        }
+        if !machine.proxies.isEmpty {
+            let unit = (machine.facts.installedRole ?? .agent).unit
+            findings.append(
+                Diagnostic(
+                    .warning, "its k3s has \(machine.proxies.joined(separator: ", ")) from its unit or the unit's environment file",
+                    subject: "host \(machine.host)",
+                    remedy:
+                        "homelab writes a unit without: put them as `Environment=` lines under `[Service]` into "
+                        + "/etc/systemd/system/\(unit).d/proxy.conf, which stays"))
+        }
         if machine.hasRegistries {
             findings.append(
                 Diagnostic(
@@ -180,57 +172,13 @@ package struct AdoptedCluster {
         return result
     }
 
-    /// config.yaml, its drop-ins, then the command line, as k3s reads them: a later key wins, `key+` appends.
-    private func all(_ machine: AdoptedMachine) -> Object {
-        var result = Object()
-        for configuration in machine.configurations {
-            for member in configuration.object ?? Object() {
-                if member.key.hasSuffix("+") {
-                    let key = String(member.key.dropLast())
-                    let before = result[key].map { $0.array ?? [$0] } ?? []
-                    result[key] = .array(before + (member.value.array ?? [member.value]))
-                } else {
-                    result[member.key] = member.value
-                }
-            }
-        }
-        for (key, value) in Self.flags(machine.arguments) { result[key] = value }
-        return result
-    }
-
-    /// `--disable traefik --disable=servicelb --debug` as keys of config.yaml.
-    static func flags(_ arguments: [String]) -> [(String, Value)] {
-        var given: [(key: String, value: Value)] = []
-        var rest = arguments[...]
-        while let word = rest.popFirst() {
-            guard word.hasPrefix("-") else { continue }
-            let text = word.drop { $0 == "-" }
-            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            let key = parts[0]
-            let kind = K3sFlags.all[key]?.kind
-            let value: Value
-            if parts.count == 2 {
-                value = kind == .boolean ? .bool(parts[1] != "false") : .string(parts[1])
-            } else if kind == .boolean {
-                value = true
-            } else {
-                value = .string(rest.popFirst() ?? "")
-            }
-            if kind == .list {
-                let before = given.first { $0.key == key }?.value.array ?? []
-                given.removeAll { $0.key == key }
-                given.append((key, .array(before + [value])))
-            } else {
-                given.append((key, value))
-            }
-        }
-        return given
-    }
-
     private static func common(_ all: [Object]) -> Object {
         guard let first = all.first else { return Object() }
         return Object(first.filter { member in all.allSatisfy { $0[member.key] == member.value } })
     }
+
+    /// A list as k3s takes it: one flag may hold several values with commas between them.
+    private static func words(_ value: Value?) -> [String] { texts(value).flatMap { $0.split(separator: ",").map(String.init) } }
 
     private static func texts(_ value: Value?) -> [String] {
         guard let value else { return [] }

@@ -20,6 +20,11 @@ package struct ServerReview: Hashable, Sendable {
     package var certificates: [Certificate] = []
     /// When its newest snapshot was written, in seconds since 1970; nil when it has none.
     package var newestSnapshot: Int?
+    /// Why its etcd member calls itself unhealthy (an alarm, no leader); nil when it does not.
+    package var etcdComplaint: String?
+    /// Bytes of its etcd data, and how many there may be before etcd takes no more writes; nil when it did not tell.
+    package var etcdSize: Int64?
+    package var etcdQuota: Int64?
 
     package init() {}
 }
@@ -69,6 +74,7 @@ package struct ClusterReview {
                 .error, name, "its API is not ready", cause: server.readiness,
                 "`homelab doctor \(name)` says why, as far as its journal tells")
         }
+        etcd(name, server)
         let soon = server.certificates.filter { $0.notAfter - now < 30 * 86400 }.sorted { $0.notAfter < $1.notAfter }
         guard let first = soon.first else { return }
         let days = (first.notAfter - now) / 86400
@@ -77,6 +83,21 @@ package struct ClusterReview {
             first.notAfter < now ? .error : .warning, name,
             first.notAfter < now ? "certificates have expired" : "certificates expire in \(days) day\(days == 1 ? "" : "s")",
             cause: first.path + others, "`homelab certs rotate` renews them; a k3s that starts renews those with less than 120 days left")
+    }
+
+    /// An etcd that is full raises an alarm and refuses every write until it has been made smaller.
+    private mutating func etcd(_ name: String, _ server: ServerReview) {
+        let config = "`etcd-arg: [quota-backend-bytes=4294967296]` under k3s.serverConfig raises the limit to 4 GiB"
+        if let complaint = server.etcdComplaint {
+            tell(
+                .error, name, "its etcd member is not healthy", cause: complaint,
+                "`homelab ssh \(name) -- journalctl -u k3s | grep -i alarm` says which. When it is full (NOSPACE): \(config); then restart k3s on "
+                    + "it, which compacts etcd and clears the alarm")
+        }
+        guard let size = server.etcdSize, let quota = server.etcdQuota, quota > 0, size * 5 > quota * 4 else { return }
+        tell(
+            .warning, name, "its etcd holds \(size >> 20) of the \(quota >> 20) MiB that it may",
+            "find what fills it (`kubectl get events -A`, Helm's old release Secrets); \(config)")
     }
 
     // MARK: Inventory, Node objects, members

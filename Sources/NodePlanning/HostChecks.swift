@@ -1,11 +1,35 @@
 internal import BootstrapAssets
 package import Diagnostics
 package import NodeInventory
+internal import YAML
 
 /// What `homelab preflight` asks of a machine beyond its facts: nothing a plan needs, but what a careful person looks at before trusting
 /// the machine with a cluster.
 package enum HostChecks {
-    package static var command: RemoteCommand { RemoteCommand(["sh", "-s"], input: .text(BootstrapAssets.checksScript)) }
+    package static func command(_ spec: ClusterSpec, _ node: NodeSpec) -> RemoteCommand {
+        let registries = registries(spec, node).joined(separator: " ")
+        return RemoteCommand(["sh", "-s"], input: .text("registries='\(registries)'\n" + BootstrapAssets.checksScript))
+    }
+
+    /// Where k3s' own images come from: the mirrors of their registry, and that registry itself.
+    static func registries(_ spec: ClusterSpec, _ node: NodeSpec) -> [String] {
+        let role = node.role == .server ? spec.k3s.serverConfig : spec.k3s.agentConfig
+        let named = [node.config, role, spec.k3s.config].lazy.compactMap { $0["system-default-registry"]?.string }.first
+        let registry = named ?? "docker.io"
+        let mirrors = spec.k3s.registries?["mirrors"]
+        let endpoints = (mirrors?[registry] ?? mirrors?["*"])?["endpoint"]?.array?.compactMap(\.string) ?? []
+        let own = registry == "docker.io" ? "https://registry-1.docker.io" : "https://\(registry)"
+        return (endpoints.isEmpty ? [own] : endpoints).map(address).filter { text in
+            text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-._:/[]".contains($0)) }
+        }
+    }
+
+    /// Scheme, host and port: an endpoint may have a path, and no scheme means https.
+    private static func address(_ endpoint: String) -> String {
+        let parts = endpoint.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
+        guard endpoint.contains("://"), parts.count > 1 else { return "https://" + (parts.first ?? "") }
+        return "\(parts[0])//\(parts[1])"
+    }
 
     /// Findings from what the script printed; an output that is none of its is told as such.
     package static func findings(_ node: NodeSpec, output: String, isInstalled: Bool) -> [Diagnostic] {
@@ -51,6 +75,15 @@ package enum HostChecks {
             return warning(
                 "it cannot resolve \(value)",
                 "correct its name servers (/etc/resolv.conf); where images are brought along or come from a mirror that is no matter")
+        case "unreachable":
+            return warning(
+                "it cannot reach \(value), where images come from",
+                "open the way there (`curl -v \(value)/v2/` on it), or name a mirror under k3s.registries; where images are brought along that "
+                    + "is no matter")
+        case "drop-in":
+            return warning(
+                "k3s reads \(value) after what homelab writes, so that it overrides the inventory",
+                "move what it says into the inventory and remove the file, or leave it if that is meant")
         case "swap":
             return node.role == .server
                 ? warning(

@@ -48,6 +48,7 @@ extension NodeFacts {
         case "memory.kib": resources.memory = (Int64(value) ?? 0) * 1024
         case "swap.kib": resources.swap = (Int64(value) ?? 0) * 1024
         case "free": if words.count == 2, let blocks = Int64(words[1]) { resources.free[words[0]] = blocks * 1024 }
+        case "inodes": if words.count == 2, let count = Int64(words[1]) { resources.inodes[words[0]] = count }
         case "time":
             clock.now = Double(value) ?? 0
             clock.printed = clock.now
@@ -167,6 +168,7 @@ extension NodeFacts {
         case "authorized-key": if let comment = words.last { access.authorizedKeys[comment] = value }
         case "host-key": if let hostKey = HostKey(value) { access.hostKeys.append(hostKey) }
         case "read-only": access.readOnly.append(value)
+        case "no-exec": access.noExec.append(value)
         case "lock": access.lock = value
         default: return false
         }
@@ -179,6 +181,7 @@ extension NodeFacts {
         case "k3s.version": k3s.binary?.version = Self.version(value)
         case "k3s.datastore": k3s.datastore = Datastore(rawValue: value)
         case "k3s.server-token": k3s.hasServerToken = value == "yes"
+        case "k3s.authority": k3s.authority = value
         case "k3s.node-password": k3s.hasNodePassword = value == "yes"
         case "k3s.join-token": k3s.joinTokenID = value
         case "k3s.images": k3s.images.insert(value)

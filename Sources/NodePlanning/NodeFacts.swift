@@ -66,6 +66,8 @@ package struct ResourceFacts: Hashable, Sendable {
     package var swap: Int64 = 0
     /// Bytes free for root, by the path that was asked for (`/var/lib/rancher`, `/usr/local/bin`, `/tmp`, …).
     package var free: [String: Int64] = [:]
+    /// Files that can still be made there; not told where a file system has no limit.
+    package var inodes: [String: Int64] = [:]
 
     package init() {}
 }
@@ -169,6 +171,8 @@ package struct AccessFacts: Hashable, Sendable {
     package var hostKeys: [HostKey] = []
     /// Directories among those homelab writes to that are on a read-only file system.
     package var readOnly: [String] = []
+    /// Directories among them on a file system from which no program can be run.
+    package var noExec: [String] = []
     /// The holder line of homelab's lock file, when a run holds it.
     package var lock: String?
 
@@ -182,6 +186,8 @@ package struct K3sFacts: Hashable, Sendable {
     /// config.yaml with the values of token keys masked; nil when there is none.
     package var config: String?
     package var hasServerToken = false
+    /// sha256 of the certificate authority of the cluster it is in, as it has it; nil before it was in any.
+    package var authority: String?
     package var hasNodePassword = false
     /// The id of the bootstrap token in homelab's token file (the part before the dot, which is no secret).
     package var joinTokenID: String?

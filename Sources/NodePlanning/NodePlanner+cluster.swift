@@ -33,7 +33,7 @@ extension NodePlanner {
     /// A join token is deleted as soon as its node is in: the one of this plan, or one that an interrupted run left.
     private func tokenToDelete(_ node: NodeSpec, _ facts: NodeFacts, via leader: NodeSpec) -> [PlannedStep] {
         let id = facts.k3s.joinTokenID.flatMap { cluster.bootstrapTokens.contains($0) ? $0 : nil }
-        if joining.contains(node.name) {
+        if joining.contains(node.name) || tokensRenewed.contains(node.name) {
             return [PlannedStep(.revokeToken(id: id, node: node.name, via: leader.name), "has been used then")]
         }
         guard let id, cluster.node(named: node.name)?.ready == true else { return [] }

@@ -57,6 +57,8 @@ extension NodePlanner {
         }
         if let state, state.active == "active" {
             work.restart = restarting.isEmpty ? nil : restarting.joined(separator: "; ")
+            // One that was installed by hand has its token elsewhere, and would not start again with a config.yaml that names this file.
+            if work.restart != nil, facts.files[NodeLayout.token] == .absent { work.token = token(node, facts) }
         } else {
             work.start = state.map { $0.active == "absent" ? "is not installed" : "is \($0.active)" } ?? "is not installed"
             work.token = token(node, facts)
@@ -289,16 +291,20 @@ extension NodePlanner {
     }
 
     mutating func restartedAgents() -> Phase {
+        var renewed: Set<String> = []
         let tasks = planned(desired.agents).compactMap { node, facts -> (node: String, steps: [PlannedStep])? in
             if upgrading[node.name] != nil { return nil }
             let work = work(node, facts)
-            return work.start == nil ? (node.name, restartSteps(node, work)) : nil
+            guard work.start == nil else { return nil }
+            if !work.token.isEmpty { renewed.insert(node.name) }
+            return (node.name, restartSteps(node, work))
         }
+        tokensRenewed.formUnion(renewed)
         return Phase(.configuration, concurrency: desired.policy.concurrency, tasks)
     }
 
     private func restartSteps(_ node: NodeSpec, _ work: K3sWork) -> [PlannedStep] {
-        var steps = work.files + work.enable
+        var steps = work.files + work.token + work.enable
         if let reason = work.restart { steps += [PlannedStep(.restartUnit(service(node)), reason)] + waitSteps(node) }
         return steps
     }

@@ -112,6 +112,8 @@ extension NodePlanner {
         var phases = [snapshot(before: servers)]
         phases.append(Phase(.serverUpgrade, tasks: ordered.map { upgrade($0.node, $0.facts) }))
         let agents = planned(desired.agents).filter { upgrading[$0.node.name] != nil }
+        tokensRenewed.formUnion(
+            agents.filter { $0.facts.isActive(NodeRole.agent.unit) && !work($0.node, $0.facts).token.isEmpty }.map(\.node.name))
         phases.append(Phase(.agentUpgrade, concurrency: agentsAtATime, tasks: agents.map { upgrade($0.node, $0.facts) }))
         return phases
     }
@@ -155,6 +157,7 @@ extension NodePlanner {
         let isActive = facts.isActive(unit)
         let work = work(node, facts)
         var steps = isActive ? drain(node, for: .upgrade, via: via) : []
+        if isActive { steps += work.token }
         steps += work.files + work.enable + images(facts)
         let swaps = needsBinary(facts)
         if swaps, let architecture = facts.system.architecture, let sha256 = context.k3s[architecture] {

@@ -12,6 +12,8 @@ package struct NodePlanner: Sendable {
     var leader: NodeSpec?
     /// The nodes that this plan starts.
     var joining: Set<String> = []
+    /// Agents in service that this plan gives a token, since they had none where homelab keeps it.
+    var tokensRenewed: Set<String> = []
     /// The leader was restarted before the others join, so that it is not restarted again.
     var isLeaderRestarted = false
     /// Why no server may be started or joined at all.

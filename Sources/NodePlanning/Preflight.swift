@@ -28,6 +28,7 @@ package struct Preflight {
         }
         preflight.clocks()
         preflight.identities()
+        preflight.authorities()
         return preflight.found
     }
 
@@ -100,6 +101,11 @@ package struct Preflight {
         for directory in facts.access.readOnly {
             error(node, "\(directory) is on a read-only file system", "mount it writable; systems with a read-only root are not supported")
         }
+        for directory in facts.access.noExec where ["/usr/local/bin", "/var/lib/rancher"].contains(directory) {
+            error(
+                node, "no program can be run in \(directory): its file system is mounted noexec",
+                "take noexec out of its line in /etc/fstab, then `mount -o remount,exec $(df --output=target \(directory) | tail -n 1)`")
+        }
     }
 
     /// docs.k3s.io/advanced, "SELinux Support".
@@ -143,6 +149,14 @@ package struct Preflight {
                 error(node, "the kernel has no memory cgroup", "boot it with cgroup_enable=memory, or use a kernel with CONFIG_MEMCG")
             }
         }
+        // What k3s refuses to start without (its pkg/cgroups); with version 1 it goes on.
+        for name in ["cpu", "cpuset"] where facts.kernel.cgroupVersion == 2 && !controllers.contains(name) {
+            error(
+                node, "the kernel has no \(name) cgroup",
+                name == "cpu"
+                    ? "use a kernel with CONFIG_CGROUP_SCHED; a process with real-time priority also takes it away until a reboot"
+                    : "boot it with cgroup_enable=cpuset, or use a kernel with CONFIG_CPUSETS")
+        }
         if !controllers.isEmpty, !controllers.contains("pids") {
             error(node, "the kernel has no pids cgroup", "use a kernel with CONFIG_CGROUP_PIDS: k3s does not start without it")
         }
@@ -177,12 +191,31 @@ package struct Preflight {
                 warning(node, text, "images and volumes will need more")
             }
         }
+        inodes(node, facts)
         let (cpus, memory) = node.role == .server ? (2, Int64(1900)) : (1, Int64(480))
         if facts.resources.cpus < cpus { warning(node, "it has one processor core", "k3s asks for two on a server") }
         if facts.resources.memory < memory * Self.mebibyte {
             warning(
                 node, "it has \(Self.size(facts.resources.memory)) of memory",
                 "k3s asks for \(node.role == .server ? "2 GiB on a server" : "512 MiB on an agent")")
+        }
+    }
+
+    /// A disk may have room and still no place for one more file: images are many small ones.
+    private mutating func inodes(_ node: NodeSpec, _ facts: NodeFacts) {
+        let needs: [(path: String, error: Int64, warning: Int64)] = [
+            ("/var/lib/rancher", 2000, 50_000), ("/usr/local/bin", 20, 0), ("/tmp", 20, 0), ("/etc", 50, 0),
+        ]
+        for need in needs {
+            guard let free = facts.resources.inodes[need.path] else { continue }
+            let text = "only \(free) more files can be made at \(need.path)"
+            if free < need.error {
+                error(
+                    node, text,
+                    "remove files until there are \(need.error) free (`df -i \(need.path)`), or make the file system anew with more inodes")
+            } else if free < need.warning {
+                warning(node, text, "images are many small files (`df -i \(need.path)`)")
+            }
         }
     }
 
@@ -208,6 +241,7 @@ package struct Preflight {
             error(
                 node, "nodeIP \(wanted) is not one of its addresses", cause: own.joined(separator: ", "), "correct nodeIP in the inventory")
         }
+        interfaces(node, facts)
         let ranges = spec.network.pods + spec.network.services
         var told: Set<CIDR> = []
         // Where k3s is installed, running or not, routes into the ranges are its own: flannel's host-gw makes one to each other node.
@@ -223,6 +257,28 @@ package struct Preflight {
         let address = node.nodeIP ?? facts.primaryAddress
         if let address, network.addresses.contains(where: { $0.cidr.address == address && $0.dynamic }), facts.installedRole == nil {
             warning(node, "its address \(address) comes from DHCP", "reserve it on the router: a node whose address changes is lost")
+        }
+    }
+
+    /// Of several interfaces k3s takes the default route's for the node's address, and flannel takes it whatever that address is.
+    private mutating func interfaces(_ node: NodeSpec, _ facts: NodeFacts) {
+        let network = facts.network
+        guard let primary = network.defaultInterface, let address = node.nodeIP ?? IPAddress(node.host),
+            let own = network.addresses.first(where: { $0.cidr.address == address })?.interface, own != primary
+        else { return }
+        if node.nodeIP == nil {
+            warning(
+                node, "the others would know it by its address on \(primary), the default route's, and not by \(address) (\(own))",
+                "write nodeIP: \(address) in its entry")
+        }
+        let role = node.role == .server ? spec.k3s.serverConfig : spec.k3s.agentConfig
+        let isChosen = ["flannel-iface", "flannel-external-ip", "flannel-conf"].contains { key in
+            [node.config, role, spec.k3s.config].contains { $0[key] != nil }
+        }
+        if !isChosen, spec.k3s.serverConfig["flannel-backend"]?.string != "none" {
+            warning(
+                node, "the pod network would go over \(primary), the default route's interface, and not over \(own)",
+                "write `flannel-iface: \(own)` under config: in its entry")
         }
     }
 
@@ -288,21 +344,6 @@ package struct Preflight {
         }
         for (node, facts) in seen where facts.clock.synchronized == false && facts.installedRole == nil {
             warning(node, "its clock is not synchronised", "keep it in time (`\(facts.system.install(.timeService))`)")
-        }
-    }
-
-    private mutating func identities() {
-        var owners: [String: String] = [:]
-        for (node, facts) in seen {
-            let machine = facts.system.machineID
-            if machine.isEmpty { continue }
-            if let other = owners[machine] {
-                error(
-                    node, "it has the same machine id as \(other)",
-                    "they are one machine, or copies of one image: \(facts.system.words.newMachineID), then reboot")
-            } else {
-                owners[machine] = node.name
-            }
         }
     }
 }

@@ -46,16 +46,31 @@ package struct Adoption: Sendable {
             if line == "-- config" {
                 documents.append("")
                 section = line
-            } else if line == "-- unit" || line == "-- registries" {
+            } else if ["-- unit", "-- registries", "-- environment", "-- proxies"].contains(line) {
                 section = line
                 if line == "-- registries" { machine.hasRegistries = true }
             } else if section == "-- config" {
                 documents[documents.count - 1] += line + "\n"
             } else if section == "-- unit", machine.arguments.isEmpty {
                 machine.arguments = Self.arguments(line)
+            } else if section == "-- environment", let (name, value) = Self.assignment(line) {
+                machine.environment[name] = value
+            } else if section == "-- proxies", let (name, _) = Self.assignment(line), !machine.proxies.contains(name) {
+                machine.proxies.append(name)
             }
         }
         for text in documents { machine.configurations += try YAMLReader.values(text, file: "\(host.name): config.yaml") }
+    }
+
+    /// `NAME=VALUE`, the value perhaps in quotes.
+    static func assignment(_ line: String) -> (name: String, value: String)? {
+        let halves = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard halves.count == 2, !halves[0].isEmpty else { return nil }
+        var value = halves[1]
+        for quote in ["\"", "'"] where value.count > 1 && value.hasPrefix(quote) && value.hasSuffix(quote) {
+            value = String(value.dropFirst().dropLast())
+        }
+        return (halves[0], value)
     }
 
     /// `{ path=/usr/local/bin/k3s ; argv[]=/usr/local/bin/k3s server --disable traefik ; ignore_errors=no ; … }` as `systemctl show` has it.
@@ -66,25 +81,43 @@ package struct Adoption: Sendable {
         return text.split(separator: " ").map(String.init).drop { $0 != "server" && $0 != "agent" }.dropFirst().map { $0 }
     }
 
-    /// Values of keys that hold secrets never leave the machine.
-    private static let script = """
+    /// The flags whose values are secrets, as sed's alternatives.
+    private static let secretKeys =
+        "token\\|agent-token\\|cluster-secret\\|datastore-endpoint\\|etcd-s3-access-key\\|etcd-s3-secret-key\\|etcd-s3-session-token\\|vpn-auth"
+
+    /// Values of keys that hold secrets, and proxies' URLs, never leave the machine.
+    static let script = """
+        arguments() { sed -e 's/\\(--*\\(t\\|\(secretKeys)\\)[= ]\\)[^ ;]*/\\1***/g'; }
+        variables() {
+          sed -n -e 's/^ *//' -e 's/^export //' -e 's/^\\(K3S_[A-Z_]*\\(TOKEN\\|SECRET\\|VPN_AUTH\\|ENDPOINT\\)\\)=.*/\\1=***/' -e '/^K3S_[A-Z_]*=/p'
+        }
+        proxies() { sed -n -e 's/^ *//' -e 's/^export //' -e 's/^"//' -e 's/^\\([A-Za-z_]*_[Pp][Rr][Oo][Xx][Yy]\\)=.*/\\1=***/p'; }
         for f in /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*.yaml /etc/rancher/k3s/config.yaml.d/*.yml; do
           [ -f "$f" ] || continue
           echo '-- config'
-          sed -e '/-file:/b' \
-            -e 's/^\\( *[a-z0-9-]*\\(token\\|secret\\|access-key\\|password\\|vpn-auth\\|endpoint\\)[a-z0-9-]*:\\).*/\\1 "***"/' "$f"
+          sed -e 's/^\\( *"\\{0,1\\}\\(\(secretKeys)\\)"\\{0,1\\} *:\\).*/\\1 "***"/' \
+            -e 's/\\([{,] *"\\{0,1\\}\\(\(secretKeys)\\)"\\{0,1\\} *: *\\)\\("[^"]*"\\|[^,}]*\\)/\\1"***"/g' "$f"
         done
         echo '-- unit'
         for u in k3s k3s-agent; do
           if ! [ -d /run/systemd/system ]; then
             # k3s' installer writes the arguments of OpenRC's service into the file itself.
-            [ -f "/etc/init.d/$u" ] && rc-service "$u" status >/dev/null 2>&1 || continue
-            words=$(. "/etc/init.d/$u" >/dev/null 2>&1; printf '%s' "$command_args" | sed -e 's/>>.*//' -e 's/\\(--[a-z-]*token[= ]\\)[^ ;]*/\\1***/g')
-            printf 'argv[]=k3s %s ;\\n' "$(printf '%s' "$words" | tr -s ' \\n' ' ')"
+            [ -f "/etc/init.d/$u" ] || continue
+            words=$(. "/etc/init.d/$u" >/dev/null 2>&1; printf '%s' "$command_args" | sed -e 's/>>.*//' | arguments)
+            printf 'argv[]=k3s %s ; \\n' "$(printf '%s' "$words" | tr -s ' \\n' ' ')"
+            echo '-- environment'
+            cat "/etc/rancher/k3s/$u.env" 2>/dev/null | variables
+            echo '-- proxies'
+            cat "/etc/rancher/k3s/$u.env" 2>/dev/null | proxies
             continue
           fi
-          [ "$(systemctl is-active $u.service 2>/dev/null)" = active ] || continue
-          systemctl show -p ExecStart --value $u.service | sed -e 's/\\(--[a-z-]*token[= ]\\)[^ ;]*/\\1***/g'
+          [ "$(systemctl show -p LoadState --value $u.service 2>/dev/null)" = loaded ] || continue
+          systemctl show -p ExecStart --value $u.service | arguments
+          files=$(systemctl show -p EnvironmentFiles --value $u.service | sed 's/ (ignore_errors=.*//')
+          echo '-- environment'
+          { systemctl show -p Environment --value $u.service | tr ' ' '\\n'; cat $files 2>/dev/null; } | variables
+          echo '-- proxies'
+          { sed -n 's/^Environment=//p' "$(systemctl show -p FragmentPath --value $u.service)" | tr ' ' '\\n'; cat $files 2>/dev/null; } | proxies
         done
         [ ! -s /etc/rancher/k3s/registries.yaml ] || echo '-- registries'
         """

@@ -55,6 +55,16 @@ struct ClusterSurvey: Sendable {
     private static let script = """
         echo '-- readyz'
         timeout 15 \(NodeLayout.k3s) kubectl --request-timeout=10s get --raw '/readyz?verbose' 2>&1 | tail -n 60
+        echo '-- etcd'
+        if [ -d \(NodeLayout.dataDirectory)/server/db/etcd ]; then
+          ask() { timeout 10 \(NodeLayout.k3s) kubectl --kubeconfig /dev/null --request-timeout=5s -s http://127.0.0.1:2381 get --raw "$1" 2>&1; }
+          ask /metrics | grep -E '^(etcd_mvcc_db_total_size_in_bytes|etcd_server_quota_backend_bytes) '
+          # kubectl keeps the answer of a member that is not healthy to itself.
+          case $(ask /health) in
+          *'unable to handle the request'*) curl -s -m 5 http://127.0.0.1:2381/health 2>/dev/null | grep . || echo '{"health":"false"}' ;;
+          esac
+          echo
+        fi
         echo '-- snapshots'
         for f in \(NodeLayout.dataDirectory)/server/db/snapshots/*; do [ -f "$f" ] && stat -c %Y "$f"; done
         echo '-- certificates'
@@ -104,12 +114,13 @@ extension ServerReview {
         var certificates: [String] = []
         var snapshots: [Int] = []
         for line in text.split(separator: "\n").map(String.init) {
-            if ["-- readyz", "-- snapshots", "-- certificates"].contains(line) {
+            if ["-- readyz", "-- etcd", "-- snapshots", "-- certificates"].contains(line) {
                 section = line
                 continue
             }
             switch section {
             case "-- readyz": readiness.append(line)
+            case "-- etcd": takeEtcd(line)
             case "-- snapshots": if let time = Int(line) { snapshots.append(time) }
             default: certificates.append(line)
             }
@@ -123,6 +134,17 @@ extension ServerReview {
             self.readiness = "ok"
         } else {
             self.readiness = readiness.last ?? "it gives no answer"
+        }
+    }
+
+    /// `{"health":"false","reason":"ALARM NOSPACE"}`, or a number of etcd's metrics.
+    private mutating func takeEtcd(_ line: String) {
+        let words = line.split(separator: " ").map(String.init)
+        if words.count == 2, let number = Double(words[1]) {
+            if words[0] == "etcd_mvcc_db_total_size_in_bytes" { etcdSize = Int64(number) }
+            if words[0] == "etcd_server_quota_backend_bytes" { etcdQuota = Int64(number) }
+        } else if let answer = (try? JSONReader.value(Array(line.utf8)))?.object, answer["health"]?.scalarText == "false" {
+            etcdComplaint = answer["reason"]?.string ?? "an alarm, or no leader"
         }
     }
 }

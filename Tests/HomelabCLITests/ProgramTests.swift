@@ -58,6 +58,22 @@ import Testing
         #expect(found.errors.contains("clusters/home/hello/kustomization.yaml:1:13"), "\(found.errors)")
     }
 
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/usr/share/zoneinfo/Europe/Berlin"), "needs the tz database"))
+    func `validate tells a time zone that there is not`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(try homelab("init", folder, "--name", "home").status == 0)
+        let inventory = folder + "/inventory/home.yaml"
+        let text = try String(contentsOfFile: inventory, encoding: .utf8)
+        for (zone, status) in [("Europe/Berlin", Int32(0)), ("Mars/Olympus", 1), ("../../../etc/passwd", 1)] {
+            try (text + "maintenanceWindows: [{start: '02:00', end: '05:00', timeZone: \(zone)}]\n")
+                .write(toFile: inventory, atomically: true, encoding: .utf8)
+            let found = try homelab("validate", in: folder)
+            #expect(found.status == status, "\(zone): \(found.output)\(found.errors)")
+            if status != 0 { #expect(found.errors.contains("name the time zone \"\(zone)\", which there is not"), "\(found.errors)") }
+        }
+    }
+
     @Test func `Ctrl-C while a machine says nothing stops cleanly`() throws {
         let (socket, port) = try Loopback.listen()
         defer { close(socket) }

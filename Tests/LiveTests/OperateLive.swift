@@ -107,6 +107,16 @@ struct OperateLive {
         let well = try preflight()
         #expect(well.succeeded, "\(well.text)")
         #expect(well.output.contains("there is no snapshot of etcd"), "\(well.text)")
+        #expect(!well.output.contains("its etcd"), "\(well.text)")
+        let alarm = """
+            cd /var/lib/rancher/k3s/server/tls/etcd && curl -s --cacert server-ca.crt --cert client.crt --key client.key \
+            https://127.0.0.1:2379/v3/maintenance/alarm -d '{"action":"ACTION","memberID":"0","alarm":"NOSPACE"}'
+            """
+        try lab.on("m1", alarm.replacingOccurrences(of: "ACTION", with: "ACTIVATE"))
+        let full = try preflight("--skip-reach")
+        try lab.on("m1", alarm.replacingOccurrences(of: "ACTION", with: "DEACTIVATE"))
+        #expect(full.status == 1 && full.output.contains(#"node "m1": its etcd member is not healthy"#), "\(full.text)")
+        #expect(full.output.contains("quota-backend-bytes"), "\(full.text)")
         let certificates = try lab.homelab("certs")
         #expect(
             certificates.succeeded && certificates.output.contains("m1") && certificates.output.contains("days"), "\(certificates.text)")

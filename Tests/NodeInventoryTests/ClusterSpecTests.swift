@@ -66,6 +66,54 @@ struct InventoryCase: CustomTestStringConvertible {
         #expect(spec.k3s.serverConfig["secrets-encryption"] == true)
     }
 
+    /// Each field of the schema is in this case, so that none is forgotten when one is added.
+    @Test func everyFieldIsRead() throws {
+        let inventory = try #require(InventoryCase.all.first { $0.folder.lastPathComponent == "every-field" })
+        let spec = try ClusterSpec.load("inventory/home.yaml", files: inventory.files())
+        #expect(spec.k3s.source == .mirror("https://mirror.example/k3s") && spec.k3s.datastore == .etcd)
+        #expect(spec.k3s.sha256 == [.arm64: String(repeating: "b", count: 64), .amd64: String(repeating: "a", count: 64)])
+        #expect(spec.k3s.config["kubelet-arg"] == ["max-pods=50"] && spec.k3s.agentConfig["kube-proxy-arg"] == ["v=1"])
+        #expect(spec.k3s.serverConfig["disable"] == ["traefik"] && spec.k3s.registries?["mirrors"] != nil)
+        #expect(spec.endpoint == Endpoint(host: "k3s.home.arpa", port: 7443))
+        #expect(spec.network.pods.map(\.description) == ["10.52.0.0/16", "fd52::/48"])
+        #expect(spec.network.services.map(\.description) == ["10.53.0.0/16", "fd53::/112"] && spec.network.nodes.count == 2)
+        #expect(spec.network.dns == IPAddress("10.53.0.10") && spec.network.domain == "attic.home.arpa")
+        #expect(spec.repository.url == "https://git.example/me/home.git" && spec.repository.branch == "trunk")
+        #expect(spec.repository.path == "clusters/other" && spec.repository.username == "me")
+        #expect(spec.repository.token == .environment("GIT_TOKEN") && spec.repository.ca == .file("ca.pem"))
+        #expect(spec.policy.concurrency == 3 && spec.policy.servers == .automatic && spec.policy.upgrades == .approve)
+        #expect(spec.policy.removals == 2 && spec.policy.approved == ["0123456789ab"])
+        let drain = spec.policy.drain
+        #expect(drain.enabled && drain.timeout == 300 && drain.gracePeriod == 30 && !drain.deleteEmptyDirData && drain.force)
+        #expect(spec.maintenanceWindows.map(\.start) == [1350, 720] && spec.maintenanceWindows[0].days == [.saturday, .sunday])
+        #expect(spec.maintenanceWindows[0].timeZone == "Europe/Berlin" && spec.maintenanceWindows[1].days.count == 7)
+        #expect(spec.agent.version == "1.2.3" && spec.agent.source == .folder("/srv/homelab") && spec.agent.pollInterval == 90)
+        #expect(spec.agent.sha256 == [.amd64: String(repeating: "c", count: 64)] && spec.agent.listen == "127.0.0.1:9898")
+        #expect(spec.agent.webhook?.listen == "0.0.0.0:9393" && spec.agent.webhook?.secret == .file("hook"))
+        #expect(spec.agent.allowsRemoteBases && !spec.paused)
+        #expect(
+            spec.nodes.map(\.name) == ["ada", "bell", "curie", "dahl"] && spec.nodes.map(\.state) == [.present, .paused, .absent, .present])
+    }
+
+    @Test func everyFieldOfANodeIsRead() throws {
+        let inventory = try #require(InventoryCase.all.first { $0.folder.lastPathComponent == "every-field" })
+        let spec = try ClusterSpec.load("inventory/home.yaml", files: inventory.files())
+        let ada = try #require(spec.node(named: "ada"))
+        #expect(ada.role == .server && ada.host == "ada.home.arpa" && ada.nodeIP == IPAddress("192.168.1.1"))
+        #expect(ada.port == 22 && ada.user == "root" && ada.login.identityFiles == ["~/.ssh/ada"] && !ada.login.agent)
+        #expect(ada.login.passphrase == .environment("ADA_PASSPHRASE") && ada.login.password == .file("/run/ada"))
+        #expect(ada.sudoPassword == .prompt && ada.hostKeys.count == 2 && ada.mac == "52:54:00:aa:bb:cc")
+        #expect(ada.jumps.map(\.host) == ["gate.example", "10.9.0.1"] && ada.jumps.map(\.port) == [2200, 2201])
+        #expect(ada.jumps.map(\.user) == ["ops", "me"] && ada.jumps[1].login.identityFiles == ["~/.ssh/c"])
+        #expect(ada.jumps[1].login.password == .environment("JUMP") && ada.jumps[1].hostKeys.count == 1)
+        #expect(ada.labels == ["disk": "ssd", "rack.example/row": "1", "fast": "true"])
+        #expect(ada.taints.map(\.description) == ["dedicated=gpu:NoSchedule", "old:PreferNoSchedule"])
+        #expect(ada.config["kubelet-arg+"] == ["max-pods=20"])
+        let dahl = try #require(spec.node(named: "dahl"))
+        #expect(dahl.user == "ops" && dahl.port == 2222 && dahl.login.identityFiles == ["~/.ssh/a", "~/.ssh/b"])
+        #expect(dahl.sudoPassword == .file("~/.config/homelab/sudo") && dahl.login.agent && dahl.jumps.isEmpty)
+    }
+
     @Test func missingInventory() {
         #expect(throws: Diagnostics.self) { try ClusterSpec.load("inventory/home.yaml", files: [:]) }
     }
@@ -78,5 +126,50 @@ struct InventoryCase: CustomTestStringConvertible {
         #expect(cluster["additionalProperties"] == false)
         let read = try YAMLReader.values(JSONSchema.text, file: "schema.json")
         #expect(read == [schema])
+    }
+}
+
+/// What editors are told of the format, against what homelab itself takes.
+@Suite struct JSONSchemaTests {
+    private static let example: [String: String] = {
+        let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        return ["inventory/home.yaml": (try? String(contentsOf: root.appending(path: "inventory/home.yaml"), encoding: .utf8)) ?? ""]
+    }()
+
+    private func problem(_ text: String) throws -> String? {
+        try SchemaValidator.problem(#require(YAMLReader.values(text, file: "home.yaml").first), JSONSchema.inventory)
+    }
+
+    /// Inventories, and files of nodes, in which homelab finds nothing wrong.
+    @Test(arguments: InventoryCase.all) func acceptsWhatHomelabTakes(_ inventory: InventoryCase) throws {
+        guard inventory.expectation("expected-errors.txt") == nil else { return }
+        for (path, text) in try inventory.files() where !path.hasSuffix(".lock.yaml") {
+            #expect(try problem(text) == nil, "\(path)")
+        }
+    }
+
+    @Test func acceptsTheExample() throws {
+        for (path, text) in Self.example { #expect(try problem(text) == nil, "\(path)") }
+    }
+
+    /// One mistake each, in the example that is right without it: refused by both.
+    @Test(arguments: [
+        ("kind: Cluster", "kind: Clustr"), ("apiVersion: homelab.dev/v1alpha1", "apiVersion: v1"), ("name: home\n", "name: Home\n"),
+        ("v1.33.4+k3s1", "v1.33.4"), ("policy:\n", "polcy:\n"), ("concurrency: 3", "concurrency: 0"),
+        ("concurrency: 3", "concurrency: some"),
+        ("role: server", "role: master"), ("    role: agent\n", ""), ("host: 192.168.20.12", "hots: 192.168.20.12"),
+        ("port: 2222", "port: 70000"),
+        ("nodeIP: 192.168.20.13", "nodeIP: here"), ("nodes: 192.168.20.0/24", "nodes: 192.168.20.0"), ("{env: CURIE_SUDO}", "hunter2"),
+        ("{env: CURIE_SUDO}", "{env: A, file: b}"), ("start: \"02:00\"", "start: \"2 o'clock\""), ("[saturday, sunday]", "[caturday]"),
+        ("mac: 52:54:00:aa:bb:cc", "mac: 52-54"), ("SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU", "nonsense"),
+        ("- dedicated=gpu:NoSchedule", "- dedicated=gpu:Never"), ("disk: ssd", "disk: [ssd]"),
+        ("  config:\n    kubelet-arg:\n      - max-pods=150", "  config: [1]"),
+    ]) func refusesWhatHomelabRefuses(_ right: String, _ wrong: String) throws {
+        let text = try #require(Self.example["inventory/home.yaml"])
+        let broken = text.replacingOccurrences(of: right, with: wrong)
+        #expect(broken != text)
+        #expect(try problem(broken) != nil, "the schema takes \(wrong)")
+        #expect(throws: Diagnostics.self) { try ClusterSpec.load("inventory/home.yaml", files: ["inventory/home.yaml": broken]) }
     }
 }

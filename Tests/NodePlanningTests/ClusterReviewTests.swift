@@ -119,6 +119,19 @@ import YAML
         #expect(late.contains { $0.hasPrefix(#"error: node "s1": certificates have expired: /tls/b.crt"#) })
         #expect(late.contains { $0.hasPrefix(#"error: node "s1": its API is not ready: [-]etcd failed"#) })
         #expect(late.contains { $0.contains("there is no snapshot of etcd") })
+        let full = findings(
+            spec, nodes,
+            servers: [
+                "s1": server {
+                    $0.etcdComplaint = "ALARM NOSPACE"
+                    ($0.etcdSize, $0.etcdQuota) = (1900 << 20, 2048 << 20)
+                }
+            ])
+        #expect(
+            full.contains {
+                $0.hasPrefix(#"error: node "s1": its etcd member is not healthy: ALARM NOSPACE"#) && $0.contains("quota-backend-bytes")
+            })
+        #expect(full.contains { $0.hasPrefix(#"warning: node "s1": its etcd holds 1900 of the 2048 MiB that it may"#) })
         let tight: Value = [
             "metadata": ["name": "db", "namespace": "apps"],
             "status": ["disruptionsAllowed": 0, "expectedPods": 1, "currentHealthy": 1, "desiredHealthy": 1],

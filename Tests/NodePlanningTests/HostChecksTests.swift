@@ -28,12 +28,32 @@ import Testing
         let found = findings(
             "root-maxkeys=200", "iptables=iptables v1.8.2 (nf_tables)", "nameservers=0", "reboot-required=yes", "package-manager=apt-get",
             "nm-cloud-setup=enabled", "secure-path=Defaults secure_path=\"/sbin:/bin\"", "unresolved=registry-1.docker.io", "swap=100",
-            "kernel-replaced=6.1.0-37-amd64", "network-manager=unaware")
-        #expect(found.count == 11)
+            "kernel-replaced=6.1.0-37-amd64", "network-manager=unaware", "unreachable=https://mirror.home",
+            "drop-in=/etc/rancher/k3s/config.yaml.d/old.yaml")
+        #expect(found.count == 13)
         #expect(found.allSatisfy { $0.contains("\n    ") }, "each has its remedy: \(found)")
         #expect(findings("swap=100", role: .agent).isEmpty)
         #expect(findings("iptables=iptables v1.8.2 (legacy)").isEmpty)
         #expect(findings("secure-path=Defaults secure_path=/usr/local/bin:/bin").isEmpty)
+    }
+
+    /// Where k3s' own images come from decides which registry is asked.
+    @Test(arguments: [
+        ("", ["https://registry-1.docker.io"]),
+        ("registries: {mirrors: {docker.io: {endpoint: ['https://a.home:5000/v2', b.home]}}}", ["https://a.home:5000", "https://b.home"]),
+        ("registries: {mirrors: {'*': {endpoint: ['http://10.0.0.9:5000']}}}", ["http://10.0.0.9:5000"]),
+        ("registries: {mirrors: {quay.io: {endpoint: ['https://a.home']}}}", ["https://registry-1.docker.io"]),
+        ("serverConfig: {system-default-registry: 'hub.home:5000'}", ["https://hub.home:5000"]),
+        ("registries: {mirrors: {docker.io: {endpoint: [\"https://a'; reboot\"]}}}", []),
+    ]) func registriesAreThoseOfTheInventory(_ lines: String, _ expected: [String]) throws {
+        let spec = try ClusterSpec.load(
+            "home.yaml",
+            files: [
+                "home.yaml":
+                    "apiVersion: homelab.dev/v1alpha1\nkind: Cluster\nname: home\nk3s:\n  version: v1.33.4+k3s1\n  \(lines)\nnodes:\n"
+                    + "  - {name: s1, role: server, host: 10.0.0.1}\n"
+            ])
+        #expect(HostChecks.registries(spec, spec.nodes[0]) == expected)
     }
 
     @Test func anOutputCutShortIsTold() {

@@ -13,6 +13,11 @@ sum() { sha256sum "$1" 2>/dev/null | cut -d ' ' -f 1; }
 # The nearest directory above a path that exists.
 existing() { p=$1; while [ ! -e "$p" ] && [ "$p" != / ]; do p=${p%/*}; [ -n "$p" ] || p=/; done; printf '%s' "$p"; }
 limited() { if has timeout; then timeout 20 "$@"; else "$@"; fi; }
+# The options of the mount that a path is on.
+mounted() {
+    m=$(df -P "$1" 2>/dev/null | awk 'NR == 2 { print $6 }')
+    awk -v m="$m" '$2 == m { options = $4 } END { print "," options "," }' /proc/mounts
+}
 
 system() {
     (
@@ -46,7 +51,16 @@ system() {
     for d in $directories; do
         e=$(existing "$d")
         say free "$d $(df -Pk "$e" 2>/dev/null | awk 'NR == 2 { print $4 }')"
-        [ -w "$e" ] || say read-only "$d"
+        # File systems that make inodes as they need them say 0 of 0.
+        inodes=$(df -Pi "$e" 2>/dev/null | awk 'NR == 2 && $2 > 0 { print $4 }')
+        [ -z "$inodes" ] || say inodes "$d $inodes"
+        # busybox calls everything writable to root.
+        options=$(mounted "$e")
+        case $options in
+        *,ro,*) say read-only "$d" ;;
+        *) [ -w "$e" ] || say read-only "$d" ;;
+        esac
+        case $options in *,noexec,*) say no-exec "$d" ;; esac
     done
 }
 
@@ -268,13 +282,16 @@ k3s() {
     binary k3s /usr/local/bin/k3s
     if [ -d $data/server/db/etcd ]; then say k3s.datastore etcd; elif [ -e $data/server/db/state.db ]; then say k3s.datastore sqlite; fi
     [ -s $data/server/token ] && say k3s.server-token yes
+    for f in $data/server/tls/server-ca.crt $data/agent/server-ca.crt; do [ -s $f ] && say k3s.authority "$(sum $f)" && break; done
     [ -s /etc/rancher/node/password ] && say k3s.node-password yes
     for f in $data/agent/images/homelab-*; do [ -f "$f" ] && say k3s.images "$f"; done
     id=$(sed -n 's/^\(.*::\)\{0,1\}\([a-z0-9]\{6\}\)\.[a-z0-9]\{16\}$/\2/p' /etc/rancher/k3s/homelab-token 2>/dev/null)
     [ -n "$id" ] && say k3s.join-token "$id"
     if [ -f /etc/rancher/k3s/config.yaml ]; then
-        sed -e '/-file:/b' -e 's/^\( *[a-z0-9-]*\(token\|secret\|access-key\|password\|vpn-auth\|endpoint\)[a-z0-9-]*:\).*/\1 "***"/' \
-            /etc/rancher/k3s/config.yaml | sed 's/^/k3s.config=/'
+        secret='token\|agent-token\|cluster-secret\|datastore-endpoint\|etcd-s3-access-key\|etcd-s3-secret-key\|etcd-s3-session-token\|vpn-auth'
+        sed -e "s/^\( *\"\{0,1\}\($secret\)\"\{0,1\} *:\).*/\1 \"***\"/" \
+            -e "s/\([{,] *\"\{0,1\}\($secret\)\"\{0,1\} *: *\)\(\"[^\"]*\"\|[^,}]*\)/\1\"***\"/g" /etc/rancher/k3s/config.yaml |
+            sed 's/^/k3s.config=/'
     fi
 }
 

@@ -24,6 +24,7 @@ package struct Validate: AsyncParsableCommand {
         do {
             let (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: InventoryOption.texts(around: path))
             found.append(contentsOf: warnings)
+            found.append(contentsOf: Self.unknownTimeZones(spec))
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
             directory = spec.repository.path ?? "clusters/\(spec.name)"
         } catch let problems as Diagnostics {
@@ -41,5 +42,20 @@ package struct Validate: AsyncParsableCommand {
         for line in summary { Console.standard.line(line) }
         let warnings = found.all.count
         Console.standard.line(warnings == 0 ? "Nothing is wrong." : "No errors, \(warnings) warning(s).")
+    }
+
+    /// A window in a zone that nobody knows never opens. This machine's tz database is asked, where it has one.
+    private static func unknownTimeZones(_ spec: ClusterSpec) -> Diagnostics {
+        let database = "/usr/share/zoneinfo/"
+        guard Files.exists(database + "Europe/Berlin") else { return Diagnostics() }
+        let unknown = Set(spec.maintenanceWindows.map(\.timeZone)).filter { $0.contains("..") || !Files.exists(database + $0) }
+        return Diagnostics(
+            unknown.sorted().map {
+                Diagnostic(
+                    .error, "maintenanceWindows name the time zone \"\($0)\", which there is not", subject: "cluster \"\(spec.name)\"",
+                    remedy:
+                        "give a name of the tz database such as Europe/Berlin (`timedatectl list-timezones`), or leave timeZone out for UTC"
+                )
+            })
     }
 }

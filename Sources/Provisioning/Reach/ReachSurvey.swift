@@ -7,7 +7,7 @@ internal import Synchronization
 
 /// Tries from every node to every other whether k3s' ports can be reached, by the addresses the cluster will use: on each node this
 /// very program listens and another copy of it asks, so that a firewall that would only show itself later is found now. Where homelab
-/// is not installed yet its binary is brought to /tmp and removed afterwards; nothing else is changed.
+/// is not installed yet its binary is brought to a temporary folder and removed afterwards; nothing else is changed.
 package struct ReachSurvey: Sendable {
     private let spec: ClusterSpec
     private let binaries: [Architecture: LocalBinary]
@@ -82,7 +82,8 @@ private actor ReachStation {
             if let binary, installed == binary.sha256 {
                 program = NodeLayout.homelab
             } else if let binary {
-                let path = "/tmp/homelab-probe-\(binary.sha256.prefix(16))"
+                let folder = try await host.run(RemoteCommand(["sh", "-c", Self.roomScript], asRoot: false)).output
+                let path = "\(folder.split(separator: "\n").last ?? "/tmp")/homelab-probe-\(binary.sha256.prefix(16))"
                 try await host.upload(
                     FileUpload(source: binary.path, destination: path, mode: 0o755, sha256: binary.sha256), progress: { _, _ in })
                 (program, uploaded) = (path, path)
@@ -94,6 +95,19 @@ private actor ReachStation {
             obstacle = FactGatherer.diagnostic(error, node: name).summary
         }
     }
+
+    /// The first folder from which a program can be run: /tmp may be mounted noexec.
+    private static let roomScript = """
+        for d in /tmp /var/tmp "$HOME"; do
+          f=$(mktemp "$d/homelab-probe.XXXXXX" 2>/dev/null) || continue
+          printf '#!/bin/sh\\n' >"$f"
+          chmod 700 "$f"
+          "$f" 2>/dev/null && r=0 || r=1
+          rm -f "$f"
+          [ $r != 0 ] || { echo "$d"; exit 0; }
+        done
+        echo /tmp
+        """
 
     private func listen(_ host: any Host, _ address: IPAddress, _ wanted: [ReachProbe]) async throws {
         guard let program else { return }
@@ -167,7 +181,7 @@ private actor ReachStation {
         listening?.cancel()
         await listening?.value
         guard let host, let uploaded else { return }
-        // What cannot be removed now is in /tmp, and the next run uses or removes it.
+        // What cannot be removed now is found there by the next run, which uses or removes it.
         _ = await shielded { try? await host.run(RemoteCommand(["rm", "-f", uploaded], asRoot: false)) }
     }
 }

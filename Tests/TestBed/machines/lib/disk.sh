@@ -2,7 +2,7 @@
 # A machine's disk: a layer over the shared image, holding what an installer would have written, and a /var/lib that is a real folder,
 # because the overlays of a container runtime cannot lie on an overlay.
 
-OPTIONS="suite init firewall port auth root sudo keys hostkeys shell banner net mem containers unified power"
+OPTIONS="suite init firewall extras port auth root sudo keys hostkeys shell banner net mem containers unified power"
 
 lab_keys() { echo "$LAB/keys"; }
 
@@ -32,7 +32,7 @@ checked_options() { # NAME WORD...
         [[ $word = *=* && " $OPTIONS " = *" $key "* ]] || die "$name: unknown option '$word': options are $OPTIONS"
         case $key in
         suite) valid=${IMAGE_SUITES// /|} ;;
-        port | unified | containers) valid='[0-9]+' ;;
+        port | unified | containers | extras) valid='[0-9]+' ;;
         init) valid='systemd|openrc' ;;
         firewall) valid='none|ufw|firewalld|nftables' ;;
         auth) valid='both|key|password|kbd' ;;
@@ -127,7 +127,7 @@ switch_on_firewall() { # KIND UPPER
     ufw) printf 'ENABLED=yes\nLOGLEVEL=low\n' >"$2/etc/ufw/ufw.conf" ;;
     firewalld) ln -s /lib/systemd/system/firewalld.service "$wants/" ;;
     nftables)
-        install -m 755 "$MACHINES/image-firewalls/nftables.conf" "$2/etc/nftables.conf"
+        install -m 755 "$MACHINES/image-extras/nftables.conf" "$2/etc/nftables.conf"
         ln -s /lib/systemd/system/nftables.service "$wants/"
         ;;
     esac

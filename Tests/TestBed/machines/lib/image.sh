@@ -2,11 +2,11 @@
 # The root file system of a fresh plain Debian machine: built once with mmdebstrap, then shared read-only by all machines.
 # Two steps, each cached under its own hash: the packages (slow, needs a Debian mirror) and the finished tree (seconds).
 #
-# A kind of machine is a suite, or a suite and a variant: bookworm, trixie, bookworm-firewalls (ufw and firewalld are there, and rest),
-# bookworm-openrc (OpenRC in systemd's place, and doas).
+# A kind of machine is a suite, or a suite and a variant: bookworm, trixie, bookworm-extras (ufw, firewalld and NetworkManager are there, and
+# rest; so are doas and the package managers of Fedora and openSUSE), bookworm-openrc (OpenRC in systemd's place, and doas).
 
 IMAGE_SUITES="bookworm trixie"
-IMAGE_VARIANTS="plain firewalls openrc"
+IMAGE_VARIANTS="plain extras openrc"
 PACKAGE_RECIPE=1 # raise when the way packages are installed changes
 FINISH_RECIPE=2  # raise when finish_image changes
 
@@ -20,7 +20,7 @@ packages_of() { # KIND
     bookworm) ;;
     *) packages+=,linux-sysctl-defaults ;; # ping for everybody without capabilities came to its own package after bookworm
     esac
-    [[ $1 != *-firewalls ]] || packages+=,ufw,firewalld
+    [[ $1 != *-extras ]] || packages+=,ufw,firewalld,network-manager,opendoas,dnf,zypper,rpm,createrepo-c
     echo "$packages"
 }
 
@@ -30,8 +30,8 @@ image_kind() { # NAME
     suite=$(option "$1" suite bookworm)
     if [ "$(option "$1" init systemd)" = openrc ]; then
         echo "$suite-openrc"
-    elif [[ $(option "$1" firewall none) != none ]]; then
-        echo "$suite-firewalls"
+    elif [[ $(option "$1" firewall none) != none || $(option "$1" extras 0) != 0 ]]; then
+        echo "$suite-extras"
     else
         echo "$suite"
     fi
@@ -115,7 +115,7 @@ finish_image() { # KIND ROOT
     printf '%s:%s\n' root "$ROOT_PASSWORD" "$LAB_USER" "$USER_PASSWORD" | chroot "$tree" chpasswd
     install -D -m 755 "$MACHINES/image/kernel-view" "$tree/usr/lib/lab/kernel-view"
     if [[ $kind = *-openrc ]]; then finish_openrc "$tree"; else finish_systemd "$tree"; fi
-    case $kind in *-firewalls) finish_firewalls "$tree" ;; esac
+    case $kind in *-extras) finish_extras "$tree" ;; esac
     touch "$tree" # its age, for remove_old_images
     mv "$tree" "$root"
     remove_old_images
@@ -146,9 +146,10 @@ finish_openrc() { # TREE
     install -m 644 "$MACHINES/image-openrc/inittab" "$1/etc/inittab"
 }
 
-# Both are there and rest; a machine's own disk says which of them is to work. ufw knows of SSH, as firewalld does by itself.
-finish_firewalls() { # TREE
-    rm -f "$1/etc/systemd/system/multi-user.target.wants/firewalld.service"
+# All are there and rest; a machine's own disk says which of them is to work. ufw knows of SSH, as firewalld does by itself.
+finish_extras() { # TREE
+    rm -f "$1"/etc/systemd/system/*.wants/{firewalld,NetworkManager*,nm-*}.service "$1"/etc/systemd/system/dbus-*NetworkManager*.service
+    rm -f "$1"/etc/systemd/system/dbus-*nm-dispatcher*.service
     chroot "$1" ufw allow 22/tcp comment SSH >/dev/null
 }
 

@@ -1,0 +1,185 @@
+import Diagnostics
+import Foundation
+import NodeInventory
+import Testing
+
+@testable import NodePlanning
+
+/// One thing wrong with a machine at a time; the case `unfit-machines` has many at once.
+@Suite struct PreflightTests {
+    /// What is said of machines whose facts are these changes of those of a fresh Debian.
+    private func findings(
+        _ changes: [String: [String: String]], roles: [String: NodeRole] = ["s1": .server], k3s: String = "", entry: String = ""
+    ) throws -> [String] {
+        let fresh = try #require(PlanningCase.named("fresh-three-servers").text("facts/s1.txt"))
+        var observed: [String: NodeObservation] = [:]
+        var nodes = ""
+        for (index, name) in roles.keys.sorted().enumerated() {
+            var text = fresh.replacingOccurrences(of: "hostname=s1", with: "hostname=\(name)")
+                .replacingOccurrences(of: "000000005eed0002", with: "0000000000000\(index)ab")
+                .replacingOccurrences(of: "10.0.0.1/24", with: "10.0.0.\(index + 1)/24")
+            for (old, new) in changes[name] ?? [:] {
+                #expect(text.contains(old), "\(old)")
+                text = text.replacingOccurrences(of: old, with: new)
+            }
+            observed[name] = .facts(try NodeFacts.parse(text))
+            let role = try #require(roles[name])
+            nodes += "  - {name: \(name), role: \(role.rawValue), host: 10.0.0.\(index + 1)\(index == 0 ? entry : "")}\n"
+        }
+        let spec = try ClusterSpec.load(
+            "home.yaml",
+            files: [
+                "home.yaml":
+                    "apiVersion: homelab.dev/v1alpha1\nkind: Cluster\nname: home\nk3s:\n  version: v1.33.4+k3s1\n\(k3s)nodes:\n\(nodes)"
+            ])
+        let found = Preflight.check(spec, observed: observed, context: PlanningCase.context).sorted.map(\.description)
+        #expect(found.allSatisfy { $0.contains("\n    ") }, "each has its remedy: \(found)")
+        return found
+    }
+
+    @Test func aFreshMachineIsFit() throws {
+        #expect(try findings([:]).isEmpty)
+        #expect(try findings([:], roles: ["s1": .server, "a1": .agent]).isEmpty)
+    }
+
+    /// A change of the facts, and what is said of it.
+    @Test(arguments: [
+        ("uid=0", "uid=1000", #"error: node "s1": its facts were not gathered as root"#),
+        ("machine=x86_64", "machine=riscv64", #"error: node "s1": k3s has no binary for riscv64"#),
+        ("init=systemd", "init=runit", #"error: node "s1": it is not started by systemd but by runit"#),
+        ("init=systemd", "init=", "but by something unknown"),
+        ("init=systemd", "init=openrc\nlibc=musl", #"error: node "s1": its C library is musl"#),
+        ("os.id=debian", "os.id=slackware", #"warning: node "s1": Debian GNU/Linux 12 (bookworm) has not been tried"#),
+        ("os.version=12", "os.version=11", "is too old for the homelab agent"),
+        ("machine=x86_64", "machine=aarch64\nbits=32", "its kernel has 64 bits and its programs 32"),
+        ("cgroup=2 cpuset cpu ", "cgroup=2 cpu ", #"error: node "s1": the kernel has no cpuset cgroup"#),
+        ("cgroup=2 cpuset cpu ", "cgroup=2 cpuset ", #"error: node "s1": the kernel has no cpu cgroup"#),
+        (" memory hugetlb", " hugetlb", #"error: node "s1": the kernel has no memory cgroup"#),
+        (" pids rdma", " rdma", #"error: node "s1": the kernel has no pids cgroup"#),
+        ("uid=0", "uid=0\ninodes=/var/lib/rancher 700", #"error: node "s1": only 700 more files can be made at /var/lib/rancher"#),
+        ("uid=0", "uid=0\ninodes=/var/lib/rancher 30000", #"warning: node "s1": only 30000 more files"#),
+        ("uid=0", "uid=0\ninodes=/tmp 3", "only 3 more files can be made at /tmp"),
+        ("uid=0", "uid=0\nno-exec=/var/lib/rancher", "no program can be run in /var/lib/rancher: its file system is mounted noexec"),
+        ("uid=0", "uid=0\nread-only=/etc", "/etc is on a read-only file system"),
+        ("1/24 static", "1/24 dynamic", #"warning: node "s1": its address 10.0.0.1 comes from DHCP"#),
+        ("time.synchronized=yes", "time.synchronized=no", #"warning: node "s1": its clock is not synchronised"#),
+        ("listen=22 sshd", "listen=80 nginx", #"warning: node "s1": port 80 is held by nginx"#),
+        ("listen=22 sshd", "listen=10250 ", "port 10250, which the kubelet needs, is held by another program"),
+        ("uid=0", "uid=0\nleftover=/var/lib/rancher/k3s/server", "it holds the data of a k3s server that is gone"),
+        ("uid=0", "uid=0\nleftover=/var/lib/rancher/k3s/agent", "it holds the data of a k3s that is gone"),
+        ("uid=0", "uid=0\nleftover=/var/lib/k0s", "another Kubernetes is or was installed (/var/lib/k0s)"),
+        ("uid=0", "uid=0\nleftover=/var/snap/microk8s", "another Kubernetes is or was installed (/var/snap/microk8s)"),
+        ("uid=0", "uid=0\nselinux=enforcing", "SELinux is enforcing, and the policy for k3s is not installed"),
+        ("uid=0", "uid=0\nselinux=enforcing k3s-policy", "SELinux is enforcing, and k3s is not told to label its containers"),
+    ]) func eachFault(_ old: String, _ new: String, _ words: String) throws {
+        let found = try findings(["s1": [old: new]])
+        #expect(found.count == 1 && found[0].contains(words), "\(found)")
+    }
+
+    @Test func aCommandLineThatAsksInVainIsToldAndOneThatDoesNotIsThePlansWork() throws {
+        let asking = "uid=0\ncommand-line=/boot/firmware/cmdline.txt root=x cgroup_memory=1 cgroup_enable=memory"
+        let found = try findings(["s1": [" memory hugetlb": " hugetlb", "uid=0": asking]])
+        #expect(found.count == 1 && found[0].contains("the memory cgroup is off although the command line asks for it"), "\(found)")
+        let silent = "uid=0\ncommand-line=/boot/firmware/cmdline.txt root=x"
+        #expect(try findings(["s1": [" memory hugetlb": " hugetlb", "uid=0": silent]]).isEmpty)
+    }
+
+    @Test func whatOnlyServersNeedIsNoMatterOnAgents() throws {
+        let roles: [String: NodeRole] = ["s1": .server, "a1": .agent]
+        for (old, new) in [("init=systemd", "init=openrc\nlibc=musl"), ("os.version=12", "os.version=11"), ("cpus=4", "cpus=1")] {
+            #expect(try findings(["a1": [old: new]], roles: roles).isEmpty, "\(new)")
+        }
+    }
+
+    @Test func selinuxThatIsAskedForNeedsItsPolicyAndItsKernel() throws {
+        let asked = "  config: {selinux: true}\n"
+        let absent = try findings([:], k3s: asked)
+        #expect(absent.count == 1 && absent[0].contains("the kernel has no SELinux"), "\(absent)")
+        let bare = try findings(
+            ["s1": ["uid=0": "uid=0\nselinux=permissive", "os.id=debian": "os.id=fedora", "os.version=12": "os.version=41"]], k3s: asked)
+        #expect(bare.count == 1 && bare[0].hasPrefix("error: ") && bare[0].contains("dnf install k3s-selinux"), "\(bare)")
+        #expect(try findings(["s1": ["uid=0": "uid=0\nselinux=enforcing k3s-policy"]], k3s: asked).isEmpty)
+    }
+
+    @Test func aPortOfTheIngressMattersOnlyWithTheIngress() throws {
+        let nginx = ["s1": ["listen=22 sshd": "listen=443 nginx"]]
+        #expect(try findings(nginx, k3s: "  serverConfig: {disable: [servicelb]}\n").isEmpty)
+        let etcd = ["s1": ["listen=22 sshd": "listen=2380 other"]]
+        #expect(try findings(etcd).isEmpty, "SQLite needs no port of etcd")
+        #expect(try findings(etcd, k3s: "  datastore: etcd\n").contains { $0.contains("port 2380, which etcd needs, is held by other") })
+    }
+
+    @Test func theBackendDecidesAboutTheModule() throws {
+        let without = ["s1": ["module=wireguard loadable": "module=wireguard missing"]]
+        #expect(try findings(without).isEmpty)
+        let found = try findings(without, k3s: "  serverConfig: {flannel-backend: wireguard-native}\n")
+        #expect(found.count == 1 && found[0].contains("the kernel has no wireguard"), "\(found)")
+    }
+
+    /// k3s and flannel take the default route's interface unless they are told.
+    @Test func aSecondInterfaceIsToldToBoth() throws {
+        let two = ["s1": ["address=eth0 10.0.0.1/24 static": "address=eth0 192.168.9.1/24 static\naddress=eth1 10.0.0.1/24 static"]]
+        let unnamed = try findings(two)
+        #expect(unnamed.count == 2, "\(unnamed)")
+        #expect(
+            unnamed.contains { $0.contains("the others would know it by its address on eth0") && $0.contains("write nodeIP: 10.0.0.1") })
+        #expect(unnamed.contains { $0.contains("the pod network would go over eth0") && $0.contains("`flannel-iface: eth1`") })
+        let named = try findings(two, entry: ", nodeIP: 10.0.0.1")
+        #expect(named.count == 1 && named[0].contains("flannel-iface"), "\(named)")
+        #expect(try findings(two, entry: ", nodeIP: 10.0.0.1, config: {flannel-iface: eth1}").isEmpty)
+        #expect(try findings(two, k3s: "  serverConfig: {flannel-backend: none}\n", entry: ", nodeIP: 10.0.0.1").isEmpty)
+    }
+
+    // MARK: Several machines
+
+    private let pair: [String: NodeRole] = ["a1": .agent, "s1": .server]
+
+    @Test func namesThatTwoHaveOrThatAreAnothers() throws {
+        let same = try findings(
+            ["a1": ["hostname=a1": "hostname=raspberrypi"], "s1": ["hostname=s1": "hostname=raspberrypi.home"]], roles: pair)
+        #expect(same.count == 2 && same[1].contains("it has the same host name as a1: raspberrypi"), "\(same)")
+        let one = try findings(["a1": ["hostname=a1": "hostname=s1"]], roles: pair)
+        #expect(one.count == 1 && one[0].contains(#"node "a1": it has the same host name as s1"#), "\(one)")
+        let mixedUp = try findings(["a1": ["hostname=a1": "hostname=s1"], "s1": ["hostname=s1": "hostname=a1"]], roles: pair)
+        #expect(mixedUp.count == 2 && mixedUp.allSatisfy { $0.contains("which is another machine's name in the inventory") }, "\(mixedUp)")
+    }
+
+    private static func member(_ unit: String, _ authority: String, server: Bool) -> [String: String] {
+        [
+            "unit=\(unit) absent": "unit=\(unit) active enabled 1795400000 loaded",
+            "uid=0": "uid=0\nk3s.authority=\(authority)" + (server ? "\nk3s.datastore=etcd" : ""),
+        ]
+    }
+
+    @Test func aMachineOfAnotherClusterIsNotTakenForOneOfThis() throws {
+        let three: [String: NodeRole] = ["s1": .server, "s2": .server, "s3": .server, "a1": .agent]
+        let of = Self.member
+        let own = try findings(
+            [
+                "s1": of("k3s.service", "aa", true), "s2": of("k3s.service", "aa", true), "s3": of("k3s.service", "aa", true),
+                "a1": of("k3s-agent.service", "aa", false),
+            ], roles: three)
+        #expect(!own.contains { $0.contains("another cluster") }, "\(own)")
+        let strange = try findings(
+            [
+                "s1": of("k3s.service", "aa", true), "s2": of("k3s.service", "bb", true), "s3": of("k3s.service", "aa", true),
+                "a1": of("k3s-agent.service", "cc", false),
+            ], roles: three)
+        let told = strange.filter { $0.contains("its k3s is of another cluster than that of s1") }
+        #expect(told.count == 2, "\(strange)")
+        #expect(told.contains { $0.hasPrefix(#"error: node "s2""#) && $0.contains("k3s-uninstall.sh") }, "\(told)")
+        #expect(told.contains { $0.hasPrefix(#"warning: node "a1""#) }, "\(told)")
+    }
+
+    /// A machine whose k3s is down keeps flannel's routes: a run that is to bring it back must not be refused for them.
+    @Test(arguments: ["active", "activating", "failed", "inactive", "absent"])
+    func routesAreInTheWayOnlyWhereNoK3sIsInstalled(_ state: String) throws {
+        let scene = PlanningCase.named("unfit-machines")
+        var observed = try scene.observed()
+        var facts = try #require(observed["a2"]?.facts)
+        facts.units[NodeRole.agent.unit] = UnitFact(active: state, enabled: true)
+        observed["a2"] = .facts(facts)
+        let found = Preflight.check(try scene.spec(), observed: observed, context: PlanningCase.context).sorted.map(\.description)
+        #expect(found.contains { $0.contains("its route 10.42.7.0/24 (wg0) overlaps") } == (state == "absent"), "\(found)")
+    }
+}
