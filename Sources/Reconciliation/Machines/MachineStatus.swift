@@ -63,12 +63,14 @@ package struct MachineStatus: Hashable, Sendable {
         }
     }
 
-    /// The object without its status, as it is applied.
+    /// The object without its status, as it is applied. An orphan has no entry to tell its role and address.
     package var manifest: Manifest {
-        Manifest([
+        var spec = Object()
+        for (field, text) in [("role", role), ("address", address)] where !text.isEmpty { spec[field] = .string(text) }
+        return Manifest([
             "apiVersion": .string(MachineKind.kind.apiVersion), "kind": .string(MachineKind.kind.kind),
             "metadata": ["name": .string(name), "labels": ["app.kubernetes.io/managed-by": "homelab"]],
-            "spec": ["role": .string(role), "address": .string(address)],
+            "spec": .object(spec),
         ])
     }
 
