@@ -17,16 +17,16 @@ extension Bootstrapper {
     private static let pause = Duration.seconds(2)
 
     /// Brings a cluster back whose API does not answer: starts servers that hold its data as soon as enough of them can be reached, and
-    /// looks again for as long as that takes.
+    /// looks again for a while where they are too few.
     /// - Parameters:
-    ///   - patience: how long it waits for machines, and for an API whose servers run; a start that is made has limits of its own.
+    ///   - patience: how long it waits after the first look, for machines and for an API whose servers run; a start that is made has limits
+    ///     of its own.
     ///   - look: gets what each look found that did not help yet, and how long it still waits.
     /// - Throws: `Diagnostic` when there is nothing to recover, otherwise as `run()`.
     package func recover(
         within patience: Duration, look: @Sendable (ClusterRecovery, _ left: Duration) -> Void
     ) async throws -> RecoveryReport {
-        let deadline = ContinuousClock.now + patience
-        var isFirst = true
+        var deadline: ContinuousClock.Instant?
         while true {
             var observation = try await observe()
             let cluster = observation.cluster
@@ -34,11 +34,13 @@ extension Bootstrapper {
             let answers = cluster.unavailable == nil && (!cluster.nodes.isEmpty || !recovery.isOfCluster)
             if answers || recovery.missing > 0 || recovery.plan.isEmpty { await observation.nodes.close() }
             if answers {
-                if isFirst { throw nothingToRecover }
+                if deadline == nil { throw nothingToRecover }
                 return RecoveryReport(isRecovered: true, findings: findings(recovery.unseen))
             }
-            isFirst = false
-            let left = deadline - .now
+            // Looking at machines that do not answer takes a while by itself.
+            let end = deadline ?? .now + patience
+            deadline = end
+            let left = end - .now
             look(recovery, max(.zero, left))
             if recovery.missing == 0, !recovery.plan.isEmpty {
                 observation.plan = recovery.plan
