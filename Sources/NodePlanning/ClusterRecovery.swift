@@ -7,40 +7,88 @@ package struct ClusterRecovery: Hashable, Sendable {
     package var plan: NodePlan
     /// What stands in the way, each with what a person does.
     package var notes: [NodeNote] = []
+    /// The servers that can be reached and hold the cluster's data.
+    package let holders: [String]
+    /// Those that can be reached and hold none.
+    package let empty: [String]
+    /// Those that cannot be reached, each with why.
+    package let unseen: [NodeNote]
+    /// How many of how many servers have to run before the API can answer.
+    package let majority: Int
+    package let members: Int
+
+    /// So many more servers have to come back first.
+    package var missing: Int { max(0, majority - holders.count) }
+    /// There may be a cluster to bring back.
+    package var isOfCluster: Bool { !holders.isEmpty || !unseen.isEmpty }
 
     /// - Parameter plan: of a look at all nodes, with an API that does not answer.
     package init(_ plan: NodePlan, desired: ClusterSpec, observed: [String: NodeObservation]) {
         let servers = desired.nodes.filter { $0.role == .server && $0.state != .absent }
-        let holders = servers.filter { observed[$0.name]?.facts?.holdsCluster == true }
-        let unseen = servers.filter { observed[$0.name]?.facts == nil }
-        let names = Set(holders.map(\.name))
+        let holding = servers.filter { observed[$0.name]?.facts?.holdsCluster == true }.map(\.name)
+        holders = holding
+        empty = servers.filter { observed[$0.name]?.facts?.holdsCluster == false }.map(\.name)
+        unseen = servers.compactMap { server in
+            switch observed[server.name] {
+            case .facts: nil
+            case .unreachable(let reason): NodeNote(node: server.name, reason, remedy: "switch it on and see that it is reachable")
+            case nil: NodeNote(node: server.name, "was not looked at")
+            }
+        }
+        let usesEtcd =
+            holders.isEmpty ? servers.count > 1 : holders.contains { observed[$0]?.facts?.k3s.datastore == .etcd }
+        members = usesEtcd ? holders.count + unseen.count : 1
+        majority = Quorum.majority(of: members)
         self.plan = plan
         self.plan.pending = []
         self.plan.phases = plan.phases.filter { $0.kind == .firstServer || $0.kind == .servers }.compactMap { phase in
             var phase = phase
-            phase.tasks = phase.tasks.filter { names.contains($0.node) }
+            phase.tasks = phase.tasks.filter { holding.contains($0.node) }
             // With what is on their disks: a change of the configuration is no part of a recovery.
             for index in phase.tasks.indices { phase.tasks[index].steps.removeAll(where: \.step.writesConfiguration) }
             phase.tasks.removeAll(where: \.steps.isEmpty)
             return phase.tasks.isEmpty ? nil : phase
         }
-        for server in unseen {
-            if case .unreachable(let reason)? = observed[server.name] {
-                notes.append(NodeNote(node: server.name, reason, remedy: "switch it on and see that it is reachable"))
-            }
+        let words = holding.first.flatMap { observed[$0]?.facts?.system.words } ?? .systemd
+        notes = unseen + (missing > 0 ? [tooFew(words)] : [])
+    }
+
+    /// Servers without the majority come up and wait for ever, so nothing is started.
+    private func tooFew(_ words: ServiceWords) -> NodeNote {
+        let names = unseen.compactMap(\.node)
+        let count = holders.isEmpty ? "none" : "only \(holders.count)"
+        let needs = members == 1 ? "the server that holds the data is needed" : "etcd needs \(majority) of its \(members) members"
+        return NodeNote(
+            node: nil, "\(needs), and \(count) can be reached",
+            remedy: "bring \(Self.choice(missing, of: names)) back and run `homelab recover` again"
+                + (holders.first.map { survivor in
+                    "; when they are lost for good: on \(survivor) \(words.stop(NodeRole.server.unit)), `k3s server --cluster-reset` (it "
+                        + "keeps the newest data it has), \(words.start(NodeRole.server.unit)), then write state: absent for the lost ones"
+                } ?? ""))
+    }
+
+    /// What is known of the servers, a line each, and what that means for the cluster.
+    package var standing: [String] {
+        var lines = holders.isEmpty ? ["no server answers"] : ["answers and holds the cluster's data: \(holders.joined(separator: ", "))"]
+        if !empty.isEmpty { lines.append("answers and holds none of it: \(empty.joined(separator: ", "))") }
+        lines += unseen.map { "does not answer: \($0.node ?? ""): \($0.text)" }
+        if members > 1 {
+            let verdict =
+                missing > 0 ? "\(missing) more \(missing == 1 ? "has" : "have") to come back" : "those that answer are enough"
+            lines.append("etcd needs \(majority) of its \(members) members: \(verdict)")
         }
-        let usesEtcd = holders.contains { observed[$0.name]?.facts?.k3s.datastore == .etcd }
-        let members = holders.count + unseen.count
-        guard usesEtcd, holders.count < Quorum.majority(of: members), let survivor = holders.first else { return }
-        let words = observed[survivor.name]?.facts?.system.words ?? .systemd
-        let unit = NodeRole.server.unit
-        // Servers without the majority come up and wait for ever.
-        notes.append(
-            NodeNote(
-                node: nil, "etcd needs \(Quorum.majority(of: members)) of its \(members) members, and only \(holders.count) can be reached",
-                remedy: "bring \(unseen.map(\.name).joined(separator: " or ")) back; when they are lost for good: on \(survivor.name) "
-                    + "\(words.stop(unit)), `k3s server --cluster-reset` (it keeps the newest data it has), \(words.start(unit)), then "
-                    + "write state: absent for the lost ones"))
+        return lines
+    }
+
+    /// What is waited for: servers that may come back, or, while there are enough, the API of those that run.
+    package var awaited: String {
+        missing == 0 ? "the API of \(holders.joined(separator: ", "))" : Self.choice(missing, of: unseen.compactMap(\.node))
+    }
+
+    /// `m2`, `m2 and m3`, `m2 or m3`, `2 of m2, m3, m4`.
+    private static func choice(_ count: Int, of names: [String]) -> String {
+        if count >= names.count { return names.joined(separator: " and ") }
+        return count == 1 ? names.joined(separator: " or ") : "\(count) of \(names.joined(separator: ", "))"
     }
 }
 

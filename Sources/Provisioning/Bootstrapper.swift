@@ -21,7 +21,7 @@ package struct BootstrapOptions: Sendable {
     package var mergesKubeconfig = false
     /// Work only on these nodes; empty means all.
     package var only: Set<String> = []
-    /// Only start what holds the cluster's data, for a cluster whose API does not answer.
+    /// Only start what holds the cluster's data, for a cluster whose API does not answer: what else differs is no matter.
     package var recovers = false
     /// Whom another run is told to wait for.
     package var owner: String
@@ -123,28 +123,8 @@ package struct Bootstrapper: Sendable {
             return host
         }
         observation.plan = observation.plan.limited(to: options.only)
-        if options.recovers {
-            try recover(&observation)
-            return observation
-        }
         observation.findings.append(contentsOf: connector.notes(on: spec.nodes))
         return observation
-    }
-
-    /// Leaves of a plan what brings the API back, and of the findings what stands in its way.
-    private func recover(_ observation: inout ProvisioningObservation) throws {
-        guard observation.cluster.unavailable != nil else {
-            throw Diagnostic(
-                .error, "the cluster's API answers, or there is no cluster yet: there is nothing to recover",
-                subject: "cluster \"\(spec.name)\"",
-                remedy: "`homelab plan` shows what differs, and `homelab bootstrap` or a push puts it right")
-        }
-        let recovery = ClusterRecovery(observation.plan, desired: spec, observed: observation.nodes.observed)
-        observation.plan = recovery.plan
-        observation.findings = Diagnostics(
-            recovery.notes.map {
-                Diagnostic(.warning, $0.text, subject: $0.node.map { "node \"\($0)\"" } ?? "cluster \"\(spec.name)\"", remedy: $0.remedy)
-            })
     }
 
     /// The whole run.
@@ -162,7 +142,8 @@ package struct Bootstrapper: Sendable {
         }
     }
 
-    private func run(_ observation: ProvisioningObservation) async throws -> BootstrapReport {
+    /// Asks, carries out and looks again.
+    func run(_ observation: ProvisioningObservation) async throws -> BootstrapReport {
         var findings = observation.findings
         if !options.only.isEmpty {
             let others = Set(spec.nodes.map(\.name)).subtracting(options.only).map { "node \"\($0)\"" }

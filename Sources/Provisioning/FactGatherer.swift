@@ -36,7 +36,7 @@ package struct FactGatherer: Sendable {
         _ spec: ClusterSpec, nodes: [NodeSpec], connect: @escaping @Sendable (NodeSpec) async throws -> any Host
     ) async throws -> NodeObservations {
         let script = FactsScript.text(for: spec)
-        recorder.emit(.phaseStarted(title: "look at the nodes", nodes: nodes.map(\.name), index: 1, count: 1))
+        recorder.emit(.phaseStarted(title: ProvisioningEvent.lookAtNodes, nodes: nodes.map(\.name), index: 1, count: 1))
         let start = ContinuousClock.now
         let looks = await parallel(nodes, limit: concurrency) { node in
             await look(at: node, script: script, connect: connect)
@@ -48,7 +48,7 @@ package struct FactGatherer: Sendable {
             if let host = look.host { all.hosts[node.name] = host }
             if let problem = look.problem { all.problems.append(problem) }
         }
-        recorder.emit(.phaseDone(title: "look at the nodes", elapsed: ContinuousClock.now - start))
+        recorder.emit(.phaseDone(title: ProvisioningEvent.lookAtNodes, elapsed: ContinuousClock.now - start))
         return all
     }
 
@@ -61,7 +61,7 @@ package struct FactGatherer: Sendable {
     private func look(
         at node: NodeSpec, script: String, connect: @Sendable (NodeSpec) async throws -> any Host
     ) async -> Look {
-        let step = "gather facts"
+        let step = ProvisioningEvent.gatherFacts
         let start = ContinuousClock.now
         recorder.emit(.stepStarted(node: node.name, step: step))
         var connected: (any Host)?

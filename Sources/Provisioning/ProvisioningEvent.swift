@@ -26,6 +26,20 @@ package enum ProvisioningEvent: Sendable {
         case .note(let node, _): node
         }
     }
+
+    static let lookAtNodes = "look at the nodes"
+    static let gatherFacts = "gather facts"
+
+    /// Is about the look at the machines, not the work on them.
+    package var isLook: Bool {
+        switch self {
+        case .phaseStarted(let title, _, _, _), .phaseDone(let title, _): title == Self.lookAtNodes
+        case .stepStarted(_, let step), .stepDetail(_, let step, _), .stepProgress(_, let step, _, _), .stepDone(_, let step, _),
+            .stepFailed(_, let step, _, _), .stepSkipped(_, let step, _):
+            step == Self.gatherFacts
+        case .note: false
+        }
+    }
 }
 
 extension ProvisioningEvent {

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Diagnostics
+import Foundation
 import HomelabTestSupport
 import KubernetesModel
 import Reconciliation
@@ -62,6 +64,36 @@ import YAML
         #expect(json.array?.map { $0[path: "metadata", "name"]?.string } == ["app", "db"])
         let documents = try YAMLReader.values(try options("-o", "yaml").text(list, console, isFirst: true), file: "y")
         #expect(documents.map { Manifest($0).name } == ["app", "db"])
+    }
+
+    @Test func `a status tells each failure once`() throws {
+        var unit = StatusReport(unit: "home")
+        let refusal = Diagnostic(
+            .error, "is refused", subject: "ConfigMap default/site",
+            at: SourceLocation(file: "clusters/home/site.yaml", line: 4, column: 1), cause: "data is no map", remedy: "correct it")
+        unit.phase = .buildFailed
+        unit.errors = [refusal]
+        unit.message = refusal.description
+        var waiting = StatusReport(unit: "other")
+        waiting.source.problem = "Unreachable"
+        waiting.source.message = "no route to git.example.org; it is tried again"
+        waiting.message = "no route to git.example.org"
+        let failure = Diagnostic(
+            .error, "k3s ended 5 times", subject: "node \"m2\"", cause: "status 203/EXEC", remedy: "look at its journal")
+        let node = NodesReport.Node(
+            name: "m2", role: "agent", phase: "Failed", isHealthy: false, message: "k3s ended 5 times: status 203/EXEC")
+        let inventory = NodesReport(revision: "c1", nodes: [node], errors: [failure])
+        let text = try options().text(ClusterSnapshot(nodes: [], inventory: inventory, units: [unit, waiting]), console, isFirst: true)
+        for words in ["data is no map", "correct it", "no route to git.example.org", "203/EXEC", "look at its journal"] {
+            let times = text.components(separatedBy: words).count - 1
+            #expect(times == 1, "\(words) is told \(times) times in\n\(text)")
+        }
+        #expect(text.contains("Failed") && text.contains("k3s ended 5 times\n"), "\(text)")
+        unit.errors = []
+        unit.phase = .unhealthy
+        unit.message = "Deployment web is InProgress"
+        let alone = try options().text(ClusterSnapshot(nodes: [], inventory: nil, units: [unit]), console, isFirst: true)
+        #expect(alone.contains("  Deployment web is InProgress"), "\(alone)")
     }
 
     @Test func `a suspended unit says until when and why, and a commit is as short as in the other columns`() throws {

@@ -31,7 +31,13 @@ struct MachineLive {
 
     @Test func t01_anEnrolledMachineJoinsByAPush() throws {
         let address = try lab.lab("ip", "m2")
+        // What a person wrote around the entries stays.
+        let written = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+            .replacingOccurrences(of: "nodes:\n", with: "# top to bottom, as in the rack\nnodes:\n")
+            .replacingOccurrences(of: "    role: server\n", with: "    # in the attic\n    role:   server   # the quiet one\n")
+        try lab.write("# Ours.\n\n" + written + "  # room for more\n", to: "inventory/home.yaml")
         let before = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+        let files = try self.files("m2")
         let wrong = try ask("enroll", address, "--fingerprint", "SHA256:AAAA")
         #expect(wrong.status == 1 && wrong.errors.contains("it shows another host key than the given one"), "\(wrong.text)")
         #expect(try String(contentsOfFile: lab.inventory, encoding: .utf8) == before)
@@ -41,8 +47,13 @@ struct MachineLive {
         #expect(enrolled.succeeded, "\(enrolled.text)")
         #expect(enrolled.output.contains("has the new agent m2, with its host key"), "\(enrolled.text)")
         let after = try String(contentsOfFile: lab.inventory, encoding: .utf8)
-        #expect(
-            after.hasPrefix(before) && after.contains("  - name: m2\n    role: agent\n    host: \(address)\n    hostKeys: [ssh-ed25519 "))
+        #expect(enrolled.output.contains(fingerprint.trimmingCharacters(in: .newlines)), "the fingerprint is shown:\n\(enrolled.text)")
+        let entry = after.components(separatedBy: "  - name: m2\n")
+        #expect(entry.count == 2 && entry[1].hasPrefix("    role: agent\n    host: \(address)\n    hostKeys: [ssh-ed25519 "), "\(after)")
+        let rest = entry[0] + entry[1].split(separator: "\n", omittingEmptySubsequences: false).dropFirst(3).joined(separator: "\n")
+        #expect(rest == before, "comments and order are kept:\n\(after)")
+        let changed = try Set(self.files("m2").symmetricDifference(files).map { $0.prefix { $0 != " " } })
+        #expect(changed == ["/home/debian/.ssh/authorized_keys"])
         let keys = try lab.on("m2", "cat /home/debian/.ssh/authorized_keys").output
         #expect(keys.contains("restrict,from=\"\(try lab.lab("ip", "m1"))\" ssh-ed25519 ") && keys.contains(" homelab-agent@home/m1"))
         let pushed = try lab.push("A second machine")
@@ -50,10 +61,26 @@ struct MachineLive {
         print("Ready \(ready) s after the push")
     }
 
+    /// Every file of a machine with size and time, but those that the system itself keeps writing.
+    private func files(_ machine: String) throws -> Set<String> {
+        let busy = ["/var/log", "/var/cache", "/var/lib/systemd", "/var/lib/private", "/var/lib/apt", "/var/lib/dbus"]
+        let prune = busy.map { "-path \($0)" }.joined(separator: " -o ")
+        let text = try lab.on(machine, "find / /var/lib -xdev \\( \(prune) \\) -prune -o ! -type d -printf '%p %s %T@\\n'").output
+        return Set(text.split(separator: "\n").map(String.init))
+    }
+
     @Test func t02_theMachinesAreShownAndWhatWasDoneIsWrittenDown() throws {
         try lab.wait("both machines Ready", limit: 60) { try phase("m1") == "Ready" && phase("m2") == "Ready" }
         let table = try lab.kubectl("get", "mach").output
-        #expect(table.contains("ROLE") && table.contains("PHASE") && table.contains("server"), "\(table)")
+        let rows = table.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+        #expect(rows.first == ["NAME", "ROLE", "VERSION", "ADDRESS", "PHASE", "REASON", "AGE"], "\(table)")
+        let address = try lab.lab("ip", "m2")
+        #expect(rows.contains { $0.prefix(5) == ["m2", "agent", Lab.k3sVersion, address, "Ready"] }, "\(table)")
+        let fields =
+            #"{.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="AsInventory")].reason} "#
+            + "{.status.revision} {.status.lastChange.result} {.status.lastChange.commit}"
+        let head = try lab.git("rev-parse", "HEAD").trimmingCharacters(in: .newlines)
+        #expect(try lab.kubectl("get", "machine", "m2", "-o", "jsonpath=\(fields)").output == "True NothingToDo \(head) done \(head)")
         let nodes = try ask("nodes")
         let second = nodes.output.split(separator: "\n").first { $0.hasPrefix("m2 ") }
         #expect(second?.contains(" agent ") == true && second?.contains(Lab.k3sVersion) == true, "\(nodes.text)")
@@ -156,9 +183,13 @@ struct MachineLive {
         #expect(try lab.on("m1", "stat -c '%a %U' /etc/homelab/allowed_signers").output == "600 root\n", "\(bootstrap.text)")
         func label() throws -> String { try lab.kubectl("get", "node", "m2", "-o", "jsonpath={.metadata.labels.disk}").output }
         try edit("    role: agent\n", "    role: agent\n    labels: {disk: ssd}\n")
+        // What runs on the cluster needs no signature.
+        try lab.write(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: unsigned, namespace: default}\n", to: "clusters/home/unsigned.yaml")
         _ = try lab.push("Unsigned")
         try lab.wait("the refusal", limit: 60) { try ask("status").output.contains("is not taken: the commit is not signed") }
         try lab.wait("the refusal in the journal", limit: 60) { try ask("history").output.contains("refused") }
+        try lab.wait("the object", limit: 30) { try lab.kubectl("get", "configmap", "unsigned").succeeded }
         #expect(try label() == "")
         try lab.git("-c", "gpg.format=ssh", "-c", "user.signingkey=\(lab.folder)/signer", "commit", "--quiet", "-S", "--amend", "--no-edit")
         try lab.git("push", "--quiet", "--force", "cluster", "main")

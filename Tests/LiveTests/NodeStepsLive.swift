@@ -32,53 +32,6 @@ struct NodeStepsLive {
         return nodes
     }
 
-    // MARK: The journal
-
-    private struct Entry: Decodable {
-        var time: String
-        var server: String
-        var commit: String?
-        var phase: String?
-        var node: String?
-        var step: String?
-        var result: String
-        var message: String?
-
-        /// The same for a step's beginning and its end.
-        var name: String { "\(node ?? "") \(step ?? "")" }
-    }
-
-    /// All that was written for a commit, oldest first, as the server has it on its disk.
-    private func journal(_ commit: String) throws -> [Entry] {
-        let text = try lab.homelab("history", "--servers", "--starts", "-n", "0", "-o", "json", "--commit", commit).output
-        return try text.split(separator: "\n").map { try JSONDecoder().decode(Entry.self, from: Data($0.utf8)) }
-    }
-
-    /// What must hold after every change, however often it was cut off.
-    private func expectOrder(_ commit: String, killed steps: [String]) throws {
-        try lab.wait("nothing to do", limit: 180) {
-            let report = try nodes.report()
-            return try report.revision == nodes.head() && report.changes.isEmpty && report.errors.isEmpty
-        }
-        let entries = try journal(commit).filter { $0.step != nil }
-        for (name, steps) in Dictionary(grouping: entries, by: \.name) {
-            var isOpen = false
-            for entry in steps {
-                let begins = entry.result == "started"
-                #expect(begins != isOpen || entry.result == "skipped", "\(name): \(steps.map(\.result))")
-                isOpen = begins
-            }
-            #expect(!isOpen, "\(name) has no end: \(steps.map(\.result))")
-            #expect(!steps.contains { $0.result == "failed" }, "\(name): \(steps.compactMap(\.message))")
-        }
-        #expect(steps.isEmpty || entries.contains { $0.result == "interrupted" }, "what was cut off is told")
-        for machine in try nodes.names() {
-            #expect(try !lab.on(machine, "test -e /run/homelab.lock").succeeded, "\(machine) is locked still")
-        }
-        #expect(try !lab.kubectl("get", "secrets", "-n", "kube-system", "-o", "name").output.contains("bootstrap-token-"))
-        #expect(try !lab.kubectl("get", "nodes", "--no-headers").output.contains("SchedulingDisabled"))
-    }
-
     // MARK: Killing
 
     /// From now on the acting agent is killed (-9) at the beginning of every kind of step, once for each.
@@ -127,9 +80,9 @@ struct NodeStepsLive {
         }
         let own = try ["m2", "m3", "m4", "m5", "m6"].map { try startOfAgent($0) }.max() ?? 0
         print("five machines Ready \(ready) s after the push; the slowest k3s agent took \(own) s of it for its own start")
-        try expectOrder(first, killed: [])
-        try expectOrder(second, killed: [])
-        let (before, after) = (try journal(first), try journal(second))
+        try nodes.expectOrder(first)
+        try nodes.expectOrder(second)
+        let (before, after) = (try nodes.journal(first), try nodes.journal(second))
         let last = try #require(before.map(\.time).max())
         #expect(!after.isEmpty && after.allSatisfy { $0.time >= last }, "what was under way was finished first")
     }
@@ -153,7 +106,7 @@ struct NodeStepsLive {
         try beginKilling()
         _ = try lab.push("Three leave")
         try lab.wait("three nodes", limit: 300) { try nodes.names() == ["m1", "m2", "m3"] }
-        try expectOrder(nodes.head(), killed: try finishKilling(atLeast: ["drain ", "uninstall k3s and homelab", "delete node "]))
+        try finishKilling(atLeast: ["drain ", "uninstall k3s and homelab", "delete node "])
         for machine in ["m4", "m5", "m6"] {
             #expect(try lab.on(machine, "ls -d /usr/local/bin/k3s /var/lib/rancher/k3s/agent /etc/homelab 2>/dev/null").output == "")
         }
@@ -165,13 +118,12 @@ struct NodeStepsLive {
         try beginKilling()
         _ = try lab.push("m4 comes back")
         try lab.wait("four Ready nodes", limit: 300) { try lab.readyNodes() == 4 }
-        try expectOrder(
-            nodes.head(),
-            killed: try finishKilling(atLeast: ["install /usr/local/bin/k3s", "write the join token", "start k3s-agent.service"]))
+        try finishKilling(atLeast: ["install /usr/local/bin/k3s", "write the join token", "start k3s-agent.service"])
     }
 
-    /// Ends it when nothing is left to do.
-    private func finishKilling(atLeast steps: [String]) throws -> [String] {
+    /// Ends it when nothing is left to do, and looks whether everything is in order.
+    @discardableResult
+    private func finishKilling(atLeast steps: [String]) throws -> [NodesInventory.Entry] {
         try lab.wait("nothing to do", limit: 300) {
             let report = try nodes.report()
             return try report.revision == nodes.head() && report.changes.isEmpty
@@ -179,7 +131,7 @@ struct NodeStepsLive {
         let killed = try endKilling()
         print("killed at: \(killed.joined(separator: "; "))")
         for step in steps { #expect(killed.contains(step), "\(step) is not in \(killed)") }
-        return killed
+        return try nodes.expectOrder(isCutOff: true)
     }
 
     // MARK: Another version, in its time, on the only server
@@ -200,12 +152,19 @@ struct NodeStepsLive {
 
     @Test func t04_anUpgradeWaitsForItsWindowAndIsFinishedHoweverOftenTheAgentIsKilled() throws {
         try nodes.bring("v1.20.3+k3s1", to: ["m1"])
-        try nodes.write {
-            $0.version = "v1.20.3+k3s1"
-            $0.agents = ["m2", "m3", "m4"]
-            $0.more["m3"] = "    labels: {disk: nvme}"
-            $0.cluster = window(around: Date().addingTimeInterval(3 * 86400))
+        // One commit that upgrades, adds and removes.
+        try nodes.authorize("m5")
+        func write(_ moment: Date) throws {
+            try nodes.write {
+                $0.version = "v1.20.3+k3s1"
+                $0.agents = ["m2", "m3", "m4", "m5"]
+                $0.absent = ["m4"]
+                $0.more["m2"] = "    config: {debug: true}"
+                $0.more["m3"] = "    labels: {disk: nvme}"
+                $0.cluster = window(around: moment)
+            }
         }
+        try write(Date().addingTimeInterval(3 * 86400))
         _ = try lab.push("Another k3s, in three days")
         // What interrupts nothing does not wait.
         try lab.wait("the label", limit: 60) {
@@ -214,20 +173,19 @@ struct NodeStepsLive {
         try lab.wait("the wait", limit: 60) { try nodes.report().states["m1"] == "waiting" }
         let report = try nodes.report()
         #expect(report.text.contains("for the maintenance window, which opens at 20"), "\(report.text)")
+        #expect(report.nodes["m4"]?.contains("is not taken out yet: the upgrade comes first") == true, "\(report.nodes)")
         #expect(try Set(nodes.versions().values) == [Lab.k3sVersion])
-        try nodes.write {
-            $0.version = "v1.20.3+k3s1"
-            $0.agents = ["m2", "m3", "m4"]
-            $0.more["m3"] = "    labels: {disk: nvme}"
-            $0.cluster = window(around: Date())
-        }
+        #expect(try lab.on("m2", "grep -c debug /etc/rancher/k3s/config.yaml").output == "0\n", "a restart waits as well")
+        try write(Date())
         try beginKilling()
         let pushed = try lab.push("Another k3s, now")
         let done = try lab.wait("all nodes upgraded", limit: 600, since: pushed) {
-            try nodes.versions() == ["m1", "m2", "m3", "m4"].reduce(into: [:]) { $0[$1] = "v1.20.3+k3s1" }
+            try nodes.versions() == ["m1", "m2", "m3", "m5"].reduce(into: [:]) { $0[$1] = "v1.20.3+k3s1" }
         }
-        print("a lone server and three agents upgraded \(done) s after the push, the agent being killed again and again")
-        try expectOrder(nodes.head(), killed: try finishKilling(atLeast: ["drain ", "restart k3s-agent.service", "uncordon "]))
+        print("a lone server and two agents upgraded, one added, one removed \(done) s after the push, the agent being killed on the way")
+        let entries = try finishKilling(atLeast: ["drain ", "restart k3s-agent.service", "uncordon "])
+        #expect(nodes.kinds(entries) == ["upgrade", "add", "remove"], "\(nodes.done(entries))")
+        #expect(try lab.on("m2", "grep -c debug /etc/rancher/k3s/config.yaml").output == "1\n")
     }
 
     @Test func t05_aLoneServerWhoseNewK3sDoesNotStartGoesBackAndANewerCommitReplacesTheFrozenPlan() throws {
@@ -237,7 +195,8 @@ struct NodeStepsLive {
         try lab.on("m1", "mkdir -p \(folder) && printf '\(check)' >\(folder)/refuse.conf && systemctl daemon-reload")
         try nodes.write {
             $0.version = "v1.20.4+k3s1"
-            $0.agents = ["m2", "m3", "m4"]
+            $0.agents = ["m2", "m3", "m5"]
+            $0.more["m2"] = "    config: {debug: true}"
         }
         _ = try lab.push("A k3s that does not start")
         try lab.wait("the way back, and the end of it", limit: 300) { try nodes.report().states["m1"] == "frozen" }
@@ -249,7 +208,8 @@ struct NodeStepsLive {
         #expect(history.contains("put the earlier /usr/local/bin/k3s back"), "\(history)")
         try nodes.write {
             $0.version = "v1.20.3+k3s1"
-            $0.agents = ["m2", "m3", "m4"]
+            $0.agents = ["m2", "m3", "m5"]
+            $0.more["m2"] = "    config: {debug: true}"
         }
         let pushed = try lab.push("The version before")
         let replaced = try lab.wait("nothing to do", limit: 60, since: pushed) {
@@ -257,7 +217,31 @@ struct NodeStepsLive {
             return try report.revision == nodes.head() && report.changes.isEmpty && report.errors.isEmpty
         }
         print("the frozen plan was replaced \(replaced) s after the push")
+        try nodes.expectOrder()
     }
 
-    @Test func t06_tearDown() throws { try lab.tearDown() }
+    @Test func t06_registriesAndHostPreparationFollowAPush() throws {
+        let sysctls = "/etc/sysctl.d/90-homelab-k3s.conf"
+        try lab.on("m3", "rm \(sysctls)")
+        try nodes.write {
+            $0.version = "v1.20.3+k3s1"
+            $0.agents = ["m2", "m3", "m5"]
+            $0.more["m2"] = "    config: {debug: true}"
+            $0.k3s = "  registries: {mirrors: {docker.io: {endpoint: ['https://mirror.example.org']}}}\n"
+        }
+        let pushed = try lab.push("A mirror")
+        let machines = ["m1", "m2", "m3", "m5"]
+        let done = try lab.wait("the mirror on all machines", limit: 180, since: pushed) {
+            try machines.allSatisfy { try lab.on($0, "grep -c mirror.example.org /etc/rancher/k3s/registries.yaml").output == "1\n" }
+        }
+        print("registries on a lone server and three agents \(done) s after the push")
+        let steps = try nodes.done(nodes.expectOrder())
+        #expect(try lab.on("m3", "test -s \(sysctls)").succeeded)
+        for machine in machines {
+            #expect(try lab.on(machine, "stat -c '%a %U' /etc/rancher/k3s/registries.yaml").output == "600 root\n")
+            #expect(steps.contains { $0.hasPrefix("\(machine) restart k3s") }, "\(machine) goes on with the old ones: \(steps)")
+        }
+    }
+
+    @Test func t07_tearDown() throws { try lab.tearDown() }
 }

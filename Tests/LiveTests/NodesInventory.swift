@@ -12,7 +12,9 @@ struct NodesInventory {
     var extra = ""
     /// Further lines of the cluster.
     var cluster = ""
-    private let lab: Lab
+    /// Further lines below `k3s:`.
+    var k3s = ""
+    let lab: Lab
 
     init(_ lab: Lab) { self.lab = lab }
 
@@ -24,7 +26,7 @@ struct NodesInventory {
             let lines = [wanted.more[name], wanted.absent.contains(name) ? "    state: absent" : nil].compactMap { $0 }
             return try lab.node(name, role: wanted.servers.contains(name) ? "server" : "agent", more: lines.joined(separator: "\n"))
         }
-        try lab.writeInventory(entries + [wanted.extra], version: wanted.version, k3s: Lab.quickLoss, more: wanted.cluster)
+        try lab.writeInventory(entries + [wanted.extra], version: wanted.version, k3s: Lab.quickLoss + wanted.k3s, more: wanted.cluster)
     }
 
     /// Puts a release where the servers find it: its folder has the same path there as here.

@@ -28,6 +28,12 @@ import Testing
         let recovery = try recovery(unreachable: ["s3"])
         #expect(recovery.notes.map(\.node) == ["s3"])
         #expect(Set(recovery.plan.phases.flatMap(\.tasks).map(\.node)) == ["s1", "s2"])
+        #expect(
+            recovery.standing == [
+                "answers and holds the cluster's data: s1, s2", "does not answer: s3: no route to host",
+                "etcd needs 2 of its 3 members: those that answer are enough",
+            ])
+        #expect(recovery.missing == 0 && recovery.awaited == "the API of s1, s2")
     }
 
     @Test func `without a majority it is told what that takes`() throws {
@@ -35,5 +41,16 @@ import Testing
         let note = try #require(recovery.notes.first { $0.node == nil })
         #expect(note.text == "etcd needs 2 of its 3 members, and only 1 can be reached")
         #expect(note.remedy?.contains("on s1 `systemctl stop k3s`, `k3s server --cluster-reset`") == true)
+        #expect(recovery.missing == 1 && recovery.awaited == "s2 or s3")
+        #expect(recovery.standing.last == "etcd needs 2 of its 3 members: 1 more has to come back")
+    }
+
+    @Test func `with all servers off two are waited for, and none is told to begin anew`() throws {
+        let recovery = try recovery(unreachable: ["s1", "s2", "s3"])
+        #expect(recovery.isOfCluster && recovery.missing == 2 && recovery.awaited == "2 of s1, s2, s3")
+        #expect(recovery.standing.first == "no server answers" && recovery.standing.count == 5)
+        let note = try #require(recovery.notes.first { $0.node == nil })
+        #expect(note.text == "etcd needs 2 of its 3 members, and none can be reached")
+        #expect(note.remedy == "bring 2 of s1, s2, s3 back and run `homelab recover` again")
     }
 }

@@ -1,24 +1,36 @@
 package import ArgumentParser
 import Diagnostics
 import HTTPNetworking
+import KubernetesModel
 import NodeInventory
 import NodePlanning
 import Provisioning
+import Synchronization
 
 /// `homelab recover`: for a cluster whose API does not answer, when no agent does anything on the nodes.
 package struct Recover: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "recover", abstract: "Start the stopped servers of a cluster whose API does not answer, and say what else it takes.",
-        discussion: "Starts nothing but servers that hold the cluster's data already, and changes nothing else. Looks first, shows, asks.")
+        discussion: """
+            Looks first, says which servers answer and how many more are needed, and waits for those. Starts nothing but servers that hold \
+            the cluster's data already, after it has shown that and asked, and changes nothing else. \
+            Exit status 0: the API answers again, 1: it does not, and what to do was said.
+            """)
 
     @OptionGroup var arguments: BootstrapArguments
 
     @Flag(help: "Start them without asking.")
     var yes = false
 
+    @Option(help: "How long to wait for servers that do not answer, 90s or 10m; 0s: only look.")
+    var wait = "5m"
+
     package init() {}
 
     package func run() async throws {
+        guard let patience = Duration(goText: wait) else {
+            throw ValidationError("--wait is a duration such as 90s or 10m, not \(wait)")
+        }
         let (path, spec) = try arguments.inventory.load()
         let console = Console.standard
         let user = Operator(console: console)
@@ -26,20 +38,18 @@ package struct Recover: AsyncParsableCommand {
         var options = try await arguments.options(path: path, spec: spec)
         options.kubeconfig = nil
         options.recovers = true
+        let view = RecoveryView(console: console)
         let bootstrapper = try Bootstrapper(
             spec: spec, options: options,
             interaction: BootstrapInteraction(
-                events: { event in
-                    if case .stepProgress = event { return }
-                    console.line(event.description)
-                }, prompt: user.prompt, confirmHostKey: user.confirmHostKey,
+                events: view.show, prompt: user.prompt, confirmHostKey: user.confirmHostKey,
                 confirmPlan: { plan, _ in
                     console.line(PlanView(console: console).text(plan))
                     return plan.isEmpty || yes || console.confirms("Start them?")
                 }),
             transport: transport)
         do {
-            let report = try await bootstrapper.run()
+            let report = try await bootstrapper.recover(within: patience, look: view.show)
             await transport.shutdown()
             try tell(report, console)
         } catch {
@@ -48,12 +58,48 @@ package struct Recover: AsyncParsableCommand {
         }
     }
 
-    private func tell(_ report: BootstrapReport, _ console: Console) throws {
-        for failure in report.execution?.failures ?? [] { console.problem(failure.description) }
+    private func tell(_ report: RecoveryReport, _ console: Console) throws {
+        for failure in report.run?.execution?.failures ?? [] { console.problem(failure.description) }
         for finding in report.findings.sorted { console.problem(finding.description) }
-        if report.wasDeclined { console.problem("Nothing was changed.") }
-        if report.plan.isEmpty, report.findings.all.isEmpty { console.line("Every server that holds the cluster's data runs.") }
-        if report.execution?.succeeded == true { console.line("The servers run again; the agents go on by themselves.") }
-        if report.wasDeclined || report.execution?.succeeded == false || !report.findings.all.isEmpty { throw ExitCode(1) }
+        if report.run?.wasDeclined == true { console.problem("Nothing was changed.") }
+        guard report.isRecovered else { throw ExitCode(report.run?.execution?.wasStopped == true ? 130 : 1) }
+        console.line("The cluster's API answers again; the agents go on by themselves.")
+    }
+}
+
+/// Shows a recovery as it goes: the first look at each machine, what the looks found whenever that changes, and what is waited for.
+private final class RecoveryView: Sendable {
+    private struct State {
+        var standing: [String] = []
+        var toldAt: ContinuousClock.Instant?
+    }
+
+    private let console: Console
+    private let state = Mutex(State())
+
+    init(console: Console) { self.console = console }
+
+    @Sendable func show(_ event: ProvisioningEvent) {
+        if case .stepProgress = event { return }
+        // Looking again and again is told as a wait.
+        if event.isLook, state.withLock({ $0.toldAt != nil }) { return }
+        console.line(event.description)
+    }
+
+    @Sendable func show(_ recovery: ClusterRecovery, left: Duration) {
+        let isNews = state.withLock { state in
+            let isNews = state.standing != recovery.standing
+            guard isNews || state.toldAt.map({ .now - $0 >= .seconds(15) }) ?? true else { return nil as Bool? }
+            state.standing = recovery.standing
+            state.toldAt = .now
+            return isNews
+        }
+        guard let isNews else { return }
+        if isNews {
+            console.line("The cluster's API does not answer.")
+            for line in recovery.standing { console.line("  " + line) }
+        }
+        let startsNow = recovery.missing == 0 && !recovery.plan.isEmpty
+        if !startsNow, left > .zero { console.line("waiting for \(recovery.awaited), for \(left.inSeconds) at most (--wait)") }
     }
 }

@@ -35,6 +35,7 @@ struct StatusView {
         var table = Table(header: ["NODE", "ROLE", "STATE", "VERSION", "ADDRESS"] + wide + ["REASON"])
         let reported = Dictionary((snapshot.inventory?.nodes ?? []).map { ($0.name, $0) }) { first, _ in first }
         let live = Dictionary(snapshot.nodes.map { ($0.name, $0) }) { first, _ in first }
+        let failures = snapshot.inventory?.errors ?? []
         let names = (snapshot.inventory?.nodes.map(\.name) ?? []) + snapshot.nodes.map(\.name).filter { reported[$0] == nil }.sorted()
         for name in names {
             let (node, report) = (live[name], reported[name])
@@ -46,11 +47,18 @@ struct StatusView {
                 [
                     name, role, console.styled(state, isReady ? .green : .yellow), node?.kubeletVersion ?? report?.version ?? "",
                     node?.address ?? "",
-                ] + (isWide ? Self.machine(node) : []) + [report?.message ?? ""])
+                ] + (isWide ? Self.machine(node) : []) + [reason(report, failures)])
         }
         let plan = snapshot.inventory.map { PendingPlanView(console: console).lines($0) } ?? []
-        let errors = (snapshot.inventory?.errors ?? []).map { console.styled($0.description, .red) }
+        let errors = failures.map { console.styled($0.description, .red) }
         return ([table.text] + plan + errors).joined(separator: "\n")
+    }
+
+    /// What is told at length below the table is named in it only.
+    private func reason(_ node: NodesReport.Node?, _ failures: [Diagnostic]) -> String {
+        guard let node else { return "" }
+        let failure = failures.first { $0.subject == "node \"\(node.name)\"" && node.message.hasPrefix($0.summary) }
+        return failure?.summary ?? node.message
     }
 
     private static func machine(_ node: Manifest?) -> [String] {
@@ -68,11 +76,13 @@ struct StatusView {
         if unit.attemptedRevision != unit.appliedRevision, !unit.attemptedRevision.isEmpty {
             lines.append("  working on \(unit.attemptedRevision.prefix(12))")
         }
-        if !unit.message.isEmpty, !unit.isHealthy { lines.append("  " + unit.message) }
-        if !unit.source.problem.isEmpty {
-            lines.append(console.styled("  repository: \(unit.source.problem): \(unit.source.message)", .red))
+        var problems = unit.source.problem.isEmpty ? [] : ["  repository: \(unit.source.problem): \(unit.source.message)"]
+        problems += unit.errors.map(\.description)
+        // The one line for people is often the first of these.
+        if !unit.message.isEmpty, !unit.isHealthy, !problems.contains(where: { $0.contains(unit.message) }) {
+            lines.append("  " + unit.message)
         }
-        lines += unit.errors.map { console.styled($0.description, .red) }
+        lines += problems.map { console.styled($0, .red) }
         lines += unit.exceptions.map { "  \($0.key): \($0.message)" }
         var table = Table(header: ["  OBJECT", "HEALTH", "FILE", "REASON"])
         for object in unit.objects {

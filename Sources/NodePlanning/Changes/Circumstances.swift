@@ -69,7 +69,11 @@ package struct Circumstances: Sendable {
             )
         }
         if node.state == .present, case .unreachable(let reason)? = observed[node.name] {
-            return (reason, "give it the key that `homelab key` prints, and see that it is on and reachable; it is tried again by itself")
+            return (
+                reason,
+                "see that it is on and reachable, has the host key of its entry, and lets in the key that `homelab key` prints; it is "
+                    + "tried again by itself"
+            )
         }
         return nil
     }

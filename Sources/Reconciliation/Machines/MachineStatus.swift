@@ -13,6 +13,8 @@ package struct MachineStatus: Hashable, Sendable {
     package var planHash: String
     package var lastChange: JournalEntry?
     package var conditions: FluxConditions
+    /// Why the machine is not as the inventory says, in one word: the reason of the condition AsInventory.
+    package var standing: String
 
     /// - Parameter before: the object as it was, whose conditions keep their times.
     package init(
@@ -30,24 +32,45 @@ package struct MachineStatus: Hashable, Sendable {
         conditions = FluxConditions(before?.value[path: "status", "conditions"])
         let reason = node.phase.isEmpty ? "Unknown" : node.phase
         let isPlanned = !planHash.isEmpty
-        let isSettled = !isPlanned && node.message.isEmpty && node.isHealthy
+        standing = Self.standing(node, of: report)
+        let isSettled = standing == Self.settled
         let text = node.message.isEmpty ? reason : node.message
         conditions.set(
             [
                 FluxCondition(
                     "Ready", node.isHealthy ? "True" : "False", reason, node.isHealthy && !isPlanned ? "the node is up" : text),
                 FluxCondition(
-                    "AsInventory", isSettled ? "True" : "False",
-                    isPlanned ? "ChangePending" : isSettled ? "NothingToDo" : reason, isSettled ? "nothing is to do" : text),
+                    "AsInventory", isSettled ? "True" : "False", standing, isSettled ? "nothing is to do" : text),
             ], now: now)
     }
 
-    /// The object without its status, as it is applied.
+    static let settled = "NothingToDo"
+    static let changing = "Changing"
+
+    private static func standing(_ node: NodesReport.Node, of report: NodesReport) -> String {
+        let changes = report.changes.filter { $0.node == node.name }
+        if changes.contains(where: { $0.state == .running }) { return changing }
+        guard let change = changes.first(where: { !$0.reason.isEmpty }) ?? changes.first else {
+            if node.phase == "Ready" { return node.message.isEmpty && node.isHealthy ? settled : "HeldBack" }
+            return node.phase.isEmpty ? "Unknown" : node.phase
+        }
+        return switch change.state {
+        case .running: changing
+        case .waiting: "ChangePending"
+        case .approval: "ApprovalNeeded"
+        case .frozen: "ChangeFrozen"
+        case .refused: "ChangeRefused"
+        }
+    }
+
+    /// The object without its status, as it is applied. An orphan has no entry to tell its role and address.
     package var manifest: Manifest {
-        Manifest([
+        var spec = Object()
+        for (field, text) in [("role", role), ("address", address)] where !text.isEmpty { spec[field] = .string(text) }
+        return Manifest([
             "apiVersion": .string(MachineKind.kind.apiVersion), "kind": .string(MachineKind.kind.kind),
             "metadata": ["name": .string(name), "labels": ["app.kubernetes.io/managed-by": "homelab"]],
-            "spec": ["role": .string(role), "address": .string(address)],
+            "spec": .object(spec),
         ])
     }
 

@@ -2,7 +2,7 @@ package import Diagnostics
 package import KubernetesModel
 import YAML
 
-/// Keeps one Machine object for each machine the agent reports, and tells a change of phase as an Event.
+/// Keeps one Machine object for each machine the agent reports, and tells what becomes of it as Events.
 ///
 /// It is a view of the work on nodes and never stops it: what cannot be written is told, and written with the next report.
 package actor MachineWriter {
@@ -85,13 +85,20 @@ package actor MachineWriter {
         return try await api.mergePatch(MachineKind.kind, namespace: "", name: status.name, patch: status.patch, subresource: "status")
     }
 
+    /// One Event for each change of what a person would see: another phase, or in the same phase another reason to be left as it is.
     private func tell(_ status: MachineStatus, _ before: Manifest?) {
+        guard let object = known?[status.name] else { return }
         let old = before?.value[path: "status", "phase"]?.string
-        guard old != status.phase, let object = known?[status.name] else { return }
-        let text = (old.map { "\($0) -> \(status.phase)" } ?? status.phase) + (status.message.isEmpty ? "" : ": \(status.message)")
+        let suffix = status.message.isEmpty ? "" : ": \(status.message)"
+        var (reason, text) = (status.phase, (old.map { "\($0) -> \(status.phase)" } ?? status.phase) + suffix)
+        if old == status.phase {
+            let isSaid = status.message.isEmpty || status.message == before?.value[path: "status", "message"]?.string
+            if isSaid || status.standing == MachineStatus.changing { return }
+            (reason, text) = (status.standing, status.message)
+        }
         events.record(
             EventRecorder.Event(
-                status.phase, text, object: object.key, apiVersion: MachineKind.kind.apiVersion, uid: object.uid,
-                isWarning: status.phase == "Failed" || status.phase == "NotReady"))
+                reason, text, object: object.key, apiVersion: MachineKind.kind.apiVersion, uid: object.uid,
+                isWarning: ["Failed", "NotReady", "ChangeRefused", "ChangeFrozen"].contains(reason)))
     }
 }

@@ -62,7 +62,9 @@ package actor NodeReconciler: NodeReconciling {
     private func scheduled(_ outcome: NodeRun.Outcome) -> NodesReport {
         var report = outcome.report
         if report.handsOver { handedOver = NodeRun.HandOver(plan: report.planHash, at: clock.now) }
-        let isSettled = report.errors.isEmpty && report.nodes.allSatisfy(\.isHealthy) && report.changes.allSatisfy { $0.state == .approval }
+        let isSettled =
+            report.errors.isEmpty && !outcome.isHeldBack && report.nodes.allSatisfy(\.isHealthy)
+            && report.changes.allSatisfy { $0.state == .approval }
         if isSettled { backoff.reset() } else { report.again = backoff.failed() }
         if outcome.hasMore {
             backoff.reset()

@@ -12,6 +12,8 @@ struct NodeRun: Sendable {
         var report: NodesReport
         /// More may be done at once; it was left to a call of its own.
         var hasMore = false
+        /// A machine is left as it is for a reason that may pass without a commit.
+        var isHeldBack = false
         /// Seconds since 1970.
         var nextOpening: Int64?
     }
@@ -157,7 +159,10 @@ struct NodeRun: Sendable {
         report.approvals = approvals
         report.handsOver = admission.ownTurn == .handOver && failures.isEmpty && !isSuperseded()
         let hasMore = !admission.admitted.isEmpty && !isStuck && failures.isEmpty
-        return Outcome(report: report, hasMore: hasMore, nextOpening: admission.nextOpening)
+        let isHeldBack = admission.pending.contains { note in
+            note.node.flatMap { spec.node(named: $0) }.map { $0.state != .paused && !spec.paused } ?? false
+        }
+        return Outcome(report: report, hasMore: hasMore, isHeldBack: isHeldBack, nextOpening: admission.nextOpening)
     }
 
     /// The rules of the windows' time zones, from this server's tz database.

@@ -17,6 +17,7 @@ extension NodesReport {
             if entry?.state == .absent, observation.cluster.node(named: name) == nil { return nil }
             var node = Node(name, entry, observation, changes.filter { $0.node == name }, admission.pending, failures)
             node.address = entry?.address ?? ""
+            if node.message.isEmpty, entry?.state == .paused || entry != nil && spec.paused { node.message = "is paused" }
             return node
         }
         let clusterWide = admission.pending.filter { $0.node == nil }.map {
