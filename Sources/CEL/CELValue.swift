@@ -19,12 +19,13 @@ package enum CELValue: Sendable {
     /// There or not, of cel-go's optional types.
     indirect case optional(CELValue?)
 
-    /// A YAML or JSON value: its whole numbers are int, its others double.
+    /// A YAML or JSON value: its whole numbers of 64 bits with a sign are int, its others double, as Kubernetes reads JSON.
     package init(_ value: Value) {
         switch value {
         case .null: self = .null
         case .bool(let flag): self = .bool(flag)
         case .int(let number): self = .int(number)
+        case .uint(let number): self = .double(Double(number))
         case .double(let number): self = .double(number)
         case .string(let text): self = .string(text)
         case .array(let items): self = .list(items.map { CELValue($0) })

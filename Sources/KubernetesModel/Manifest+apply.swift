@@ -43,7 +43,7 @@ extension Value {
                     return item
                 })
         case .int(let number): return path.isQuantity ? .string(String(number)) : self
-        case .double: return path.isQuantity ? Quantity(self).map { .string($0.text) } ?? self : self
+        case .uint, .double: return path.isQuantity ? Quantity(self).map { .string($0.text) } ?? self : self
         default: return self
         }
     }

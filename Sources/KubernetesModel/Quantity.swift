@@ -48,6 +48,7 @@ package struct Quantity: Hashable, Sendable, Comparable {
     package init?(_ value: Value) {
         switch value {
         case .int(let number): self.init(nanos: Int128(number) * 1_000_000_000)
+        case .uint(let number): self.init(nanos: Int128(number) * 1_000_000_000)
         case .double(let number):
             guard number.magnitude < 1e27 else { return nil }
             self.init(nanos: Int128((number * 1e9).rounded()))

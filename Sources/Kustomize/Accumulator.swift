@@ -107,8 +107,12 @@ final class Accumulator {
 
 extension Resource {
     /// Data that generated data is merged into becomes text, whatever it was written as.
-    private static func texts(_ data: Object) -> Object {
-        Object(data.map { Object.Member(key: $0.key, value: .string($0.value.isNull ? "" : $0.value.scalarText ?? "")) })
+    private static func texts(_ data: Object, _ forms: WrittenForms, null: String = "") -> Object {
+        Object(
+            data.map { member in
+                let text = member.value.isNull && null.isEmpty ? "" : forms.text(of: member.value, key: member.key) ?? ""
+                return Object.Member(key: member.key, value: .string(text))
+            })
     }
 
     /// Takes over the identity and history of the resource this one was generated to merge with or replace.
@@ -118,13 +122,13 @@ extension Resource {
             for member in own { result[member.key] = member.value }
             return result.isEmpty ? nil : .object(result)
         }
-        setMetadata("labels", merged(labels, old.labels))
+        setMetadata("labels", merged(labels, Self.texts(old.labels, old.forms, null: "null")))
         setMetadata("annotations", merged(annotations, old.annotations))
         setName(old.name)
         setNamespace(old.namespace)
         if behavior == .merge {
             for field in ["data", "binaryData"] {
-                let value = merged(object[field]?.object ?? Object(), Self.texts(old.object[field]?.object ?? Object()))
+                let value = merged(object[field]?.object ?? Object(), Self.texts(old.object[field]?.object ?? Object(), old.forms))
                 change { $0[field] = value }
             }
             if let origin = old.buildOrigin { buildOrigin = origin }

@@ -76,6 +76,7 @@ final class BuildRun {
         set.removeAll { resource in
             resource.annotations["config.kubernetes.io/local-config"].map { $0.scalarText != "false" } ?? false
         }
+        try set.refuseEqualIDs(at: top)
         try sort(set, layer)
     }
 
@@ -104,6 +105,10 @@ final class BuildRun {
         if metadata.contains("managedByLabel") { extraLabels.insert(("app.kubernetes.io/managed-by", "homelab"), at: 0) }
         let extraAnnotations = options.overlay?.commonAnnotations ?? []
         for resource in set.all {
+            if resource.forms.hasFlowBlanks {
+                let forms = resource.forms
+                resource.change { forms.writeFlowBlanks(&$0) }
+            }
             resource.setPairs("labels", extraLabels)
             resource.setPairs("annotations", extraAnnotations)
             resource.cleanAnnotations(
@@ -192,14 +197,25 @@ extension Resource {
         setMetadata(field, .object(object))
     }
 
+    static let originAnnotation = "config.kubernetes.io/origin"
+    static let transformationsAnnotation = "alpha.config.kubernetes.io/transformations"
+
+    /// What is known of where it comes from and what changed it, as `buildMetadata` shows it.
+    var originAnnotations: [(key: String, value: String)] {
+        var pairs: [(key: String, value: String)] = []
+        if !buildTransformations.isEmpty {
+            pairs.append((Self.transformationsAnnotation, buildTransformations.map { "- " + $0.text(indent: "  ") }.joined()))
+        }
+        if let buildOrigin { pairs.append((Self.originAnnotation, buildOrigin.text())) }
+        return pairs
+    }
+
     /// Takes kustomize's working annotations off, adds those of `buildMetadata`, and makes every value text; no annotations are no field.
     func cleanAnnotations(origin: Bool, transformations: Bool) {
         var added: [Object.Member] = []
-        if transformations, !buildTransformations.isEmpty {
-            let text = buildTransformations.map { "- " + $0.text(indent: "  ") }.joined()
-            added.append(Object.Member(key: "alpha.config.kubernetes.io/transformations", value: .string(text)))
+        for pair in originAnnotations where pair.key == Self.originAnnotation ? origin : transformations {
+            added.append(Object.Member(key: pair.key, value: .string(pair.value)))
         }
-        if origin, let buildOrigin { added.append(Object.Member(key: "config.kubernetes.io/origin", value: .string(buildOrigin.text()))) }
         guard let old = object["metadata"]?["annotations"] else {
             if !added.isEmpty { setMetadata("annotations", .object(Object(added))) }
             return
@@ -209,7 +225,7 @@ extension Resource {
         }
         if isClean == true, added.isEmpty { return }
         var members = (old.object ?? Object()).filter { !Self.internalAnnotations.contains($0.key) }.map {
-            Object.Member(key: $0.key, value: .string($0.value.isNull ? "null" : $0.value.scalarText ?? ""))
+            Object.Member(key: $0.key, value: .string(forms.text(of: $0.value, key: $0.key) ?? ""))
         }
         members += added
         setMetadata("annotations", members.isEmpty ? nil : .object(Object(members)))

@@ -15,6 +15,12 @@ struct FieldPath {
     let text: String
     let parts: [Part]
 
+    /// The key of the last field on the way.
+    var key: String {
+        for case .field(let name) in parts.reversed() { return name }
+        return ""
+    }
+
     /// What to make of a missing last part.
     enum Creation { case never, scalar, collection(Value) }
 
@@ -114,22 +120,34 @@ struct FieldPath {
         return here
     }
 
+    /// What a path may lead to besides values of the object.
+    struct Find {
+        /// Whether the value was made just now, as a null that has no type yet.
+        var isNew = false
+        /// Whether it is in JSON or YAML that a text holds.
+        var isInText = false
+    }
+
+    typealias Change = (inout Value, Find) throws(MergeFailure) -> Void
+
     /// Changes every value the path leads to and returns how many there were.
     func change(
-        in root: inout Value, creating: Creation, _ body: (inout Value) throws(MergeFailure) -> Void
+        in root: inout Value, creating: Creation, _ body: Change
     ) throws(MergeFailure) -> Int {
-        try Self.change(&root, parts[...], creating, body)
+        try Self.change(&root, parts[...], creating, isNew: false, body)
     }
 
     private static func change(
-        _ value: inout Value, _ parts: ArraySlice<Part>, _ creating: Creation, _ body: (inout Value) throws(MergeFailure) -> Void
+        _ value: inout Value, _ parts: ArraySlice<Part>, _ creating: Creation, isNew: Bool, _ body: Change
     ) throws(MergeFailure) -> Int {
         guard let part = parts.first else {
-            try body(&value)
+            try body(&value, Find(isNew: isNew))
             return 1
         }
         if case .string(let text) = value, var structured = StructuredText(text) {
-            let count = try change(&structured.value, parts, creating, body)
+            let count = try change(&structured.value, parts, creating, isNew: false) { (value, find) throws(MergeFailure) in
+                try body(&value, Find(isNew: find.isNew, isInText: true))
+            }
             if count > 0 { value = .string(structured.text) }
             return count
         }
@@ -142,7 +160,7 @@ struct FieldPath {
             if value.isNull { return 0 }
             let count = try value.changeArray { (items) throws(MergeFailure) in
                 var count = 0
-                for index in items.indices { count += try change(&items[index], rest, creating, body) }
+                for index in items.indices { count += try change(&items[index], rest, creating, isNew: false, body) }
                 return count
             }
             guard let count else { throw MergeFailure(problem: "a list is expected for `*`, not \(value.kindName)") }
@@ -153,19 +171,24 @@ struct FieldPath {
 
     private static func changeField(
         _ name: String, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
-        _ body: (inout Value) throws(MergeFailure) -> Void
+        _ body: Change
     ) throws(MergeFailure) -> Int {
+        var isNew = false
         if value.isNull {
             guard let filler = filler(for: rest, creating) else { return 0 }
             value = .object(Object([Object.Member(key: name, value: filler)]))
+            isNew = true
         }
         let count = try value.changeObject { (object) throws(MergeFailure) -> Int in
             if object.index(of: name) == nil {
                 guard let filler = filler(for: rest, creating) else { return 0 }
                 object.append(name, filler)
+                isNew = true
             }
             guard let index = object.index(of: name) else { return 0 }
-            return try object.change(at: index) { (inner) throws(MergeFailure) in try change(&inner, rest, creating, body) }
+            return try object.change(at: index) { (inner) throws(MergeFailure) in
+                try change(&inner, rest, creating, isNew: isNew, body)
+            }
         }
         guard let count else { throw MergeFailure(problem: "\(value.kindName) has no field \"\(name)\"") }
         return count
@@ -173,14 +196,15 @@ struct FieldPath {
 
     private static func changeElement(
         _ index: Int, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
-        _ body: (inout Value) throws(MergeFailure) -> Void
+        _ body: Change
     ) throws(MergeFailure) -> Int {
         let count = try value.changeArray { (items) throws(MergeFailure) -> Int in
-            if index == items.count, let filler = filler(for: rest, creating) { items.append(filler) }
+            let isNew = index == items.count
+            if isNew, let filler = filler(for: rest, creating) { items.append(filler) }
             guard items.indices.contains(index) else {
                 throw MergeFailure(problem: "index \(index) is given but there are only \(items.count) elements")
             }
-            return try change(&items[index], rest, creating, body)
+            return try change(&items[index], rest, creating, isNew: isNew, body)
         }
         guard let count else { throw MergeFailure(problem: "a list is expected for index \(index), not \(value.kindName)") }
         return count
@@ -188,7 +212,7 @@ struct FieldPath {
 
     private static func changeMatching(
         _ field: String, _ pattern: String, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
-        _ body: (inout Value) throws(MergeFailure) -> Void
+        _ body: Change
     ) throws(MergeFailure) -> Int {
         let expression: RegularExpression
         do throws(RegularExpression.Failure) { expression = try RegularExpression(pattern) } catch {
@@ -201,7 +225,8 @@ struct FieldPath {
                 guard let text = (field.isEmpty ? item : item[field])?.scalarText else { return false }
                 return expression.matches(text)
             }
-            if !items.contains(where: matches) {
+            let isNew = !items.contains(where: matches)
+            if isNew {
                 if case .never = creating { return 0 }
                 let new = Value(plain: pattern, schema: .resource)
                 items.append(field.isEmpty ? new : .object(Object([Object.Member(key: field, value: new)])))
@@ -209,10 +234,10 @@ struct FieldPath {
             var count = 0
             for index in items.indices where matches(items[index]) {
                 if field.isEmpty {
-                    try body(&items[index])
+                    try body(&items[index], Find(isNew: isNew))
                     count += 1
                 } else {
-                    count += try change(&items[index], rest, creating, body)
+                    count += try change(&items[index], rest, creating, isNew: false, body)
                 }
             }
             return count

@@ -14,6 +14,8 @@ final class FieldSpec: Sendable {
     let segments: [Segment]
     /// Whether missing mappings are made, never list elements.
     let creates: Bool
+    /// The key that the path ends with.
+    var key: String { segments[segments.count - 1].name }
     /// Whether what is there has no part in what the object is called.
     let keepsIdentity: Bool
 

@@ -32,18 +32,20 @@ struct ImageTransformer: Transformer {
         try search.walk(.object(resource.object))
         let specs = specs.filter { $0.isPresent(in: .object(resource.object)) }
         guard !search.found.isEmpty || !specs.isEmpty else { return false }
-        return try resource.change(keepsIdentity: specs.allSatisfy(\.keepsIdentity)) { (value) throws(MergeFailure) in
-            for path in search.found { Self.change(&value, path[...], matcher) }
+        var forms = resource.forms
+        try resource.change(keepsIdentity: specs.allSatisfy(\.keepsIdentity)) { (value) throws(MergeFailure) in
+            for path in search.found { Self.change(&value, path[...], matcher, &forms) }
             for spec in specs {
                 try spec.visit(&value, missing: nil) { (field) throws(MergeFailure) in
                     guard field.array == nil, field.object == nil else {
                         throw MergeFailure(problem: "an image is expected, not \(field.kindName)")
                     }
-                    matcher.change(&field)
+                    matcher.change(&field, key: spec.key, &forms)
                 }
             }
-            return true
         }
+        resource.forms = forms
+        return true
     }
 
     /// Finds the image in all lists called containers or initContainers.
@@ -97,10 +99,10 @@ struct ImageTransformer: Transformer {
         }
     }
 
-    private static func change(_ value: inout Value, _ path: ArraySlice<Int>, _ matcher: Matcher) {
-        guard let index = path.first else { return matcher.change(&value) }
-        value.changeObject { object in object.change(at: index) { change(&$0, path.dropFirst(), matcher) } }
-        value.changeArray { items in change(&items[index], path.dropFirst(), matcher) }
+    private static func change(_ value: inout Value, _ path: ArraySlice<Int>, _ matcher: Matcher, _ forms: inout WrittenForms) {
+        guard let index = path.first else { return matcher.change(&value, key: "image", &forms) }
+        value.changeObject { object in object.change(at: index) { change(&$0, path.dropFirst(), matcher, &forms) } }
+        value.changeArray { items in change(&items[index], path.dropFirst(), matcher, &forms) }
     }
 }
 
@@ -155,9 +157,9 @@ extension ImageTransformer {
             }
         }
 
-        func change(_ value: inout Value) {
-            guard !value.isNull, let text = value.scalarText, matches(text) else { return }
-            value = .string(renamed(text))
+        func change(_ value: inout Value, key: String, _ forms: inout WrittenForms) {
+            guard !value.isNull, let text = forms.text(of: value, key: key), matches(text) else { return }
+            value = forms.put(renamed(text), over: value, key: key)
         }
 
         private func renamed(_ text: String) -> String {

@@ -28,6 +28,9 @@ struct JSONPatch {
             guard let path = item["path"]?.string else { throw MergeFailure(problem: "the \(text) operation has no \"path\"") }
             let from = item["from"]?.string
             if kind == .move || kind == .copy, from == nil { throw MergeFailure(problem: "the \(text) operation has no \"from\"") }
+            if kind == .add || kind == .replace, item["value"] == nil {
+                throw MergeFailure(problem: "the \(text) operation has no \"value\"")
+            }
             operations.append(
                 Operation(
                     kind: kind, path: Self.parts(path), from: from.map(Self.parts) ?? [], value: item["value"] ?? .null, pathText: path))
@@ -70,6 +73,11 @@ struct JSONPatch {
     }
 
     private static func apply(_ operation: Operation, to value: inout Value) throws(MergeFailure) {
+        // The library knows the whole only to replace and to test it.
+        let isWhole = operation.kind == .replace && operation.pathText.isEmpty || operation.kind == .test && operation.pathText.isEmpty
+        if operation.path.isEmpty && !isWhole || operation.kind == .copy && operation.from.isEmpty {
+            throw MergeFailure(problem: "the path must lead into the object, as /metadata/labels does")
+        }
         switch operation.kind {
         case .add: try add(operation.value, at: operation.path[...], in: &value)
         case .remove: _ = try remove(operation.path[...], in: &value)

@@ -104,7 +104,10 @@ struct Layer {
             ])
         }
         let layer = Layer(place: directory, file: file, run: run, parents: around, origin: origin?.appending(entry.value))
-        if isComponent { return try layer.accumulate(into: accumulator) }
+        if isComponent {
+            try layer.accumulate(into: accumulator)
+            return try accumulator.set.refuseEqualIDs(at: location(entry.mark))
+        }
         let own = Accumulator()
         try layer.accumulate(into: own)
         try accumulator.merge(own, at: location(entry.mark))

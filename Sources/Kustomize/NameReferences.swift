@@ -115,9 +115,12 @@ struct NameReferences {
         _ value: inout Value, _ target: TypeSelector, _ role: TypeSelector?, _ scope: Scope, _ spec: FieldSpec
     ) throws(MergeFailure) {
         if value.object != nil { return try updateMapping(&value, target, role, scope, spec) }
-        guard let name = value.scalarText else { throw MergeFailure(problem: "\(spec.path) holds a list within a list") }
+        let forms = scope.referrer.forms
+        guard let name = forms.text(of: value, key: spec.key) else {
+            throw MergeFailure(problem: "\(spec.path) holds a list within a list")
+        }
         guard let referral = try referral(name, candidates(name, scope), target, role, scope, sameNamespace: false) else { return }
-        if referral.name != name { value = .string(referral.name) }
+        if referral.name != name { value = forms.value(referral.name, over: value, key: spec.key) }
     }
 
     /// A mapping names a resource by its `name` and, where it has one, its `namespace`.

@@ -78,14 +78,14 @@ struct PatchTransformer: Transformer {
         }
         for resource in selected(by: target, set, report) {
             let id = resource.id
-            resource.rememberName()
-            // In kustomize a resource whose name is remembered has annotations, whatever its file says.
-            if resource.object["metadata"]?["annotations"] == nil { resource.setMetadata("annotations", .object(Object())) }
+            // patchesJson6902 lets no reference follow a name that it changes.
+            if kind == "PatchTransformer" { resource.rememberName() }
+            // In kustomize a resource of which something is remembered has annotations, whatever its file says.
+            if resource.hasHistory, resource.object["metadata"]?["annotations"] == nil {
+                resource.setMetadata("annotations", .object(Object()))
+            }
             do throws(MergeFailure) {
-                try resource.change { (value) throws(MergeFailure) in try patch.apply(to: &value) }
-                resource.sharedPairs = []
-                // What kustomize applies a JSON patch to goes through JSON, which has no styles.
-                resource.forms.dropQuotes()
+                try resource.apply(patch)
                 if patch.copies { try resource.refuseGrowth() }
                 report.touch(resource)
             } catch {
@@ -113,7 +113,7 @@ extension Resource {
         let (kind, name, namespace) = (kind, name, namespace)
         if patch.allowsNameChange || patch.allowsKindChange { rememberName() }
         let schema = schema(orOf: patch)
-        let merge = StrategicMerge(old: forms, patch: patch.forms)
+        let merge = StrategicMerge(forms: WrittenFormsBox(forms), patchForms: patch.forms)
         let merged = try change { (value) throws(MergeFailure) -> Bool in
             guard let merged = try merge.merge(.object(patch.object), into: value, schema: schema) else { return false }
             value = merged
@@ -123,6 +123,7 @@ extension Resource {
             clear()
             return
         }
+        forms = merge.forms.forms
         forms.merge(patch.forms)
         if !patch.allowsKindChange, self.kind != kind { setKind(kind) }
         if !patch.allowsNameChange, self.name != name { setName(name) }

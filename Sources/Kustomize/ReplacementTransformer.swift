@@ -23,8 +23,8 @@ struct ReplacementTransformer: Transformer {
         if entry.source != nil, entry.sourceValue != nil {
             throw MergeFailure(problem: "a replacement has either a source or a sourceValue")
         }
-        let value =
-            try entry.source.map { (source) throws(MergeFailure) in try self.value(of: source, set) } ?? .string(entry.sourceValue ?? "")
+        let copied =
+            try entry.source.map { (source) throws(MergeFailure) in try self.copied(source, set) } ?? Copied(entry.sourceValue ?? "")
         for target in targets {
             guard let select = target.select else { throw MergeFailure(problem: "a target must say which resources to select") }
             let selector = try CompiledSelector(select)
@@ -37,7 +37,7 @@ struct ReplacementTransformer: Transformer {
                 if rejects.contains(where: { reject in !reject.namesNoID && ids.contains { reject.selector.matches($0) } }) { continue }
                 guard ids.contains(where: { selector.matches($0) }) else { continue }
                 do throws(MergeFailure) {
-                    try write(value, in: resource, target)
+                    try write(copied, in: resource, target)
                     report.touch(resource)
                 } catch {
                     report.add(error.problem, resource)
@@ -46,7 +46,23 @@ struct ReplacementTransformer: Transformer {
         }
     }
 
-    private func value(of source: ReplacementEntry.Source, _ set: ResourceSet) throws(MergeFailure) -> Value {
+    /// A value and, if it is plain, its text as the source writes it.
+    private struct Copied {
+        var value: Value
+        var text: String
+
+        init(_ text: String) {
+            value = .string(text)
+            self.text = text
+        }
+
+        init(_ value: Value, text: String) {
+            self.value = value
+            self.text = text
+        }
+    }
+
+    private func copied(_ source: ReplacementEntry.Source, _ set: ResourceSet) throws(MergeFailure) -> Copied {
         let matches = set.all.filter { $0.anyIDs.contains { source.selector.isMatched(by: $0) } }
         guard let resource = matches.first, matches.count == 1 else {
             throw MergeFailure(
@@ -57,24 +73,28 @@ struct ReplacementTransformer: Transformer {
         else {
             throw MergeFailure(problem: "the source \(resource.id.description) has nothing at \(path.text)")
         }
-        guard !source.options.delimiter.isEmpty else { return value }
-        guard let text = value.scalarText else { throw MergeFailure(problem: "only plain values can be split at a delimiter") }
+        let written = resource.forms.text(of: value, key: path.key)
+        guard !source.options.delimiter.isEmpty else { return Copied(value, text: written ?? "") }
+        guard let text = written else { throw MergeFailure(problem: "only plain values can be split at a delimiter") }
         let parts = Self.split(text, at: source.options.delimiter)
         guard parts.indices.contains(source.options.index) else {
             throw MergeFailure(problem: "index \(source.options.index) is out of bounds: \"\(text)\" has \(parts.count) parts")
         }
-        return .string(parts[source.options.index])
+        return Copied(parts[source.options.index])
     }
 
-    private func write(_ value: Value, in resource: Resource, _ target: ReplacementEntry.Target) throws(MergeFailure) {
+    private func write(_ copied: Copied, in resource: Resource, _ target: ReplacementEntry.Target) throws(MergeFailure) {
+        let value = copied.value
+        var forms = resource.forms
+        defer { resource.forms = forms }
         let creating: FieldPath.Creation =
             !target.options.create
             ? .never : value.object != nil ? .collection(.object(Object())) : value.array != nil ? .collection(.array([])) : .scalar
         for text in target.fieldPaths.isEmpty ? ["metadata.name"] : target.fieldPaths {
             let path = FieldPath(text)
             let count = try resource.change { (root) throws(MergeFailure) in
-                try path.change(in: &root, creating: creating) { (field) throws(MergeFailure) in
-                    try Self.replace(&field, with: value, target.options)
+                try path.change(in: &root, creating: creating) { (field, find) throws(MergeFailure) in
+                    try Self.replace(&field, with: copied, target.options, &forms, key: path.key, find)
                 }
             }
             resource.settleSharedPairs()
@@ -85,10 +105,16 @@ struct ReplacementTransformer: Transformer {
 
     private static let maximumText = 1 << 20
 
-    private static func replace(_ field: inout Value, with value: Value, _ options: ReplacementEntry.Options) throws(MergeFailure) {
-        var value = value
-        if !options.delimiter.isEmpty {
-            guard let old = field.isNull ? "" : field.scalarText, let new = value.scalarText else {
+    private static func replace(
+        _ field: inout Value, with copied: Copied, _ options: ReplacementEntry.Options, _ forms: inout WrittenForms, key: String,
+        _ find: FieldPath.Find
+    ) throws(MergeFailure) {
+        var copied = copied
+        // Within a text the options count for nothing.
+        if !options.delimiter.isEmpty, !find.isInText {
+            // What is no plain value has no text to join.
+            let new = copied.text
+            guard let old = field.isNull ? "" : forms.text(of: field, key: key) else {
                 throw MergeFailure(problem: "only plain values can be joined with a delimiter")
             }
             guard old.utf8.count + new.utf8.count <= maximumText else {
@@ -102,27 +128,21 @@ struct ReplacementTransformer: Transformer {
             } else {
                 parts[options.index] = new
             }
-            value = .string(parts.joined(separator: options.delimiter))
+            copied = Copied(parts.joined(separator: options.delimiter))
         }
         guard field.object == nil, field.array == nil else {
-            field = value
+            field = copied.value
             return
         }
         // A plain value keeps its type, only its text changes.
-        let text = value.scalarText ?? ""
-        if field.string != nil {
-            field = .string(text)
-            return
+        if find.isNew {
+            field = Value(plain: copied.text, schema: .resource)
+        } else if let new = forms.replacement(copied.text, for: field, key: key) {
+            field = new
+        } else {
+            throw MergeFailure(problem: "\"\(copied.text)\" cannot take the place of \(field.kindName)")
         }
-        if value.scalarText == nil {
-            field = value
-            return
-        }
-        let typed = Value(plain: text, schema: .resource)
-        switch (field, typed) {
-        case (.null, _), (.bool, .bool), (.int, .int), (.double, .double), (.double, .int), (.int, .double): field = typed
-        default: throw MergeFailure(problem: "\"\(text)\" cannot take the place of \(field.kindName)")
-        }
+        forms.noteWritten(copied.text, of: key, as: field)
     }
 
     private static func split(_ text: String, at delimiter: String) -> [String] {

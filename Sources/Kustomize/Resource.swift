@@ -109,6 +109,9 @@ final class Resource {
             || metadata("namespace") != id.namespace
     }
 
+    /// Whether kustomize has noted something of it in annotations.
+    var hasHistory: Bool { !former.isEmpty || !prefixes.isEmpty || !suffixes.isEmpty || needsHash || buildOrigin != nil }
+
     // MARK: Identity
 
     var type: GroupVersionKind { id.type }
@@ -117,11 +120,11 @@ final class Resource {
     var name: String { id.name }
     var namespace: String { id.namespace }
 
-    private func text(_ key: String) -> String { object[key]?.scalarText ?? "" }
+    private func text(_ key: String) -> String { object[key].flatMap { forms.text(of: $0, key: key) } ?? "" }
 
     private func metadata(_ key: String) -> String {
         guard let value = object["metadata"]?[key], !value.isNull else { return "" }
-        return value.scalarText ?? ""
+        return forms.text(of: value, key: key) ?? ""
     }
 
     var id: ResourceID {

@@ -12,6 +12,9 @@ struct ResourceReader {
     /// Whether it is a patch for what a target selects.
     var isTargeted = false
 
+    /// How an object came out of the text: as a document, out of a list that was opened as it was read, or by way of JSON.
+    private enum Way { case document, opened, json }
+
     /// The objects of a YAML or JSON text, in order, those of lists behind the others.
     func resources(_ bytes: [UInt8]) throws(Diagnostics) -> [Resource] {
         let documents: [YAMLReader.MarkedValue]
@@ -26,7 +29,7 @@ struct ResourceReader {
         }
         var findings = Diagnostics()
         var resources: [Resource] = []
-        var listed: [(value: Value, origin: SourceLocation, forms: WrittenForms)] = []
+        var listed: [(value: Value, origin: SourceLocation, forms: WrittenForms, way: Way)] = []
         for document in documents {
             let origin = SourceLocation(file: display, line: document.mark.line + offset, column: document.mark.column)
             guard case .object(let object) = document.value else {
@@ -34,7 +37,7 @@ struct ResourceReader {
                 continue
             }
             if object.isEmpty { continue }
-            listed.append((document.value, origin, document.forms))
+            listed.append((document.value, origin, document.forms, .document))
         }
         var queue = listed[...]
         while let next = queue.popFirst() {
@@ -44,12 +47,17 @@ struct ResourceReader {
             }
             guard check(object, at: next.origin, &findings) else { continue }
             if let items = items(of: object, at: next.origin, &findings) {
-                for item in items where !item.isNull && item != .object(Object()) { queue.append((item, next.origin, next.forms)) }
+                // The one list of a text kustomize opens as it reads, any other it takes apart by way of JSON.
+                let opensDirectly = documents.count == 1 && next.way == .document && object["kind"] == "List"
+                for item in items where !item.isNull && item != .object(Object()) {
+                    queue.append((item, next.origin, next.forms, opensDirectly ? .opened : .json))
+                }
                 continue
             }
             let resource = Resource(object, kinds: run.kinds, origin: next.origin)
             if isTargeted { resource.dropEmptyPairs() }
             resource.forms = next.forms
+            if next.way == .json { resource.passThroughJSON() }
             resources.append(resource)
         }
         try findings.throwIfErrors()

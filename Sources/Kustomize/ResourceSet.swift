@@ -1,3 +1,4 @@
+import Diagnostics
 import YAML
 
 /// The resources of a build in order, with look-up by what they are and were called.
@@ -42,6 +43,19 @@ final class ResourceSet {
             for (position, resource) in all.enumerated() where !resource.isEmpty { index(resource, at: position) }
         }
         return (byAnyID?[id] ?? []).filter { !all[$0].isEmpty }
+    }
+
+    /// Patches may have given two resources one name, which kustomize finds out wherever resources are gathered.
+    func refuseEqualIDs(at location: SourceLocation) throws(Diagnostics) {
+        var findings = Diagnostics()
+        var seen: Set<ResourceID> = []
+        for resource in all where !seen.insert(resource.id).inserted {
+            findings.append(
+                Diagnostic(
+                    .error, "\(resource.id.description) is there twice", at: resource.origin ?? location,
+                    remedy: "look for a patch that gives several resources one name"))
+        }
+        try findings.throwIfErrors()
     }
 
     func replace(at position: Int, with resource: Resource) {

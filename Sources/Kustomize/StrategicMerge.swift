@@ -10,11 +10,10 @@ struct MergeFailure: Error {
 /// element that is replaced keeps its old content, an element without key empties the list) they are followed to the letter,
 /// since people's output depends on them.
 struct StrategicMerge {
-    /// How the object's and the patch's scalars are written.
-    let old, patch: WrittenForms
-
-    /// Drop nulls of the object along with the patch's: where it writes them as `key:` only.
-    private var dropsNulls: Bool { old.nulls == .blank }
+    /// How the object's scalars are written, and become so.
+    let forms: WrittenFormsBox
+    /// How the patch's are.
+    let patchForms: WrittenForms
 
     /// What became of a value and whether it grew out of the old value, not out of the patch's.
     private struct Merged {
@@ -31,11 +30,12 @@ struct StrategicMerge {
         return merged.isOld ? merged.value : old
     }
 
-    private func walk(old: Value?, patch: Value?, schema: MergeSchema?) throws(MergeFailure) -> Merged? {
-        if patch == nil, schema == nil, !dropsNulls { return old.map { Merged(value: $0, isOld: true) } }
+    /// - Parameter key: behind which the values stand, nil for an element of a list.
+    private func walk(old: Value?, patch: Value?, schema: MergeSchema?, key: String? = nil) throws(MergeFailure) -> Merged? {
+        if patch == nil, schema == nil, !forms.forms.nulls.contains(.blank) { return old.map { Merged(value: $0, isOld: true) } }
         let shape = [old, patch].compactMap { $0 }.first { !$0.isNull }
         switch shape {
-        case .none: return emptyOrNull(old: old, patch: patch)
+        case .none: return emptyOrNull(old: old, patch: patch, key: key)
         case .object:
             try check(patch, is: "a mapping") { $0.object != nil }
             return try mapping(old: old, patch: patch, schema: schema)
@@ -54,9 +54,9 @@ struct StrategicMerge {
         throw MergeFailure(problem: "the patch has \(patch.kindName) where the object has \(kind)")
     }
 
-    /// Both sides are null or absent: an old null stays when only it is there, unless nulls are dropped.
-    private func emptyOrNull(old: Value?, patch: Value?) -> Merged? {
-        old != nil && patch == nil && !dropsNulls ? Merged(value: .null, isOld: true) : nil
+    /// Both sides are null or absent: an old null stays when only it is there and is written as one.
+    private func emptyOrNull(old: Value?, patch: Value?, key: String?) -> Merged? {
+        old != nil && patch == nil && !forms.forms.isBlankNull(of: key) ? Merged(value: .null, isOld: true) : nil
     }
 
     /// Plain values and lists that are not merged: the patch's wins, null deletes.
@@ -65,12 +65,15 @@ struct StrategicMerge {
         return patch.isNull ? nil : Merged(value: patch, isOld: false)
     }
 
-    /// A number or boolean that comes in the place of a text in quotes is a text too, as it is written in the patch.
+    /// What comes in the place of a plain value keeps its quotes: a number or boolean over a text in quotes is a text too, as it is
+    /// written in the patch, and a text over a number has none.
     private func kept(_ patch: Value?, over old: Value, of key: String) -> Value? {
-        guard case .string(let text) = old, let patch, !patch.isNull, patch.string == nil, let new = patch.scalarText,
-            self.old.isQuoted(text, of: key)
-        else { return patch }
-        return .string(self.patch.originals[new] ?? new)
+        guard let patch, !patch.isNull, let new = patchForms.text(of: patch, key: key), !old.isNull, old.shape == .scalar else {
+            return patch
+        }
+        let isQuoted = old.string.map { forms.forms.isQuoted($0, of: key) } ?? false
+        if patch.string != nil || isQuoted { forms.forms.noteMerged(new, of: key, isQuoted: isQuoted) }
+        return isQuoted ? .string(new) : patch
     }
 
     // MARK: Mappings
@@ -94,11 +97,11 @@ struct StrategicMerge {
         result.reserveCapacity(old.count + patch.count)
         for member in old {
             let added = kept(patch[member.key], over: member.value, of: member.key)
-            let merged = try walk(old: member.value, patch: added, schema: schema?.fields[member.key])
+            let merged = try walk(old: member.value, patch: added, schema: schema?.fields[member.key], key: member.key)
             if let merged { result.append(Object.Member(key: member.key, value: merged.value)) }
         }
         for member in patch where old.index(of: member.key) == nil {
-            let merged = try walk(old: nil, patch: member.value, schema: schema?.fields[member.key])
+            let merged = try walk(old: nil, patch: member.value, schema: schema?.fields[member.key], key: member.key)
             if let merged { result.append(Object.Member(key: member.key, value: merged.value)) }
         }
         return Object(result)
@@ -149,4 +152,11 @@ struct StrategicMerge {
         var seen: Set<String> = []
         return (patch + old).filter { !$0.isNull && $0 != .object(Object()) && seen.insert($0.scalarText ?? "").inserted }
     }
+}
+
+/// Forms that a merge changes on its way.
+final class WrittenFormsBox {
+    var forms: WrittenForms
+
+    init(_ forms: WrittenForms) { self.forms = forms }
 }

@@ -11,12 +11,13 @@ struct StructuredText {
     /// nil for a text that holds neither a mapping nor a list.
     init?(_ text: String) {
         source = text
-        if let json = try? JSONReader.value(Array(text.utf8)) {
-            isJSON = true
+        // What starts with a bracket or a brace counts as JSON, whatever it is; of YAML the first document is all.
+        isJSON =
+            text.utf8.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }.map { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") } ?? false
+        if isJSON, let json = try? JSONReader.value(Array(text.utf8)) {
             original = json
-        } else if let documents = try? YAMLReader.values(text, file: "", schema: .resource), documents.count == 1 {
-            isJSON = false
-            original = documents[0]
+        } else if let documents = try? YAMLReader.values(text, file: "", schema: .resource, rule: .first), let first = documents.first {
+            original = first
         } else {
             return nil
         }
@@ -27,7 +28,7 @@ struct StructuredText {
     /// The text with the changes, without a line break at the end as kustomize has it.
     var text: String {
         if isJSON {
-            let bytes = JSONWriter.bytes(value, sortedKeys: true, pretty: source.utf8.contains(UInt8(ascii: "\n")), escapesHTML: true)
+            let bytes = JSONWriter.bytes(value, sortedKeys: true, pretty: source.contains("\n") && source.contains("  "), escapesHTML: true)
             return String(decoding: bytes, as: UTF8.self)
         }
         let text = edited ?? YAMLWriter.text(value, sortedKeys: false)

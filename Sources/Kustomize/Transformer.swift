@@ -101,16 +101,18 @@ struct NameAffixTransformer: Transformer {
                     if !suffix.isEmpty { resource.suffixes.append(suffix) }
                     resource.rememberName()
                 }
+                var forms = resource.forms
                 do throws(MergeFailure) {
                     try resource.change { (value) throws(MergeFailure) in
                         try spec.visit(&value, missing: .string("")) { (name) throws(MergeFailure) in
-                            guard let text = name.scalarText, !name.isNull else {
+                            guard let text = forms.text(of: name, key: spec.key), !name.isNull else {
                                 if name.isNull { return }
                                 throw MergeFailure(problem: "a string is expected, not \(name.kindName)")
                             }
-                            name = .string(prefix + text + suffix)
+                            name = forms.put(prefix + text + suffix, over: name, key: spec.key)
                         }
                     }
+                    resource.forms = forms
                     report.touch(resource)
                 } catch {
                     report.add(error.problem, resource)
@@ -134,9 +136,12 @@ struct ReplicaTransformer: Transformer {
             for spec in specs where resource.anyIDs.contains(where: { $0.name == entry.name && spec.type.selects($0.type) }) {
                 found = true
                 guard spec.type.selects(resource.type) else { continue }
+                let forms = resource.forms
                 do throws(MergeFailure) {
                     try resource.change(keepsIdentity: spec.keepsIdentity) { (value) throws(MergeFailure) in
-                        try spec.visit(&value, missing: .int(0)) { $0 = .int(Int64(entry.count)) }
+                        try spec.visit(&value, missing: .int(0)) {
+                            $0 = forms.value(String(entry.count), over: $0, key: spec.key)
+                        }
                     }
                     report.touch(resource)
                 } catch {

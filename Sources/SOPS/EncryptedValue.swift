@@ -32,7 +32,7 @@ struct EncryptedValue {
         let string = String(decoding: text, as: UTF8.self)
         switch type {
         case "str", "bytes": return .string(string)
-        case "int": return Int64(string).map { .int($0) }
+        case "int": return Int64(string).map { .int($0) } ?? UInt64(string).map { .uint($0) }
         case "float": return Double(string).map { .double($0) }
         case "bool": return string.lowercased() == "true" ? true : string.lowercased() == "false" ? false : nil
         default: return nil

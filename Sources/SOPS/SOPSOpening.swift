@@ -54,6 +54,7 @@ struct SOPSOpening {
         switch value {
         case .bool(let flag): flag ? "True" : "False"
         case .int(let number): String(number)
+        case .uint(let number): String(number)
         case .double(let number): plain(number)
         default: ""
         }

@@ -31,6 +31,9 @@ package enum ContentDigest {
             case .int(let number):
                 add(byte: 3)
                 add(text: String(number))
+            case .uint(let number):
+                add(byte: 3)
+                add(text: String(number))
             case .double(let number):
                 add(byte: 4)
                 add(text: String(number))

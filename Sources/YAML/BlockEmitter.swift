@@ -39,6 +39,7 @@ struct BlockEmitter {
         case .null: plain("null")
         case .bool(let flag): plain(flag ? "true" : "false")
         case .int(let number): plain(String(number))
+        case .uint(let number): plain(String(number))
         case .double(let number): plain(FloatText.yaml(number))
         case .string(let text): string(text, indent: indent, isKey: false)
         case .array(let items):
@@ -238,11 +239,13 @@ struct BlockEmitter {
 
     private mutating func doubleQuoted(_ text: UnsafeBufferPointer<UInt8>, indent: Int, folds: Bool) {
         indicator(UInt8(ascii: "\""), isIndentation: false)
+        // Go's writer takes every character of a text that starts with a byte order mark for one.
+        let escapesAll = text.isByteOrderMark(at: 0)
         var isAfterSpace = false
         var at = 0
         while at < text.count {
             let byte = text[at]
-            if byte == UInt8(ascii: " ") {
+            if byte == UInt8(ascii: " "), !escapesAll {
                 if folds, !isAfterSpace, column > Self.width, at > 0, at + 1 < text.count {
                     startLine(indent: indent)
                     isIndenting = false
@@ -258,7 +261,8 @@ struct BlockEmitter {
                 continue
             }
             isAfterSpace = false
-            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || !text.isPrintable(at: at) || text.isBreak(at: at) {
+            let isSign = byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+            if escapesAll || isSign || !text.isPrintable(at: at) || text.isBreak(at: at) {
                 escape(text, at: &at)
             } else {
                 put(text, at: &at)

@@ -27,6 +27,8 @@ struct Composer<Tree: ComposedTree> {
     private var scalarBytes = 0
     /// How scalars were written in the document read last.
     private(set) var forms = WrittenForms()
+    /// Brackets and braces around what is read.
+    private var flowDepth = 0
 
     private struct Anchor {
         var tree: Tree
@@ -49,6 +51,7 @@ struct Composer<Tree: ComposedTree> {
         self.stream = stream
         while try stream.next() == .documentStart {
             anchors.removeAll(keepingCapacity: true)
+            flowDepth = 0
             forms = WrittenForms()
             let kind = try stream.next()
             let mark = stream.mark
@@ -105,73 +108,105 @@ struct Composer<Tree: ComposedTree> {
             if schema != .kubernetes, place != .annotations, stream.style == .folded {
                 return Tree.scalar(.string(FoldedText.rewritten(bytes)), from: stream)
             }
-            return Tree.scalar(Self.string(bytes), from: stream)
+            return Tree.scalar(try string(bytes), from: stream)
         }
+        if flowDepth > 0, let text = try flowText(bytes) { return Tree.scalar(text, from: stream) }
         switch ScalarResolver.resolve(bytes, schema: schema) {
-        case .string: return Tree.scalar(Self.string(bytes), from: stream)
+        case .string: return Tree.scalar(try string(bytes), from: stream)
         case .value(let value):
-            if value.isNull {
-                forms.nulls.insert(bytes.isEmpty ? .blank : .written)
-            } else if schema == .patch || schema == .targetedPatch {
-                forms.note(value, written: bytes)
-            }
+            if value.isNull { forms.nulls.insert(bytes.isEmpty ? .blank : .written) }
             let isText = place == .annotations && (!value.isNull || schema != .patch)
-            return Tree.scalar(isText ? Self.string(bytes) : value, from: stream)
+            return Tree.scalar(isText ? try string(bytes) : value, from: stream)
         case .notFinite:
-            if place == .annotations { return Tree.scalar(Self.string(bytes), from: stream) }
+            if place == .annotations { return Tree.scalar(try string(bytes), from: stream) }
             throw stream.error("\(String(decoding: bytes, as: UTF8.self)) is a number without a JSON form; quote it if text is meant")
         }
     }
 
+    /// What a plain scalar between brackets or braces is read as where that is other than elsewhere; nil where it is not.
+    ///
+    /// Kubernetes' readers end one at a question mark. And kustomize writes what it has read once more, where it quotes what holds a
+    /// colon: so that is a text to it.
+    private func flowText(_ bytes: ScalarResolver.Bytes) throws(YAMLError) -> Value? {
+        if bytes.contains(UInt8(ascii: "?")) {
+            throw stream.error(
+                "a question mark between brackets or braces must stand in quotes", context: "Kubernetes' readers take it for a key's sign")
+        }
+        guard schema == .resource else { return Value?.none }
+        return bytes.contains(UInt8(ascii: ":")) ? try string(bytes) : Value?.none
+    }
+
     private func tagged(_ bytes: ScalarResolver.Bytes, tag: String) throws(YAMLError) -> Value {
         let prefix = "tag:yaml.org,2002:"
-        guard tag.hasPrefix(prefix) else { return Self.string(bytes) }
+        guard tag.hasPrefix(prefix) else { return try string(bytes) }
         let kind = tag.dropFirst(prefix.count)
         switch kind {
         case "null", "bool", "int", "float": break
         case "binary":
             guard let decoded = BinaryText.decoded(bytes) else { throw stream.error("!!binary value is not base64") }
             return .string(String(decoding: decoded, as: UTF8.self))
-        default: return Self.string(bytes)
+        default: return try string(bytes)
         }
-        guard case .value(let value) = ScalarResolver.resolve(bytes, schema: .kubernetes) else {
+        guard case .value(let value) = ScalarResolver.resolve(bytes, schema: schema) else {
             throw stream.error("\"\(String(decoding: bytes, as: UTF8.self))\" is no !!\(kind)")
         }
         switch (kind, value) {
-        case ("null", .null), ("bool", .bool), ("int", .int), ("float", .int), ("float", .double), ("int", .double): return value
+        case ("null", .null), ("bool", .bool), ("int", .int), ("int", .uint), ("float", .int), ("float", .uint), ("float", .double),
+            ("int", .double):
+            return value
         default: throw stream.error("\"\(String(decoding: bytes, as: UTF8.self))\" is no !!\(kind)")
         }
     }
 
-    private static func string(_ bytes: ScalarResolver.Bytes) -> Value { .string(String(decoding: bytes, as: UTF8.self)) }
+    private func string(_ bytes: ScalarResolver.Bytes) throws(YAMLError) -> Value {
+        if schema != .kubernetes, !stream.isASCII, let text = PrintedText(bytes) {
+            guard let printed = text.folded else { throw stream.error("it holds a control character that kustomize does not print") }
+            return .string(printed)
+        }
+        return .string(String(decoding: bytes, as: UTF8.self))
+    }
 
     private mutating func sequence(depth: Int, place: Place) throws(YAMLError) -> Tree {
         let mark = stream.mark
+        let isFlow = stream.startsFlow
+        if isFlow { flowDepth += 1 }
         var items: [Tree] = []
         while true {
             let kind = try stream.next()
-            if kind == .sequenceEnd { return Tree.sequence(items, mark: mark) }
+            if kind == .sequenceEnd {
+                if isFlow { flowDepth -= 1 }
+                return Tree.sequence(items, mark: mark)
+            }
             items.append(try compose(kind, depth: depth + 1, place: place == .items ? .root : .elsewhere))
         }
     }
 
     private mutating func mapping(depth: Int, place: Place) throws(YAMLError) -> Tree {
         let mark = stream.mark
+        let isFlow = stream.startsFlow
+        if isFlow { flowDepth += 1 }
+        defer { if isFlow { flowDepth -= 1 } }
         var entries: [Tree.Entry] = []
         var merged: [Tree] = []
+        var hasMergeKey = false
         var seen = KeyIndex()
         while true {
             let kind = try stream.next()
             if kind == .mappingEnd { break }
             let keyMark = stream.mark
             if kind == .scalar, stream.isPlain, stream.tag == nil, PlainText.isMergeKey(stream.bytes) {
+                if hasMergeKey, schema != .kubernetes { throw stream.error("key \"<<\" is set twice in one mapping", at: keyMark) }
+                hasMergeKey = true
                 merged.append(contentsOf: try mergeSources(depth: depth))
                 continue
             }
             let (key, text) = try mappingKey(kind, depth: depth)
             let valueKind = try stream.next()
-            let value = try compose(valueKind, depth: depth + 1, place: inner(place, key: text))
-            if valueKind == .scalar, schema != .kubernetes, !stream.isPlain { forms.noteQuoted(stream.bytes, of: text) }
+            let valuePlace = inner(place, key: text)
+            let value = try compose(valueKind, depth: depth + 1, place: valuePlace)
+            if valueKind == .scalar, schema != .kubernetes { noteForm(of: value, key: text, valuePlace) }
+            // Whatever stands behind such a key, kustomize takes it out along with those that merge.
+            if text == "<<", schema != .kubernetes { continue }
             if let earlier = seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) {
                 switch duplicates {
                 case .error: throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark)
@@ -191,11 +226,33 @@ struct Composer<Tree: ComposedTree> {
         return Tree.mapping(entries, mark: mark)
     }
 
+    private mutating func noteForm(of value: Tree, key: String, _ place: Place) {
+        if !stream.isPlain { return forms.noteQuoted(stream.bytes, of: key) }
+        guard let value = value.scalarValue else { return }
+        if value.string != nil, place != .annotations || !isTyped(stream.bytes) {
+            if flowDepth > 0, Timestamp(stream.bytes) != nil { forms.noteTime(stream.bytes, of: key) }
+            return
+        }
+        forms.notePlain(stream.bytes, of: key, as: value, inFlow: flowDepth > 0)
+    }
+
+    /// Whether a plain text in the present place would be no text if it were no annotation.
+    private func isTyped(_ bytes: ScalarResolver.Bytes) -> Bool {
+        if stream.tag != nil || flowDepth > 0 && (bytes.isEmpty || bytes.contains(UInt8(ascii: ":"))) { return false }
+        if case .value(let value) = ScalarResolver.resolve(bytes, schema: .resource) {
+            return value.string.map { !$0.utf8.elementsEqual(bytes) } ?? true
+        }
+        return false
+    }
+
     private mutating func mappingKey(_ kind: EventStream.Kind, depth: Int) throws(YAMLError) -> (Tree, String) {
         let mark = stream.mark
         let key = try compose(kind, depth: depth + 1, place: .elsewhere)
         guard let value = key.scalarValue else { throw stream.error("a list or mapping cannot be a key", at: mark) }
         if case .string(let text) = value { return (key, text) }
+        if schema != .kubernetes, depth > 0 {
+            throw stream.error("a key must be a text: write \"\(value.keyText(written: ""))\" in quotes", at: mark)
+        }
         return (key, value.keyText(written: ""))
     }
 

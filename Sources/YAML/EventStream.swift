@@ -90,6 +90,20 @@ final class EventStream {
         }
     }
 
+    /// Whether a collection that starts here stands in brackets or braces with something that needs a look: what was scanned holds
+    /// in them nothing but words and quoted texts.
+    var startsFlow: Bool {
+        if isScanned { return false }
+        return switch event.pointee.type {
+        case YAML_SEQUENCE_START_EVENT: event.pointee.data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE
+        case YAML_MAPPING_START_EVENT: event.pointee.data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
+        default: false
+        }
+    }
+
+    /// Whether all texts are of printable ASCII characters.
+    var isASCII: Bool { isScanned }
+
     /// Of a scalar event.
     var bytes: UnsafeBufferPointer<UInt8> {
         if isScanned { return scanned[position].text }

@@ -3,7 +3,11 @@
 package enum FloatText {
     /// Whole numbers of up to 64 bits in full; else exponent notation below 1e-4 and from 1e6 on.
     static func yaml(_ number: Double) -> String {
-        if let whole = whole(number) { return whole }
+        switch Value(number: number) {
+        case .int(let whole): return String(whole)
+        case .uint(let whole): return String(whole)
+        default: break
+        }
         return number.isFinite ? general(number) : number.isNaN ? ".nan" : number < 0 ? "-.inf" : ".inf"
     }
 
@@ -20,12 +24,6 @@ package enum FloatText {
     static func json(_ number: Double) -> String {
         guard let parts = Parts(number) else { return "null" }
         return parts.exponent < -6 || parts.exponent >= 21 ? parts.scientific(exponentDigits: 1) : parts.positional
-    }
-
-    /// Whole numbers that fit 64 bits print all their digits.
-    private static func whole(_ number: Double) -> String? {
-        guard number.rounded(.towardZero) == number, number > -9.3e18, number < 1.8446744073709552e19 else { return nil }
-        return number < 0 ? Int64(exactly: number).map(String.init) : UInt64(exactly: number).map(String.init)
     }
 
     /// The shortest decimal digits of a finite number and the exponent of the first one.

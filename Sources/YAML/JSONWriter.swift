@@ -32,6 +32,7 @@ private struct JSONOutput {
         case .null: append("null")
         case .bool(let flag): append(flag ? "true" : "false")
         case .int(let number): append(String(number))
+        case .uint(let number): append(String(number))
         case .double(let number): append(FloatText.json(number))
         case .string(let text): string(text)
         case .array(let items):

@@ -48,11 +48,27 @@ package enum NaturalOrder {
         return p < q
     }
 
-    /// For texts whose first difference is beyond ASCII: letters by code point after everything else.
+    /// For texts whose first difference is beyond ASCII: the same rules, with what Unicode calls letters and digits.
     private static func precedes(_ x: [Unicode.Scalar], _ y: [Unicode.Scalar]) -> Bool {
         guard let at = zip(x, y).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset else { return x.count < y.count }
-        let (p, q) = (x[at].properties.isAlphabetic, y[at].properties.isAlphabetic)
-        return p == q ? x[at] < y[at] : q
+        let (p, q) = (isLetter(x[at]), isLetter(y[at]))
+        if p != q { return q }
+        if p { return x[at] < y[at] }
+        func number(_ text: [Unicode.Scalar]) -> (value: Int64, digits: Int) {
+            let digits = text[at...].prefix { $0.properties.generalCategory == .decimalNumber }
+            return (digits.reduce(0) { $0 &* 10 &+ Int64($1.value) &- Int64(zero) }, digits.count)
+        }
+        let (m, n) = (number(x), number(y))
+        if m.value != n.value { return m.value < n.value }
+        if m.digits != n.digits { return m.digits < n.digits }
+        return x[at] < y[at]
+    }
+
+    private static func isLetter(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: true
+        default: false
+        }
     }
 
     private static let zero = UInt8(ascii: "0")

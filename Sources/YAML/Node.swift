@@ -100,7 +100,7 @@ extension Value {
         switch self {
         case .null: "null"
         case .bool: "a boolean"
-        case .int, .double: "a number"
+        case .int, .uint, .double: "a number"
         case .string: "a string"
         case .array: "a list"
         case .object: "a mapping"
@@ -113,6 +113,7 @@ extension Value {
         case .null: "null"
         case .bool(let flag): flag ? "true" : "false"
         case .int(let number): String(number)
+        case .uint(let number): String(number)
         case .double(let number): FloatText.yaml(number)
         case .string(let text): text
         case .array, .object: nil

@@ -9,6 +9,8 @@ enum ScalarResolver {
         case value(Value)
         /// `.inf` and `.nan`, which have no JSON form.
         case notFinite
+
+        var isString: Bool { if case .string = self { true } else { false } }
     }
 
     static func resolve(_ text: String, schema: YAMLSchema) -> Resolution {
@@ -115,7 +117,7 @@ enum ScalarResolver {
             return magnitude <= UInt64(Int64.max) + 1 ? .int(Int64(truncatingIfNeeded: 0 &- magnitude)) : nil
         }
         if magnitude <= UInt64(Int64.max) { return .int(Int64(magnitude)) }
-        return sign == nil ? .double(Double(magnitude)) : nil
+        return sign == nil ? .uint(magnitude) : nil
     }
 
     private static func magnitude(_ digits: Slice<Bytes>, base: UInt64) -> UInt64? {
@@ -178,9 +180,19 @@ enum ScalarResolver {
 }
 
 extension Value {
-    /// A number as JSON's single number type has it: whole ones within 64 bits are integers.
+    /// A number as JSON's single number type has it: whole ones within 64 bits are integers, those that a double does not tell from
+    /// their neighbours of the digits that Go writes, the shortest with zeros behind them.
     package init(number: Double) {
-        if number.rounded(.towardZero) == number, let whole = Int64(exactly: number) { self = .int(whole) } else { self = .double(number) }
+        guard number.rounded(.towardZero) == number else {
+            self = .double(number)
+            return
+        }
+        if number.magnitude < 0x1p53 {
+            self = .int(Int64(number))
+            return
+        }
+        let digits = number.magnitude < 1e21 ? FloatText.positional(number) : ""
+        self = Int64(digits).map { .int($0) } ?? UInt64(digits).map { .uint($0) } ?? .double(number)
     }
 
     /// The value of a text written as a plain scalar.

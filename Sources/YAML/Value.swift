@@ -3,6 +3,8 @@ package enum Value: Hashable, Sendable {
     case null
     case bool(Bool)
     case int(Int64)
+    /// Integers above `Int64.max` only: equal numbers are equal values.
+    case uint(UInt64)
     /// Also integers beyond 64 bits, as Kubernetes' readers take them.
     case double(Double)
     case string(String)
@@ -31,9 +33,13 @@ extension Value {
         }
     }
 
+    /// Whether it is a number that is no integer of 64 bits.
+    package var isFraction: Bool { if case .double = self { true } else { false } }
+
     package var double: Double? {
         switch self {
         case .int(let number): Double(number)
+        case .uint(let number): Double(number)
         case .double(let number): number
         default: nil
         }

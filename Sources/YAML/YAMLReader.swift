@@ -73,7 +73,7 @@ package enum YAMLReader {
                     // The fast way: where nothing is wrong and no part ends early, YAML's own rules part the text in the same way.
                     if !parts.hasEndMarks { return try read(whole, onlyFirst: false) }
                 } catch {
-                    if parts.all.count == 1 { throw error }
+                    // What stands behind a part's first document is not looked at.
                 }
                 return try read(parts.all, onlyFirst: true)
             }

@@ -33,6 +33,20 @@ struct DifferenceTests {
             difference(desired: desired, live: live).map(\.description) == ["data.password: \"<another secret>\" instead of \"<secret>\""])
     }
 
+    @Test func `integers that a double cannot tell apart are different`() {
+        func found(_ a: Value, _ b: Value) -> Int {
+            difference(
+                desired: Manifest(["apiVersion": "example.org/v1", "kind": "W", "spec": ["n": a]]),
+                live: Manifest(["apiVersion": "example.org/v1", "kind": "W", "spec": ["n": b]])
+            ).count
+        }
+        #expect(found(.uint(12_345_678_901_234_567_890), .uint(12_345_678_901_234_567_890)) == 0)
+        #expect(found(.uint(12_345_678_901_234_567_890), .uint(12_345_678_901_234_567_891)) == 1)
+        #expect(found(.int(9_007_199_254_740_993), .int(9_007_199_254_740_992)) == 1)
+        #expect(found(.double(1.5), .double(1.5)) == 0)
+        #expect(found(1, .double(1)) == 0)
+    }
+
     @Test func `a definition's schema says which lists are maps`() {
         let definition = Manifest([
             "spec": [

@@ -48,6 +48,7 @@ struct QuantityTests {
 
     @Test func `numbers, order and units`() throws {
         #expect(Quantity(Value.int(2)) == Quantity("2"))
+        #expect(Quantity(Value.uint(12_345_678_901_234_567_890)) == Quantity("12345678901234567890"))
         #expect(Quantity(Value.double(0.25)) == Quantity("250m"))
         #expect(try #require(Quantity("900m")) < #require(Quantity("1")))
         #expect(Quantity("2Ki")?.units == 2048)

@@ -30,6 +30,7 @@ import Testing
             for second in [""] + Self.pieces {
                 for third in ["", "a", " ", "\n", ":", "#", "\u{2028}"] {
                     let text = first + second + third
+                    if Self.startsWithMark(text) { continue }
                     let value: Value = .array([.string(text), .object(Object([Object.Member(key: text, value: .string(text))]))])
                     var emitter = BlockEmitter(sortedKeys: false)
                     emitter.document(value)
@@ -43,8 +44,12 @@ import Testing
         let count = random.next() % 5 == 0 ? Int.random(in: 0...40, using: &random) : Int.random(in: 0...5, using: &random)
         // Now and then of few pieces, so that long lines without breaks and special characters come up.
         let pieces = random.next() % 3 == 0 ? ["word", " ", "more words ", "é", "it's "] : Self.pieces
-        return (0..<count).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
+        let text = (0..<count).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
+        return Self.startsWithMark(text) ? "a" + text : text
     }
+
+    /// Texts that libyaml and Go's writer do not write alike.
+    private static func startsWithMark(_ text: String) -> Bool { text.unicodeScalars.first == "\u{FEFF}" }
 
     private func value(depth: Int, _ random: inout Generator) -> Value {
         switch random.next() % (depth > 5 ? 6 : 12) {
@@ -103,6 +108,7 @@ private final class LibyamlEmitter {
         case .null: scalar("null", YAML_PLAIN_SCALAR_STYLE)
         case .bool(let flag): scalar(flag ? "true" : "false", YAML_PLAIN_SCALAR_STYLE)
         case .int(let number): scalar(String(number), YAML_PLAIN_SCALAR_STYLE)
+        case .uint(let number): scalar(String(number), YAML_PLAIN_SCALAR_STYLE)
         case .double(let number): scalar(FloatText.yaml(number), YAML_PLAIN_SCALAR_STYLE)
         case .string(let text): string(text)
         case .array(let items):

@@ -13,6 +13,11 @@ private func value(_ text: String, schema: YAMLSchema = .kubernetes) throws -> V
             ("0644", 420), ("0o644", 420), ("0x1F", 31), ("0b11", 3), ("1_000", 1000), ("+1", 1), ("-7", -7), ("09", 9), ("-0", 0),
             ("1e3", 1000), ("1.0", 1), ("1.10", 1.1), (".5", 0.5), ("1e-7", 1e-7), ("9007199254740993", 9_007_199_254_740_993),
             ("9223372036854775807", 9_223_372_036_854_775_807), ("123456789012345678901", 1.2345678901234568e20),
+            ("9223372036854775808", .uint(1 << 63)), ("12345678901234567890", .uint(12_345_678_901_234_567_890)),
+            ("0xFFFFFFFFFFFFFFFF", .uint(.max)), ("18446744073709551616", 18_446_744_073_709_551_616.0),
+            ("-9223372036854775808", .int(.min)),
+            ("-9223372036854775809", -9_223_372_036_854_775_809.0), ("1e19", .uint(10_000_000_000_000_000_000)),
+            ("1234567890123456789.0", 1_234_567_890_123_456_800), ("!!int 12345678901234567890", .uint(12_345_678_901_234_567_890)),
             ("~", nil), ("null", nil), ("", nil), ("2001-01-01", "2001-01-01"), ("12:30", "12:30"), ("0x", "0x"), ("1e400", "1e400"),
             ("-", ["-"]),
             ("1.2.3", "1.2.3"), ("08x", "08x"), ("!!int \"3\"", 3), ("!!float 1", 1), ("!!binary aGk=", "hi"), ("'~'", "~"),
@@ -54,6 +59,28 @@ private func value(_ text: String, schema: YAMLSchema = .kubernetes) throws -> V
         #expect(try value(text, schema: .resource) == .string(expected))
     }
 
+    @Test func bracketsAndBracesHoldTexts() throws {
+        #expect(try value("[2001-01-01 10:00:00, 2001-01-01]", schema: .resource) == ["2001-01-01 10:00:00", "2001-01-01T00:00:00Z"])
+        #expect(try value("[a:b, -x]") == ["a:b", "-x"])
+        for schema in [YAMLSchema.kubernetes, .resource, .patch] {
+            #expect(throws: YAMLError.self) { try value("[a?b]", schema: schema) }
+        }
+        #expect(try value("['a?b', \"c?\"]") == ["a?b", "c?"])
+        #expect(try value("a?b") == "a?b")
+    }
+
+    @Test(arguments: [
+        ("\"x\\Ny\"", "x y"), ("\"x \\N \\N y\"", "x\ny"), ("\"\\N\"", " "), ("\"x  y\\N\"", "x  y "), ("\"\\L\"", "\u{2028}"),
+        ("\"é\"", "é"),
+    ]) func nextLinesAreFolded(text: String, expected: String) throws {
+        #expect(try value(text, schema: .resource) == .string(expected))
+    }
+
+    @Test(arguments: ["\"\\x7f\"", "\"\\x80\"", "\"a\\uFFFF\""]) func controlCharactersAreRefusedInResources(text: String) throws {
+        #expect(throws: YAMLError.self) { try value(text, schema: .resource) }
+        #expect(try value(text).string != nil)
+    }
+
     @Test func documentsPartAtSeparatorLines() throws {
         func read(_ text: String) throws -> [Value] { try YAMLReader.values(text, file: "t.yaml", rule: .separated) }
         #expect(try read("a\n---\nb\n--- # c\n---\nc\n---\n") == ["a", "b", "c"])
@@ -91,6 +118,18 @@ private func value(_ text: String, schema: YAMLSchema = .kubernetes) throws -> V
     @Test func keysAreText() throws {
         let read = try YAMLReader.values("{1: a, yes: b, null: c, 1.5: d}", file: "t.yaml")
         #expect(read == [["1": "a", "true": "b", "null": "c", "1.5": "d"]])
+        // kustomize has no JSON for mappings with other keys; at the top it takes their text.
+        #expect(try YAMLReader.values("1: a", file: "t.yaml", schema: .resource) == [["1": "a"]])
+        #expect(try YAMLReader.values("s: {yes: a, '1': b}", file: "t.yaml", schema: .resource) == [["s": ["yes": "a", "1": "b"]]])
+        let error = #expect(throws: YAMLError.self) { try YAMLReader.values("s: {1: a}", file: "t.yaml", schema: .resource) }
+        #expect(error?.column == 5)
+    }
+
+    @Test func mergeKeysOfResources() throws {
+        #expect(try YAMLReader.values("s: {'<<': 1, a: 2}", file: "t.yaml", schema: .resource) == [["s": ["a": 2]]])
+        #expect(try YAMLReader.values("s: {'<<': 1, a: 2}", file: "t.yaml") == [["s": ["<<": 1, "a": 2]]])
+        #expect(throws: YAMLError.self) { try YAMLReader.values("{<<: {a: 1}, <<: {b: 2}}", file: "t.yaml", schema: .resource) }
+        #expect(try YAMLReader.values("{<<: {a: 1}, <<: {b: 2}}", file: "t.yaml") == [["a": 1, "b": 2]])
     }
 
     @Test func duplicateKeys() throws {

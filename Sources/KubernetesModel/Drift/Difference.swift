@@ -101,7 +101,7 @@ private struct Comparison {
         keys.map { item[$0] ?? ($0 == "protocol" ? "TCP" : .null) }
     }
 
-    private func text(of value: Value) -> String { value.string ?? value.int.map { String($0) } ?? "" }
+    private func text(of value: Value) -> String { value.isNull ? "" : value.scalarText ?? "" }
 
     private mutating func report(_ desired: Value, _ live: Value?, at path: FieldPath) {
         found.append(FieldDifference(path: path.path, pointer: path.pointer, desired: desired, live: live))
@@ -122,6 +122,7 @@ extension Comparison {
         case .string(let text): isBuiltIn && text.isEmpty && !isMap(path)
         case .bool(let flag): isBuiltIn && !flag
         case .int(let number): isBuiltIn && number == 0
+        case .uint: false
         case .double(let number): isBuiltIn && number == 0
         }
     }
@@ -138,8 +139,8 @@ extension Comparison {
 
     private func isSame(_ desired: Value, _ live: Value, at path: FieldPath) -> Bool {
         if desired == live { return true }
-        // 1 and 1.0 are one number, whichever way a serialiser wrote it.
-        if let a = desired.double, let b = live.double { return a == b }
+        // A fraction may come back with other digits, an integer not.
+        if desired.isFraction || live.isFraction, let a = desired.double, let b = live.double { return a == b }
         guard isBuiltIn else { return false }
         if path.isQuantity, let a = Quantity(desired), let b = Quantity(live) { return a == b }
         switch path.keys.last {

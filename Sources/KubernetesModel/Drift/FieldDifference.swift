@@ -27,6 +27,7 @@ package struct FieldDifference: Hashable, Sendable, CustomStringConvertible {
         case .null: "null"
         case .bool(let flag): String(flag)
         case .int(let number): String(number)
+        case .uint(let number): String(number)
         case .double(let number): String(number)
         case .string(let text): text.count > 60 ? "\"\(text.prefix(60))...\"" : "\"\(text)\""
         case .array(let items): items.count == 1 ? "1 item" : "\(items.count) items"

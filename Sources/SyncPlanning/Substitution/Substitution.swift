@@ -50,7 +50,8 @@ package struct Substitution: Sendable {
             return .object(result)
         case (.array(let items), .array(let before)) where items.count == before.count:
             return .array(zip(items, before).map { restoringTexts($0, from: $1, at: path + ["-"]) })
-        case (.int, .string(let text)), (.double, .string(let text)), (.bool, .string(let text)), (.null, .string(let text)):
+        case (.int, .string(let text)), (.uint, .string(let text)), (.double, .string(let text)), (.bool, .string(let text)),
+            (.null, .string(let text)):
             guard Self.isText(path) else { return new }
             var template = SubstitutionTemplate(text, variables: variables)
             return .string(template.result())

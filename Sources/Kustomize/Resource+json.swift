@@ -1,0 +1,61 @@
+import YAML
+
+extension Resource {
+    /// Applies a JSON patch. kustomize writes the resource as JSON for it and reads the outcome back with a reader to which every
+    /// number is a double, and as YAML; and the annotations that tell where it comes from are among those that are patched.
+    func apply(_ patch: JSONPatch) throws(MergeFailure) {
+        let tracks = buildOrigin != nil
+        if tracks { setPairs("annotations", originAnnotations) }
+        // Telling a transformation makes all annotations texts.
+        if !buildTransformations.isEmpty { forms.dropTypes() }
+        let types = forms
+        changeAnnotations { types.annotation($1.string ?? "", of: $0) }
+        try change { (value) throws(MergeFailure) in
+            if types.hasFlowBlanks { types.writeFlowBlanks(&value) }
+            try patch.apply(to: &value)
+            value.roundNumbers()
+        }
+        sharedPairs = []
+        forms = .json(of: forms, asYAML: true)
+        let written = forms
+        changeAnnotations { .string(written.text(of: $1, key: $0) ?? "") }
+        if tracks { readOriginAnnotations() }
+    }
+
+    /// Makes what a list of objects holds of it: kustomize takes such a list apart by way of JSON.
+    func passThroughJSON() {
+        let types = forms
+        change { types.openTimes(&$0) }
+        changeAnnotations { types.annotation($1.string ?? "", of: $0) }
+        forms = .json(of: forms, asYAML: false)
+        let written = forms
+        changeAnnotations { .string(written.text(of: $1, key: $0) ?? "") }
+    }
+
+    private func changeAnnotations(_ new: (String, Value) -> Value) {
+        guard let annotations = object["metadata"]?["annotations"]?.object, !annotations.isEmpty else { return }
+        setMetadata(
+            "annotations", .object(Object(annotations.map { Object.Member(key: $0.key, value: new($0.key, $0.value)) })))
+    }
+
+    /// Forgets what a patch took out.
+    private func readOriginAnnotations() {
+        let left = annotations
+        if left[Self.originAnnotation] == nil { buildOrigin = nil }
+        if left[Self.transformationsAnnotation] == nil { buildTransformations = [] }
+        let others = left.filter { $0.key != Self.originAnnotation && $0.key != Self.transformationsAnnotation }
+        setMetadata("annotations", .object(Object(others)))
+    }
+}
+
+extension Value {
+    /// Makes every number what is left of it as a double.
+    fileprivate mutating func roundNumbers() {
+        switch shape {
+        case .null: return
+        case .array: changeArray { items in for index in items.indices { items[index].roundNumbers() } }
+        case .object: changeObject { $0.changeValues { $1.roundNumbers() } }
+        case .scalar: if let number = double, number.magnitude >= 0x1p53 { self = Value(number: number) }
+        }
+    }
+}
