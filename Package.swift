@@ -121,7 +121,7 @@ let package = Package(
             name: "HomelabTestSupport", dependencies: ["KubernetesModel", "YAML"], path: "Tests/HomelabTestSupport",
             swiftSettings: settings),
         tests("Diagnostics"),
-        tests("YAML", ["CLibyaml"], fixtures: true),
+        tests("YAML", ["CLibyaml", "HomelabTestSupport"], fixtures: true),
         tests("RegularExpressions"),
         tests("CEL", ["YAML"], fixtures: true),
         tests("FileSystem"),
@@ -130,7 +130,7 @@ let package = Package(
         tests("KubernetesModel", ["CEL", "YAML", "Diagnostics"], fixtures: true),
         tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics", "BootstrapAssets"], fixtures: true),
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
-        tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem"], fixtures: true),
+        tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem", "HomelabTestSupport"], fixtures: true),
         tests("SOPS", ["Diagnostics", "YAML"], fixtures: true),
         tests("CommitSignatures", ["Cryptography", "Diagnostics"]),
         tests("SSH", ["Cryptography", "HomelabTestSupport"]),
@@ -149,7 +149,7 @@ let package = Package(
             "Reconciliation",
             [
                 "KubernetesClient", "KubernetesModel", "SyncPlanning", "NodeInventory", "Git", "YAML", "Diagnostics", "HomelabTestSupport",
-                "HTTP", "Kustomize", "FileSystem", "Provisioning",
+                "HTTP", "Kustomize", "FileSystem", "Provisioning", "Cryptography",
             ]),
         tests(
             "HomelabCLI",

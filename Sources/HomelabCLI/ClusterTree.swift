@@ -7,6 +7,8 @@ import SyncPlanning
 /// `clusters/<cluster>/` on disk, rendered as the agent renders it.
 struct ClusterTree {
     let directory: String
+    /// Whether the inventory has the agents answer webhooks.
+    var answersWebhooks = false
 
     /// How many objects it makes (nil when it cannot be rendered) and everything that is wrong with it.
     func check() -> (objects: Int?, problems: Diagnostics) {
@@ -23,6 +25,7 @@ struct ClusterTree {
             var problems = result.warnings
             for manifest in result.manifests { problems.append(contentsOf: Self.expressionProblems(of: manifest)) }
             problems.append(contentsOf: Diagnostics(DependencyCircles.problems(in: result.manifests)))
+            problems.append(contentsOf: unserved(result.manifests))
             return (result.manifests.count, problems)
         } catch {
             return (nil, error)
@@ -37,6 +40,20 @@ struct ClusterTree {
                 Diagnostic(
                     .error, "an expression cannot be read", subject: manifest.key.description, at: manifest.origin, cause: $0,
                     remedy: "correct it; the language is CEL, cel.dev")
+            })
+    }
+
+    /// Objects of Flux' kinds that the agent does not serve, one warning for each kind.
+    private func unserved(_ manifests: [Manifest]) -> Diagnostics {
+        let foreign = manifests.filter {
+            FluxKinds.isForeign($0.key.groupKind) && !(answersWebhooks && $0.groupVersionKind == FluxKinds.receiver)
+        }
+        let byKind = Dictionary(grouping: foreign) { $0.key.groupKind }
+        return Diagnostics(
+            byKind.sorted { $0.key.description < $1.key.description }.map { kind, objects in
+                Diagnostic(
+                    .warning, "\(objects.count) \(kind.kind): the agent does not act on these", subject: objects[0].key.description,
+                    at: objects[0].origin, remedy: FluxKinds.substitute(for: kind))
             })
     }
 

@@ -36,7 +36,8 @@ enum WebhookListener {
         return try await HTTPServer(host: place.host, port: place.port, limits: limits) { request in
             // Read each time, so that a new secret counts at once.
             let secret = (try? Files.readText(file, limit: 64 << 10)).map { String($0.prefix { !$0.isNewline }) } ?? ""
-            let answer = Webhook(secret: Secret(secret)).answer(to: request)
+            let receivers = await agent.answer(toReceiver: request)
+            let answer = receivers ?? Webhook(secret: Secret(secret)).answer(to: request)
             if !answer.complaint.isEmpty { log(answer.complaint) }
             if answer.isPush {
                 do {

@@ -16,7 +16,9 @@ extension KubernetesClient {
     package func apply(_ manifest: Manifest, options: ApplyOptions) async throws -> Manifest {
         let target = try await target(manifest.groupVersionKind, manifest.namespace, manifest.name)
         let body = target.body(manifest.preparedForApply)
-        var query = [("fieldManager", options.fieldManager), ("force", options.force ? "true" : "false"), ("fieldValidation", "Strict")]
+        // Fields that the schema does not have are refused by any apply. Strict would have the server parse the body a second time, only to
+        // find members that are there twice, which a body written from a value cannot have.
+        var query = [("fieldManager", options.fieldManager), ("force", options.force ? "true" : "false"), ("fieldValidation", "Ignore")]
         if options.dryRun { query.append(("dryRun", "All")) }
         return try await write("PATCH", target, query, "application/apply-patch+yaml", body, user: options.user)
     }

@@ -1,4 +1,4 @@
-import YAML
+package import YAML
 
 extension Manifest {
     /// The object as it is best sent to a server-side apply, meaning the same: without what only the server writes, and free of what
@@ -7,6 +7,7 @@ extension Manifest {
     /// - Quantities written as numbers (`cpu: 1`) become texts: older servers' schemas know only those.
     /// - A port's protocol is spelled out, being part of the key its list is merged by.
     /// - A Secret's `stringData` becomes `data`, or a key that is later dropped would stay in `data` for ever.
+    /// - A `caBundle` that is no certificate is left out: it stands for what somebody injects, which would be overwritten (as in Flux).
     package var preparedForApply: Manifest {
         var result = self
         result.value["status"] = nil
@@ -15,6 +16,9 @@ extension Manifest {
             result.value["metadata"] = metadata
         }
         let kind = groupVersionKind
+        if kind.kind == "CustomResourceDefinition" || kind.group == "admissionregistration.k8s.io" {
+            result.value = result.value.withoutBundlePlaceholders
+        }
         // A definition has schemas, whose defaults and limits only look like quantities.
         guard ListKeys.isBuiltIn(kind.group), kind.kind != "CustomResourceDefinition" else { return result }
         if kind.group.isEmpty, kind.kind == "Secret" { return Manifest(result.value.withEncodedStringData, origin: origin) }
@@ -23,7 +27,32 @@ extension Manifest {
     }
 }
 
+extension Manifest {
+    /// A merge patch that takes away the fields in which a server-side apply has left nothing but null, and which are not in this manifest;
+    /// nil when that is not what the server complains of.
+    package func withdrawal(after error: ClusterError) -> Value? {
+        var patch: Value = [:]
+        for cause in error.causes where cause.message.contains("\"null\"") {
+            let path = cause.field.split(separator: ".").map(String.init)
+            guard !cause.field.contains("["), let depth = path.indices.first(where: { value.member(at: path[...$0]) == nil }) else {
+                continue
+            }
+            patch.setNull(at: path[...depth])
+        }
+        return patch == [:] ? nil : patch
+    }
+}
+
 extension Value {
+    fileprivate func member(at path: ArraySlice<String>) -> Value? { path.reduce(Optional(self)) { $0?[$1] } }
+
+    fileprivate mutating func setNull(at path: ArraySlice<String>) {
+        guard let first = path.first else { return }
+        var inner = path.count == 1 ? Value.null : self[first] ?? [:]
+        inner.setNull(at: path.dropFirst())
+        self[first] = inner
+    }
+
     fileprivate func spelledOut(at path: FieldPath, _ listKeys: ListKeys) -> Value {
         switch self {
         case .object(let object):
@@ -46,6 +75,29 @@ extension Value {
         case .uint, .double: return path.isQuantity ? Quantity(self).map { .string($0.text) } ?? self : self
         default: return self
         }
+    }
+
+    fileprivate var withoutBundlePlaceholders: Value {
+        switch self {
+        case .array(let items): return .array(items.map(\.withoutBundlePlaceholders))
+        case .object(let object):
+            var result = self
+            for member in object where member.value.object != nil || member.value.array != nil {
+                // The schemas of a definition have no such field, and are large.
+                if member.key == "schema" { continue }
+                result[member.key] = member.value.withoutBundlePlaceholders
+            }
+            if let bundle = self[path: "clientConfig", "caBundle"]?.string, !Self.isBundle(bundle) {
+                result["clientConfig"]?["caBundle"] = nil
+            }
+            return result
+        default: return self
+        }
+    }
+
+    /// Whether a text in base64 has the beginning of a PEM block in it, at whichever of the three places that four digits begin.
+    private static func isBundle(_ text: String) -> Bool {
+        ["LS0tLS1CRUdJTi", "0tLS0tQkVHSU", "tLS0tLUJFR0lO"].contains { text.contains($0) }
     }
 
     /// A Secret with its `stringData` moved into `data`, as the server does before it stores it.

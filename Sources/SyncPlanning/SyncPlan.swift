@@ -90,6 +90,7 @@ package struct PlannedException: Hashable, Sendable {
         case deletedInCluster
         case fluxItself
         case foreign
+        case unserved
     }
 
     package var key: ObjectKey
@@ -131,7 +132,11 @@ package struct PlannedException: Hashable, Sendable {
             "was changed in the cluster, which is only reported: " + differences.prefix(5).map(\.description).joined(separator: "; ")
         case .deletedInCluster: "was deleted in the cluster, which is only reported"
         case .fluxItself: "is Flux itself, whose work this agent does; it is left out"
-        case .foreign: "waits for a controller of Flux that this agent is not: \(key.kind) is applied as it is and not handled yet"
+        case .foreign:
+            "is not handled yet and is left out, since the cluster does not know \(key.groupKind) either; "
+                + FluxKinds.substitute(for: key.groupKind)
+        case .unserved:
+            "is applied as it is, and nothing in this cluster acts on it; " + FluxKinds.substitute(for: key.groupKind)
         case .passes(let owner): "passes to \(owner), which wants it now"
         case .laggard(let unit): "is deleted when \(unit), which may want it, has been built from this commit"
         case .anotherOwner(nil): "does not carry this unit's labels any more and is left alone"

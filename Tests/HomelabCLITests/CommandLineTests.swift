@@ -40,6 +40,25 @@ import YAML
         #expect(problems.isEmpty, "\(problems)")
     }
 
+    @Test func whatTheAgentDoesNotActOnIsWarnedOf() throws {
+        let folder = NSTemporaryDirectory() + "homelab-unserved-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let objects = [
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease"), ("source.toolkit.fluxcd.io/v1", "Bucket"),
+            ("notification.toolkit.fluxcd.io/v1", "Receiver"), ("source.toolkit.fluxcd.io/v1", "GitRepository"),
+        ].map { "apiVersion: \($0.0)\nkind: \($0.1)\nmetadata: {name: a, namespace: b}\n" }.joined(separator: "---\n")
+        try objects.write(toFile: folder + "/a.yaml", atomically: true, encoding: .utf8)
+        func warnings(_ answersWebhooks: Bool) -> [String] {
+            ClusterTree(directory: folder, answersWebhooks: answersWebhooks).check().problems.all.map(\.description)
+        }
+        let (without, with) = (warnings(false), warnings(true))
+        #expect(without.count == 3 && with.count == 2, "\(without)")
+        #expect(without.contains { $0.contains("a.yaml:1") && $0.contains("1 HelmRelease: the agent does not act on these") }, "\(without)")
+        #expect(with.contains { $0.contains("1 Bucket") && $0.contains("name it in a GitRepository") }, "\(with)")
+        #expect(without.contains { $0.contains("agent.webhook") } && !with.contains { $0.contains("agent.webhook") })
+    }
+
     @Test func initWritesOverNothing() async throws {
         let folder = NSTemporaryDirectory() + "homelab-init-" + UUID().uuidString
         defer { try? FileManager.default.removeItem(atPath: folder) }

@@ -33,14 +33,15 @@ package actor FakeClusterAPI: ClusterAPI {
     /// Every call so far, refused ones too.
     package private(set) var requests: [Request] = []
 
-    package init(resources: [APIResource] = FakeClusterAPI.builtInResources, objects: [Manifest] = []) {
+    /// - Parameter name: tells clusters apart.
+    package init(resources: [APIResource] = FakeClusterAPI.builtInResources, objects: [Manifest] = [], name: String = "") {
         self.resources = Dictionary(resources.map { ($0.kind.groupKind, $0) }) { $1 }
         rawAnswers = ["/readyz": (200, "ok")]
-        for name in ["default", "kube-system"] {
+        for namespaceName in ["default", "kube-system"] {
             let namespace = Manifest([
-                "apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(name)], "status": ["phase": "Active"],
+                "apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(namespaceName)], "status": ["phase": "Active"],
             ])
-            let stored = Self.stamped(namespace, uid: "uid-\(name)", clock: 1)
+            let stored = Self.stamped(namespace, uid: "uid-\(namespaceName)\(name)", clock: 1)
             self.objects[namespace.key] = stored
         }
         for manifest in objects {

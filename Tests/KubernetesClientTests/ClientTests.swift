@@ -47,7 +47,7 @@ struct ClientTests {
 
     @Test func `apply sends what the server takes`() async throws {
         let client = try client()
-        let line = "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Strict"
+        let line = "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Ignore"
         transport.on(line, Answer(status: 201, body: #"{"kind": "ConfigMap", "metadata": {"name": "x", "resourceVersion": "5"}}"#))
         transport.on(line + "&dryRun=All", Answer(body: #"{"kind": "ConfigMap"}"#))
         var wanted = manifest()
@@ -84,7 +84,7 @@ struct ClientTests {
     @Test func `what is done with another's rights says whose`() async throws {
         let client = try client()
         transport.on(
-            "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Strict", Answer(body: "{}"))
+            "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Ignore", Answer(body: "{}"))
         transport.on("DELETE /api/v1/namespaces/web/configmaps/x", Answer(body: "{}"))
         let user = "system:serviceaccount:web:deployer"
         _ = try await client.apply(manifest(), options: ApplyOptions(user: user))
@@ -196,7 +196,7 @@ struct ClientTests {
     ) async throws {
         let client = try client()
         transport.on(
-            "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Strict",
+            "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Ignore",
             status(code, reason, message))
         let error = await #expect(throws: ClusterError.self) { _ = try await client.apply(manifest(), options: ApplyOptions()) }
         #expect(error?.kind == kind)
@@ -209,7 +209,7 @@ struct ClientTests {
         let details =
             #"{"causes": [{"reason": "FieldValueInvalid", "message": "Invalid value: 1: field is immutable", "field": "spec.selector"}]}"#
         transport.on(
-            "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Strict",
+            "PATCH /api/v1/namespaces/web/configmaps/x?fieldManager=homelab&force=true&fieldValidation=Ignore",
             status(422, "Invalid", "is invalid", details: details))
         let error = await #expect(throws: ClusterError.self) { _ = try await client.apply(manifest(), options: ApplyOptions()) }
         #expect(error?.isImmutableFieldError == true && error?.causes.first?.field == "spec.selector")
@@ -231,7 +231,7 @@ struct ClientTests {
 
     @Test func `a namespace on a kind that has none is left out`() async throws {
         let client = try client()
-        transport.on("PATCH /api/v1/namespaces/web?fieldManager=homelab&force=true&fieldValidation=Strict", Answer(body: "{}"))
+        transport.on("PATCH /api/v1/namespaces/web?fieldManager=homelab&force=true&fieldValidation=Ignore", Answer(body: "{}"))
         let namespace = Manifest(["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "web", "namespace": "other"]])
         _ = try await client.apply(namespace, options: ApplyOptions())
         #expect(try JSONReader.value(transport.requests.last?.body ?? [])["metadata"] == ["name": "web"])

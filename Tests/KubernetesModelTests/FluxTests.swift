@@ -136,6 +136,13 @@ import YAML
             for _ in 0..<2 { status.note(digest: "d\(number)", status: "Ok", revision: "r", duration: .seconds(1), now: first) }
         }
         #expect(status.history.map(\.digest) == ["d6", "d5", "d4", "d3", "d2"] && status.history.allSatisfy { $0.total == 2 })
+        // The same manifests with the same result are the same entry, whatever revision they come from.
+        let later = Timestamp(secondsSinceEpoch: 300)
+        status.note(digest: "d4", status: "Ok", revision: "s", duration: .seconds(2), now: later)
+        status.note(digest: "d4", status: "Failed", revision: "s", duration: .seconds(2), now: later)
+        #expect(status.history.map(\.digest) == ["d4", "d4", "d6", "d5", "d3"] && status.history.map(\.total) == [1, 3, 2, 2, 2])
+        #expect(status.history[1].revision == "s" && status.history[1].firstReconciled == first.description)
+        #expect(status.history[1].lastReconciled == later.description)
         var object = try manifest("metadata: {name: a, namespace: b}\n")
         object.value["status"] = status.patch(withInventory: true)["status"]
         #expect(KustomizationStatus(of: object) == status)
@@ -148,7 +155,7 @@ import YAML
                 version: definition.value[path: "spec", "versions"]?.array?.first?["name"]?.string ?? "",
                 kind: definition.value[path: "spec", "names", "kind"]?.string ?? "")
         }
-        #expect(served == [FluxKinds.gitRepository, FluxKinds.kustomization])
+        #expect(served == [FluxKinds.gitRepository, FluxKinds.kustomization, FluxKinds.receiver])
     }
 
     @Test func `a definition is sent as it is, numbers that only look like quantities included`() throws {

@@ -1,4 +1,5 @@
 import Diagnostics
+import HomelabTestSupport
 import Kustomize
 import Testing
 import YAML
@@ -7,7 +8,7 @@ import YAML
 /// findings, whatever it is given.
 @Suite struct FuzzTests {
     @Test(arguments: 0..<24) func buildsEnd(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<40 {
             var files: [String: String] = [:]
             for (path, text) in Seeds.files { files[path] = random.chance(3) ? random.mutilated(text) : text }
@@ -89,18 +90,7 @@ private enum Seeds {
     ]
 }
 
-/// A small generator with a known state.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
+extension SplitMix {
     mutating func chance(_ outOf: Int) -> Bool { Int.random(in: 0..<outOf, using: &self) == 0 }
 
     private static let pieces = [

@@ -21,12 +21,12 @@ final class SyncBed: Sendable {
 
     /// - Parameters:
     ///   - name: tells beds of one run apart.
-    ///   - offset: of its ports, in tens.
+    ///   - offset: of its ports, in fifteens.
     init(_ name: String = "sync", offset: Int = 0) throws {
         let prefix = ProcessInfo.processInfo.environment["HOMELAB_LAB_PREFIX"] ?? "live"
         folder = NSTemporaryDirectory() + "homelab-\(name)-\(prefix)"
         // A row of ports for each prefix, below those that the kernel hands out.
-        port = 20_000 + (prefix.utf8.reduce(0) { ($0 * 31 + Int($1)) % 500 }) * 20 + offset * 10
+        port = 20_000 + (prefix.utf8.reduce(0) { ($0 * 31 + Int($1)) % 400 }) * 30 + offset * 15
         try? FileManager.default.removeItem(atPath: folder)
         try FileManager.default.createDirectory(atPath: folder + "/plane", withIntermediateDirectories: true)
         let pid = try Shell.start(
@@ -90,6 +90,8 @@ final class SyncBed: Sendable {
         identityFile: \(place)/id_ed25519
         knownHostsFile: \(place)/known_hosts
         listen: 127.0.0.1:\(port + 8 + index)
+        webhookListen: 127.0.0.1:\(port + 10 + index)
+        webhookSecretFile: \(place)/webhook-secret
         pollInterval: 10s
 
         """.write(toFile: place + "/agent.yaml", atomically: true, encoding: .utf8)

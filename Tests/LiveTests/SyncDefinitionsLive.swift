@@ -31,7 +31,8 @@ struct SyncDefinitionsLive {
         #expect(before.contains("kustomizations.kustomize.toolkit.fluxcd.io 1"))
         try bed.startAgent()
         try await goThroughStates(bed)
-        #expect(try generations() == before, "the agent leaves Flux' definitions as they are")
+        let after = Set(try generations().split(separator: "\n"))
+        #expect(after.isSuperset(of: before.split(separator: "\n")), "the agent leaves Flux' definitions as they are")
         try await bed.stopAgent()
     }
 

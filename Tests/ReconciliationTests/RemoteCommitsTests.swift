@@ -1,4 +1,5 @@
 import Diagnostics
+import Foundation
 import Git
 import HomelabTestSupport
 import KubernetesModel
@@ -45,6 +46,21 @@ import YAML
         let asked = host.requests.count
         #expect(try await build(first, from: source()) == ["one"])
         #expect(host.requests.count == asked, "the mirror has it")
+    }
+
+    @Test func `force-pushes leave behind only what was read last`() async throws {
+        let source = RemoteCommits(directory: host.folder + "/mirrors", packLimit: 2, commitLimit: 2) { url in
+            HTTPGitTransport(url: url, transport: LoopbackHTTP()) { nil }
+        }
+        var commits: [String] = []
+        for number in 0..<6 {
+            commits.append(try host.push(["base/a.yaml": "a: \(number)\n"], rewriting: number > 0))
+            _ = try await source.files(of: RemoteCommit(repository: root + "/open/home.git", commit: commits[number]))
+        }
+        let mirror = try #require(try FileManager.default.contentsOfDirectory(atPath: host.folder + "/mirrors").first)
+        let repository = try await Repository(path: host.folder + "/mirrors/" + mirror)
+        for commit in commits.suffix(2) { #expect(try await repository.commit(named: commit) != nil) }
+        for commit in commits.prefix(2) { #expect(try await repository.commit(named: commit) == nil) }
     }
 
     @Test func `a branch and a tag are followed where that is allowed`() async throws {

@@ -16,6 +16,15 @@ import YAML
         FluxConditions(await bench.api.object(Self.repository)?.value[path: "status", "conditions"])["Ready"]
     }
 
+    private func events() async -> [(reason: String, revision: String)] {
+        var found: [(reason: String, revision: String)] = []
+        for key in await bench.api.keys where key.kind == "Event" {
+            guard let event = await bench.api.object(key), event.value[path: "involvedObject", "kind"] == "GitRepository" else { continue }
+            found.append((event.value["reason"]?.string ?? "", event.annotation("source.toolkit.fluxcd.io/revision") ?? ""))
+        }
+        return found
+    }
+
     @Test(arguments: [
         SourceProblem.Kind.unreachable, .timedOut, .diskFull, .corrupt, .authentication, .keyRefused, .untrusted, .repositoryMissing,
         .unverified,
@@ -42,6 +51,12 @@ import YAML
                 let isReady = await ready()?.status == "True"
                 return await bench.report()?.source.problem == "" && isReady
             }
+            try await eventually("its events", { "\(await events())" }) {
+                let reasons = await events().map(\.reason)
+                let words = [SourceProblem.Kind.unverified: "InvalidCommitSignature"][kind] ?? "GitOperationFailed"
+                return reasons.filter { $0 == "NewArtifact" }.count == 2 && reasons.filter { $0 == words }.count == 1
+            }
+            #expect(await events().last?.revision == "main@sha1:\(next.id.hex)")
         }
     }
 }

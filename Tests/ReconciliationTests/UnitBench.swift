@@ -21,8 +21,10 @@ struct UnitBench {
     var manifests = KustomizeManifests()
     var spec = UnitSpec(owner: Ownership(namespace: "homelab-system", name: "home"), path: "clusters/home")
 
+    var answersWebhooks = false
+
     /// Another cluster, which kubeconfigs with the server `https://other:6443` lead to; each client that was made for it is counted.
-    let other = FakeClusterAPI()
+    let other = FakeClusterAPI(name: "-other")
     let connections = Shared<[ClusterConnection]>([])
 
     init(api: FakeClusterAPI = FakeClusterAPI()) { self.api = api }
@@ -44,7 +46,8 @@ struct UnitBench {
             })
         let units = UnitSupervisor(
             root: spec, context: context,
-            own: UnitSupervisor.OwnSource(source: source, url: "ssh://m1/srv/home.git", branch: "main"))
+            own: UnitSupervisor.OwnSource(source: source, url: "ssh://m1/srv/home.git", branch: "main"),
+            answersWebhooks: answersWebhooks)
         let running = Task {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await source.run() }

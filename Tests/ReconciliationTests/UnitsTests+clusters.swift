@@ -115,6 +115,85 @@ import YAML
         }
     }
 
+    @Test func `two ways to one cluster are one cluster`() async throws {
+        await putSecret(Self.kubeconfig())
+        await bench.api.put(
+            Manifest([
+                "apiVersion": "v1", "kind": "Secret", "metadata": ["namespace": "default", "name": "again"],
+                "data": ["value": .string(Data(Self.kubeconfig(token: "an0ther").utf8).base64EncodedString())],
+            ]))
+        var tree = files()
+        let commit = bench.repository.push(tree)
+        try await bench.run { source in
+            try await units.awaitReady("far", at: commit)
+            tree["clusters/home/b.yaml"] = UnitsTests.unit("too", path: "too", more: "kubeConfig: {secretRef: {name: again}}")
+            tree["too/one.yaml"] = Files.config("mine", name: "one", namespace: "default")
+            bench.repository.push(tree)
+            source.wake()
+            try await units.awaitReady("too", "False")
+            let message = await units.ready("too")?.message ?? ""
+            #expect(message.contains("default/far wants it too") && message.contains("default/far has it"), "\(message)")
+            #expect(await title(bench.other) == "one")
+        }
+    }
+
+    @Test func `what a unit leaves on another cluster is told until somebody has settled it`() async throws {
+        await putSecret(Self.kubeconfig())
+        var tree = files()
+        var commit = bench.repository.push(tree)
+        try await bench.run { _ in
+            try await units.awaitReady("far", at: commit)
+            #expect(
+                await bench.api.object(UnitsTests.key("far"))?.annotation("homelab.dev/cluster")
+                    == "uid-kube-system-other https://other:6443")
+        }
+        // While no agent runs, it is pointed to the cluster it lies in.
+        tree["clusters/home/a.yaml"] = UnitsTests.unit("far", path: "far", more: "wait: true")
+        commit = bench.repository.push(tree)
+        // The real server leaves no empty field behind where an apply takes the last one away.
+        await bench.api.edit(UnitsTests.key("far")) { $0["spec"]?["kubeConfig"] = nil }
+        try await bench.run { _ in
+            try await units.awaitReady("far", at: commit)
+            #expect(await title(bench.api) == "one")
+            #expect(await title(bench.other) == "one", "nothing is deleted there")
+            let left =
+                "1 objects are left on https://other:6443, which nobody keeps any more: ConfigMap/default/one; to delete them there: "
+                + "kubectl delete configmap --all-namespaces -l kustomize.toolkit.fluxcd.io/name=far,"
+                + "kustomize.toolkit.fluxcd.io/namespace=default"
+            try await eventually("it is said", { await String(describing: units.ready("far")) }) {
+                await units.ready("far")?.message.contains(left) == true
+            }
+            #expect(await bench.api.object(UnitsTests.key("far"))?.annotation("homelab.dev/cluster") == nil)
+            await bench.api.edit(UnitsTests.key("far")) { $0["metadata"]?["annotations"]?["homelab.dev/left-behind"] = nil }
+            try await eventually("it is settled", { await String(describing: units.ready("far")) }) {
+                await units.ready("far")?.message.contains("are left") == false
+            }
+        }
+    }
+
+    @Test func `a user who may not list pods holds nothing up`() async throws {
+        await putSecret(Self.kubeconfig())
+        let refusal = ClusterError(.forbidden, subject: "pods", message: "User \"far\" cannot list resource \"pods\"")
+        for kind in [GroupKind(group: "", kind: "Pod"), GroupKind(group: "apps", kind: "ReplicaSet")] {
+            await bench.other.fail(.list, kind: kind, with: refusal, times: 1000)
+        }
+        var tree = files()
+        tree["far/two.yaml"] = Files.config("2", name: "two", namespace: "default")
+        bench.repository.push(tree)
+        try await bench.run { source in
+            try await units.awaitReady("far")
+            tree["far/two.yaml"] = nil
+            let commit = bench.repository.push(tree)
+            source.wake()
+            try await units.awaitReady("far", at: commit)
+            try await eventually("it goes") { await bench.other.object(UnitsTests.config("two")) == nil }
+            try await eventually("it is said that nobody could look") {
+                let event = await units.events(of: "far", "UsersUnknown").first ?? ""
+                return event.contains("cannot list resource") && event.contains("list and watch pods and replicasets in default")
+            }
+        }
+    }
+
     @Test func `a unit whose kubeconfig is gone can still be deleted`() async throws {
         await putSecret(Self.kubeconfig())
         let commit = bench.repository.push(files())

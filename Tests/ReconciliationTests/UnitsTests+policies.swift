@@ -177,6 +177,83 @@ extension UnitsTests {
         }
     }
 
+    @Test func `a field whose last member was taken away goes`() async throws {
+        let more = "decryption: {provider: sops, secretRef: {name: keys}}"
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: more), "a/k.yaml": Files.config("1", name: "k", namespace: "default"),
+        ])
+        let cause = ClusterError.Cause(
+            field: "spec.decryption.secretRef", reason: "FieldValueInvalid", message: "Invalid value: \"null\": must be of type object")
+        let error = ClusterError(.invalid, subject: "a", message: "Kustomization \"a\" is invalid", causes: [cause])
+        try await bench.run { source in
+            try await eventually("it is there") { await bench.api.object(Self.key("a"))?.value[path: "spec", "decryption"] != nil }
+            await bench.api.fail(.apply, name: "a", with: error, times: 1)
+            await bench.api.forgetRequests()
+            let commit = bench.repository.push([
+                "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/k.yaml": Files.config("1", name: "k", namespace: "default"),
+            ])
+            source.wake()
+            try await awaitReady("a", at: commit)
+            #expect(await bench.api.object(Self.key("a"))?.value[path: "spec", "decryption"] == nil)
+            #expect(await bench.api.requests.filter { $0.verb == .apply && $0.name == "a" }.count == 2)
+        }
+    }
+
+    @Test func `what cannot be deleted makes the unit not ready, in Flux' words`() async throws {
+        let files = ["clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("1", name: "one", namespace: "default")]
+        let more = files.merging(["a/two.yaml": Files.config("2", name: "two", namespace: "default")]) { $1 }
+        bench.repository.push(more)
+        let error = ClusterError(.forbidden, subject: "two", message: "deletion is forbidden here")
+        try await bench.run { source in
+            try await awaitReady("a")
+            await bench.api.fail(.delete, name: "two", with: error, times: 2)
+            bench.repository.push(files)
+            source.wake()
+            try await awaitReady("a", "False")
+            #expect(await ready("a")?.reason == "PruneFailed")
+            #expect(await ready("a")?.message.contains("deletion is forbidden here") == true)
+            try await eventually("the event") { await events(of: "a", "PruneFailed").count == 1 }
+            try await awaitReady("a")
+            #expect(await bench.api.object(Self.config("two")) == nil)
+        }
+    }
+
+    @Test func `what nobody acts on is said once, with what does its work`() async throws {
+        let release = GroupVersionKind(group: "helm.toolkit.fluxcd.io", version: "v2", kind: "HelmRelease")
+        let alert = GroupVersionKind(group: "notification.toolkit.fluxcd.io", version: "v1beta3", kind: "Alert")
+        for (kind, plural) in [(release, "helmreleases"), (alert, "alerts")] {
+            await bench.api.register(APIResource(kind: kind, plural: plural, isNamespaced: true))
+        }
+        func object(_ kind: String, _ name: String) -> String {
+            "apiVersion: \(kind)\nmetadata: {name: \(name), namespace: default}\nspec: {x: 1}\n"
+        }
+        let commit = bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "wait: true"),
+            "a/r.yaml": object("helm.toolkit.fluxcd.io/v2\nkind: HelmRelease", "chart"),
+            "a/s.yaml": object("helm.toolkit.fluxcd.io/v2\nkind: HelmRelease", "served"),
+            "a/n.yaml": object("notification.toolkit.fluxcd.io/v1beta3\nkind: Alert", "told"),
+            "a/b.yaml": object("image.toolkit.fluxcd.io/v1\nkind: ImagePolicy", "tag"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("a", at: commit)
+            func key(_ kind: GroupVersionKind, _ name: String) -> ObjectKey {
+                ObjectKey(group: kind.group, kind: kind.kind, namespace: "default", name: name)
+            }
+            // Flux' definitions give it this status from its first moment.
+            await bench.api.setStatus(key(release, "chart"), ["observedGeneration": -1])
+            await bench.api.setStatus(key(release, "served"), ["conditions": [["type": "Ready", "status": "True"]]])
+            try await eventually("it is said") { await ready("a")?.message.contains("HelmRelease") == true }
+            let message = await ready("a")?.message ?? ""
+            #expect(
+                message.contains("/default/chart (instead: k3s' own HelmChart")
+                    && message.contains("/default/told (instead: nothing is sent"), "\(message)")
+            #expect(message.contains("/default/tag (instead: commit new image tags"), "\(message)")
+            #expect(!message.contains("served") && message.hasPrefix("Applied revision: "), "\(message)")
+            // First of what was left out, and then of what nobody has looked at for a while.
+            #expect(await events(of: "a", "NotHandled").count == 2)
+        }
+    }
+
     @Test func `a hashed ConfigMap goes when the last pod that reads it goes`() async throws {
         func app(_ hash: String) -> [String: String] {
             [

@@ -43,6 +43,16 @@ import YAML
         }
     }
 
+    /// The messages of the events of a unit, with a reason.
+    func events(of name: String, _ reason: String) async -> [String] {
+        var found: [String] = []
+        for key in await bench.api.keys where key.kind == "Event" && key.name.hasPrefix(name + ".") {
+            let event = await bench.api.object(key)
+            if event?.value["reason"]?.string == reason { found.append(event?.value["message"]?.string ?? "") }
+        }
+        return found
+    }
+
     @Test func `a Kustomization in the repository is a unit, and its status is Flux'`() async throws {
         let commit = bench.repository.push([
             "clusters/home/apps.yaml": Self.unit("apps", path: "apps", more: "namePrefix: a-\nwait: true"),
@@ -68,6 +78,15 @@ import YAML
             #expect(record < apply)
             let source = ObjectKey(
                 group: FluxKinds.gitRepository.group, kind: "GitRepository", namespace: "homelab-system", name: "home")
+            try await eventually("an event with the revision") {
+                for key in await bench.api.keys where key.kind == "Event" && key.name.hasPrefix("apps.") {
+                    let event = await bench.api.object(key)
+                    if event?.value["reason"] == "ReconciliationSucceeded" {
+                        return event?.annotation("kustomize.toolkit.fluxcd.io/revision") == "main@sha1:\(commit.id.hex)"
+                    }
+                }
+                return false
+            }
             try await eventually("the repository's artifact") {
                 await bench.api.object(source)?.value[path: "status", "artifact", "revision"] == .string("main@sha1:\(commit.id.hex)")
             }

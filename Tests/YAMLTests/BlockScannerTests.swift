@@ -1,3 +1,4 @@
+import HomelabTestSupport
 import Testing
 
 @testable import YAML
@@ -23,7 +24,7 @@ import Testing
     ]
 
     @Test(arguments: 0..<48) func readsAsLibyamlDoes(seed: UInt64) {
-        var random = Generator(state: seed)
+        var random = SplitMix(seed: seed)
         var read = 0
         for _ in 0..<400 {
             let text = text(&random)
@@ -40,7 +41,7 @@ import Testing
         }
     }
 
-    private func text(_ random: inout Generator) -> String {
+    private func text(_ random: inout SplitMix) -> String {
         var lines: [String]
         if random.next() % 4 == 0 {
             lines = (0..<Int.random(in: 1...8, using: &random)).map { _ in Self.lines.randomElement(using: &random) ?? "" }

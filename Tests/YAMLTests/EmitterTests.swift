@@ -1,4 +1,5 @@
 import CLibyaml
+import HomelabTestSupport
 import Testing
 
 @testable import YAML
@@ -15,7 +16,7 @@ import Testing
     ]
 
     @Test(arguments: 0..<48) func writesAsLibyamlDoes(seed: UInt64) {
-        var random = Generator(state: seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<150 {
             let value = value(depth: 0, &random)
             var emitter = BlockEmitter(sortedKeys: false)
@@ -40,7 +41,7 @@ import Testing
         }
     }
 
-    private func text(_ random: inout Generator) -> String {
+    private func text(_ random: inout SplitMix) -> String {
         let count = random.next() % 5 == 0 ? Int.random(in: 0...40, using: &random) : Int.random(in: 0...5, using: &random)
         // Now and then of few pieces, so that long lines without breaks and special characters come up.
         let pieces = random.next() % 3 == 0 ? ["word", " ", "more words ", "é", "it's "] : Self.pieces
@@ -51,7 +52,7 @@ import Testing
     /// Texts that libyaml and Go's writer do not write alike.
     private static func startsWithMark(_ text: String) -> Bool { text.unicodeScalars.first == "\u{FEFF}" }
 
-    private func value(depth: Int, _ random: inout Generator) -> Value {
+    private func value(depth: Int, _ random: inout SplitMix) -> Value {
         switch random.next() % (depth > 5 ? 6 : 12) {
         case 0: return .int(Int64(truncatingIfNeeded: random.next()) >> Int64(random.next() % 64))
         case 1: return [.null, .bool(true), .bool(false), .double(1.5), .double(1e-7)].randomElement(using: &random) ?? .null

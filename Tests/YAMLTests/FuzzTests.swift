@@ -1,3 +1,4 @@
+import HomelabTestSupport
 import Testing
 import YAML
 
@@ -12,7 +13,7 @@ import YAML
     ]
 
     @Test(arguments: 0..<40) func yaml(seed: UInt64) throws {
-        var random = Generator(state: seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<250 {
             let count = Int.random(in: 1...40, using: &random)
             let text = (0..<count).map { _ in Self.pieces.randomElement(using: &random) ?? "" }.joined()
@@ -34,7 +35,7 @@ import YAML
             "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "1", "-", "0.5", "e9", "true", "null", " ", "\\", "\\u12", "\\ud83d\\ude00", "\n",
             "é", "\u{1}", "1e400",
         ]
-        var random = Generator(state: seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<500 {
             let text = (0..<Int.random(in: 1...16, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
             guard let value = try? JSONReader.value(text) else { continue }

@@ -73,6 +73,7 @@ package struct AgentCommand: AsyncParsableCommand {
             signersFile: configuration.repository.signersFile, pollInterval: .seconds(configuration.pollInterval))
         settings.trialFiles = [NodeLayout.agentTrial, NodeLayout.agentTrialOpenRC]
         settings.isOnlyAgentHere = true
+        settings.answersWebhooks = configuration.webhookListen != nil && configuration.webhookSecretFile != nil
         return settings
     }
 

@@ -21,16 +21,18 @@ package struct Validate: AsyncParsableCommand {
         var summary: [String] = []
         // An inventory that cannot be read still has a name, so that the objects are checked in the same run.
         var directory = "clusters/" + ClusterSpec.stem(of: path)
+        var answersWebhooks = false
         do {
             let (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: InventoryOption.texts(around: path))
             found.append(contentsOf: warnings)
             found.append(contentsOf: Self.unknownTimeZones(spec))
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
             directory = spec.repository.path ?? "clusters/\(spec.name)"
+            answersWebhooks = spec.agent.webhook != nil
         } catch let problems as Diagnostics {
             found.append(contentsOf: problems)
         }
-        let (objects, problems) = ClusterTree(directory: directory).check()
+        let (objects, problems) = ClusterTree(directory: directory, answersWebhooks: answersWebhooks).check()
         found.append(contentsOf: problems)
         if let objects { summary.append("\(directory): \(objects) object(s)") }
         for problem in found.sorted { Console.standard.problem(problem.description) }

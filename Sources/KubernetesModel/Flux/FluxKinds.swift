@@ -8,16 +8,39 @@ package enum FluxKinds {
     /// Whoever sets it to a new value asks for a look now; the value is copied to `status.lastHandledReconcileAt`.
     package static let requestedAt = "reconcile.fluxcd.io/requestedAt"
 
+    package static let receiver = GroupVersionKind(group: "notification.toolkit.fluxcd.io", version: "v1", kind: "Receiver")
+
     /// Groups whose objects a controller of Flux would work on and this agent does not.
     package static let foreignGroups: Set<String> = [
         "helm.toolkit.fluxcd.io", "image.toolkit.fluxcd.io", "notification.toolkit.fluxcd.io",
     ]
     /// Sources other than git.
-    package static let foreignSources: Set<String> = ["OCIRepository", "HelmRepository", "HelmChart", "Bucket", "ExternalArtifact"]
+    package static let foreignSources: Set<String> = [
+        "OCIRepository", "HelmRepository", "HelmChart", "Bucket", "ExternalArtifact", "ArtifactGenerator",
+    ]
 
     /// Whether an object of this kind waits for a controller that is not there.
     package static func isForeign(_ kind: GroupKind) -> Bool {
-        foreignGroups.contains(kind.group) || (kind.group == gitRepository.group && foreignSources.contains(kind.kind))
+        foreignGroups.contains(kind.group) || (kind.group.hasPrefix("source.") && foreignSources.contains(kind.kind))
+    }
+
+    /// Whether an object of this kind never shows that its controller has seen it.
+    package static func saysNothing(_ kind: GroupKind) -> Bool {
+        kind.group == receiver.group && (kind.kind == "Alert" || kind.kind == "Provider")
+    }
+
+    /// What does the work of a kind that nobody here serves.
+    package static func substitute(for kind: GroupKind) -> String {
+        switch (kind.group, kind.kind) {
+        case ("helm.toolkit.fluxcd.io", _), (gitRepository.group, "HelmRepository"), (gitRepository.group, "HelmChart"):
+            "k3s' own HelmChart (helm.cattle.io/v1) installs a chart; a rendered chart can be committed"
+        case ("image.toolkit.fluxcd.io", _): "commit new image tags, by hand or by a bot such as Renovate"
+        case (receiver.group, receiver.kind):
+            "the agent answers Receivers of \(receiver.apiVersion) where the inventory has agent.webhook"
+        case (receiver.group, _):
+            "nothing is sent; follow `homelab events --watch`, or the metrics of the agent's /metrics"
+        default: "put the manifests into a git repository and name it in a GitRepository"
+        }
     }
 }
 

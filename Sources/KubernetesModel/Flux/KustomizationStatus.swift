@@ -49,17 +49,16 @@ package struct KustomizationStatus: Hashable, Sendable {
         return commit.isEmpty ? nil : commit
     }
 
-    /// Notes a result at the top of the history of five; the same result again only counts.
+    /// Notes a result at the top of the history of five. The same manifests with the same result again, of whatever revision, are the same
+    /// entry, which comes to the top (as in Flux, fluxcd/pkg `apis/meta`, History).
     package mutating func note(digest: String, status: String, revision: String, duration: Duration, now: Timestamp) {
-        if let first = history.first, first.digest == digest, first.lastStatus == status, first.revision == revision {
-            history[0].lastReconciled = now.description
-            history[0].lastDuration = duration.goText
-            history[0].total += 1
-            return
-        }
-        let snapshot = Snapshot(
+        var snapshot = Snapshot(
             digest: digest, firstReconciled: now.description, lastReconciled: now.description, lastDuration: duration.goText,
             lastStatus: status, total: 1, revision: revision)
+        if let index = history.firstIndex(where: { $0.digest == digest && $0.lastStatus == status }) {
+            let known = history.remove(at: index)
+            (snapshot.firstReconciled, snapshot.total) = (known.firstReconciled, known.total + 1)
+        }
         history = [snapshot] + history.prefix(4)
     }
 

@@ -4,10 +4,12 @@ import YAML
 func genericHealth(of manifest: Manifest) -> Health? {
     if manifest.isBeingDeleted { return terminatingHealth(of: manifest) }
     let status = manifest.value["status"]
-    // Nobody looks at a Kustomization while it is suspended.
-    let isSuspended =
-        manifest.groupVersionKind.group.hasSuffix("toolkit.fluxcd.io") && manifest.value[path: "spec", "suspend"]?.bool == true
-    if !isSuspended, let observed = status?["observedGeneration"]?.int, let generation = manifest.generation, observed != generation {
+    // Nobody looks at a Kustomization while it is suspended, and Flux' definitions say -1 of what nobody has ever looked at.
+    let isFlux = manifest.groupVersionKind.group.hasSuffix("toolkit.fluxcd.io")
+    let isSuspended = isFlux && manifest.value[path: "spec", "suspend"]?.bool == true
+    if !isSuspended, let observed = status?["observedGeneration"]?.int, let generation = manifest.generation, observed != generation,
+        !(isFlux && observed == -1)
+    {
         return .inProgress("its controller has seen generation \(observed) of \(generation)")
     }
     if let reconciling = manifest.condition("Reconciling"), reconciling.status == "True" {

@@ -1,4 +1,5 @@
 import FileSystem
+package import HTTP
 package import KubernetesModel
 
 /// The agent of one server: it keeps its mirror of the repository current, and while it leads, the cluster as the repository says.
@@ -12,6 +13,8 @@ package struct Agent: Sendable {
         package var inventory: String
         package var signersFile: String?
         package var pollInterval: Duration
+        /// Whether the agents hear git hosts' webhooks, and so those of Flux' Receivers.
+        package var answersWebhooks = false
         /// One is there while this very agent is on trial; it leaves the nodes alone until then, since it may have to go.
         package var trialFiles: [String] = []
         /// No other agent runs on this server, and none that ran before is alive.
@@ -101,6 +104,11 @@ package struct Agent: Sendable {
         try await announcements.tell()
     }
 
+    /// The answer to a webhook that is meant for one of Flux' Receivers; nil when it is not.
+    package func answer(toReceiver request: HTTPRequest) async -> Webhook.Answer? {
+        await ReceiverHook(api: api, clock: clock).answer(to: request)
+    }
+
     private func lead() async {
         let events = EventRecorder(api: api, clock: clock, node: configuration.node)
         let status = StatusWriter(api: api)
@@ -109,7 +117,7 @@ package struct Agent: Sendable {
         let units = UnitSupervisor(
             root: configuration.unit, context: context,
             own: UnitSupervisor.OwnSource(source: source, url: repositoryURL, branch: configuration.branch), factory: repositories,
-            pushes: pushes)
+            pushes: pushes, answersWebhooks: configuration.answersWebhooks)
         source.wake()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await events.run() }

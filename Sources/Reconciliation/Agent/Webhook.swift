@@ -40,17 +40,17 @@ package struct Webhook: Sendable {
     }
 
     /// How the host shows that it knows the secret.
-    private struct Proof {
+    struct Proof {
         let header: String
         private let value: String
 
         /// GitHub; Gitea, Forgejo and Gogs; Flux' `generic-hmac`; GitLab, which sends the secret itself.
-        private static let headers = [
+        static let headers = [
             "X-Hub-Signature-256", "X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature", "X-Signature", "X-Gitlab-Token",
         ]
 
-        init?(_ headers: [(name: String, value: String)]) {
-            for header in Self.headers {
+        init?(_ headers: [(name: String, value: String)], among known: [String] = Self.headers) {
+            for header in known {
                 guard let value = headers.first(where: { $0.name.lowercased() == header.lowercased() })?.value else { continue }
                 (self.header, self.value) = (header, value)
                 return

@@ -10,6 +10,8 @@ package actor EventRecorder {
         package var isWarning: Bool
         package var reason: String
         package var message: String
+        /// The revision that it is about, as Flux names it; empty for none.
+        package var revision = ""
 
         package init(
             _ reason: String, _ message: String, object: ObjectKey, apiVersion: String, uid: String = "", isWarning: Bool = false
@@ -45,7 +47,9 @@ package actor EventRecorder {
             let now = clock.now
             recent = recent.filter { now - $0.value < .seconds(600) }
             // The same again within ten minutes is no news.
-            guard recent.updateValue(now, forKey: event) == nil else { continue }
+            var same = event
+            same.revision = ""
+            guard recent.updateValue(now, forKey: same) == nil else { continue }
             _ = try? await withTimeLimit(.seconds(10), clock: clock) { [api, manifest = manifest(of: event)] in
                 _ = try await api.create(manifest)
             }
@@ -63,9 +67,13 @@ package actor EventRecorder {
         ]
         if !event.object.namespace.isEmpty { involved["namespace"] = .string(event.object.namespace) }
         if !event.uid.isEmpty { involved["uid"] = .string(event.uid) }
+        var metadata: Value = ["namespace": .string(namespace), "name": .string("\(event.object.name.prefix(200)).\(suffix)")]
+        if !event.revision.isEmpty {
+            metadata["annotations"] = .object(
+                Object([.init(key: "\(event.object.group)/revision", value: .string(event.revision))]))
+        }
         return Manifest([
-            "apiVersion": "v1", "kind": "Event",
-            "metadata": ["namespace": .string(namespace), "name": .string("\(event.object.name.prefix(200)).\(suffix)")],
+            "apiVersion": "v1", "kind": "Event", "metadata": metadata,
             "involvedObject": involved,
             "reason": .string(event.reason), "message": .string(String(event.message.prefix(1000))),
             "type": event.isWarning ? "Warning" : "Normal",

@@ -104,7 +104,17 @@ package struct LiveObjects: Sendable {
 
     /// Takes in an object as a watch or a look-up gave it, unless something newer is known. Returns whether anything that counts changed.
     @discardableResult
-    package mutating func take(_ live: Manifest, now: Timestamp) -> Bool {
+    package mutating func take(_ live: Manifest, now: Timestamp) -> Bool { take(live, as: nil, now: now) }
+
+    /// Whether this very version of an object has been compared with what is wanted now: an answer that came before its watch event.
+    package func knows(_ live: Manifest) -> Bool {
+        guard let known = entries[live.key] else { return false }
+        return known.resourceVersion == live.resourceVersion && known.object.uid == live.uid
+            && known.comparedWith == desired[live.key]?.digest
+    }
+
+    /// - Parameter object: what is to be known of it, where that has been found out already.
+    private mutating func take(_ live: Manifest, as object: PresentObject?, now: Timestamp) -> Bool {
         let key = live.key
         if let known = entries[key], known.object.uid == live.uid, isOlder(live.resourceVersion, than: known.resourceVersion) {
             return false
@@ -113,7 +123,7 @@ package struct LiveObjects: Sendable {
         var context = healthContext
         context.now = now
         let wanted = desired[key]
-        let object = PresentObject(of: live, desired: wanted)
+        let object = object ?? PresentObject(of: live, desired: wanted)
         let entry = Entry(
             resourceVersion: live.resourceVersion, object: object, health: KubernetesModel.health(of: live, in: context),
             judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest,
@@ -127,9 +137,10 @@ package struct LiveObjects: Sendable {
     /// Takes in the server's answer to an apply: what it left different from the manifest is how it writes it, not drift.
     package mutating func settle(_ live: Manifest, with wanted: DesiredObject, now: Timestamp) {
         guard desired[wanted.key]?.digest == wanted.digest else { return }
-        let differences = PresentObject(of: live, desired: wanted).differences
+        let object = PresentObject(of: live, desired: wanted)
+        let differences = object.differences
         settled[wanted.key] = differences.isEmpty ? nil : Settled(digest: wanted.digest, differences: differences)
-        take(live, now: now)
+        _ = take(live, as: object, now: now)
     }
 
     /// Takes in the last state of an object that is gone.

@@ -202,6 +202,7 @@ package actor LiveState {
             ringListeners()
             ring(before.union(objects.audience(of: kind)))
         case .present(let manifest):
+            if objects.knows(manifest) { return }
             let before = objects.audience(of: manifest.key)
             if objects.take(manifest, now: clock.timestamp) { ring(before.union(objects.audience(of: manifest.key)), about: manifest.key) }
         case .gone(let manifest):

@@ -11,7 +11,7 @@ package actor NamespaceFollowers {
     }
 
     /// Why a unit follows something; each reason has topics of its own.
-    package enum Purpose: Hashable, Sendable, CaseIterable { case materials, users, healthChecks, kubeconfig }
+    package enum Purpose: Hashable, Sendable, CaseIterable { case materials, users, healthChecks, kubeconfig, token }
 
     private struct Follower: Hashable {
         var unit: Ownership
@@ -34,6 +34,8 @@ package actor NamespaceFollowers {
     private struct Following {
         var task: Task<Void, Never>
         var isListed = false
+        /// Why the server does not let it be looked at.
+        var refusal: String?
         var entries: [ObjectKey: Entry] = [:]
     }
 
@@ -75,12 +77,25 @@ package actor NamespaceFollowers {
         return result
     }
 
-    /// A pod, or a ReplicaSet that has some, that reads the ConfigMap or Secret; nil while that is not known.
-    package func users(of keys: Set<ObjectKey>, in namespace: String) -> [ObjectKey: ObjectKey]? {
-        var result: [ObjectKey: ObjectKey] = [:]
+    /// Who reads ConfigMaps and Secrets, as far as that may be known.
+    package struct Users: Hashable, Sendable {
+        /// A pod, or a ReplicaSet that has some, by what it reads.
+        package var readers: [ObjectKey: ObjectKey] = [:]
+        /// Of pods or ReplicaSets, why the server does not let them be listed; empty when all could be looked at.
+        package var refusals: [String] = []
+    }
+
+    /// Who reads these; nil while that is not known yet.
+    package func users(of keys: Set<ObjectKey>, in namespace: String) -> Users? {
+        var result = Users()
         for kind in Self.userKinds {
-            guard let following = followings[Topic(kind: kind, namespace: namespace)], following.isListed else { return nil }
-            for (user, entry) in following.entries { for key in entry.reads.intersection(keys) { result[key] = user } }
+            guard let following = followings[Topic(kind: kind, namespace: namespace)] else { return nil }
+            if let refusal = following.refusal {
+                result.refusals.append(refusal)
+                continue
+            }
+            guard following.isListed else { return nil }
+            for (user, entry) in following.entries { for key in entry.reads.intersection(keys) { result.readers[key] = user } }
         }
         return result
     }
@@ -114,17 +129,26 @@ package actor NamespaceFollowers {
         case .present(let object): entries[object.key] = Self.entry(object)
         case .gone(let object): entries[object.key] = nil
         // Of a kind that the server does not know there is nothing; anything else leaves what is known as it is.
-        case .failed(let error): guard error.kind == .unknownKind else { return }
+        case .failed(let error):
+            if error.kind == .forbidden { return refuse(topic, error.message) }
+            guard error.kind == .unknownKind else { return }
         }
         followings[topic]?.entries = entries
         followings[topic]?.isListed = true
-        let isFirst = !before.isListed
+        followings[topic]?.refusal = nil
+        let isFirst = !before.isListed || before.refusal != nil
         for interest in interests.values where interest.topics.contains(topic) {
             let isNews =
                 interest.keys.map { keys in keys.contains { entries[$0]?.version != before.entries[$0]?.version } }
                 ?? (entries.mapValues(\.reads) != before.entries.mapValues(\.reads))
             if isFirst || isNews { interest.bell.ring() }
         }
+    }
+
+    private func refuse(_ topic: Topic, _ message: String) {
+        guard followings[topic]?.refusal != message else { return }
+        followings[topic]?.refusal = message
+        for interest in interests.values where interest.topics.contains(topic) { interest.bell.ring() }
     }
 
     private static func entry(_ object: Manifest) -> Entry {

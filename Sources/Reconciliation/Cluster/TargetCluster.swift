@@ -1,11 +1,13 @@
 package import KubernetesClient
 package import KubernetesModel
+import Synchronization
 
 /// A cluster that units apply their objects to, with what the agent knows of it: its own, or another that a kubeconfig leads to.
 package struct TargetCluster: Sendable {
     package let api: any ClusterAPI
     package let live: LiveState
     package let namespaces: NamespaceFollowers
+    let mark = ClusterMark()
     /// Bounds the passes under way. One cluster that does not answer holds up no other's units.
     let turns: InFlightLimit
 
@@ -16,8 +18,33 @@ package struct TargetCluster: Sendable {
         self.turns = InFlightLimit(turns)
     }
 
-    /// Equal for units of one cluster.
+    /// Equal for units that reach their cluster by the same way; whether two ways lead to one cluster the mark tells.
     var identity: ObjectIdentifier { ObjectIdentifier(live) }
+
+    /// Asks the cluster which one it is, once. A user who may not look at its namespaces leaves that open.
+    func identify() async throws {
+        guard !mark.isAsked else { return }
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "Namespace")
+        do {
+            mark.set(try await api.get(kind, namespace: "", name: "kube-system")?.uid)
+        } catch let error as ClusterError where error.kind == .forbidden {
+            mark.set(nil)
+        }
+    }
+}
+
+/// Which cluster a way leads to: the UID of its namespace kube-system, which is there from its beginning to its end.
+final class ClusterMark: Sendable {
+    private let state = Mutex<(isAsked: Bool, uid: String?)>((false, nil))
+
+    var isAsked: Bool { state.withLock { $0.isAsked } }
+    /// nil while it is not known.
+    var uid: String? { state.withLock { $0.uid } }
+
+    func set(_ uid: String?) { state.withLock { $0 = (true, uid) } }
+
+    /// Whether both are known to be the same cluster.
+    func isSame(as other: ClusterMark) -> Bool { self === other || (uid != nil && uid == other.uid) }
 }
 
 /// Makes a client for another cluster.

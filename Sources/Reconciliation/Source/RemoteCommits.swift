@@ -1,4 +1,5 @@
 import Cryptography
+import FileSystem
 package import Git
 package import Kustomize
 
@@ -10,15 +11,24 @@ package actor RemoteCommits: RemoteSource {
     /// The last used last, so that a moving branch does not fill the memory.
     private var trees: [(commit: RemoteCommit, tree: GitTree)] = []
     private static let treeLimit = 64
-    private static let packLimit = 50
+    private static let mirrorLimit = 64
+    private let commitLimit: Int
+    private let packLimit: Int
 
     /// - Parameters:
     ///   - directory: a folder that holds the mirrors.
     ///   - followsNames: whether branches and tags may be named, which move.
+    ///   - packLimit: how many packs may lie in a mirror before they are put together.
+    ///   - commitLimit: how many commits stay in a mirror then although no branch leads to them: those read last.
     ///   - transport: how a repository is reached, by its URL; throws for one that must not or cannot be.
-    package init(directory: String, followsNames: Bool = false, transport: @escaping @Sendable (String) throws -> any GitTransport) {
+    package init(
+        directory: String, followsNames: Bool = false, packLimit: Int = 50, commitLimit: Int = 256,
+        transport: @escaping @Sendable (String) throws -> any GitTransport
+    ) {
         self.directory = directory
         self.followsNames = followsNames
+        self.packLimit = packLimit
+        self.commitLimit = commitLimit
         self.transport = transport
     }
 
@@ -31,9 +41,11 @@ package actor RemoteCommits: RemoteSource {
         }
         guard let id = ObjectID(commit.commit) else { throw FileTreeError("\(commit.commit) is no commit id of 40 digits") }
         let mirror = "\(directory)/\(SHA256.hex(of: commit.repository).prefix(16)).git"
+        if !Files.exists(mirror) { makeRoom() }
         let repository = try await Repository(openingOrMaking: mirror, branch: "main")
         if try await repository.commit(named: id.hex) == nil { try await fetch(id, of: commit.repository, into: repository) }
         let tree = try await repository.tree(at: id)
+        note(id, in: mirror)
         trees = trees.suffix(Self.treeLimit - 1) + [(commit, tree)]
         return tree
     }
@@ -61,9 +73,38 @@ package actor RemoteCommits: RemoteSource {
         let tags = references.map(\.name).filter { $0.hasPrefix("refs/tags/") && !$0.hasSuffix("^{}") }
         for name in naming.prefix(1) + branches + tags {
             _ = try await remote.fetch(name, into: repository.path)
-            if await repository.isScattered(above: Self.packLimit) { _ = try? await repository.consolidate(keeping: nil) }
+            if await repository.isScattered(above: packLimit) {
+                _ = try? await repository.consolidate(keeping: Set(used(in: repository.path)))
+            }
             if try await repository.commit(named: id.hex) != nil { return }
         }
         throw FileTreeError("no branch or tag of \(url) contains commit \(id.hex)")
+    }
+
+    // MARK: What stays
+
+    private static let usedFile = "homelab-used"
+
+    /// The commits that were read from a mirror, the last one last. A build may name one that its host has forgotten since.
+    private func used(in mirror: String) -> [ObjectID] {
+        let text = (try? Files.readText("\(mirror)/\(Self.usedFile)", limit: 1 << 20)) ?? ""
+        return text.split(separator: "\n").compactMap { ObjectID(String($0)) }
+    }
+
+    private func note(_ commit: ObjectID, in mirror: String) {
+        let after = (used(in: mirror).filter { $0 != commit } + [commit]).suffix(commitLimit)
+        // The file's time says when the mirror was read last.
+        try? Files.write(after.map { $0.hex + "\n" }.joined(), to: "\(mirror)/\(Self.usedFile)")
+    }
+
+    /// Repositories that nobody has named for long go when a new one comes.
+    private func makeRoom() {
+        let mirrors = ((try? Files.list(directory)) ?? []).filter { $0.hasSuffix(".git") }
+        guard mirrors.count >= Self.mirrorLimit else { return }
+        let ages = mirrors.map { name in
+            let path = "\(directory)/\(name)"
+            return (path, (try? Files.status("\(path)/\(Self.usedFile)"))?.modified ?? .min)
+        }
+        for (path, _) in ages.sorted(by: { $0.1 < $1.1 }).prefix(mirrors.count - Self.mirrorLimit + 1) { try? Files.removeTree(path) }
     }
 }

@@ -14,8 +14,7 @@ package actor RemoteRepository: RepositorySource {
     private let log: @Sendable (String) -> Void
     /// What the last listing had of what is followed.
     private var target: (name: String, commit: ObjectID)?
-    /// Kept open; made anew after a failure.
-    private var opened: Repository?
+    private let store: KeptRepository
     private var renewal: Task<SourceProblem?, Never>?
 
     /// - Parameters:
@@ -30,6 +29,7 @@ package actor RemoteRepository: RepositorySource {
         remote = Remote(transport: transport, limits: limits)
         self.followed = followed
         self.mirror = mirror
+        store = KeptRepository(path: mirror)
         self.submodules = submodules.map { Submodules($0) }
         self.inUse = inUse
         self.packLimit = packLimit
@@ -74,7 +74,7 @@ package actor RemoteRepository: RepositorySource {
             if let left { kept?.insert(left) }
             guard try await repository.consolidate(keeping: kept) else { return }
             // The objects have other places now.
-            opened = nil
+            await store.close()
         } catch {
             log("the packs of the mirror \(mirror) cannot be put together: \(error)")
         }
@@ -90,14 +90,14 @@ package actor RemoteRepository: RepositorySource {
     package func mirrored() async throws(SourceProblem) -> CommitInfo? {
         do throws(GitError) { try restoreInterruptedRenewal() } catch { throw SourceProblem(error) }
         guard Files.exists(mirror) else { return nil }
-        return try await ask { (repository, followed) async throws(GitError) in
+        return try await store.ask { [followed] (repository) async throws(GitError) in
             guard let commit = try await followed.commit(in: repository) else { return nil }
             return try await repository.info(of: commit)
         }
     }
 
     package func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo {
-        try await ask { (repository, _) async throws(GitError) in try await repository.info(of: commit) }
+        try await store.info(of: commit)
     }
 
     package func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
@@ -108,47 +108,27 @@ package actor RemoteRepository: RepositorySource {
     }
 
     private func files(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
-        let question = { @Sendable (repository: Repository, _: FollowedReference) async throws(GitError) in
-            try await repository.tree(at: commit, under: directories)
-        }
         do throws(SourceProblem) {
-            return try await ask(question)
+            return try await store.tree(of: commit, under: directories)
         } catch  where error.kind == .corrupt {
             try await renew(GitError(.corrupt, operation: "read the mirror", message: error.message))
-            return try await ask(question)
+            return try await store.tree(of: commit, under: directories)
         }
     }
 
     package func followedObject() async throws(SourceProblem) -> ObjectID? {
-        try await ask { (repository, followed) async throws(GitError) in
+        try await store.ask { [followed] (repository) async throws(GitError) in
             guard let name = try await followed.reference(in: repository) else { return nil }
             return try await repository.target(of: name)
         }
     }
 
     package func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject {
-        try await ask { (repository, _) async throws(GitError) in try await repository.object(id) }
+        try await store.object(id)
     }
 
     package func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool {
-        try await ask { (repository, _) async throws(GitError) in
-            guard try await repository.commit(named: old.hex) != nil else { return false }
-            return try await repository.isAncestor(old, of: new)
-        }
-    }
-
-    private func ask<Answer: Sendable>(
-        _ question: @Sendable (Repository, FollowedReference) async throws(GitError) -> Answer
-    ) async throws(SourceProblem) -> Answer {
-        do throws(GitError) {
-            let repository: Repository
-            if let opened { repository = opened } else { repository = try await Repository(path: mirror) }
-            opened = repository
-            return try await question(repository, followed)
-        } catch {
-            opened = nil
-            throw SourceProblem(error)
-        }
+        try await store.isAncestor(old, of: new)
     }
 
     /// What speaking with the remote met: what is not found there is the repository, and what ssh refuses is the key.
@@ -177,11 +157,11 @@ package actor RemoteRepository: RepositorySource {
         do {
             try Files.removeTree(new)
             _ = try await bring(into: new)
-            // From here to the end nothing else runs on this actor.
+            // Nothing else runs on this actor until the new one is in its place.
             try Files.removeTree(old)
             if Files.exists(mirror) { try Files.move(mirror, to: old) }
             try Files.move(new, to: mirror)
-            opened = nil
+            await store.close()
             try Files.removeTree(old)
             return nil
         } catch {

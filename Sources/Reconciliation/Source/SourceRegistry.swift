@@ -1,4 +1,5 @@
 import Cryptography
+import Git
 package import KubernetesModel
 import YAML
 
@@ -28,6 +29,19 @@ package actor SourceRegistry {
         /// When what could not be opened is tried again.
         var retryAt: Duration?
         var written: Value?
+        /// What the status said last, for the event that says what is new.
+        var told: Told?
+    }
+
+    /// What a status says that is worth an event when it changes.
+    private struct Told {
+        var ready: FluxCondition?
+        var revision: String
+
+        init(_ object: Value) {
+            ready = FluxConditions(object[path: "status", "conditions"])["Ready"]
+            revision = object[path: "status", "artifact", "revision"]?.string ?? ""
+        }
     }
 
     /// Rung when a source comes or goes.
@@ -38,6 +52,7 @@ package actor SourceRegistry {
     private let api: any ClusterAPI
     private let clock: any AgentClock
     private let factory: RepositoryFactory?
+    private let events: EventRecorder?
     /// Counts the pushes that git hosts told of, not saying to which repository.
     private let pushes: Shared<Int>
     private var seenPushes = 0
@@ -46,9 +61,10 @@ package actor SourceRegistry {
 
     package init(
         own: GitSource, urls: Set<String>, api: any ClusterAPI, clock: any AgentClock, factory: RepositoryFactory?,
-        pushes: Shared<Int> = Shared(0)
+        pushes: Shared<Int> = Shared(0), events: EventRecorder? = nil
     ) {
         self.own = own
+        self.events = events
         ownURLs = urls
         self.api = api
         self.clock = clock
@@ -224,13 +240,17 @@ package actor SourceRegistry {
         while !Task.isCancelled {
             hearPushes()
             var retryAt = await reopen()
-            for (key, entry) in entries {
+            // A suspended one is left as it is.
+            for (key, entry) in entries where !entry.spec.isSuspended {
                 let status = GitRepositoryStatus(entry.object, entry.source, problem: entry.problem, now: clock.timestamp).patch
                 guard status != entry.written else { continue }
+                // What the agent before this one has written is no news.
+                let before = entry.told ?? Told(entry.object.value)
                 do {
                     _ = try await api.mergePatch(
                         FluxKinds.gitRepository, namespace: key.namespace, name: key.name, patch: status, subresource: "status")
                     entries[key]?.written = status
+                    tell(key, status, before)
                 } catch {
                     retryAt = min(retryAt ?? .seconds(Int64.max), clock.now + .seconds(5))
                 }
@@ -239,5 +259,26 @@ package actor SourceRegistry {
         }
         pushes.detach(bell)
         for entry in entries.values { entry.follower?.cancel() }
+    }
+
+    /// An event for a new revision, and for what keeps one from coming, in Flux' words.
+    private func tell(_ key: ObjectKey, _ status: Value, _ before: Told) {
+        guard let entry = entries[key] else { return }
+        let now = Told(status)
+        entries[key]?.told = now
+        guard let ready = now.ready, ready.status != "Unknown" else { return }
+        var event = EventRecorder.Event(
+            ready.reason, ready.message, object: key, apiVersion: FluxKinds.gitRepository.apiVersion, uid: entry.object.uid,
+            isWarning: ready.status == "False")
+        event.revision = now.revision
+        if ready.status == "True", now.revision != before.revision {
+            event.reason = "NewArtifact"
+            event.message = "stored artifact for commit '\(entry.source?.state.value.commit?.summary ?? "")'"
+        } else if ready.status == before.ready?.status, ready.message == before.ready?.message {
+            return
+        } else if ready.status == "True", before.ready?.status != "False" {
+            return
+        }
+        events?.record(event)
     }
 }

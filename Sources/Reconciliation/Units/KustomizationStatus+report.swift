@@ -11,7 +11,7 @@ extension KustomizationStatus {
             FluxCondition(type, status, reason, message, generation: generation)
         }
         let message = report.message.isEmpty ? report.phase.rawValue : report.message
-        let new: [FluxCondition]
+        var new: [FluxCondition]
         switch report.phase {
         case .ready:
             let applied = "Applied revision: \(lastAppliedRevision)" + (scene.note.isEmpty ? "" : "; \(scene.note)")
@@ -22,6 +22,7 @@ extension KustomizationStatus {
             new = [
                 condition("Ready", "Unknown", "Progressing", message), condition("Reconciling", "True", "Progressing", message),
             ]
+            if scene.checksHealth { new.append(condition("Healthy", "Unknown", "Progressing", message)) }
         case .stalled:
             new = [
                 condition("Ready", "False", scene.stallReason, message), condition("Stalled", "True", scene.stallReason, message),
@@ -33,9 +34,8 @@ extension KustomizationStatus {
                 + (report.phase == .unhealthy ? [condition("Healthy", "False", "HealthCheckFailed", message)] : [])
         }
         conditions.set(new, now: scene.now)
-        guard let digest = scene.digest, report.phase == .ready || report.phase == .unhealthy || report.phase == .applyFailed else {
-            return
-        }
+        let results: [StatusReport.Phase] = [.ready, .unhealthy, .applyFailed, .pruneFailed]
+        guard let digest = scene.digest, results.contains(report.phase) else { return }
         note(
             digest: digest, status: new.first?.reason ?? "", revision: scene.revision(report.attemptedRevision), duration: scene.duration,
             now: scene.now)
@@ -76,6 +76,7 @@ extension KustomizationStatus {
         switch phase {
         case .buildFailed: "BuildFailed"
         case .unhealthy: "HealthCheckFailed"
+        case .pruneFailed: "PruneFailed"
         case .dependencyNotReady: "DependencyNotReady"
         case .waiting: "ArtifactFailed"
         default: "ReconciliationFailed"

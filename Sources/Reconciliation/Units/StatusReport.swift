@@ -13,6 +13,8 @@ package struct StatusReport: Hashable, Sendable {
         case buildFailed = "BuildFailed"
         /// The server refuses some objects; the others are applied.
         case applyFailed = "ApplyFailed"
+        /// The server refuses to delete something that left the repository; everything else is as it should be.
+        case pruneFailed = "PruneFailed"
         /// Everything is applied, and something does not become healthy or is not healthy any more.
         case unhealthy = "Unhealthy"
         /// Built, and waiting for a unit that this one depends on.

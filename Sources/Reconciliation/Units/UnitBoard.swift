@@ -11,7 +11,7 @@ package final class UnitBoard: Sendable {
         /// Which repository it is built from; units of one repository are compared at one commit.
         var source: ObjectIdentifier?
         /// Where its objects are; those of different clusters are never the same.
-        var cluster: ObjectIdentifier?
+        var cluster: ClusterMark?
         var dependsOn: [Ownership] = []
         var isReady = false
         var applied: ObjectID?
@@ -61,7 +61,7 @@ package final class UnitBoard: Sendable {
     // MARK: What a unit tells
 
     func register(
-        _ unit: Ownership, bell: Bell, source: GitSource?, cluster: ObjectIdentifier?, dependsOn: [Ownership],
+        _ unit: Ownership, bell: Bell, source: GitSource?, cluster: ClusterMark?, dependsOn: [Ownership],
         judged: Set<Ownership> = [], isIdle: Bool
     ) {
         update { state in
@@ -99,6 +99,9 @@ package final class UnitBoard: Sendable {
             return rivals + state.waitingBells
         }
     }
+
+    /// Which cluster somebody's objects are in has become known: all may have rivals now.
+    func clustersAreKnown() { update { state in state.entries.values.map(\.bell) } }
 
     func show(_ unit: Ownership, isReady: Bool, applied: ObjectID?) {
         update { state in
@@ -179,7 +182,7 @@ package final class UnitBoard: Sendable {
                 guard state.laterClaimants[key] != nil else { continue }
                 for other in state.claimants(of: key) where other != unit && !state.isLeaving(other) {
                     let its = state.entries[other]
-                    guard its?.cluster == entry.cluster else { continue }
+                    guard state.share(other, unit) else { continue }
                     let isBehind = its?.source == entry.source && its?.built != entry.built && its?.isIdle == false
                     let origin = its?.claims.first { $0.key == key }?.origin
                     result[key] = Rival(unit: other, origin: origin, isBehind: isBehind)
@@ -196,7 +199,7 @@ package final class UnitBoard: Sendable {
             Dictionary(
                 keys.compactMap { key in
                     state.claimants(of: key).first {
-                        $0 != unit && !state.isLeaving($0) && state.entries[$0]?.cluster == state.entries[unit]?.cluster
+                        $0 != unit && !state.isLeaving($0) && state.share($0, unit)
                     }.map { (key, $0) }
                 }, uniquingKeysWith: { $1 })
         }
@@ -233,6 +236,12 @@ extension UnitBoard.State {
             if judges[other]?.isEmpty == true { judges[other] = nil }
         }
         for other in judged { judges[other, default: []].insert(unit) }
+    }
+
+    /// Whether the objects of both are in one cluster, as far as that is known.
+    fileprivate func share(_ a: Ownership, _ b: Ownership) -> Bool {
+        guard let a = entries[a]?.cluster, let b = entries[b]?.cluster else { return false }
+        return a.isSame(as: b)
     }
 
     fileprivate func isLeaving(_ unit: Ownership) -> Bool { children.values.contains { $0.leaving.contains(unit) } }

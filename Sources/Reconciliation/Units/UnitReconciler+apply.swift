@@ -117,7 +117,7 @@ extension UnitReconciler {
         {
             manifest = manifest.keeping(object.ignored, from: live, as: options.fieldManager)
         }
-        let answer = try await api.apply(manifest, options: options)
+        let answer = try await applied(manifest, options, to: api)
         guard !object.marks.contains(.merged), let fields = ManagedFields.takenOver(of: answer, by: options.fieldManager) else {
             return answer
         }
@@ -130,6 +130,19 @@ extension UnitReconciler {
             return answer
         }
         return try await api.apply(manifest, options: options)
+    }
+
+    /// An apply that takes the last member of an object away leaves null in its place (structured-merge-diff does), which the schema of a
+    /// custom resource refuses. Then the field is taken away first; not with rights that the unit has not.
+    private nonisolated func applied(_ manifest: Manifest, _ options: ApplyOptions, to api: any ClusterAPI) async throws -> Manifest {
+        do {
+            return try await api.apply(manifest, options: options)
+        } catch let error as ClusterError where error.kind == .invalid && options.user == nil {
+            guard let patch = manifest.withdrawal(after: error) else { throw error }
+            _ = try await api.mergePatch(
+                manifest.groupVersionKind, namespace: manifest.namespace, name: manifest.name, patch: patch, subresource: nil)
+            return try await api.apply(manifest, options: options)
+        }
     }
 
     private func take(_ answer: Answer, of apply: PlannedApply, into outcome: inout ApplyOutcome) {

@@ -18,14 +18,28 @@ extension UnitReconciler {
             await context.namespaces.follow([:], for: spec.owner, .kubeconfig, bell)
             await context.clusters.leave(spec.owner)
             knownKubeconfig = nil
-            return await aim(at: context.home)
+            let hasMoved = await aim(at: context.home)
+            let notes = [await object?.annotation(Self.whereabouts), await object?.annotation(Self.leftBehindAnnotation), leftBehind]
+            if notes.contains(where: { $0 != nil }) {
+                try await context.home.identify()
+                try await noteWhereabouts(nil, wasHome: false)
+            }
+            return hasMoved
         }
+        let wasHome = target.identity == context.home.identity && enforced?.tree != nil
         await context.namespaces.follow([secret.key: KubeconfigSecret.kind], for: spec.owner, .kubeconfig, bell)
         let versions = await context.namespaces.versions(of: [secret.key: KubeconfigSecret.kind])
         if let known = knownKubeconfig, known.secret == secret, versions.map({ $0[secret.key] == known.version }) ?? true { return false }
         let (connection, version) = try await secret.connection(context.api)
         server = connection.server
-        let hasMoved = await aim(at: try await context.clusters.cluster(at: connection, for: spec.owner))
+        let cluster = try await context.clusters.cluster(at: connection, for: spec.owner)
+        if !cluster.mark.isAsked || !context.home.mark.isAsked {
+            try await context.home.identify()
+            try await cluster.identify()
+            board.clustersAreKnown()
+        }
+        let hasMoved = await aim(at: cluster)
+        try await noteWhereabouts(cluster.mark.uid.map { "\($0) \(connection.server)" }, wasHome: wasHome)
         knownKubeconfig = KnownKubeconfig(secret: secret, version: version)
         register()
         return hasMoved
@@ -56,6 +70,48 @@ extension UnitReconciler {
         register()
         bell.ring()
         return true
+    }
+
+    // MARK: What is left where the unit was
+
+    /// On a Kustomization: the UID and the address of the cluster that its objects were applied to last, where that is not its own.
+    static let whereabouts = "homelab.dev/cluster"
+    /// And of one before that, with what is left there.
+    static let leftBehindAnnotation = "homelab.dev/left-behind"
+
+    /// Notices that the unit is pointed to another cluster than before, whatever happened in between. What it applied there stays, since
+    /// all of it would go at once and nobody has said that the new place has taken over: it is told, with how to delete it.
+    /// - Parameters:
+    ///   - here: nil for the cluster of the Kustomization itself.
+    ///   - wasHome: whether the objects were in that one until now.
+    private func noteWhereabouts(_ here: String?, wasHome: Bool) async throws {
+        guard let object else { return }
+        let before = await object.annotation(Self.whereabouts)
+        let uid = here.map(Self.uid) ?? context.home.mark.uid
+        if before != here, here != nil || kubeconfig == nil {
+            let home = context.home.mark.uid.map { "\($0) the cluster of the Kustomization" }
+            if let old = before ?? (wasHome ? home : nil), let uid, Self.uid(old) != uid { try await noteLeft(on: old, object) }
+            try await object.annotate(Self.whereabouts, here)
+        }
+        let left = await object.annotation(Self.leftBehindAnnotation)
+        // It is there again.
+        if let left, Self.uid(left) == uid { try await object.annotate(Self.leftBehindAnnotation, nil) }
+        leftBehind = left.flatMap { Self.uid($0) == uid ? nil : String($0.drop { $0 != " " }.dropFirst()) }
+    }
+
+    private static func uid(_ text: String) -> String { String(text.prefix { $0 != " " }) }
+
+    private func noteLeft(on place: String, _ object: KustomizationObject) async throws {
+        let record = await object.inventory
+        guard !record.isEmpty else { return }
+        let kinds = Set(record.keys.map { ($0.kind + ($0.group.isEmpty ? "" : "." + $0.group)).lowercased() }).sorted()
+        let address = place.drop { $0 != " " }.dropFirst()
+        let text =
+            "\(record.count) objects are left on \(address), which nobody keeps any more: \(Self.list(record.keys)); to delete them there: "
+            + "kubectl delete \(kinds.joined(separator: ",")) --all-namespaces -l \(spec.owner.labelSelector); when that is settled: kubectl annotate \(object.place) "
+            + "\(Self.leftBehindAnnotation)-"
+        try await object.annotate(Self.leftBehindAnnotation, "\(Self.uid(place)) \(text)")
+        events.record(unitEvent("LeftBehind", text, isWarning: true))
     }
 
     /// The watches of another cluster are told that this unit needs nothing any more.

@@ -205,9 +205,11 @@ extension UnitReconciler {
     func unitEvent(_ reason: String, _ message: String, isWarning: Bool = false) -> EventRecorder.Event {
         // Before its own object is made, the agent's unit has only the ConfigMap of its status.
         guard isRoot, object == nil else {
-            return EventRecorder.Event(
+            var event = EventRecorder.Event(
                 reason, message, object: ObjectKey(unit: spec.owner), apiVersion: FluxKinds.kustomization.apiVersion,
                 uid: object?.uid ?? "", isWarning: isWarning)
+            event.revision = (attempted ?? applied).map { "\(source?.reference ?? "main")@sha1:\($0.hex)" } ?? ""
+            return event
         }
         return EventRecorder.Event(
             reason, message,

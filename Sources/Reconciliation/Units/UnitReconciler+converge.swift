@@ -30,6 +30,7 @@ extension UnitReconciler {
             try await prune(plan)
             try await forgetGone(plan)
             try await noteCompletedJobs(of: tree)
+            await noteUnserved(tree)
             tellWarnings(plan)
             noteApplied(plan)
         }
@@ -44,11 +45,14 @@ extension UnitReconciler {
         for (key, kind) in checks { _ = try await lookUp(kind, key) }
     }
 
-    /// Says once what was changed in the cluster where that is only reported, and why nothing is deleted.
+    /// Says once what was changed in the cluster where that is only reported, why nothing is deleted or is deleted without a look, and what
+    /// nobody works on.
     private func tellWarnings(_ plan: SyncPlan) {
         let warnings =
             plan.drifted.map { (reason: "DriftDetected", message: "\($0.key) \($0.reason)") }
             + plan.refusals.map { (reason: "PruneRefused", message: $0.description) }
+            + (unservedNote.map { [(reason: "NotHandled", message: $0)] } ?? [])
+            + uncheckedNotes.map { (reason: "UsersUnknown", message: $0) }
         for warning in warnings where !toldWarnings.contains(warning.message) {
             events.record(unitEvent(warning.reason, warning.message, isWarning: true))
         }
@@ -161,16 +165,24 @@ extension UnitReconciler {
 
     /// The pods, or ReplicaSets that have some, that still read a ConfigMap or Secret which left the repository: a rollout under way, or
     /// one that was rolled back by hand, must find the old one. nil for one of which it is not known yet. They are followed for as long as
-    /// something is about to go.
+    /// something is about to go. Where the unit's user may not list them that is said, and what left goes all the same: pruning comes after
+    /// health, and a rollout that is healthy has no old pods.
     private func users(of keys: Set<ObjectKey>) async -> [ObjectKey: ObjectKey?] {
         let configuration = keys.filter { $0.group.isEmpty && ($0.kind == "ConfigMap" || $0.kind == "Secret") }
         let namespaces = Set(configuration.map(\.namespace))
         await target.namespaces.followUsers(in: namespaces, for: spec.owner, bell)
         var result: [ObjectKey: ObjectKey?] = [:]
-        for namespace in namespaces {
+        uncheckedNotes = []
+        for namespace in namespaces.sorted() {
             let here = configuration.filter { $0.namespace == namespace }
             if let users = await target.namespaces.users(of: here, in: namespace) {
-                for (key, user) in users { result[key] = .some(user) }
+                for (key, user) in users.readers { result[key] = .some(user) }
+                if let refusal = users.refusals.first {
+                    uncheckedNotes.append(
+                        "whether a pod still reads \(Self.list(Array(here))) is not known (\(refusal)): they are deleted once the rest is "
+                            + "healthy; let the user of \(kubeconfig?.key.description ?? "the agent") list and watch pods and replicasets "
+                            + "in \(namespace), and they wait for the last pod")
+                }
             } else {
                 for key in here { result[key] = .some(nil) }
             }
@@ -241,6 +253,7 @@ extension UnitReconciler {
             var guardian = guardian
             return guardian.hold(now: now)
         }
+        if let unservedMoment { moments.append(unservedMoment) }
         if let healthDeadline, healthDeadline > now, !unsettled.isEmpty { moments.append(healthDeadline) }
         // Of a kind that the server does not know yet no event comes.
         if !foreignChecks.isEmpty, lastPhase != .ready { moments.append(now + .seconds(15)) }

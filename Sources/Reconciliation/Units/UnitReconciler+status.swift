@@ -70,6 +70,7 @@ extension UnitReconciler {
         case .ready where isRoot: events.record(unitEvent("Healthy", "\(report.appliedRevision.prefix(12)): \(report.message)"))
         case .ready where !lastChanges.isEmpty: events.record(unitEvent("ReconciliationSucceeded", lastChanges))
         case .unhealthy: events.record(unitEvent(isRoot ? "Unhealthy" : "HealthCheckFailed", report.message, isWarning: true))
+        case .pruneFailed: events.record(unitEvent("PruneFailed", report.message, isWarning: true))
         case .dependencyNotReady: events.record(unitEvent("DependencyNotReady", report.message))
         default: break
         }
@@ -97,7 +98,9 @@ extension UnitReconciler {
     /// What a person should know of a unit that is ready all the same.
     private var notes: [String] {
         let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"]
-        return leftOutNote + driftNotes + (lastPlan?.refusals ?? []).map(\.description)
+        let more = (unservedNote.map { [$0] } ?? []) + uncheckedNotes + (leftBehind.map { [$0] } ?? [])
+        let wanted = contests.filter { $0.cause?.hasSuffix("this unit has it") == true }
+        return leftOutNote + driftNotes + ((lastPlan?.refusals ?? []) + wanted).map(\.description) + more
     }
 
     private var driftNotes: [String] {
@@ -197,7 +200,7 @@ extension UnitReconciler {
     }
 
     private func addExceptions(to report: inout StatusReport, _ health: [ObjectKey: Health]) {
-        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + (lastPlan?.drifted ?? []) + inUse + leftOut
+        let exceptions = (lastPlan?.kept ?? []) + (lastPlan?.skipped ?? []) + (lastPlan?.drifted ?? []) + inUse + leftOut + unserved
         report.exceptions = exceptions.prefix(100).map {
             StatusReport.ObjectStatus(
                 key: $0.key, health: health[$0.key]?.status ?? .current, message: $0.reason,
@@ -261,6 +264,9 @@ extension UnitReconciler {
         } else if lastPlan?.stages.isEmpty == false || lastPlan?.waiting.isEmpty == false {
             report.phase = .progressing
             report.message = lastPlan?.waiting.first.map { "\($0.key) \($0.reason)" } ?? "applying"
+        } else if let refused = pruneFailures.min(by: { $0.key < $1.key }) {
+            report.phase = .pruneFailed
+            report.message = refused.value.diagnostic.description
         } else {
             report.phase = .ready
             report.message = "\(report.objectCount) objects as in \(enforced?.commit.id.hex.prefix(12) ?? "")"

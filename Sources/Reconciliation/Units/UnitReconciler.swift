@@ -51,6 +51,8 @@ package actor UnitReconciler {
     /// The server of another cluster, for messages.
     var server = ""
     var knownKubeconfig: KnownKubeconfig?
+    /// What is on a cluster that the unit does not apply to any more.
+    var leftBehind: String?
 
     /// Of the cluster of the objects, which need not be that of the Kustomization.
     var api: any ClusterAPI { target.api }
@@ -100,8 +102,12 @@ package actor UnitReconciler {
     var pruneFailures: [ObjectKey: Failure] = [:]
     /// Leaving, and still read by pods.
     var inUse: [PlannedException] = []
+    /// Of what leaves, why nobody could look who reads it.
+    var uncheckedNotes: [String] = []
     /// What events have said that a person should know: each is said once.
     var toldWarnings: Set<String> = []
+    /// Objects of Flux' other kinds that nobody has looked at, and since when.
+    var unservedSince: [ObjectKey: Duration] = [:]
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
@@ -201,6 +207,7 @@ package actor UnitReconciler {
 
     /// The Kustomization as it is now; only what a person or a parent unit wrote makes a difference.
     package func take(_ spec: UnitSpec, _ object: KustomizationObject, _ source: GitSource?) {
+        if leftBehind != nil { knownKubeconfig = nil }
         // That the agent's own object was made is nothing that anybody asks for.
         let isAsked = !isRoot || self.object != nil
         self.object = object
@@ -235,7 +242,7 @@ package actor UnitReconciler {
         // Until it is reached, another cluster is nobody else's.
         let isReached = spec.kubeconfig == nil || knownKubeconfig != nil || target.identity != context.home.identity
         board.register(
-            spec.owner, bell: bell, source: source, cluster: isReached ? target.identity : nil, dependsOn: spec.dependsOn,
+            spec.owner, bell: bell, source: source, cluster: isReached ? target.mark : nil, dependsOn: spec.dependsOn,
             judged: Set(spec.readyExpressions.keys),
             isIdle: spec.isSuspended || spec.isImpossible || source == nil)
     }

@@ -28,6 +28,8 @@ package actor UnitSupervisor {
     private let root: UnitReconciler
     private let own: OwnSource
     private let sources: SourceRegistry
+    /// nil where no agent hears them.
+    private let receivers: ReceiverRegistry?
     private var rootObject: KustomizationObject?
     private var running: [Ownership: Running] = [:]
     /// Tasks of units that were stopped; a successor starts when its predecessor has ended.
@@ -35,18 +37,19 @@ package actor UnitSupervisor {
 
     package init(
         root spec: UnitSpec, context: UnitContext, own: OwnSource, factory: RepositoryFactory? = nil,
-        pushes: Shared<Int> = Shared(0)
+        pushes: Shared<Int> = Shared(0), answersWebhooks: Bool = false
     ) {
         self.context = context
         self.own = own
         rootSpec = spec
+        receivers = answersWebhooks ? ReceiverRegistry(api: context.api, clock: context.clock, namespaces: context.namespaces) : nil
         let bell = Bell()
         root = UnitReconciler(
             spec: spec, context: context, source: own.source,
             record: InventoryStore(api: context.api, clock: context.clock, unit: spec.name, bell: bell), bell: bell)
         sources = SourceRegistry(
             own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock, factory: factory,
-            pushes: pushes)
+            pushes: pushes, events: context.events)
     }
 
     /// Runs until cancelled; then every unit stops at its next request.
@@ -99,6 +102,7 @@ package actor UnitSupervisor {
                     await self.assignSources()
                 }
             }
+            if let receivers { group.addTask { await receivers.run() } }
             // One that ends has lost its definition.
             await group.next()
             group.cancelAll()

@@ -1,0 +1,141 @@
+import Cryptography
+import Foundation
+import HTTP
+import HomelabTestSupport
+import KubernetesModel
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+/// Flux' Receivers: their path, and what a message to it does.
+@Suite struct ReceiverTests {
+    private static let body = Array(#"{"ref": "refs/heads/main", "repository": {"name": "web"}}"#.utf8)
+    private static let code = Hex.encode(HMACSHA256.code(for: body, key: Array("t0k3n".utf8)))
+
+    private let bench: UnitBench
+
+    init() {
+        var bench = UnitBench()
+        bench.answersWebhooks = true
+        self.bench = bench
+    }
+
+    private static func key(_ name: String) -> ObjectKey {
+        ObjectKey(group: FluxKinds.receiver.group, kind: "Receiver", namespace: "default", name: name)
+    }
+
+    private func put(_ name: String, _ spec: String) async throws {
+        let text =
+            "apiVersion: notification.toolkit.fluxcd.io/v1\nkind: Receiver\nmetadata: {name: \(name), namespace: default}\nspec: \(spec)\n"
+        await bench.api.put(Manifest(try #require(try YAMLReader.values(text, file: "receiver").first)))
+    }
+
+    private func putToken(_ token: String) async {
+        await bench.api.put(
+            Manifest([
+                "apiVersion": "v1", "kind": "Secret", "metadata": ["namespace": "default", "name": "token"],
+                "data": ["token": .string(Data(token.utf8).base64EncodedString())],
+            ]))
+    }
+
+    private func ready(_ name: String) async -> FluxCondition? {
+        FluxConditions(await bench.api.object(Self.key(name))?.value[path: "status", "conditions"])["Ready"]
+    }
+
+    private func path(_ name: String) async -> String {
+        await bench.api.object(Self.key(name))?.value[path: "status", "webhookPath"]?.string ?? ""
+    }
+
+    private func answer(_ path: String, _ headers: [(name: String, value: String)], body: [UInt8] = body) async -> Webhook.Answer? {
+        await ReceiverHook(api: bench.api, clock: SystemClock()).answer(
+            to: HTTPRequest(method: "POST", url: path, headers: headers, body: body))
+    }
+
+    private func request(of key: ObjectKey) async -> String? { await bench.api.object(key)?.annotation(FluxKinds.requestedAt) }
+
+    private static let repository = ObjectKey(
+        group: FluxKinds.gitRepository.group, kind: "GitRepository", namespace: "homelab-system", name: "home")
+
+    @Test func `a message has what its Receiver names looked at`() async throws {
+        bench.repository.push([
+            "clusters/home/a.yaml": UnitsTests.unit("a", path: "a"), "a/one.yaml": Files.config("1", name: "one", namespace: "default"),
+        ])
+        try await bench.run { source in
+            try await bench.phase(.ready)
+            try await put(
+                "host",
+                """
+                {type: github, events: [ping, push], secretRef: {name: token}, resources: [
+                {kind: GitRepository, name: home, namespace: homelab-system}, {kind: Kustomization, name: "*", matchLabels: {app: a}}]}
+                """)
+            try await eventually("the token is missed") { await ready("host")?.reason == "TokenNotFound" }
+            await putToken("t0k3n")
+            // sha256sum(1) of `t0k3nhostdefault`: token, name and namespace, as Flux has it.
+            let path = "/hook/58cc3923c11984a6d1351f736f790c48d3f4082208810e4a134a9f0aa56b5dff"
+            try await eventually("its path", { await String(describing: ready("host")) }) { await self.path("host") == path }
+            #expect(await ready("host")?.message == "Receiver initialized for path: \(path)")
+            await bench.api.edit(UnitsTests.key("a")) { $0["metadata"]?["labels"] = ["app": "a"] }
+            let looks = bench.repository.listings
+            let heads = [(name: "X-Hub-Signature-256", value: "sha256=" + Self.code), (name: "X-GitHub-Event", value: "push")]
+            #expect(await answer(path, heads)?.status == 200)
+            #expect(await request(of: Self.repository) != nil)
+            #expect(await request(of: UnitsTests.key("a")) != nil)
+            try await eventually("a look at the repository") { bench.repository.listings > looks }
+            // Another token is another path, and the old one is nothing any more.
+            await putToken("n3w")
+            try await eventually("a new path") { await self.path("host") == "/hook/" + SHA256.hex(of: "n3whostdefault") }
+            #expect(await answer(path, heads)?.status == 404)
+        }
+    }
+
+    @Test func `a message that proves nothing does nothing`() async throws {
+        try await bench.run { _ in
+            try await eventually("the kind is known") { (try? await bench.api.resource(for: FluxKinds.receiver)) != nil }
+            await putToken("t0k3n")
+            let resources = "resources: [{kind: GitRepository, name: home, namespace: homelab-system}], secretRef: {name: token}"
+            try await put("hub", "{type: github, events: [push], \(resources)}")
+            try await put("lab", "{type: gitlab, \(resources)}")
+            try await put("mac", "{type: generic-hmac, \(resources)}")
+            try await put("quay", "{type: quay, \(resources)}")
+            try await put("filtered", "{type: generic, resourceFilter: \"req.repository.name == 'other'\", \(resources)}")
+            try await put(
+                "open", "{type: generic, resourceFilter: \"req.repository.name == 'web' && res.metadata.name == 'home'\", \(resources)}")
+            for name in ["hub", "lab", "mac", "filtered", "open"] {
+                try await eventually("\(name) is ready", { await String(describing: ready(name)) }) { await ready(name)?.status == "True" }
+            }
+            try await eventually("a registry's hook is none of ours") { await ready("quay")?.reason == "InvalidSpec" }
+            let event = (name: "X-GitHub-Event", value: "push")
+            let right = (name: "X-Hub-Signature-256", value: "sha256=" + Self.code)
+            #expect(await answer(path("hub"), [event])?.status == 400)
+            #expect(await answer(path("hub"), [event, ("X-Hub-Signature-256", "sha256=" + String(Self.code.reversed()))])?.status == 400)
+            #expect(await answer(path("hub"), [right, ("X-GitHub-Event", "issues")])?.status == 400)
+            #expect(await answer(path("hub"), [right, event], body: Array("{}".utf8))?.status == 400)
+            #expect(await answer(path("lab"), [("X-Gitlab-Token", "wrong")])?.status == 400)
+            #expect(await answer(path("mac"), [("X-Gitlab-Token", "t0k3n")])?.status == 400)
+            #expect(await answer("/hook/" + String(repeating: "0", count: 64), [right, event])?.status == 404)
+            #expect(await answer("/hook", [right]) == nil)
+            #expect(await answer(path("filtered"), [])?.status == 200)
+            #expect(await request(of: Self.repository) == nil)
+            #expect(await answer(path("lab"), [("X-Gitlab-Token", "t0k3n")])?.status == 200)
+            #expect(await answer(path("mac"), [("X-Signature", "sha256=" + Self.code)])?.status == 200)
+            #expect(await answer(path("open"), [])?.status == 200)
+            #expect(await request(of: Self.repository) != nil)
+            await bench.api.edit(Self.key("open")) { $0["spec"]?["suspend"] = true }
+            #expect(await answer(path("open"), [])?.status == 503)
+        }
+    }
+
+    @Test func `where no webhook is answered a Receiver is said to be nobody's`() async throws {
+        var bench = bench
+        bench.answersWebhooks = false
+        let text = "apiVersion: notification.toolkit.fluxcd.io/v1\nkind: Receiver\nmetadata: {name: host, namespace: default}\n"
+        let commit = bench.repository.push(["clusters/home/r.yaml": text + "spec: {type: github, resources: []}\n"])
+        try await bench.run { _ in
+            try await bench.phase(.ready, at: commit)
+            try await eventually("it is said") {
+                await bench.report()?.exceptions.contains { $0.message.contains("where the inventory has agent.webhook") } == true
+            }
+        }
+    }
+}
