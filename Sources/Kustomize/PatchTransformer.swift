@@ -86,7 +86,7 @@ struct PatchTransformer: Transformer {
             }
             do throws(MergeFailure) {
                 try resource.apply(patch)
-                if patch.copies { try resource.refuseGrowth() }
+                if patch.copies { resource.mayHaveGrown = true }
                 report.touch(resource)
             } catch {
                 report.add(error.problem, resource)

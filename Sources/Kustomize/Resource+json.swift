@@ -13,6 +13,8 @@ extension Resource {
         try change { (value) throws(MergeFailure) in
             if types.hasFlowBlanks { types.writeFlowBlanks(&value) }
             try patch.apply(to: &value)
+            // What was copied takes no memory until it is changed.
+            if patch.copies { try Self.refuseGrowth(of: value) }
             value.roundNumbers()
         }
         sharedPairs = []

@@ -8,8 +8,12 @@ extension Resource {
     /// To be called after a step that may put a part of a resource into it once more.
     func refuseGrowth() throws(MergeFailure) {
         mayHaveGrown = true
+        try Self.refuseGrowth(of: .object(object))
+    }
+
+    static func refuseGrowth(of value: Value) throws(MergeFailure) {
         var count = Count(values: Self.maximumValues, bytes: Self.maximumBytes)
-        guard count.take(.object(object)) else {
+        guard count.take(value) else {
             throw MergeFailure(problem: "the resource would grow beyond \(Self.maximumValues) values or \(Self.maximumBytes) bytes of text")
         }
     }

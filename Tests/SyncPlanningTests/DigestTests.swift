@@ -12,7 +12,9 @@ import YAML
     }
 
     @Test func `a digest tells a text from a number, and one list from two`() {
-        let values: [Value] = ["1", 1, true, nil, ["a", "b"], ["ab"], [["a"], "b"], ["a": "b"], ["a": nil], 1.5, .uint(.max), .uint(.max - 1)]
+        let values: [Value] = [
+            "1", 1, true, nil, ["a", "b"], ["ab"], [["a"], "b"], ["a": "b"], ["a": nil], 1.5, .uint(.max), .uint(.max - 1),
+        ]
         #expect(Set(values.map { ContentDigest.of(Manifest(["value": $0])) }).count == values.count)
     }
 
