@@ -39,7 +39,7 @@ extension Manifest {
             }
             patch.setNull(at: path[...depth])
         }
-        return patch == [:] ? nil : patch
+        return patch == [:] ? Value?.none : patch
     }
 }
 

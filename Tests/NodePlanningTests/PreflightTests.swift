@@ -48,7 +48,7 @@ import Testing
         ("machine=x86_64", "machine=riscv64", #"error: node "s1": k3s has no binary for riscv64"#),
         ("init=systemd", "init=runit", #"error: node "s1": it is not started by systemd but by runit"#),
         ("init=systemd", "init=", "but by something unknown"),
-        ("init=systemd", "init=openrc\nlibc=musl", #"error: node "s1": its C library is musl"#),
+        ("init=systemd", "init=openrc\nlibc=musl\ncommand=logrotate /usr/sbin/logrotate", #"error: node "s1": its C library is musl"#),
         ("os.id=debian", "os.id=slackware", #"warning: node "s1": Debian GNU/Linux 12 (bookworm) has not been tried"#),
         ("os.version=12", "os.version=11", "is too old for the homelab agent"),
         ("machine=x86_64", "machine=aarch64\nbits=32", "its kernel has 64 bits and its programs 32"),
@@ -86,7 +86,8 @@ import Testing
 
     @Test func whatOnlyServersNeedIsNoMatterOnAgents() throws {
         let roles: [String: NodeRole] = ["s1": .server, "a1": .agent]
-        for (old, new) in [("init=systemd", "init=openrc\nlibc=musl"), ("os.version=12", "os.version=11"), ("cpus=4", "cpus=1")] {
+        let alpine = "init=openrc\nlibc=musl\ncommand=logrotate /usr/sbin/logrotate"
+        for (old, new) in [("init=systemd", alpine), ("os.version=12", "os.version=11"), ("cpus=4", "cpus=1")] {
             #expect(try findings(["a1": [old: new]], roles: roles).isEmpty, "\(new)")
         }
     }

@@ -250,7 +250,7 @@ extension UnitsTests {
             #expect(message.contains("/default/tag (instead: commit new image tags"), "\(message)")
             #expect(!message.contains("served") && message.hasPrefix("Applied revision: "), "\(message)")
             // First of what was left out, and then of what nobody has looked at for a while.
-            #expect(await events(of: "a", "NotHandled").count == 2)
+            try await eventually("both Events") { await events(of: "a", "NotHandled").count == 2 }
         }
     }
 
