@@ -36,7 +36,8 @@ extension NodePlanner {
     private func reasonToUpgrade(_ node: NodeSpec, _ facts: NodeFacts) -> String? {
         let wanted = desired.k3s.version.description
         let member = cluster.node(named: node.name)
-        let isInService = facts.holdsCluster || facts.isActive(node.role.unit)
+        // One that was cordoned for it is in the middle of an upgrade, or of the way back from one, even when its k3s does not run.
+        let isInService = facts.holdsCluster || facts.isActive(node.role.unit) || member?.cordon == .upgrade
         if let architecture = facts.system.architecture, let sha256 = context.k3s[architecture], isInService,
             let binary = facts.k3s.binary, binary.sha256 != sha256, let version = binary.version, version != wanted
         {

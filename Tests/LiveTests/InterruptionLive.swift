@@ -177,7 +177,10 @@ struct InterruptionLive {
     @Test func t13_theWayBackOfAnAgent() throws {
         let folder = "/etc/systemd/system/k3s-agent.service.d"
         let check = "ExecStartPre=/bin/sh -c \"! /usr/local/bin/k3s --version | grep -qF \(Self.next)\"\\nRestartSec=1\\n"
-        try lab.on("m4", "mkdir -p \(folder) && printf '[Service]\\n\(check)' >\(folder)/refuse.conf && systemctl daemon-reload")
+        try lab.on(
+            "m4",
+            "mkdir -p \(folder) && printf '[Unit]\\nStartLimitIntervalSec=0\\n[Service]\\n\(check)' >\(folder)/refuse.conf && systemctl daemon-reload"
+        )
         for isCut in [false, true] {
             let run = try lab.startBootstrap()
             try lab.wait(run, "m4: goes back to k3s \(Lab.k3sVersion)\n")

@@ -76,6 +76,39 @@ import Testing
         }
     }
 
+    /// The old binary is back, and the run was stopped before k3s was started with it.
+    @Test func theWayBackOfAnAgentIsStillThereAfterItWasInterrupted() throws {
+        var machines = try SimulatedMachines.settled("fresh-three-servers")
+        let before = machines.spec.k3s.version.description
+        machines.spec.k3s.version = try #require(K3sVersion("v1.34.9+k3s1"))
+        machines.carryOut(plan(&machines))
+        let name = machines.spec.agents[0].name
+        var facts = try #require(machines.observed[name]?.facts)
+        facts.k3s.binary = BinaryFact(sha256: String(repeating: "0", count: 64), version: before)
+        facts.units[NodeRole.agent.unit]?.active = "failed"
+        machines.observed[name] = .facts(facts)
+        let at = try #require(machines.cluster.nodes.firstIndex { $0.name == name })
+        machines.cluster.nodes[at].ready = false
+        machines.cluster.nodes[at].unschedulable = true
+        machines.cluster.nodes[at].kubeletVersion = before
+        machines.cluster.nodes[at].annotations[ClusterNode.cordonAnnotation] = Cordon.upgrade.rawValue
+        let plan = plan(&machines)
+        let task = try #require(plan.phases.first { $0.kind == .agentUpgrade }?.tasks.first, "\(plan.text)")
+        #expect(task.node == name && task.fallback?.version == before)
+        #expect(task.fallback?.steps.first?.step == .restoreBinary(path: NodeLayout.k3s))
+        #expect(!plan.phases.contains { $0.kind == .agents })
+        machines.carryOut(plan)
+        #expect(machines.cluster.nodes[at].unschedulable == false && machines.cluster.nodes[at].cordon == nil)
+        let rest = self.plan(&machines)
+        #expect(rest.isEmpty, "\(rest.text)")
+    }
+
+    private func plan(_ machines: inout SimulatedMachines) -> NodePlan {
+        let (observed, cluster) = machines.look()
+        return NodePlanner.plan(
+            desired: machines.spec, observed: observed, cluster: cluster, context: SimulatedMachines.context(machines.spec, version: 1))
+    }
+
     @Test func upgradeOfASingleServerOnSQLite() throws {
         var machines = try SimulatedMachines.settled("fresh-single-server")
         let now = machines.spec.k3s.version
