@@ -96,19 +96,33 @@ package actor SSHHost: Host {
     ) async throws -> CommandResult {
         try Task.checkCancellation()
         let session = try liveSession()
-        let line = ShellLine.anyShell(script)
+        let line = ShellLine.anyShell(ShellNoise.marking(script))
         do throws(SSHError) {
             let result =
                 if let onOutput {
-                    try await session.run(line, input: input, onOutput: onOutput)
+                    try await session.run(line, input: input, onOutput: Self.withoutNoise(onOutput))
                 } else {
                     try await session.run(line, input: input)
                 }
             return CommandResult(
-                exitStatus: result.signal == nil ? result.exitStatus : 128 + 15, standardOutput: result.output,
-                standardError: result.errorOutput)
+                exitStatus: result.signal == nil ? result.exitStatus : 128 + 15, standardOutput: ShellNoise.removed(from: result.output),
+                standardError: ShellNoise.removed(from: result.errorOutput))
         } catch {
             throw HostError.translated(error, node: name)
+        }
+    }
+
+    private static func withoutNoise(_ onOutput: @escaping @Sendable (CommandOutput) -> Void) -> @Sendable (CommandOutput) -> Void {
+        let noise = Mutex((output: ShellNoise(), errors: ShellNoise()))
+        return { piece in
+            switch piece {
+            case .output(let bytes):
+                let own = noise.withLock { $0.output.pass(bytes) }
+                if !own.isEmpty { onOutput(.output(own)) }
+            case .errorOutput(let bytes):
+                let own = noise.withLock { $0.errors.pass(bytes) }
+                if !own.isEmpty { onOutput(.errorOutput(own)) }
+            }
         }
     }
 

@@ -57,6 +57,7 @@ struct PreflightLive {
             "m2", "mount --bind /usr/local/bin /usr/local/bin && mount -o remount,bind,ro /usr/local/bin",
             "mkdir -p /var/lib/rancher && mount -t tmpfs -o noexec,size=1200m,nr_inodes=500 tmpfs /var/lib/rancher",
             "mkdir -p /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent",
+            "cp /etc/machine-id /root/machine-id",
             "echo \(try lab.on("m1", "cat /etc/machine-id").output.trimmingCharacters(in: .newlines)) >/etc/machine-id",
             "ip route del default", "ip route add 10.42.7.0/24 dev eth0", "ip link add cni0 type bridge",
             "mount -t tmpfs tmpfs /lib/modules && mkdir /lib/modules/6.1.0-1-amd64",
@@ -133,7 +134,7 @@ struct PreflightLive {
             "rm -rf /etc/sudoers.d/zz /usr/local/sbin/iptables /usr/bin/dockerd /etc/kubernetes /var/lib/k0s /var/snap/microk8s /var/lib/rancher"
         )
         try must(
-            "m2", "rm -rf /var/lib/rancher /usr/bin/k3s; rm /etc/machine-id; systemd-machine-id-setup")
+            "m2", "rm -rf /var/lib/rancher /usr/bin/k3s; mv /root/machine-id /etc/machine-id")
         try must("m3", "rm -rf /usr/local/sbin/uname /usr/local/sbin/dpkg /etc/rancher; : >/etc/resolv.conf")
         try lab.lab("reboot", "m2")
         try write()
@@ -186,7 +187,9 @@ struct PreflightLive {
         #expect(result.status == 1, "\(result.text)")
         expect(result.text, "m2", [("its k3s is of another cluster than that of m1", "k3s-uninstall.sh")])
         #expect(try lab.on("m3", "ls /usr/local/bin/k3s").status != 0, "nothing is changed before the checks pass")
-        #expect(try lab.on("m2", "k3s kubectl get nodes --no-headers").output.contains("m2 "), "the other cluster runs on")
+        try lab.wait("the other cluster to run on", limit: 60) {
+            try lab.on("m2", "k3s kubectl get nodes --no-headers").output.contains("m2 ")
+        }
     }
 
     @Test func t05_tearDown() throws { try lab.tearDown() }

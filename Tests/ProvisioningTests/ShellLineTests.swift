@@ -47,3 +47,23 @@ import Testing
         #expect(ShellLine.quoted(["ls", "-l", "/a b", "it's", ""]) == "ls -l '/a b' 'it'\\''s' ''")
     }
 }
+
+@Suite struct ShellNoiseTests {
+    private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+    @Test func whatComesBeforeTheCommandIsLeftOut() {
+        #expect(ShellNoise.removed(from: bytes("Welcome!\nhomelab-begins\n{}\n")) == bytes("{}\n"))
+        #expect(ShellNoise.removed(from: bytes("no newlinehomelab-begins\nx")) == bytes("x"), "a greeting without an end of line")
+        #expect(ShellNoise.removed(from: bytes("homelab-begins\nhomelab-begins\n")) == bytes("homelab-begins\n"), "only the first counts")
+        #expect(ShellNoise.removed(from: bytes("This account is not available.\n")) == bytes("This account is not available.\n"))
+    }
+
+    @Test func aStreamIsCutAnywhere() {
+        let all = bytes("Hi\nhomelab-begins\none\ntwo\n")
+        for size in 1...all.count {
+            var noise = ShellNoise()
+            let passed = stride(from: 0, to: all.count, by: size).flatMap { noise.pass(Array(all[$0..<min($0 + size, all.count)])) }
+            #expect(passed == bytes("one\ntwo\n"), "in pieces of \(size)")
+        }
+    }
+}
