@@ -87,6 +87,10 @@ package struct ClusterNode: Hashable, Sendable {
 
     package var isHealthyMember: Bool { isEtcdMember && ready && isVoter != false }
 
+    package var role: NodeRole {
+        ["control-plane", "master"].contains { labels["node-role.kubernetes.io/\($0)"] == "true" } ? .server : .agent
+    }
+
     /// homelab cordoned it and has not finished what for.
     package var cordon: Cordon? { annotations[ClusterNode.cordonAnnotation].flatMap(Cordon.init) }
 

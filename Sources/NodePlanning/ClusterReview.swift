@@ -143,10 +143,9 @@ package struct ClusterReview {
                     .note, live.name, "it runs \(live.kubeletVersion), the inventory says \(spec.k3s.version)",
                     "`homelab plan` shows the upgrade")
             }
-            let isServer = ["control-plane", "master"].contains { live.labels["node-role.kubernetes.io/\($0)"] == "true" }
-            if isServer != (node.role == .server) {
+            if live.role != node.role {
                 tell(
-                    .error, live.name, "the cluster has it as \(isServer ? "server" : "agent"), the inventory as \(node.role.rawValue)",
+                    .error, live.name, "the cluster has it as \(live.role.rawValue), the inventory as \(node.role.rawValue)",
                     "correct the role in the inventory, or remove the node and let it join anew")
             }
         }

@@ -27,7 +27,7 @@ package struct NodesReport: Hashable, Sendable {
         package var isHealthy: Bool
         package var version: String
         package var message: String
-        /// Where it is reached; empty for one that only the cluster knows.
+        /// Where it is reached, or, of one that only the cluster knows, where the others reach it.
         package var address = ""
 
         package init(name: String, role: String, phase: String, isHealthy: Bool, version: String = "", message: String = "") {

@@ -63,7 +63,7 @@ package struct MachineStatus: Hashable, Sendable {
         }
     }
 
-    /// The object without its status, as it is applied. An orphan has no entry to tell its role and address.
+    /// The object without its status, as it is applied. No text in it is empty, as in `patch`.
     package var manifest: Manifest {
         var spec = Object()
         for (field, text) in [("role", role), ("address", address)] where !text.isEmpty { spec[field] = .string(text) }

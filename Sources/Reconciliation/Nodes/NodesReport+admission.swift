@@ -16,7 +16,7 @@ extension NodesReport {
             // One that has left is of no interest any more; its entry may stay or go.
             if entry?.state == .absent, observation.cluster.node(named: name) == nil { return nil }
             var node = Node(name, entry, observation, changes.filter { $0.node == name }, admission.pending, failures)
-            node.address = entry?.address ?? ""
+            node.address = entry?.address ?? observation.cluster.node(named: name)?.internalIPs.first ?? ""
             if node.message.isEmpty, entry?.state == .paused || entry != nil && spec.paused { node.message = "is paused" }
             return node
         }
@@ -78,7 +78,7 @@ extension NodesReport.Node {
         let live = observation.cluster.node(named: name)
         let isRunning = live?.ready ?? false
         self.init(
-            name: name, role: spec?.role.rawValue ?? "", phase: isRunning ? "Ready" : live == nil ? "Pending" : "NotReady",
+            name: name, role: (spec?.role ?? live?.role)?.rawValue ?? "", phase: isRunning ? "Ready" : live == nil ? "Pending" : "NotReady",
             isHealthy: isRunning, version: live?.kubeletVersion ?? "", message: live.map { $0.ready ? "" : $0.reason } ?? "")
         if let failure = failures.first(where: { $0.subject == "node \"\(name)\"" }) {
             phase = "Failed"
