@@ -140,6 +140,10 @@ struct NodesLive {
         try nodes.write { $0.agents = ["m4", "m5", "m6", "m9"] }
         _ = try lab.push("m7 is forgotten")
         try lab.wait("an orphan", limit: 60) { try nodes.report().phases["m7"] == "Orphan" }
+        try lab.wait("the Event", limit: 20) { try nodes.events("m7").last?.reason == "Orphan" }
+        let row = try lab.kubectl("get", "machine", "m7", "--no-headers").output.split(separator: " ").map(String.init)
+        #expect(row.prefix(5) == ["m7", "agent", Lab.k3sVersion, try lab.lab("ip", "m7"), "Orphan"], "\(row)")
+        try lab.wait("the other entries' machines gone", limit: 30) { try !lab.kubectl("get", "machine", "imposter").succeeded }
         for (text, what) in [("", "empty"), ("nodes: [", "unparsable")] {
             try lab.write(text, to: "inventory/home.yaml")
             _ = try lab.push("An \(what) inventory")
@@ -376,5 +380,23 @@ struct NodesLive {
         #expect(history.contains("start k3s.service"), "an operator's run is in the journal, too:\n\(history)")
     }
 
-    @Test func t13_tearDown() throws { try lab.tearDown() }
+    @Test func t13_aServerWithAFreshDiskIsReplacedWhenThatIsApproved() throws {
+        try lab.lab("reinstall", "m3")
+        try nodes.authorize("m3")
+        try nodes.write {
+            $0.version = "v1.20.3+k3s1"
+            $0.agents += ["m6"]
+            $0.more["m4"] = "    labels: {disk: nvme}"
+        }
+        _ = try lab.push("m3 has a new disk")
+        try lab.wait("the question", limit: 120) { try nodes.report().states["m3"] == "approval" }
+        let report = try nodes.report()
+        #expect(report.text.contains("replace server m3"), "\(report.text)")
+        #expect(try lab.homelab("approve", String(report.plan.prefix(12)), "--kubeconfig", lab.kubeconfig).succeeded)
+        try lab.wait("m3 in its place again", limit: 300) { try lab.readyNodes() == 6 && lab.on("m3", "test -e /etc/homelab").succeeded }
+        let steps = try nodes.done(nodes.expectOrder(limit: 240))
+        #expect(steps.contains { $0.hasSuffix("save a snapshot of etcd") }, "\(steps)")
+    }
+
+    @Test func t14_tearDown() throws { try lab.tearDown() }
 }
