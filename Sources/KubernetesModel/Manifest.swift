@@ -23,6 +23,12 @@ package struct Manifest: Hashable, Sendable {
 
     package var uid: String { value[path: "metadata", "uid"]?.string ?? "" }
     package var resourceVersion: String { value[path: "metadata", "resourceVersion"]?.string ?? "" }
+    /// Whether another version of the same object came after this one. resourceVersions of one kind grow; where they are no numbers, nobody
+    /// can tell.
+    package func isOlder(than resourceVersion: String) -> Bool {
+        guard let own = UInt64(self.resourceVersion), let other = UInt64(resourceVersion) else { return false }
+        return own < other
+    }
     package var generation: Int64? { value[path: "metadata", "generation"]?.int }
     package var isBeingDeleted: Bool { value[path: "metadata", "deletionTimestamp"]?.string != nil }
     package func label(_ key: String) -> String? { value[path: "metadata", "labels"]?[key]?.string }

@@ -137,7 +137,7 @@ import YAML
         }
     }
 
-    @Test func `what a unit leaves on another cluster is told`() async throws {
+    @Test func `what a unit leaves on another cluster is told until somebody has settled it`() async throws {
         await putSecret(Self.kubeconfig())
         var tree = files()
         var commit = bench.repository.push(tree)
@@ -164,6 +164,10 @@ import YAML
                 await units.ready("far")?.message.contains(left) == true
             }
             #expect(await bench.api.object(UnitsTests.key("far"))?.annotation("homelab.dev/cluster") == nil)
+            await bench.api.edit(UnitsTests.key("far")) { $0["metadata"]?["annotations"]?["homelab.dev/left-behind"] = nil }
+            try await eventually("it is settled", { await String(describing: units.ready("far")) }) {
+                await units.ready("far")?.message.contains("are left") == false
+            }
         }
     }
 

@@ -13,6 +13,9 @@ package actor KustomizationObject: UnitRecord {
     package private(set) var status: KustomizationStatus
     private var written: KustomizationStatus
     private var isFinalized: Bool
+    /// The version that a change of the metadata made here, until the watch has caught up with it: what the watch brings before that was
+    /// so once, and would be taken for somebody's wish.
+    private var changedVersion: String?
 
     /// What of the metadata is asked for often; the rest is packed.
     private struct Head {
@@ -52,6 +55,8 @@ package actor KustomizationObject: UnitRecord {
 
     /// Takes in what a watch saw; the status is only ever written here. Whether a person or a parent unit has changed anything.
     package func take(_ newer: Manifest) -> Bool {
+        if let changedVersion, newer.isOlder(than: changedVersion) { return false }
+        changedVersion = nil
         defer {
             (object, packed) = Self.parts(of: newer)
             isFinalized = newer.finalizers.contains(FluxKinds.finalizer)
@@ -89,6 +94,8 @@ package actor KustomizationObject: UnitRecord {
 
     /// What was written here is no news when the watch brings it.
     private func take(annotationsOf newer: Manifest) {
+        if newer.isOlder(than: object.resourceVersion) { return }
+        changedVersion = newer.resourceVersion
         object.annotations = newer.value[path: "metadata", "annotations"]
         object.resourceVersion = newer.resourceVersion
     }
@@ -179,9 +186,11 @@ package actor KustomizationObject: UnitRecord {
                 "resourceVersion": .string(object.resourceVersion), "finalizers": .array(names.map { .string($0) }),
             ]
         ]
-        (object, packed) = Self.parts(
-            of: try await api.mergePatch(
-                FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: nil))
+        let newer = try await api.mergePatch(
+            FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: nil)
+        if newer.isOlder(than: object.resourceVersion) { return }
+        changedVersion = newer.resourceVersion
+        (object, packed) = Self.parts(of: newer)
     }
 }
 

@@ -116,7 +116,7 @@ package struct LiveObjects: Sendable {
     /// - Parameter object: what is to be known of it, where that has been found out already.
     private mutating func take(_ live: Manifest, as object: PresentObject?, now: Timestamp) -> Bool {
         let key = live.key
-        if let known = entries[key], known.object.uid == live.uid, isOlder(live.resourceVersion, than: known.resourceVersion) {
+        if let known = entries[key], known.object.uid == live.uid, live.isOlder(than: known.resourceVersion) {
             return false
         }
         noteCompletion(of: live)
@@ -173,12 +173,6 @@ package struct LiveObjects: Sendable {
         var units = interests[live.key] ?? []
         for unit in [desired[live.key]?.owner, owner] { if let unit { units.insert(unit) } }
         return units.reduce(into: [:]) { $0[$1] = expressions[$1]?[live.key.groupKind]?.health(of: live) }
-    }
-
-    /// resourceVersions of one kind grow; where they are no numbers, the later to arrive counts.
-    private func isOlder(_ a: String, than b: String) -> Bool {
-        guard let a = UInt64(a), let b = UInt64(b) else { return false }
-        return a < b
     }
 
     private static func lastForeignManager(of live: Manifest) -> String? {

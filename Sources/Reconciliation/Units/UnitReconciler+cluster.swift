@@ -108,8 +108,8 @@ extension UnitReconciler {
         let address = place.drop { $0 != " " }.dropFirst()
         let text =
             "\(record.count) objects are left on \(address), which nobody keeps any more: \(Self.list(record.keys)); to delete them there: "
-            + "kubectl delete \(kinds.joined(separator: ",")) --all-namespaces -l \(spec.owner.labelSelector); when that is settled: kubectl annotate \(object.place) "
-            + "\(Self.leftBehindAnnotation)-"
+            + "kubectl delete \(kinds.joined(separator: ",")) --all-namespaces -l \(spec.owner.labelSelector); "
+            + "when that is settled: kubectl annotate \(object.place) \(Self.leftBehindAnnotation)-"
         try await object.annotate(Self.leftBehindAnnotation, "\(Self.uid(place)) \(text)")
         events.record(unitEvent("LeftBehind", text, isWarning: true))
     }
