@@ -316,6 +316,10 @@ struct NodesLive {
         print("the add was finished by another agent \(ready) s after the power cut")
         try lab.lab("on", leader)
         try lab.wait("six Ready nodes", limit: 240) { try nodes.ready(through: other) == 6 }
+        // Its kubelet may be back before its agent, which closes what it had begun.
+        try lab.wait("word of the cut", limit: 90) {
+            try nodes.journal(nodes.head()).contains { $0.result == "interrupted" && $0.server == leader }
+        }
         let entries = try nodes.expectOrder(isCutOff: true)
         #expect(entries.contains { $0.result == "interrupted" && $0.server == leader }, "\(entries)")
         #expect(entries.contains { $0.result == "done" && $0.server != leader && $0.node == "m6" }, "\(entries)")
