@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// One fresh bootstrap that is stopped and cut off in every phase, then an upgrade and the removal of an agent likewise: each further
-/// run goes on from there, and in the end all is as if nothing had happened.
+/// One fresh bootstrap that is stopped and cut off in every phase, then an upgrade and removals likewise: each further run goes on from
+/// there, and in the end all is as if nothing had happened.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct InterruptionLive {
     static let lab: Result<Lab, any Error> = Result {
@@ -211,7 +211,7 @@ struct InterruptionLive {
         try expectNothingToDo()
     }
 
-    // MARK: A removal
+    // MARK: Removals
 
     @Test func t15_theRemovalOfAnAgent() throws {
         try guardPod(on: "m4")
@@ -237,7 +237,34 @@ struct InterruptionLive {
         try expectNothingToDo()
     }
 
-    @Test func t16_tearDown() throws { try lab.tearDown() }
+    @Test func t16_theRemovalOfAServer() throws {
+        try Self.write(lab, version: Self.next, absent: ["m3", "m4"])
+        // A list of keys that takes its time.
+        let slow = "/usr/local/sbin/mktemp"
+        let script = #"case "$*" in *authorized_keys*) sleep 300 ;; esac; exec /usr/bin/mktemp "$@""#
+        try lab.on("m2", "printf '%s\\n' '#!/bin/sh' '\(script)' >\(slow) && chmod 755 \(slow)")
+        let step = "m2: take a key from debian"
+        try lab.stopBootstrap(in: "keys of removed nodes", at: step)
+        try lab.cutBootstrap("m2", in: "keys of removed nodes", at: step)
+        try settle()
+        try lab.wait("three Ready nodes", limit: 120) { try lab.readyNodes() == 3 }
+        try lab.on("m2", "rm \(slow); pkill -xf 'sleep 300'")
+        try lab.cutBootstrap("m1", in: "remove nodes", at: "m3: take m3 out of etcd")
+        try holdUninstallation(of: "m3")
+        try lab.cutBootstrap("m3", in: Self.begun, at: "m3: uninstall k3s and homelab")
+        try lab.on("m3", "pkill -xf 'sleep 600'")
+        let result = try lab.bootstrap()
+        #expect(result.succeeded, "\(result.text)")
+        try expectGone("m3")
+        for machine in ["m1", "m2"] {
+            let keys = try lab.on(machine, "ls /home/debian/.ssh; cat /home/debian/.ssh/authorized_keys").output
+            #expect(!keys.contains("/m3") && !keys.contains("authorized_keys."), "\(keys)")
+        }
+        try expectInService(["m1", "m2"])
+        try expectNothingToDo()
+    }
+
+    @Test func t17_tearDown() throws { try lab.tearDown() }
 
     private static let begun = "take out what is gone"
 
