@@ -2,9 +2,12 @@ internal import NodeInventory
 package import YAML
 
 extension ClusterFacts {
-    /// From the API's own lists: `kubectl get nodes -o json`, and the Secrets of type `bootstrap.kubernetes.io/token` in kube-system
-    /// (nil when they were not asked for); `members` is what a server's `/db/info` says (k3s pkg/etcd), nil when it does not.
-    package init(nodes: Value, tokens: Value?, members: Value? = nil) {
+    /// From the API's own list, `kubectl get nodes -o json`.
+    ///
+    /// - Parameters:
+    ///   - tokens: the descriptions of the bootstrap tokens by their ids.
+    ///   - members: what a server's `/db/info` says (k3s pkg/etcd); nil when it does not.
+    package init(nodes: Value, tokens: [String: String], members: Value? = nil) {
         self.init()
         self.members = (members?["members"]?.array ?? []).map { member in
             EtcdMember(
@@ -12,12 +15,7 @@ extension ClusterFacts {
                 isLearner: member["isLearner"]?.bool ?? false)
         }
         self.nodes = (nodes["items"]?.array ?? []).compactMap(ClusterNode.init)
-        for secret in tokens?["items"]?.array ?? [] {
-            guard secret["type"]?.string == "bootstrap.kubernetes.io/token", let name = secret[path: "metadata", "name"]?.string,
-                name.hasPrefix("bootstrap-token-")
-            else { continue }
-            bootstrapTokens.insert(String(name.dropFirst("bootstrap-token-".count)))
-        }
+        bootstrapTokens = tokens
     }
 }
 

@@ -7,11 +7,11 @@ package struct ClusterFacts: Hashable, Sendable {
     package var nodes: [ClusterNode]
     /// What etcd itself calls its members; empty when it could not be asked, and for SQLite.
     package var members: [EtcdMember]
-    /// The ids of the bootstrap tokens that exist (Secrets `bootstrap-token-<id>` in kube-system).
-    package var bootstrapTokens: Set<String>
+    /// The bootstrap tokens that exist (Secrets `bootstrap-token-<id>` in kube-system): their descriptions by their ids.
+    package var bootstrapTokens: [String: String]
 
     package init(
-        unavailable: String? = nil, nodes: [ClusterNode] = [], members: [EtcdMember] = [], bootstrapTokens: Set<String> = []
+        unavailable: String? = nil, nodes: [ClusterNode] = [], members: [EtcdMember] = [], bootstrapTokens: [String: String] = [:]
     ) {
         self.unavailable = unavailable
         self.nodes = nodes

@@ -25,19 +25,23 @@ extension NodePlanner {
             if member?.cordon != nil, upgrading[node.name] == nil {
                 steps.append(PlannedStep(.uncordon(node: node.name, via: leader.name), "an earlier run cordoned it, and what for is over"))
             }
-            if node.role == .agent { steps += tokenToDelete(node, facts, via: leader) }
+            if node.role == .agent { steps += tokensToDelete(node, facts, via: leader) }
         }
         return Phase(.metadata, [(leader.name, steps)])
     }
 
-    /// A join token is deleted as soon as its node is in: the one of this plan, or one that an interrupted run left.
-    private func tokenToDelete(_ node: NodeSpec, _ facts: NodeFacts, via leader: NodeSpec) -> [PlannedStep] {
-        let id = facts.k3s.joinTokenID.flatMap { cluster.bootstrapTokens.contains($0) ? $0 : nil }
-        if joining.contains(node.name) || tokensRenewed.contains(node.name) {
-            return [PlannedStep(.revokeToken(id: id, node: node.name, via: leader.name), "has been used then")]
+    /// Join tokens are deleted as soon as their node is in: the one of this plan, and those that interrupted runs left.
+    private func tokensToDelete(_ node: NodeSpec, _ facts: NodeFacts, via leader: NodeSpec) -> [PlannedStep] {
+        func delete(_ id: String?, _ reason: String) -> PlannedStep {
+            PlannedStep(.revokeToken(id: id, node: node.name, via: leader.name), reason)
         }
-        guard let id, cluster.node(named: node.name)?.ready == true else { return [] }
-        return [PlannedStep(.revokeToken(id: id, node: node.name, via: leader.name), "has been used")]
+        let id = facts.k3s.joinTokenID.flatMap { cluster.bootstrapTokens[$0] == nil ? nil : $0 }
+        // Whoever made one was cut off before the node had it.
+        let lost = cluster.bootstrapTokens.filter { $0.key != id && $0.value == TokenSource.description(of: node.name) }.keys.sorted()
+            .map { delete($0, "was made for it and never used") }
+        if joining.contains(node.name) || tokensRenewed.contains(node.name) { return [delete(id, "has been used then")] + lost }
+        guard cluster.node(named: node.name)?.ready == true else { return [] }
+        return (id.map { [delete($0, "has been used")] } ?? []) + lost
     }
 
     /// All labels a node is to have: the inventory's, and for agents the role that `kubectl get nodes` shows.

@@ -102,12 +102,16 @@ extension NodePlanner {
 
     // MARK: How a node finds the cluster
 
-    /// What the node's own file says stays as long as it is right: otherwise a change of the leader would restart everything.
+    /// What the node's own file says stays as long as it is right: otherwise a change of the leader would restart everything. Only who
+    /// has not joined yet knows no other server than that one, and needs one that runs.
     func entry(_ node: NodeSpec, _ facts: NodeFacts) -> K3sConfiguration.Entry {
         // An upgrade does not migrate at the same time.
         let usesEtcd = datastore == .etcd && !(upgrading[node.name] != nil && facts.k3s.datastore == .sqlite)
         let now = facts.k3s.config.flatMap { (try? YAMLReader.values($0, file: NodeLayout.k3sConfig))?.first }
-        if let server = Self.serverURL(facts), isAddressOfServer(server, besides: node) { return .join(server: server) }
+        if let server = Self.serverURL(facts), isAddressOfServer(server, besides: node) {
+            let hasJoined = facts.holdsCluster || cluster.unavailable != nil || cluster.node(named: node.name) != nil
+            if hasJoined || !isAddressOfStoppedServer(server) { return .join(server: server) }
+        }
         if node.role == .server {
             if facts.holdsCluster, now?["server"] == nil { return .cluster(initializesEtcd: usesEtcd) }
             if leader == nil || leader?.name == node.name {
@@ -126,9 +130,20 @@ extension NodePlanner {
 
     private func isAddressOfServer(_ url: String, besides node: NodeSpec) -> Bool {
         let others = desired.servers.filter { $0.name != node.name }
-        var urls = others.flatMap { [K3sConfiguration.url(of: $0.address), K3sConfiguration.url(of: $0.host)] }
-        if let endpoint = desired.endpoint { urls.append(K3sConfiguration.url(of: endpoint.host, port: endpoint.port)) }
-        return urls.contains(url)
+        return isEndpoint(url) || others.contains { Self.isAddress(url, of: $0) }
+    }
+
+    private func isAddressOfStoppedServer(_ url: String) -> Bool {
+        !isEndpoint(url)
+            && desired.servers.contains { Self.isAddress(url, of: $0) && facts($0)?.isActive(NodeRole.server.unit) != true }
+    }
+
+    private static func isAddress(_ url: String, of server: NodeSpec) -> Bool {
+        url == K3sConfiguration.url(of: server.address) || url == K3sConfiguration.url(of: server.host)
+    }
+
+    private func isEndpoint(_ url: String) -> Bool {
+        desired.endpoint.map { url == K3sConfiguration.url(of: $0.host, port: $0.port) } ?? false
     }
 
     // MARK: Tokens
@@ -147,7 +162,7 @@ extension NodePlanner {
                 source = .serverToken(of: leader?.name ?? node.name)
             }
         } else {
-            if let id = facts.k3s.joinTokenID, cluster.bootstrapTokens.contains(id) { return [] }
+            if let id = facts.k3s.joinTokenID, cluster.bootstrapTokens[id] != nil { return [] }
             source = .bootstrapToken(via: leader?.name ?? "", minutes: 30)
         }
         return [PlannedStep(.writeToken(source), isThere ? "may be of another join" : "is missing")]

@@ -43,7 +43,7 @@ package enum Step: Hashable, Sendable {
     /// Until the Node object of this name is Ready, and on an etcd server its member votes, and, when a version is given, its kubelet
     /// is of that version. Asked through the server `via`.
     case awaitNode(name: String, via: String, votingMember: Bool, version: String? = nil)
-    /// Delete the bootstrap token that this node joined with; runs on the server `via`.
+    /// Delete a bootstrap token of this node, without an id the one that this run made; runs on the server `via`.
     case revokeToken(id: String?, node: String, via: String)
     /// Labels, taints and homelab's annotations of a Node object; run on the server `via`.
     case updateNode(NodeMetadataChange, via: String)
@@ -221,6 +221,9 @@ package enum TokenSource: Hashable, Sendable {
     case serverToken(of: String)
     /// A new agent-only token: the output of `Step.tokenCommand(ttl:description:)` on that server.
     case bootstrapToken(via: String, minutes: Int)
+
+    /// By which a token tells for whom it was made.
+    package static func description(of node: String) -> String { "homelab: \(node) joins" }
 }
 
 /// A public key that another node may log in with.

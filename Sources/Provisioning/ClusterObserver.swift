@@ -46,7 +46,7 @@ package struct ClusterObserver: Sendable {
         return Look(facts: isThereAServer ? ClusterFacts(unavailable: reasons.joined(separator: "; ")) : .none)
     }
 
-    /// One round trip for the nodes and the names of the bootstrap tokens; the tokens' contents stay on the server.
+    /// One round trip for the nodes and what the bootstrap tokens are for; the tokens themselves stay on the server.
     private func ask(_ host: any Host) async throws -> Look {
         let kubectl = "\(NodeLayout.k3s) kubectl --request-timeout=10s"
         let command = RemoteCommand([
@@ -54,7 +54,7 @@ package struct ClusterObserver: Sendable {
             """
             \(kubectl) get nodes -o json || exit 1
             printf '\\n-- tokens\\n'
-            \(kubectl) get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o name
+            \(kubectl) get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o go-template='\(Self.tokens)'
             printf -- '-- ca\\n'
             sed -n 's/.*certificate-authority-data: *//p' \(NodeLayout.kubeconfig) | head -n 1
             printf -- '-- members\\n'
@@ -73,16 +73,21 @@ package struct ClusterObserver: Sendable {
             throw Diagnostic(.error, "the API's answer was cut off", subject: "node \"\(host.name)\"")
         }
         let nodes = try JSONReader.value(String(text[..<split.lowerBound]))
-        let names = text[split.upperBound..<end.lowerBound].split(separator: "\n")
-            .map { $0.hasPrefix("secret/") ? $0.dropFirst(7) : $0 }
-        let tokens: Value = [
-            "items": .array(names.map { ["type": "bootstrap.kubernetes.io/token", "metadata": ["name": .string(String($0))]] })
-        ]
+        var tokens: [String: String] = [:]
+        for line in text[split.upperBound..<end.lowerBound].split(separator: "\n") where line.hasPrefix("bootstrap-token-") {
+            let words = line.dropFirst("bootstrap-token-".count).split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+            tokens[String(words[0])] = words.count == 2 ? String(words[1].dropFirst().dropLast()) : ""
+        }
         let authority = String(text[end.upperBound..<last.lowerBound]).trimmingLineBreaks
         let members = try? JSONReader.value(String(text[last.upperBound...]))
         return Look(
             facts: ClusterFacts(nodes: nodes, tokens: tokens, members: members), certificateAuthority: authority.isEmpty ? nil : authority)
     }
+
+    /// A line for each Secret: its name and, in quotes, its description.
+    private static let tokens = """
+        {{range .items}}{{.metadata.name}} {{with .data.description}}{{base64decode . | printf "%q"}}{{end}}{{"\\n"}}{{end}}
+        """
 
     /// Prints what etcd calls its members, where etcd is: the supervisor tells servers (`/db/info`), who show the server token. It goes to
     /// kubectl over its standard input and nowhere else.

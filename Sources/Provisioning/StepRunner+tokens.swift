@@ -25,7 +25,7 @@ extension StepRunner {
     /// A token for this one node that expires by itself; where the server's k3s cannot make one, the agents' own token.
     private func bootstrapToken(for node: String, via: String, minutes: Int) async throws -> Secret {
         let server = try tokenServer(via)
-        let made = try await server.run(Step.tokenCommand(minutes: minutes, description: "homelab: \(node) joins"))
+        let made = try await server.run(Step.tokenCommand(minutes: minutes, description: TokenSource.description(of: node)))
         if made.succeeded, let line = made.output.split(whereSeparator: \.isNewline).last(where: { $0.contains(".") }) {
             let text = String(line).trimmed
             if let id = Self.tokenID(in: text) { state.update { $0.tokenIDs[node] = id } }
@@ -53,7 +53,7 @@ extension StepRunner {
 
     /// A token that cannot be deleted expires by itself, so that is no failure of the join.
     func revokeToken(_ id: String?, node: String, via: String, on host: any Host) async throws {
-        guard let id = state.now.tokenIDs[node] ?? id else { return }
+        guard let id = id ?? state.now.tokenIDs[node] else { return }
         let server = try self.host(via, for: "revoke the join token")
         for command in try Step.revokeToken(id: id, node: node, via: via).commands(inputs: StepInputs()) {
             let result = try await run(command, on: server)

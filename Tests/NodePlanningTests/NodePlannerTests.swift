@@ -213,4 +213,18 @@ import YAML
             stranger.pending.contains { $0.node == "s2" && $0.text.contains("etcd has a member old-1a2b3c4d without a node") },
             "\(stranger.pending)")
     }
+
+    /// Whoever has joined knows the other servers; who has not knows only the one that its file names.
+    @Test(arguments: [true, false]) func whoJoinsThroughAServerThatIsDownIsShownAnother(hasJoined: Bool) throws {
+        let scene = PlanningCase.named("remove-server")
+        var (observed, cluster) = (try scene.observed(), try scene.cluster())
+        observed["s1"] = .unreachable(reason: "switched off")
+        if !hasJoined { cluster.nodes.removeAll { $0.name == "a1" } }
+        let plan = NodePlanner.plan(desired: try scene.spec(), observed: observed, cluster: cluster, context: PlanningCase.context)
+        let written = plan.phases.flatMap(\.tasks).filter { $0.node == "a1" }.flatMap(\.steps).compactMap { planned in
+            if case .writeFile(let file) = planned.step, file.path == NodeLayout.k3sConfig { file } else { nil }
+        }
+        let file = try #require(written.first)
+        #expect(file.text.contains("server: https://10.0.0.\(hasJoined ? 1 : 2):6443"), "\(file.text)")
+    }
 }

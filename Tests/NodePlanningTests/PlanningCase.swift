@@ -46,7 +46,8 @@ struct PlanningCase: CustomTestStringConvertible {
 
     func cluster() throws -> ClusterFacts {
         guard let text = text("cluster.json"), let value = try YAMLReader.values(text, file: "cluster.json").first else { return .none }
-        var facts = ClusterFacts(nodes: value["nodes"] ?? .null, tokens: value["tokens"])
+        let tokens = (value["tokens"]?.object ?? Object()).map { ($0.key, $0.value.string ?? "") }
+        var facts = ClusterFacts(nodes: value["nodes"] ?? .null, tokens: Dictionary(uniqueKeysWithValues: tokens))
         facts.unavailable = value["unavailable"]?.string
         return facts
     }

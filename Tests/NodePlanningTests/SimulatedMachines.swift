@@ -83,7 +83,7 @@ struct SimulatedMachines {
             facts.files[NodeLayout.token] = file(nil, "0600")
             if case .bootstrapToken = source {
                 facts.k3s.joinTokenID = "join-\(node)"
-                cluster.bootstrapTokens.insert("join-\(node)")
+                cluster.bootstrapTokens["join-\(node)"] = TokenSource.description(of: node)
             }
         case .enableUnit(let name):
             let unit = Self.unit(name)
@@ -98,7 +98,7 @@ struct SimulatedMachines {
             let unit = Self.unit(name)
             if facts.units[unit] != nil { facts.units[unit] = UnitFact(active: "inactive", enabled: facts.units[unit]?.enabled ?? false) }
             if unit != NodeLayout.agentUnit, let at = index(node) { cluster.nodes[at].ready = false }
-        case .revokeToken(let id, let node, _): cluster.bootstrapTokens.remove(id ?? "join-\(node)")
+        case .revokeToken(let id, let node, _): cluster.bootstrapTokens[id ?? "join-\(node)"] = nil
         case .updateNode(let change, _): update(change)
         case .createRepository(_, let owner, _): facts.agent.repositoryOwner = owner
         case .generateKey(let path, _):
