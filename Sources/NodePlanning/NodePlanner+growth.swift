@@ -24,6 +24,13 @@ extension NodePlanner {
         return !isWell && facts.clock.printed - started < Self.settling
     }
 
+    /// An agent that an interrupted run started a moment ago and that has not come into the cluster yet: this run waits for it.
+    func isJoining(_ node: NodeSpec, _ facts: NodeFacts, _ member: ClusterNode?) -> Bool {
+        guard !isPaused(node), cluster.unavailable == nil, let started = facts.units[NodeRole.agent.unit]?.started else { return false }
+        let isIn = member.map { $0.ready || Self.change(node, $0) == nil } ?? false
+        return !isIn && facts.clock.printed - started < Self.settling
+    }
+
     /// etcd refuses a member while another is down, and the new one would raise the majority that is needed.
     func reasonNotToGrow(_ node: NodeSpec) -> String? {
         let members = cluster.nodes.filter { $0.isEtcdMember && !replaced.contains($0.name) }

@@ -246,8 +246,14 @@ extension NodePlanner {
         var tasks: [(node: String, steps: [PlannedStep])] = []
         for (node, facts) in planned(desired.agents) where upgrading[node.name] == nil {
             let work = work(node, facts)
-            guard let start = work.start else { continue }
             let member = cluster.node(named: node.name)
+            guard let start = work.start else {
+                if work.restart == nil, isJoining(node, facts, member) {
+                    joining.insert(node.name)
+                    tasks.append((node.name, waitSteps(node)))
+                }
+                continue
+            }
             // What keeps out a machine that was set up anew was said where its old Node is deleted.
             if let member, !replaced.contains(node.name), isSetUpAnew(node, facts, member) { continue }
             if member == nil || replaced.contains(node.name), !isPaused(node) {

@@ -227,4 +227,23 @@ import YAML
         let file = try #require(written.first)
         #expect(file.text.contains("server: https://10.0.0.\(hasJoined ? 1 : 2):6443"), "\(file.text)")
     }
+
+    @Test(arguments: [20.0, 3600]) func anAgentThatWasStartedAMomentAgoIsWaitedFor(secondsAgo: Double) throws {
+        let scene = PlanningCase.named("add-agent")
+        let spec = try scene.spec()
+        var machines = SimulatedMachines(spec: spec, observed: try scene.observed(), cluster: try scene.cluster())
+        machines.carryOut(try scene.plan())
+        var (observed, cluster) = (machines.observed, machines.cluster)
+        cluster.nodes.removeAll { $0.name == "a2" }
+        var facts = try #require(observed["a2"]?.facts)
+        facts.units[NodeRole.agent.unit]?.started = facts.clock.printed - secondsAgo
+        observed["a2"] = .facts(facts)
+        let plan = NodePlanner.plan(desired: spec, observed: observed, cluster: cluster, context: PlanningCase.context)
+        let phases = plan.phases.filter { phase in phase.tasks.flatMap(\.steps).contains { $0.step.waitedNode == "a2" } }.map(\.kind)
+        #expect(phases == (secondsAgo < 60 ? [.agents] : []), "\(plan.text)")
+    }
+}
+
+extension Step {
+    fileprivate var waitedNode: String? { if case .awaitNode(let name, _, _, _) = self { name } else { nil } }
 }
