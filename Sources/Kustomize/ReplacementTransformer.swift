@@ -140,7 +140,7 @@ struct ReplacementTransformer: Transformer {
         } else if let new = forms.replacement(copied.text, for: field, key: key) {
             field = new
         } else {
-            throw MergeFailure(problem: "\"\(copied.text)\" cannot take the place of \(field.kindName)")
+            throw MergeFailure(problem: "\"\(copied.text)\" cannot take the place of \(forms.kindName(of: field, key: key))")
         }
         forms.noteWritten(copied.text, of: key, as: field)
     }

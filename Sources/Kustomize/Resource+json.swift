@@ -29,9 +29,14 @@ extension Resource {
         let types = forms
         change { types.openTimes(&$0) }
         changeAnnotations { types.annotation($1.string ?? "", of: $0) }
-        forms = .json(of: forms, asYAML: false)
-        let written = forms
-        changeAnnotations { .string(written.text(of: $1, key: $0) ?? "") }
+        var written = WrittenForms.json(of: forms, asYAML: false)
+        changeAnnotations { key, value in
+            let text = written.text(of: value, key: key) ?? ""
+            // Go's reader takes the text of a number for one again.
+            if value.string == nil { written.noteAnnotation(text, of: key) }
+            return .string(text)
+        }
+        forms = written
     }
 
     private func changeAnnotations(_ new: (String, Value) -> Value) {

@@ -16,10 +16,13 @@ struct Variables {
                 continue
             }
             do throws(MergeFailure) {
-                guard let value = try FieldPath(variable: entry.fieldPath).value(in: .object(resource.object)) else {
+                let path = FieldPath(variable: entry.fieldPath)
+                guard let value = try path.value(in: .object(resource.object)) else {
                     throw MergeFailure(problem: "there is no field \(entry.fieldPath)")
                 }
-                values[entry.name] = value
+                // A time is the text that stands there.
+                let text = value.string == nil ? nil : resource.forms.text(of: value, key: path.key)
+                values[entry.name] = text.map { .string($0) } ?? value
             } catch {
                 report.add("variable \"\(entry.name)\": \(error.problem)", resource)
             }
@@ -33,7 +36,7 @@ struct Variables {
             for spec in specs.matching(resource.type) where spec.isPresent(in: .object(resource.object)) {
                 do throws(MergeFailure) {
                     try resource.change { (root) throws(MergeFailure) in
-                        try spec.visit(&root, missing: nil) { (value) throws(MergeFailure) in try expand(&value) }
+                        try spec.visit(&root, missing: nil) { (value) throws(MergeFailure) in try expand(&value, resource.forms) }
                     }
                     try resource.refuseGrowth()
                 } catch {
@@ -44,7 +47,7 @@ struct Variables {
         set.invalidate()
     }
 
-    private func expand(_ value: inout Value) throws(MergeFailure) {
+    private func expand(_ value: inout Value, _ forms: WrittenForms) throws(MergeFailure) {
         switch value {
         case .string(let text): value = try expanded(text)
         case .object:
@@ -58,8 +61,9 @@ struct Variables {
         case .array:
             try value.changeArray { (items) throws(MergeFailure) in
                 for index in items.indices {
-                    guard let text = items[index].string else {
-                        throw MergeFailure(problem: "a list of strings is expected, not one with \(items[index].kindName)")
+                    guard let text = items[index].string, !forms.isTime(text, of: "") else {
+                        let kind = forms.kindName(of: items[index], key: "")
+                        throw MergeFailure(problem: "a list of strings is expected, not one with \(kind)")
                     }
                     items[index] = try expanded(text)
                 }

@@ -177,7 +177,9 @@ struct Composer<Tree: ComposedTree> {
                 if isFlow { flowDepth -= 1 }
                 return Tree.sequence(items, mark: mark)
             }
-            items.append(try compose(kind, depth: depth + 1, place: place == .items ? .root : .elsewhere))
+            let item = try compose(kind, depth: depth + 1, place: place == .items ? .root : .elsewhere)
+            if kind == .scalar, schema != .kubernetes, stream.isPlain { noteTime(item, key: "") }
+            items.append(item)
         }
     }
 
@@ -226,14 +228,18 @@ struct Composer<Tree: ComposedTree> {
         return Tree.mapping(entries, mark: mark)
     }
 
-    private mutating func noteForm(of value: Tree, key: String, _ place: Place) {
+    private mutating func noteForm(of tree: Tree, key: String, _ place: Place) {
         if !stream.isPlain { return forms.noteQuoted(stream.bytes, of: key) }
-        guard let value = value.scalarValue else { return }
+        guard let value = tree.scalarValue else { return }
         if value.string != nil, place != .annotations || !isTyped(stream.bytes) {
-            if flowDepth > 0, Timestamp(stream.bytes) != nil { forms.noteTime(stream.bytes, of: key) }
-            return
+            return noteTime(tree, key: key)
         }
         forms.notePlain(stream.bytes, of: key, as: value, inFlow: flowDepth > 0)
+    }
+
+    private mutating func noteTime(_ tree: Tree, key: String) {
+        guard stream.tag == nil, Timestamp(stream.bytes) != nil, let text = tree.scalarValue?.string else { return }
+        forms.noteTime(stream.bytes, of: key, as: text, inFlow: flowDepth > 0)
     }
 
     /// Whether a plain text in the present place would be no text if it were no annotation.

@@ -24,9 +24,11 @@ package struct WrittenForms: Hashable, Sendable {
     private var bare = HashSet()
     /// Of texts that transformers put in the place of others, likewise.
     private var replaced = HashSet()
-    /// Of times that stand between braces, which are texts there.
+    /// Of times that stand between braces and are texts there.
+    private var closedTimes = HashSet()
+    /// Of the other times, as they are printed.
     private var times = HashSet()
-    /// Numbers and booleans as they are written, by key and what they print as, where the two differ.
+    /// Numbers, booleans and times as they are written, by key and what they print as, where the two differ.
     private var originals: [Original: String] = [:]
 
     private struct Original: Hashable {
@@ -72,13 +74,14 @@ package struct WrittenForms: Hashable, Sendable {
             let isText = bytes.isEmpty || ScalarResolver.resolve(bytes, schema: .resource).isString
             if isText, quoted.isEmpty || bytes.isEmpty && !quoted.contains(Self.hash(bytes, of: key)) { return false }
             let hash = Self.hash(bytes, of: key)
-            return !bare.contains(hash) && (!isText || quoted.contains(hash))
+            return !bare.contains(hash) && (!isText && !times.contains(hash) || quoted.contains(hash))
         }
     }
 
     /// That a value was put in with a text that it does not print as.
     package mutating func noteWritten(_ text: String, of key: String, as value: Value) {
-        guard value.string == nil, let printed = value.scalarText, printed != text else { return }
+        guard let printed = value.scalarText, printed != text else { return }
+        if value.string != nil { return noteTime(text, of: key, as: printed) }
         originals[Original(key: key, printed: printed)] = text
     }
 
@@ -107,6 +110,9 @@ package struct WrittenForms: Hashable, Sendable {
     package func replacement(_ text: String, for old: Value, key: String) -> Value? {
         let typed = Value(plain: text, schema: .resource)
         switch (old, typed) {
+        case (.string(let before), _) where isTime(before, of: key):
+            var bytes = text
+            return bytes.withUTF8 { Timestamp($0) != nil } ? typed : Value?.none
         case (.string(let before), _):
             // One that was not read but put there has no type.
             var bytes = before
@@ -143,10 +149,22 @@ package struct WrittenForms: Hashable, Sendable {
         return Value(plain: text, schema: .resource)
     }
 
+    /// Whether a text stands there without quotes and so is a time, not a text.
+    package func isTime(_ text: String, of key: String) -> Bool {
+        guard !times.isEmpty else { return false }
+        var text = text
+        return text.withUTF8 { times.contains(Self.hash($0, of: key)) }
+    }
+
+    /// For messages: what kind of value it is.
+    package func kindName(of value: Value, key: String) -> String {
+        value.string.map { isTime($0, of: key) } == true ? "a time" : value.kindName
+    }
+
     /// The text of a plain value as it is written; nil for collections.
     package func text(of value: Value, key: String) -> String? {
         switch (writer, value) {
-        case (_, .string(let text)): return text
+        case (.author, .string(let text)): return isTime(text, of: key) ? originals[Original(key: key, printed: text)] ?? text : text
         case (.author, .int), (.author, .uint), (.author, .double), (.author, .bool), (.author, .null):
             guard let printed = value.scalarText, !originals.isEmpty else { return value.scalarText }
             return originals[Original(key: key, printed: printed)] ?? printed
@@ -169,7 +187,14 @@ package struct WrittenForms: Hashable, Sendable {
         for hash in other.typed.all { typed.insert(hash) }
         for hash in other.replaced.all { replaced.insert(hash) }
         for hash in other.bare.all { bare.insert(hash) }
+        for hash in other.times.all { times.insert(hash) }
         originals.merge(other.originals) { $1 }
+    }
+
+    /// That an annotation was made of a number or the like.
+    package mutating func noteAnnotation(_ text: String, of key: String) {
+        var bytes = text
+        bytes.withUTF8 { typed.insert(Self.hash($0, of: key)) }
     }
 
     /// That the annotations are written anew, as texts.
@@ -185,17 +210,30 @@ package struct WrittenForms: Hashable, Sendable {
 
     /// Makes times what they are outside of braces, for what never is written with them.
     package func openTimes(_ value: inout Value, key: String = "") {
-        guard !times.isEmpty else { return }
+        guard !closedTimes.isEmpty else { return }
         switch value {
         case .string(var text):
-            if text.withUTF8({ times.contains(Self.hash($0, of: key)) }) { value = Value(plain: text, schema: .resource) }
+            if text.withUTF8({ closedTimes.contains(Self.hash($0, of: key)) }) { value = Value(plain: text, schema: .resource) }
         case .array: value.changeArray { items in for index in items.indices { openTimes(&items[index]) } }
         case .object: value.changeObject { $0.changeValues { openTimes(&$1, key: $0) } }
         default: return
         }
     }
 
-    mutating func noteTime(_ text: UnsafeBufferPointer<UInt8>, of key: String) { times.insert(Self.hash(text, of: key)) }
+    /// - Parameter printed: what it was read as.
+    mutating func noteTime(_ text: UnsafeBufferPointer<UInt8>, of key: String, as printed: String, inFlow: Bool) {
+        if inFlow, printed.utf8.elementsEqual(text) {
+            closedTimes.insert(Self.hash(text, of: key))
+        } else {
+            noteTime(String(decoding: text, as: UTF8.self), of: key, as: printed)
+        }
+    }
+
+    private mutating func noteTime(_ text: String, of key: String, as printed: String) {
+        var bytes = printed
+        bytes.withUTF8 { times.insert(Self.hash($0, of: key)) }
+        if text != printed { originals[Original(key: key, printed: printed)] = text }
+    }
 
     mutating func noteQuoted(_ text: UnsafeBufferPointer<UInt8>, of key: String) { quoted.insert(Self.hash(text, of: key)) }
 
