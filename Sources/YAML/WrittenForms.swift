@@ -24,7 +24,7 @@ package struct WrittenForms: Hashable, Sendable {
     private var bare = HashSet()
     /// Of texts that transformers put in the place of others, likewise.
     private var replaced = HashSet()
-    /// Of times that stand between braces and are texts there.
+    /// Of times that stand between braces and become texts when they are printed there, since a colon has quotes then.
     private var closedTimes = HashSet()
     /// Of the other times, as they are printed.
     private var times = HashSet()
@@ -151,9 +151,12 @@ package struct WrittenForms: Hashable, Sendable {
 
     /// Whether a text stands there without quotes and so is a time, not a text.
     package func isTime(_ text: String, of key: String) -> Bool {
-        guard !times.isEmpty else { return false }
+        if times.isEmpty, closedTimes.isEmpty { return false }
         var text = text
-        return text.withUTF8 { times.contains(Self.hash($0, of: key)) }
+        return text.withUTF8 { bytes in
+            let hash = Self.hash(bytes, of: key)
+            return times.contains(hash) || closedTimes.contains(hash)
+        }
     }
 
     /// For messages: what kind of value it is.
