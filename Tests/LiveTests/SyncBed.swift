@@ -153,6 +153,9 @@ final class SyncBed: Sendable {
 
     // MARK: Looking
 
+    /// What an agent says on its own port of whether it is ready.
+    func readiness(_ index: Int = 0) throws -> String { try Shell.must(["curl", "-s", "http://127.0.0.1:\(port + 8 + index)/readyz"]) }
+
     @discardableResult
     func kubectl(_ arguments: String...) throws -> Shell.Result { try kubectl(arguments) }
 

@@ -132,8 +132,11 @@ struct SyncFaultsLive {
         try bed.control("start/apiserver")
         try bed.control("compact")
         #expect(try await bed.title("away") == "by hand", "nothing can have been done yet")
+        // It leads no more, knows nobody who does, and says so.
+        try await bed.eventually("word of it", limit: 30) { try bed.readiness().contains("the API server does not answer") }
         // The agent's longest wait is half a minute.
         try await bed.awaitReady(at: commit, limit: 150)
+        #expect(try bed.readiness() == "ok\n")
         try await bed.eventually("all three as in git") {
             let titles = [try await bed.title("away"), try await bed.title("away-b"), try await bed.title("away-c")]
             return titles == ["1", "1", "1"]

@@ -117,8 +117,10 @@ import YAML
 
     @Test func `a leader that cannot renew stops leading before its lease runs out`() async throws {
         let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
-        let running = Task { [elector = elector("a", api, clock)] in await elector.run { await board.lead("a") } }
+        let elector = elector("a", api, clock)
+        let running = Task { await elector.run { await board.lead("a") } }
         try await eventually("a leads") { board.current == ["a"] }
+        try await eventually("a is known to lead") { elector.leader.value == "a" }
         await api.setReachable(false)
         var passed: Duration = .zero
         while !board.current.isEmpty, passed < .milliseconds(14_500) {
@@ -127,6 +129,7 @@ import YAML
             try await Task.sleep(for: .milliseconds(5))
         }
         try await eventually("nobody leads, though the lease has not run out") { board.current.isEmpty }
+        try await eventually("nobody is known to lead") { elector.leader.value == "" }
         running.cancel()
         await running.value
     }

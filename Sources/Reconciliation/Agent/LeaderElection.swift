@@ -79,10 +79,17 @@ package actor LeaderElection {
             switch watchman.decision(now: clock.now) {
             case .wait(let expiry): await bell.wait(until: expiry, clock: clock)
             case .create, .take, .held:
-                if await write(claim) { return }
+                if await write(claim, within: settings.renewDeadline) { return }
+                forgetLeader()
                 await bell.wait(until: clock.now + backoff.failed(), clock: clock)
             }
         }
+    }
+
+    /// Whoever held the Lease last does not any more, and the API server does not tell who does.
+    private func forgetLeader() {
+        if case .wait = watchman.decision(now: clock.now) { return }
+        if !leader.value.isEmpty { leader.update { $0 = "" } }
     }
 
     private func renewUntilLost() async {
@@ -93,8 +100,7 @@ package actor LeaderElection {
             if Task.isCancelled || isTakenByAnother || isStandingBack { return }
             if clock.now < next { continue }
             let remaining = renewedAt + settings.renewDeadline - clock.now
-            let isRenewed = try? await withTimeLimit(max(remaining, .zero), clock: clock) { await self.write(self.claim) }
-            if isRenewed == true {
+            if await write(claim, within: remaining) {
                 renewedAt = clock.now
             } else if clock.now - renewedAt >= settings.renewDeadline || isTakenByAnother {
                 return
@@ -106,21 +112,35 @@ package actor LeaderElection {
 
     private var isTakenByAnother: Bool { watchman.record.map { $0.holder != identity } ?? false }
 
-    private var claim: LeaseRecord { watchman.claim(at: clock.timestamp, durationSeconds: settings.duration) }
+    /// What is written to the Lease, and what was seen of it when that was decided.
+    private struct Draft {
+        var record: LeaseRecord
+        /// nil: there is none.
+        var seenVersion: String?
+    }
+
+    private var claim: Draft { draft(watchman.claim(at: clock.timestamp, durationSeconds: settings.duration)) }
+
+    private func draft(_ record: LeaseRecord) -> Draft {
+        Draft(record: record, seenVersion: watchman.record == nil ? nil : watchman.resourceVersion)
+    }
 
     /// Gives the Lease back. The task that asks is usually cancelled already, so the one request has a task of its own, and 3 seconds.
     private func release() async {
         guard let record = watchman.release(at: clock.timestamp) else { return }
-        await Task { _ = try? await withTimeLimit(.seconds(3), clock: clock) { await self.write(record) } }.value
+        let draft = draft(record)
+        await Task { _ = await write(draft, within: .seconds(3)) }.value
     }
 
-    /// One write; false when it failed or another was faster. What the server then holds is in `watchman`.
-    private func write(_ record: LeaseRecord) async -> Bool {
-        let manifest = record.manifest(
-            namespace: settings.namespace, name: settings.name, resourceVersion: watchman.record == nil ? nil : watchman.resourceVersion)
+    /// One write; false when it failed, took too long or another was faster. What the server then holds is in `watchman`.
+    private func write(_ draft: Draft, within limit: Duration) async -> Bool {
+        (try? await withTimeLimit(max(limit, .zero), clock: clock) { await self.write(draft) }) == true
+    }
+
+    private func write(_ draft: Draft) async -> Bool {
+        let manifest = draft.record.manifest(namespace: settings.namespace, name: settings.name, resourceVersion: draft.seenVersion)
         do {
-            let isNew = watchman.record == nil
-            let written = try await isNew ? api.create(manifest) : api.replace(manifest, subresource: nil)
+            let written = try await draft.seenVersion == nil ? api.create(manifest) : api.replace(manifest, subresource: nil)
             observe(written)
             return true
         } catch {
