@@ -205,13 +205,28 @@ struct CommentedReader {
         var items: [CommentedNode] = []
         while try scanner.peek().kind != .flowSequenceEnd {
             if !items.isEmpty, try !flowEntry(.flowSequenceEnd) { break }
-            // A mapping of one entry without braces is for others.
-            if try scanner.peek().kind == .key { throw Failure() }
-            items.append(try node(isBlock: false))
+            items.append(try scanner.peek().kind == .key ? flowPair() : node(isBlock: false))
         }
         endCollection(sequence)
         sequence.content = .sequence(items)
         return sequence
+    }
+
+    /// A mapping of one entry that has no braces: `[a: b]`.
+    private mutating func flowPair() throws(Failure) -> CommentedNode {
+        scanner.skip()
+        let key = try node(isBlock: false)
+        guard case .scalar = key.content else { throw Failure() }
+        var value = CommentedNode(.scalar("", .plain))
+        if try scanner.peek().kind == .value {
+            scanner.skip()
+            let next = try scanner.peek().kind
+            if next != .flowEntry, next != .flowSequenceEnd { value = try node(isBlock: false) }
+        }
+        if key.foot.isEmpty { swap(&key.foot, &value.foot) }
+        let pair = CommentedNode(.mapping([(key, value)]))
+        pair.isFlow = true
+        return pair
     }
 
     private mutating func flowMapping() throws(Failure) -> CommentedNode {

@@ -397,9 +397,11 @@ extension CommentedWriter {
 
     private mutating func doubleQuoted(_ text: UnsafeBufferPointer<UInt8>) {
         sign("\"", isSeparate: true)
+        // Go's writer takes every character of a text that starts with a byte order mark for one.
+        let escapesAll = text.isByteOrderMark(at: 0)
         var at = 0
         while at < text.count {
-            let isSign = text[at] == UInt8(ascii: "\"") || text[at] == UInt8(ascii: "\\")
+            let isSign = escapesAll || text[at] == UInt8(ascii: "\"") || text[at] == UInt8(ascii: "\\")
             if isSign || !text.isPrintable(at: at) || text.isBreak(at: at) {
                 for byte in BlockEmitter.escape(text, at: &at) { put(byte) }
             } else {
