@@ -126,6 +126,8 @@ struct FieldPath {
         var isNew = false
         /// Whether it is in JSON or YAML that a text holds.
         var isInText = false
+        /// Whether it is in YAML that a text holds, where values are texts whatever they are.
+        var isInYAML = false
     }
 
     typealias Change = (inout Value, Find) throws(MergeFailure) -> Void
@@ -145,10 +147,14 @@ struct FieldPath {
             return 1
         }
         if case .string(let text) = value, var structured = StructuredText(text) {
+            let isYAML = structured.isYAML
+            var isPlain = true
             let count = try change(&structured.value, parts, creating, isNew: false) { (value, find) throws(MergeFailure) in
-                try body(&value, Find(isNew: find.isNew, isInText: true))
+                try body(&value, Find(isNew: find.isNew, isInText: true, isInYAML: find.isInYAML || !find.isInText && isYAML))
+                isPlain = isPlain && value.object == nil && value.array == nil
             }
-            if count > 0 { value = .string(structured.text) }
+            structured.holdsNewPlainValues = isPlain
+            if count > 0 { value = .string(try structured.text()) }
             return count
         }
         let rest = parts.dropFirst()

@@ -135,6 +135,10 @@ struct ReplacementTransformer: Transformer {
             return
         }
         // A plain value keeps its type, only its text changes.
+        if find.isInYAML {
+            field = .string(copied.text)
+            return
+        }
         if find.isNew {
             field = Value(plain: copied.text, schema: .resource)
         } else if let new = forms.replacement(copied.text, for: field, key: key) {

@@ -1,23 +1,41 @@
 import YAML
 
 /// JSON or YAML held in a string field, whose values a replacement may change. JSON is written anew, in lines when it was in
-/// lines; in YAML only the changed scalars are, so that comments, order and quotes stay.
+/// lines; of YAML the first document is, with its order, comments and quotes, and further ones stay as they are.
 struct StructuredText {
-    private let source: String
-    private let isJSON: Bool
+    private enum Form {
+        case json(inLines: Bool)
+        case yaml(CommentedDocument, rest: String)
+    }
+
+    private let form: Form
     private let original: Value
+    /// In YAML every scalar but null is the text that stands there.
     var value: Value
+
+    /// Whether it is plain values that were put into it: new ones are written as they are then.
+    var holdsNewPlainValues = false
+
+    var isYAML: Bool { if case .yaml = form { true } else { false } }
 
     /// nil for a text that holds neither a mapping nor a list.
     init?(_ text: String) {
-        source = text
-        // What starts with a bracket or a brace counts as JSON, whatever it is; of YAML the first document is all.
-        isJSON =
-            text.utf8.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }.map { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") } ?? false
-        if isJSON, let json = try? JSONReader.value(Array(text.utf8)) {
-            original = json
-        } else if let documents = try? YAMLReader.values(text, file: "", schema: .resource, rule: .first), let first = documents.first {
-            original = first
+        // What starts with a bracket or a brace counts as JSON, whatever it is.
+        let first = text.utf8.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
+            form = .json(inLines: text.contains("\n") && text.contains("  "))
+            if let json = try? JSONReader.value(Array(text.utf8)) {
+                original = json
+            } else if let documents = try? YAMLReader.values(text, file: "", schema: .resource, rule: .first), let first = documents.first {
+                original = first
+            } else {
+                return nil
+            }
+        } else if text.utf8.contains(UInt8(ascii: ":")) || text.utf8.contains(UInt8(ascii: "-")),
+            let (document, rest) = CommentedDocument.first(of: text)
+        {
+            form = .yaml(document, rest: rest)
+            original = document.root.texts
         } else {
             return nil
         }
@@ -25,98 +43,25 @@ struct StructuredText {
         value = original
     }
 
-    /// The text with the changes, without a line break at the end as kustomize has it.
-    var text: String {
-        if isJSON {
-            let bytes = JSONWriter.bytes(value, sortedKeys: true, pretty: source.contains("\n") && source.contains("  "), escapesHTML: true)
-            return String(decoding: bytes, as: UTF8.self)
-        }
-        let text = edited ?? YAMLWriter.text(value, sortedKeys: false)
-        return String(text[..<(text.lastIndex { $0 != "\n" }.map(text.index(after:)) ?? text.startIndex)])
-    }
-
-    // MARK: YAML edited in place
-
-    private struct Edit {
-        var node: Node
-        var value: Value
-    }
-
-    /// The YAML with the changed scalars put in their places; nil where more than scalars of one line changed.
-    private var edited: String? {
-        // An anchor's value stands for others too.
-        guard !source.contains(" &"), let documents = try? YAMLReader.documents(source, file: "", schema: .resource), documents.count == 1
-        else { return nil }
-        var edits: [Edit] = []
-        guard Self.collect(documents[0], original, value, &edits) else { return nil }
-        var lines = source.split(separator: "\n", omittingEmptySubsequences: false).map { Array($0.unicodeScalars) }
-        for edit in edits.sorted(by: { $0.node.mark > $1.node.mark }) {
-            let (line, column) = (edit.node.mark.line - 1, edit.node.mark.column - 1)
-            guard let scalar = edit.node.scalar, let new = Self.written(edit.value, as: scalar.style), lines.indices.contains(line),
-                let length = Self.length(of: scalar, in: lines[line].dropFirst(column))
-            else { return nil }
-            lines[line].replaceSubrange(column..<column + length, with: new.unicodeScalars)
-        }
-        return lines.map { line in
-            var text = String.UnicodeScalarView()
-            text.append(contentsOf: line)
-            return String(text)
-        }.joined(separator: "\n")
-    }
-
-    /// Finds the scalars that changed; false when something else did, or the tree was not written as it reads (anchors, merge keys).
-    private static func collect(_ node: Node, _ old: Value, _ new: Value, _ edits: inout [Edit]) -> Bool {
-        if old == new { return true }
-        switch (node.content, old, new) {
-        case (.mapping(let entries), .object(let before), .object(let after)):
-            guard entries.map(\.keyText) == before.keys, before.keys == after.keys else { return false }
-            return entries.indices.allSatisfy { collect(entries[$0].value, before[$0].value, after[$0].value, &edits) }
-        case (.sequence(let items), .array(let before), .array(let after)):
-            guard items.count == before.count, before.count == after.count else { return false }
-            return items.indices.allSatisfy { collect(items[$0], before[$0], after[$0], &edits) }
-        case (.scalar, _, _):
-            guard new.object == nil, new.array == nil else { return false }
-            edits.append(Edit(node: node, value: new))
-            return true
-        default: return false
-        }
-    }
-
-    /// A scalar of one line in the style that it had, where that is possible.
-    private static func written(_ value: Value, as style: Node.Scalar.Style) -> String? {
-        guard let text = value.string else { return value.scalarText }
-        if text.contains("\n") { return nil }
-        switch style {
-        case .doubleQuoted: return JSONWriter.text(.string(text))
-        case .singleQuoted: return "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
-        case .plain:
-            let line = YAMLWriter.text(.string(text))
-            return line.dropLast().contains("\n") ? JSONWriter.text(.string(text)) : String(line.dropLast())
-        case .literal, .folded: return nil
-        }
-    }
-
-    /// How many characters a scalar takes at the start of the rest of its line; nil when it goes on behind it.
-    private static func length(of scalar: Node.Scalar, in rest: ArraySlice<Unicode.Scalar>) -> Int? {
-        switch scalar.style {
-        case .plain:
-            let text = scalar.text.unicodeScalars
-            return !text.isEmpty && rest.starts(with: text) ? text.count : nil
-        case .singleQuoted:
-            var at = rest.startIndex + 1
-            while at < rest.endIndex {
-                if rest[at] == "'" {
-                    guard at + 1 < rest.endIndex, rest[at + 1] == "'" else { return at + 1 - rest.startIndex }
-                    at += 1
-                }
-                at += 1
+    /// The text with the changes, without blanks and line breaks around it as kustomize has it.
+    func text() throws(MergeFailure) -> String {
+        switch form {
+        case .json(let inLines):
+            return String(decoding: JSONWriter.bytes(value, sortedKeys: true, pretty: inLines, escapesHTML: true), as: UTF8.self)
+        case .yaml(let document, let rest):
+            guard document.root.apply(value, over: original, isUntyped: holdsNewPlainValues) else {
+                throw MergeFailure(problem: "a number, a boolean or null in a text cannot become a value of another type")
             }
-            return nil
-        case .doubleQuoted:
-            var at = rest.startIndex + 1
-            while at < rest.endIndex, rest[at] != "\"" { at += rest[at] == "\\" ? 2 : 1 }
-            return at < rest.endIndex ? at + 1 - rest.startIndex : nil
-        case .literal, .folded: return nil
+            let first = Self.trimmed(document.text)
+            let others = Self.trimmed(rest)
+            // The end of a document alone is no document.
+            return others.isEmpty || others == "..." ? first : first + "\n" + others
         }
+    }
+
+    private static func trimmed(_ text: String) -> String {
+        func isBlank(_ character: Character) -> Bool { character.isWhitespace }
+        let start = text.drop(while: isBlank)
+        return start.lastIndex { !isBlank($0) }.map { String(start[...$0]) } ?? ""
     }
 }

@@ -273,24 +273,30 @@ struct BlockEmitter {
     }
 
     private mutating func escape(_ text: UnsafeBufferPointer<UInt8>, at index: inout Int) {
+        let escaped = Self.escape(text, at: &index)
+        bytes += escaped
+        column += escaped.count
+    }
+
+    /// The character at `index` as double quotes hold it.
+    static func escape(_ text: UnsafeBufferPointer<UInt8>, at index: inout Int) -> [UInt8] {
         let width = text.width(at: index)
         let code = (1..<width).reduce(UInt32(width == 1 ? text[index] : text[index] & 0xFF >> UInt8(width + 1))) {
             $0 << 6 | UInt32(text[index + $1] & 0x3F)
         }
         index += width
-        let count = bytes.count
-        bytes.append(UInt8(ascii: "\\"))
-        if let short = Self.shortEscape(code) {
-            bytes.append(short)
+        var escaped = [UInt8(ascii: "\\")]
+        if let short = shortEscape(code) {
+            escaped.append(short)
         } else {
             let digits = code <= 0xFF ? 2 : code <= 0xFFFF ? 4 : 8
-            bytes.append(UInt8(ascii: digits == 2 ? "x" : digits == 4 ? "u" : "U"))
+            escaped.append(UInt8(ascii: digits == 2 ? "x" : digits == 4 ? "u" : "U"))
             for place in (0..<UInt32(digits)).reversed() {
                 let digit = UInt8(truncatingIfNeeded: code >> (place * 4) & 0xF)
-                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "A") + digit - 10)
+                escaped.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "A") + digit - 10)
             }
         }
-        column += bytes.count - count
+        return escaped
     }
 
     private static func shortEscape(_ code: UInt32) -> UInt8? {

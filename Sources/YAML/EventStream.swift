@@ -1,7 +1,7 @@
 import CLibyaml
 
 /// The events of a text that the caller keeps alive: libyaml's, or where the text is plain enough those of `BlockScanner`, which are
-/// the same. The only code that touches libyaml's parser.
+/// the same. Besides `ContentTokens` the only code that touches libyaml's parser.
 final class EventStream {
     enum Kind {
         case streamEnd, documentStart, documentEnd, alias, scalar, sequenceStart, sequenceEnd, mappingStart, mappingEnd

@@ -47,6 +47,37 @@ private func failure(_ files: [String: String], _ options: BuildOptions = BuildO
     }
 }
 
+/// Where homelab does otherwise than kustomize with YAML in a text.
+@Suite struct TextInTextTests {
+    private func replaced(_ text: String, by value: String = "new") throws -> String? {
+        let files = [
+            "kustomization.yaml":
+                "resources: [a.yaml]\nreplacements:\n- sourceValue: \(value)\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.conf.a]}]\n",
+            "a.yaml": settings + "data:\n  conf: " + JSONWriter.text(.string(text)) + "\n",
+        ]
+        return try build(files).manifests.first?.value["data"]?["conf"]?.string
+    }
+
+    @Test(arguments: [
+        ("a: old # kept\n---\nb: 1   # as it is\n\n---\n# last\n", "a: new # kept\n---\nb: 1   # as it is\n\n---\n# last"),
+        ("---\na:   old\n...\n---\nb:   1\n", "a: new\n...\n---\nb:   1"), ("a:   old\n...\n\n", "a: new"),
+        ("a:   old\n---\n{broken", "a: new\n---\n{broken"),
+    ])
+    func furtherDocumentsStay(text: String, expected: String) throws {
+        #expect(try replaced(text) == expected)
+    }
+
+    @Test(arguments: ["a: 1\n", "a: true\n", "a:\n", "a: 2001-01-01\n", "a: .5\n"]) func noValueGetsAnotherType(text: String) throws {
+        #expect(throws: (any Error).self) { try replaced(text) }
+        #expect(try replaced("a: 1 # c\n", by: "\"0x1F\"") == "a: 0x1F # c")
+    }
+
+    @Test(arguments: ["%YAML 1.1\n---\na: old\n", "? [x]\n: 1\na: old\n", "a: old\nb: [\n", "a: old\nb: *none\n"])
+    func whatIsNotWrittenAnewIsRefused(text: String) throws {
+        #expect(throws: (any Error).self) { try replaced(text) }
+    }
+}
+
 @Suite struct FluxTests {
     @Test func aDirectoryWithoutKustomizationStandsForItsFiles() throws {
         var options = BuildOptions(order: .none, generatesMissingKustomization: true)
