@@ -34,13 +34,9 @@ struct SyncFaultsLive {
                 return isThrough
             }
             if isThrough {
-                // No rule may outlive its round; the last write of all may have come after the look that found it through.
-                if try !bed.counts(0, "?kill=0&at=0&when=before").armed {
-                    try await bed.eventually("the end of the agent that was killed") { bed.hasEnded() }
-                    try await bed.freeLease()
-                }
-                try bed.startAgent()
-                return place - 1
+                // No rule may outlive its round. Where it was found through while the write that is deadly was still under way, there was one.
+                if try bed.counts(0, "?kill=0&at=0&when=before").armed { return place - 1 }
+                try await bed.eventually("the end of the agent that was killed") { bed.hasEnded() }
             }
             try await bed.freeLease()
             try bed.startAgent()
