@@ -213,20 +213,21 @@ access() {
     [ -s /run/homelab.lock ] && say lock "$(tr '\n' ' ' </run/homelab.lock)"
 }
 
+# What goes while it is looked at is absent: an uninstallation goes on when the run that began it is cut off.
 describe() {
+    what=absent
     if [ -L "$1" ]; then
-        say file "$1 link $(readlink "$1")"
+        target=$(readlink "$1" 2>/dev/null) && what="link $target"
     elif [ -f "$1" ]; then
         hash=-
         case " $private " in *" $1 "*) ;; *) hash=$(sum "$1") ;; esac
-        say file "$1 file $hash $(stat -c '%a %U %Y' "$1")"
+        attributes=$(stat -c '%a %U %Y' "$1" 2>/dev/null) && [ -n "$hash" ] && what="file $hash $attributes"
     elif [ -d "$1" ]; then
-        say file "$1 directory $(stat -c '%a %U' "$1")"
+        attributes=$(stat -c '%a %U' "$1" 2>/dev/null) && what="directory $attributes"
     elif [ -e "$1" ]; then
-        say file "$1 other"
-    else
-        say file "$1 absent"
+        what=other
     fi
+    say file "$1 $what"
 }
 
 # The same of OpenRC's service, under the name that systemd would have for it. The supervisor writes its file at each start.
@@ -273,7 +274,9 @@ digest() {
 
 binary() {
     [ -f "$2" ] && [ -x "$2" ] || return 0
-    say "$1.sha256" "$(digest "$2")"
+    digest=$(digest "$2")
+    [ -n "$digest" ] || return 0
+    say "$1.sha256" "$digest"
     say "$1.version" "$(limited "$2" --version 2>/dev/null </dev/null | head -n 1)"
 }
 
