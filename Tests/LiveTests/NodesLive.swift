@@ -44,7 +44,10 @@ struct NodesLive {
         #expect(try lab.kubectl("get", "node", "m4", "-o", "jsonpath={.spec.taints[*].key}").output == "spare")
         let steps = try nodes.done(nodes.expectOrder())
         #expect(try lab.on("m5", "grep debug /etc/rancher/k3s/config.yaml").output.contains("true"))
-        #expect(steps.contains("m5 restart k3s-agent.service") && !steps.contains { $0.hasPrefix("m3 ") }, "\(steps)")
+        #expect(steps.contains("m5 restart k3s-agent.service"), "\(steps)")
+        // Its agent may be the one that acts, and label others.
+        let left = steps.filter { $0.hasPrefix("m3 ") && $0 != "m3 label node m4" || $0.hasSuffix(" node m3") }
+        #expect(left.isEmpty, "\(left)")
         #expect(try label("m3", "disk") == "" && nodes.report().nodes["m3"]?.contains("paused") == true)
     }
 
