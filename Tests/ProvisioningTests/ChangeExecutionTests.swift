@@ -199,6 +199,13 @@ import YAML
         let failed = try await self.executor([forbidden], servers: ["m1"]).execute(plan)
         #expect(failed.failures.map(\.summary) == ["cannot delete node m3"])
         #expect(forbidden.log.count == 1)
+
+        let held = FakeHost("m1").on(
+            "kubectl delete node",
+            .fails("error: timed out waiting for the condition on nodes/m3\nit is held by its finalizers [\"example.org/hold\"]"))
+        let waited = try await self.executor([held], servers: ["m1"]).execute(plan)
+        #expect(waited.failures.first?.cause == "it is held by its finalizers [\"example.org/hold\"]")
+        #expect(held.log.count == 1)
     }
 
     // MARK: Backups
