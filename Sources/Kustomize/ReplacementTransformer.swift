@@ -134,11 +134,11 @@ struct ReplacementTransformer: Transformer {
             field = copied.value
             return
         }
-        // A plain value keeps its type, only its text changes.
         if find.isInYAML {
             field = .string(copied.text)
             return
         }
+        // A plain value keeps its type, only its text changes.
         if find.isNew {
             field = Value(plain: copied.text, schema: .resource)
         } else if let new = forms.replacement(copied.text, for: field, key: key) {

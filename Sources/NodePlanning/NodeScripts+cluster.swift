@@ -23,7 +23,7 @@ extension NodeScripts {
         set -eu
         "$1" kubectl delete node "$2" --ignore-not-found --timeout=60s || {
             held=$("$1" kubectl get node "$2" -o jsonpath='{.metadata.finalizers}' 2>/dev/null)
-            [ -z "$held" ] || echo "it is held by its finalizers $held" >&2
+            [ -z "$held" ] || echo "\(Step.heldByFinalizers) $held" >&2
             exit 1
         }
         "$1" kubectl delete secret -n kube-system "$2.node-password.k3s" --ignore-not-found --timeout=20s

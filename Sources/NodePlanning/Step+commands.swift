@@ -51,6 +51,9 @@ extension Step {
         }
     }
 
+    /// What the deletion of a Node says of one that does not go although the API answers.
+    package static let heldByFinalizers = "it is held by its finalizers"
+
     /// Makes a token that lets one agent join, and prints it.
     package static func tokenCommand(minutes: Int, description: String) -> RemoteCommand {
         RemoteCommand([NodeLayout.k3s, "token", "create", "--ttl", "\(minutes)m", "--description", description])

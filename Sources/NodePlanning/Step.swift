@@ -219,7 +219,7 @@ package enum TokenSource: Hashable, Sendable {
     case generated
     /// The full server token (`K10…::server:…`): the content of `NodeLayout.serverToken` on that server, read as root.
     case serverToken(of: String)
-    /// A new agent-only token: the output of `Step.tokenCommand(ttl:description:)` on that server.
+    /// A new agent-only token: the output of `Step.tokenCommand(minutes:description:)` on that server.
     case bootstrapToken(via: String, minutes: Int)
 
     /// By which a token tells for whom it was made.

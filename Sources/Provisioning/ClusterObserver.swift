@@ -54,7 +54,7 @@ package struct ClusterObserver: Sendable {
             """
             \(kubectl) get nodes -o json || exit 1
             printf '\\n-- tokens\\n'
-            \(kubectl) get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o go-template='\(Self.tokens)'
+            \(kubectl) get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o go-template='\(Self.printedTokens)'
             printf -- '-- ca\\n'
             sed -n 's/.*certificate-authority-data: *//p' \(NodeLayout.kubeconfig) | head -n 1
             printf -- '-- members\\n'
@@ -73,19 +73,25 @@ package struct ClusterObserver: Sendable {
             throw Diagnostic(.error, "the API's answer was cut off", subject: "node \"\(host.name)\"")
         }
         let nodes = try JSONReader.value(String(text[..<split.lowerBound]))
-        var tokens: [String: String] = [:]
-        for line in text[split.upperBound..<end.lowerBound].split(separator: "\n") where line.hasPrefix("bootstrap-token-") {
-            let words = line.dropFirst("bootstrap-token-".count).split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-            tokens[String(words[0])] = words.count == 2 ? String(words[1].dropFirst().dropLast()) : ""
-        }
+        let tokens = Self.tokens(printed: text[split.upperBound..<end.lowerBound])
         let authority = String(text[end.upperBound..<last.lowerBound]).trimmingLineBreaks
         let members = try? JSONReader.value(String(text[last.upperBound...]))
         return Look(
             facts: ClusterFacts(nodes: nodes, tokens: tokens, members: members), certificateAuthority: authority.isEmpty ? nil : authority)
     }
 
+    /// Bootstrap tokens' descriptions by their ids.
+    static func tokens(printed: Substring) -> [String: String] {
+        var tokens: [String: String] = [:]
+        for line in printed.split(separator: "\n") where line.hasPrefix("bootstrap-token-") {
+            let words = line.dropFirst("bootstrap-token-".count).split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+            tokens[String(words[0])] = words.count == 2 ? String(words[1].dropFirst().dropLast()) : ""
+        }
+        return tokens
+    }
+
     /// A line for each Secret: its name and, in quotes, its description.
-    private static let tokens = """
+    private static let printedTokens = """
         {{range .items}}{{.metadata.name}} {{with .data.description}}{{base64decode . | printf "%q"}}{{end}}{{"\\n"}}{{end}}
         """
 

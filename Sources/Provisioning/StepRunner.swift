@@ -111,8 +111,7 @@ struct StepRunner: Sendable {
 
     /// The ways in which kubectl and the API server say that they cannot work now but will.
     static func isAway(_ errors: String) -> Bool {
-        // kubectl has seen then that the object is there still.
-        if errors.contains("timed out waiting for the condition") { return false }
+        if errors.contains(Step.heldByFinalizers) { return false }
         return [
             "connection to the server", "connection refused", "Unable to connect to the server", "etcdserver:", "leader changed",
             "TLS handshake timeout", "context deadline exceeded", "timed out", "ServiceUnavailable", "apiserver not ready",

@@ -62,6 +62,23 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
         }
     }
 
+    @Test(arguments: shells) func aNodeThatDoesNotGoIsToldByItsFinalizers(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            func deletion(fails: Bool, _ held: String) throws -> (status: Int32, errors: String) {
+                try write(
+                    "#!/bin/sh\ncase \"$*\" in *'delete node'*) \(fails ? "echo timed out >&2; exit 1" : ":") ;; *' get '*) \(held) ;; esac\n",
+                    folder + "/k3s")
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/k3s")
+                let result = try run(shell, NodeScripts.deleteNode, [folder + "/k3s", "m2"])
+                return (result.status, result.errors)
+            }
+            #expect(try deletion(fails: false, "exit 1") == (0, ""))
+            #expect(try deletion(fails: true, "echo '[\"x.org/y\"]'") == (1, "timed out\n\(Step.heldByFinalizers) [\"x.org/y\"]\n"))
+            #expect(try deletion(fails: true, ":") == (1, "timed out\n"))
+            #expect(try deletion(fails: true, "echo refused >&2; exit 1") == (1, "timed out\n"), "the API is away")
+        }
+    }
+
     /// A `k3s etcd-snapshot save` that writes these bytes (as printf has them).
     private func saver(_ folder: String, _ content: String) throws -> String {
         try write("#!/bin/sh\n\(content) >\(folder)/s/name-m1-1\n", folder + "/k3s")

@@ -206,6 +206,12 @@ import YAML
         let waited = try await self.executor([held], servers: ["m1"]).execute(plan)
         #expect(waited.failures.first?.cause == "it is held by its finalizers [\"example.org/hold\"]")
         #expect(held.log.count == 1)
+
+        // The API may go while kubectl waits.
+        let gone = FakeHost("m1").on(
+            "kubectl delete node", .fails("error: timed out waiting for the condition on nodes/m3"), .ok())
+        let repeated = try await self.executor([gone], servers: ["m1"]).execute(plan)
+        #expect(repeated.succeeded && gone.log.count == 2, "\(repeated.failures)")
     }
 
     // MARK: Backups

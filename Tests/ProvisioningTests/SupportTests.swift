@@ -7,6 +7,21 @@ import YAML
 
 @testable import Provisioning
 
+@Suite struct PrintedTokenTests {
+    @Test func eachTellsForWhomItWasMade() {
+        let printed = """
+            bootstrap-token-abc123 "homelab: m2 joins"
+            bootstrap-token-def456\u{20}
+            bootstrap-token-fed789 "of a \\"friend\\"\\nbootstrap-token-x"
+            No resources found
+
+            """
+        let tokens = ClusterObserver.tokens(printed: printed[...])
+        #expect(Set(tokens.keys) == ["abc123", "def456", "fed789"])
+        #expect(tokens["abc123"] == TokenSource.description(of: "m2") && tokens["def456"] == "")
+    }
+}
+
 @Suite struct ScrubberTests {
     @Test func tokensAndKnownSecretsAreBlanked() {
         let hash = String(repeating: "0f", count: 32)
