@@ -97,7 +97,7 @@ struct BadInputLive {
     @Test func t06_aStartThatHangsWithAnOldTokenIsBegunAnew() throws {
         try lab.lab("reinstall", "m4")
         try lab.writeInventory([try lab.node("m1", role: "server")])
-        try lab.kubectl("delete", "node", "m4")
+        try lab.change("delete", "node", "m4")
         try lab.put(Lab.k3s + "/k3s", on: "m4", at: "/usr/local/bin/k3s")
         try lab.put(Lab.root + "/bootstrap/assets/k3s-agent.service", on: "m4", at: "/etc/systemd/system/k3s-agent.service")
         try lab.on(

@@ -78,7 +78,7 @@ struct FirewallLive {
             """
         }
         try pods.joined(separator: "---\n").write(toFile: lab.folder + "/pods.yaml", atomically: true, encoding: .utf8)
-        try lab.kubectl("apply", "-f", lab.folder + "/pods.yaml")
+        try lab.change("apply", "-f", lab.folder + "/pods.yaml")
         var addresses: [String: String] = [:]
         for node in ["m1", "m2", "m3"] {
             try lab.wait("a pod on \(node)", limit: 120) {
@@ -107,7 +107,7 @@ struct FirewallLive {
     }
 
     @Test func t04_whatHasLeftIsLetInNoMoreAndAResetTakesOnlyWhatHomelabOpened() throws {
-        try lab.kubectl("delete", "-f", lab.folder + "/pods.yaml", "--wait=false")
+        try lab.change("delete", "-f", lab.folder + "/pods.yaml", "--wait=false")
         try lab.on("m2", "ufw allow from 192.0.2.7 comment mine; ufw allow 8080/tcp")
         try Self.write(lab, absent: "m3")
         let result = try lab.bootstrap(limit: 600)

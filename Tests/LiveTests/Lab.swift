@@ -95,10 +95,23 @@ final class Lab: Sendable {
             [Self.root + "/Tests/TestBed/machines/lab", "ssh", machine, "root", "--", command], environment: environment, limit: limit)
     }
 
-    @discardableResult
     func kubectl(_ arguments: String..., limit: Double = 60) throws -> Shell.Result {
-        try run([Self.k3s + "/k3s", "kubectl", "--kubeconfig", kubeconfig] + arguments, limit: limit)
+        try run(kubectl(arguments), limit: limit)
     }
+
+    /// A change made with kubectl, tried again while it is refused: a server that has just been cut off may be without a leader.
+    func change(_ arguments: String...) throws {
+        let command = kubectl(arguments)
+        let started = Date()
+        var result = try run(command, limit: 30)
+        while !result.succeeded, Date().timeIntervalSince(started) < 60 {
+            sleep(1)
+            result = try run(command, limit: 30)
+        }
+        guard result.succeeded else { throw Shell.Failure(command: command, result: result) }
+    }
+
+    private func kubectl(_ arguments: [String]) -> [String] { [Self.k3s + "/k3s", "kubectl", "--kubeconfig", kubeconfig] + arguments }
 
     @discardableResult
     func git(_ arguments: String...) throws -> String {

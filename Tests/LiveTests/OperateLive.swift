@@ -150,7 +150,7 @@ struct OperateLive {
 
     @Test func t07_aSnapshotIsKeptHereAndPutBack() throws {
         try lab.wait("two ready nodes", limit: 90) { try lab.readyNodes() == 2 }
-        try lab.kubectl("create", "configmap", "before", "-n", "default")
+        try lab.change("create", "configmap", "before", "-n", "default")
         let saved = try lab.homelab("snapshot", "save", "--to", lab.folder + "/snapshots")
         #expect(saved.succeeded, "\(saved.text)")
         let files = try FileManager.default.contentsOfDirectory(atPath: lab.folder + "/snapshots").sorted()
@@ -158,7 +158,7 @@ struct OperateLive {
         #expect(try Shell.must(["sh", "-c", "stat -c %a '\(lab.folder)/snapshots/'*"]) == "600\n600\n")
         let listed = try lab.homelab("snapshot", "list", "--from", lab.folder + "/snapshots")
         #expect(listed.output.contains("here") && listed.output.contains("m1"), "\(listed.text)")
-        try lab.kubectl("create", "configmap", "after", "-n", "default")
+        try lab.change("create", "configmap", "after", "-n", "default")
         let file = "\(lab.folder)/snapshots/\(files[0])"
         let unconfirmed = try lab.homelab("snapshot", "restore", file)
         #expect(unconfirmed.status == 1 && unconfirmed.text.contains("--confirm home"), "\(unconfirmed.text)")

@@ -37,7 +37,7 @@ struct RotationLive {
     }
 
     @Test func t01_aSnapshotOfThreeServersIsKept() throws {
-        try lab.kubectl("create", "configmap", "before", "-n", "default")
+        try lab.change("create", "configmap", "before", "-n", "default")
         let saved = try lab.homelab("snapshot", "save", "--to", lab.folder + "/snapshots")
         #expect(saved.succeeded, "\(saved.text)")
     }
@@ -91,7 +91,7 @@ struct RotationLive {
     }
 
     @Test func t05_aSnapshotFromBeforeIsRestoredOverThreeServers() throws {
-        try lab.kubectl("create", "configmap", "after", "-n", "default")
+        try lab.change("create", "configmap", "after", "-n", "default")
         let folder = lab.folder + "/snapshots"
         let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first { !$0.hasSuffix(".token") })
         let result = try lab.homelab("snapshot", "restore", "\(folder)/\(name)", "--confirm", "home", limit: 900)

@@ -10,7 +10,7 @@ struct SingleServerLive {
         try lab.writeInventory([try lab.node("m1", role: "server")])
         let result = try lab.bootstrap()
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
-        try lab.kubectl("create", "configmap", "before", "-n", "default")
+        try lab.change("create", "configmap", "before", "-n", "default")
         return lab
     }
 

@@ -13,7 +13,7 @@ struct UpgradeLive {
         let result = try lab.bootstrap(limit: 900)
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
         try Apps.guarded.write(toFile: lab.folder + "/app.yaml", atomically: true, encoding: .utf8)
-        try lab.kubectl("apply", "-f", lab.folder + "/app.yaml")
+        try lab.change("apply", "-f", lab.folder + "/app.yaml")
         try lab.wait("a running app", limit: 120) { try Apps.readyPods(lab) == 2 }
         return lab
     }
