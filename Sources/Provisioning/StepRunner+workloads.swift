@@ -67,7 +67,7 @@ extension StepRunner {
                 throw Diagnostic(
                     .error, "what ran before is not healthy again after \(limits.workloads.inSeconds)", subject: "node \"\(node)\"",
                     cause: recorder.scrub(reason),
-                    remedy: "Look at what its pods say (`kubectl describe`), put it right, then run again: the rest follows.")
+                    remedy: "See why (`homelab why KIND/NAMESPACE/NAME`), put it right and run again: the rest follows.")
             }
             try await limits.pause(since: began)
         }

@@ -90,9 +90,10 @@ struct NodesLive {
         let report = try nodes.report()
         for (name, reason) in pending {
             #expect(report.phases[name] == "Pending" && report.nodes[name]?.contains(reason) == true, "\(name): \(report)")
-            let events = try nodes.events(name)
-            #expect(events.contains { $0.reason == "Pending" && $0.message.contains(reason) }, "\(name): \(events)")
-            #expect(!events.contains { $0.reason == "Joining" }, "\(name): \(events)")
+            try lab.wait("an Event of \(name): \(reason)", limit: 20) {
+                try nodes.events(name).contains { $0.reason == "Pending" && $0.message.contains(reason) }
+            }
+            #expect(try !nodes.events(name).contains { $0.reason == "Joining" })
         }
         // Neither machine was given an image: they come from the acting server.
         let images = try lab.on("m6", "ls /var/lib/rancher/k3s/agent/images").output
@@ -103,8 +104,10 @@ struct NodesLive {
 
     /// What a join leaves in Events and metrics, which are as the journal says.
     private func expectJoin(_ machine: String, _ leader: String, _ before: [String: Double]) throws {
-        let reasons = try nodes.events(machine).map(\.reason)
-        #expect(reasons.contains("Joining") && reasons.last == "Ready", "\(machine): \(reasons)")
+        try lab.wait("the Events of a join", limit: 20) {
+            let reasons = try nodes.events(machine).map(\.reason)
+            return reasons.contains("Joining") && reasons.last == "Ready"
+        }
         let told = try lab.homelab("events", "--for", machine, "--kubeconfig", lab.kubeconfig).output
         #expect(told.contains("Joining -> Ready"), "\(told)")
         let metrics = try nodes.metrics(of: leader)
@@ -205,8 +208,8 @@ struct NodesLive {
         let event = try #require(try nodes.events("m2").last)
         #expect(event.reason == "HeldBack" && event.message.contains("bring m3 back first"), "\(event)")
         #expect(try lab.homelab("events", "--for", "m2", "--kubeconfig", lab.kubeconfig).output.contains(refusal))
-        let machine = try lab.kubectl("get", "machine", "m2", "-o", #"jsonpath={.status.conditions[?(@.type=="AsInventory")].reason}"#)
-        #expect(machine.output == "HeldBack")
+        let reason = #"jsonpath={.status.conditions[?(@.type=="AsInventory")].reason}"#
+        try lab.wait("it in the Machine", limit: 20) { try lab.kubectl("get", "machine", "m2", "-o", reason).output == "HeldBack" }
         let metrics = try nodes.metrics(of: nodes.leader())
         #expect(metrics["homelab_node_healthy{node=\"m2\",phase=\"Ready\"}"] == 0, "\(metrics)")
         #expect(try nodes.names() == ["m1", "m2", "m3", "m4", "m5"])

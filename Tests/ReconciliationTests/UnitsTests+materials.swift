@@ -67,6 +67,15 @@ extension UnitsTests {
                     ],
                 ],
             ]))
+        let pod = try #require(await bench.api.object(ObjectKey(group: "", kind: "Pod", namespace: "web", name: "site-1")))
+        for (minute, message) in [(2, "volume \"data\" is in use on m2"), (1, "no image yet")] {
+            _ = try await bench.api.create(
+                Manifest([
+                    "apiVersion": "v1", "kind": "Event", "metadata": ["name": .string("event-\(minute)"), "namespace": "web"],
+                    "type": "Warning", "reason": "FailedMount", "message": .string(message),
+                    "involvedObject": ["uid": .string(pod.uid)], "lastTimestamp": .string("2026-01-01T10:0\(minute):00Z"),
+                ]))
+        }
         try await bench.run { _ in
             try await awaitReady("second", "False")
             try await eventually("the deployment") { await bench.api.object(Files.deploymentKey) != nil }
@@ -75,6 +84,8 @@ extension UnitsTests {
             let lines = try await chain.links(of: try catalog.unit(named: "second")).map(\.description)
             #expect(lines.first?.contains("DependencyNotReady") == true, "\(lines)")
             #expect(lines.contains { $0.hasPrefix("  └ default/first") } && lines.contains { $0.contains("Pod/web/site-1") }, "\(lines)")
+            let warnings = lines.filter { $0.contains("FailedMount") }
+            #expect(warnings.count == 1 && warnings[0].hasSuffix(#"└ FailedMount: volume "data" is in use on m2"#), "\(lines)")
         }
     }
 

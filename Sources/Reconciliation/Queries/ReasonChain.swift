@@ -85,16 +85,30 @@ package struct ReasonChain: Sendable {
         let selector = labels.compactMap { member in member.value.string.map { "\(member.key)=\($0)" } }.joined(separator: ",")
         let pods = try await api.list(
             GroupVersionKind(group: "", version: "v1", kind: "Pod"), namespace: object.namespace, labelSelector: selector)
-        for pod in pods.items { links += try await self.links(ofPod: pod, api, depth: depth + 1) }
+        let waiting = pods.items.filter { !self.health(of: $0).isCurrent }
+        let warnings = waiting.isEmpty ? [] : try await warnings(in: object.namespace, api)
+        for pod in waiting { links += try await self.links(ofPod: pod, warnings, api, depth: depth + 1) }
         return links
+    }
+
+    /// The Warning Events of a namespace, oldest first. What keeps a pod from starting, such as a volume, is said by them only.
+    private func warnings(in namespace: String, _ api: any ClusterAPI) async throws -> [Manifest] {
+        let events = try await api.list(GroupVersionKind(group: "", version: "v1", kind: "Event"), namespace: namespace, labelSelector: nil)
+        return events.items.filter { $0.value["type"]?.string == "Warning" }.sorted { Self.lastSeen($0) < Self.lastSeen($1) }
+    }
+
+    private static func lastSeen(_ event: Manifest) -> String {
+        event.value[path: "series", "lastObservedTime"]?.string ?? event.value["lastTimestamp"]?.string
+            ?? event.value["eventTime"]?.string ?? ""
     }
 
     private static let workloads: Set<String> = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"]
 
-    private func links(ofPod pod: Manifest, _ api: any ClusterAPI, depth: Int) async throws -> [ReasonLink] {
-        let health = health(of: pod)
-        guard !health.isCurrent else { return [] }
-        var links = [Self.link(depth, pod.key.description, health.description)]
+    private func links(ofPod pod: Manifest, _ warnings: [Manifest], _ api: any ClusterAPI, depth: Int) async throws -> [ReasonLink] {
+        var links = [Self.link(depth, pod.key.description, health(of: pod).description)]
+        if let last = warnings.last(where: { $0.value[path: "involvedObject", "uid"]?.string == pod.uid }) {
+            links.append(Self.link(depth + 1, last.value["reason"]?.string ?? "", last.value["message"]?.string ?? ""))
+        }
         guard let name = pod.value[path: "spec", "nodeName"]?.string,
             let node = try await api.get(GroupVersionKind(group: "", version: "v1", kind: "Node"), namespace: "", name: name)
         else { return links }

@@ -43,7 +43,8 @@ func (a *agent) kubeletArgs() []string {
 	return withArgs(a.options, "kubelet-arg", args...)
 }
 
-// kubeletConfig holds k3s' defaults; a kubelet-arg still wins over it.
+// kubeletConfig holds k3s' defaults; a kubelet-arg still wins over it. Images stay however full the disk is: it is the host's, and none
+// could be had again.
 func (a *agent) kubeletConfig() ([]byte, error) {
 	return json.MarshalIndent(map[string]interface{}{
 		"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
@@ -56,7 +57,7 @@ func (a *agent) kubeletConfig() ([]byte, error) {
 		"clusterDNS":    []string{a.cluster.ClusterDNS}, "clusterDomain": a.cluster.ClusterDomain,
 		"evictionHard":           map[string]string{"imagefs.available": "5%", "nodefs.available": "5%"},
 		"evictionMinimumReclaim": map[string]string{"imagefs.available": "10%", "nodefs.available": "10%"},
-		"failSwapOn":             false, "serializeImagePulls": false, "resolvConf": a.resolvConf(),
+		"failSwapOn":             false, "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99, "serializeImagePulls": false, "resolvConf": a.resolvConf(),
 		"staticPodPath": a.agentPath("pod-manifests"), "tlsCertFile": a.agentPath("serving-kubelet.crt"),
 		"tlsPrivateKeyFile": a.agentPath("serving-kubelet.key"),
 	}, "", "  ")
