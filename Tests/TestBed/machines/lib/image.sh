@@ -55,7 +55,7 @@ image_root() { # KIND
 debian_mirror() { # LABEL, "Debian" or "Debian-Security"
     local uri
     # shellcheck disable=SC2016 # apt's own variable
-    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Label: $1" 2>/dev/null | head -n 1)
+    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Label: $1" 2>/dev/null | sed -n 1p)
     echo "${uri%/}"
 }
 
@@ -105,7 +105,7 @@ finish_image() { # KIND ROOT
     rm -rf "$tree"
     mkdir -p "$tree"
     # xattrs carry file capabilities: ping has one
-    zstd -q -dc "$(packages_tar "$kind")" | tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C "$tree"
+    tar --zstd --xattrs --xattrs-include='*' --numeric-owner -xpf "$(packages_tar "$kind")" -C "$tree"
     rm -f "$tree"/etc/ssh/ssh_host_* "$tree"/var/lib/dbus/machine-id "$tree"/etc/apt/sources.list.d/*
     : >"$tree/etc/machine-id"
     : >"$tree/etc/resolv.conf"
