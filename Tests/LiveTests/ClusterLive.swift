@@ -132,9 +132,10 @@ struct ClusterLive {
     }
 
     @Test func t04_whatAHandChangesIsRepaired() throws {
-        try lab.kubectl("-n", "hello", "delete", "service", "hello")
+        #expect(try lab.kubectl("-n", "hello", "delete", "service", "hello").succeeded)
         let back = try lab.wait("Service hello", limit: 20) { try lab.kubectl("-n", "hello", "get", "service", "hello").succeeded }
-        try lab.kubectl("-n", "hello", "patch", "deployment", "hello", "--type", "merge", "-p", #"{"spec":{"replicas":3}}"#)
+        #expect(
+            try lab.kubectl("-n", "hello", "patch", "deployment", "hello", "--type", "merge", "-p", #"{"spec":{"replicas":3}}"#).succeeded)
         let undone = try lab.wait("one replica", limit: 20) {
             try lab.kubectl("-n", "hello", "get", "deployment", "hello", "-o", "jsonpath={.spec.replicas}").output == "1"
         }
@@ -181,7 +182,7 @@ struct ClusterLive {
         try lab.wait("the error in homelab status", limit: 30) {
             try lab.homelab("status", "--kubeconfig", lab.kubeconfig).text.contains("clusters/home/broken.yaml:5")
         }
-        try lab.kubectl("-n", "hello", "delete", "service", "hello")
+        #expect(try lab.kubectl("-n", "hello", "delete", "service", "hello").succeeded)
         try lab.wait("Service hello", limit: 20) { try lab.kubectl("-n", "hello", "get", "service", "hello").succeeded }
         try lab.git("rm", "--quiet", "clusters/home/broken.yaml")
         _ = try lab.push("Repaired")
