@@ -70,8 +70,7 @@ struct DecryptingFileTree: FileTree {
         do throws(Diagnostics) {
             return try decryption.clear(bytes, path)
         } catch {
-            let first = error.all.first
-            throw FileTreeError([first?.summary, first?.cause, first?.remedy].compactMap { $0 }.joined(separator: ": "))
+            throw FileTreeError(error)
         }
     }
 }
