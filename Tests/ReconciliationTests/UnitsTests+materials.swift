@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import Git
 import HomelabTestSupport
@@ -93,6 +94,12 @@ extension UnitsTests {
             let second = bench.repository.push(files)
             let plan = try await preview.plan(GitFileTree(try await bench.repository.tree(of: second.id, under: [])))
             #expect(plan.text.contains("~ ConfigMap/default/one") && plan.text.contains("1 to change"), "\(plan.text)")
+            var impossible = unit
+            impossible.value["spec"]?["decryption"] = ["provider": "vault"]
+            let problems = await #expect(throws: Diagnostics.self) {
+                try await UnitPreview(of: impossible, clusters: UnitClusters(home: bench.api)).plan(now)
+            }
+            #expect(problems?.all.first?.cause?.contains("provider vault is not known") == true)
         }
     }
 }
