@@ -175,7 +175,15 @@ package actor KustomizationObject: UnitRecord {
 
     /// Who lets it go on with other tools leaves the end of the suspension behind, which would end the next one.
     package func forgetSuspension() async throws {
-        for name in [Self.suspendedUntil, Self.suspensionReason] where object.annotation(name) != nil { try await annotate(name, nil) }
+        let left = [Self.suspendedUntil, Self.suspensionReason].filter { object.annotation($0) != nil }
+        guard !left.isEmpty, !packed.manifest.isSuspended else { return }
+        var annotations: Value = [:]
+        for name in left { annotations[name] = .null }
+        // The resourceVersion keeps what is suspended anew meanwhile from losing its end.
+        let patch: Value = ["metadata": ["resourceVersion": .string(object.resourceVersion), "annotations": annotations]]
+        take(
+            annotationsOf: try await api.mergePatch(
+                FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: nil))
     }
 
     // MARK: Its end

@@ -318,6 +318,8 @@ package actor SourceRegistry {
         guard let entry = entries[key] else { return }
         let now = Told(status)
         entries[key]?.told = now
+        // A revision that comes while the status still tells of trouble is news when it does not any more.
+        if now.ready?.status != "True" { entries[key]?.told?.revision = before.revision }
         guard let ready = now.ready, ready.status != "Unknown" else { return }
         var event = EventRecorder.Event(
             ready.reason, ready.message, object: key, apiVersion: FluxKinds.gitRepository.apiVersion, uid: entry.object.uid,
