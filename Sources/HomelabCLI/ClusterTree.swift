@@ -2,17 +2,22 @@ import Diagnostics
 import FileSystem
 import KubernetesModel
 import Kustomize
-import SyncPlanning
+import Reconciliation
 
-/// `clusters/<cluster>/` on disk, rendered as the agent renders it.
+/// `clusters/<cluster>/` on disk and the units in it, rendered as the agent renders them.
 struct ClusterTree {
+    /// From the root of the repository.
     let directory: String
-    /// Whether the inventory has the agents answer webhooks.
+    var root = "."
+    /// The name of the cluster, by which the agent's own repository is called; nil where nobody knows it.
+    var cluster: String?
+    /// Whether the inventory has the agents answer webhooks, and fetch bases by URL.
     var answersWebhooks = false
+    var allowsRemoteBases = false
 
     /// How many objects it makes (nil when it cannot be rendered) and everything that is wrong with it.
     func check() -> (objects: Int?, problems: Diagnostics) {
-        guard Files.exists(directory) else {
+        guard Files.exists(root + "/" + directory) else {
             return (
                 nil,
                 Diagnostics([
@@ -21,26 +26,20 @@ struct ClusterTree {
             )
         }
         do {
-            let result = try Self.render(directory, BuildOptions(order: .none, generatesMissingKustomization: true))
-            var problems = result.warnings
-            for manifest in result.manifests { problems.append(contentsOf: Self.expressionProblems(of: manifest)) }
-            problems.append(contentsOf: Diagnostics(DependencyCircles.problems(in: result.manifests)))
-            problems.append(contentsOf: unserved(result.manifests))
-            return (result.manifests.count, problems)
+            let units = try units()
+            var problems = units.problems
+            problems.append(contentsOf: unserved(units.all))
+            return (units.objects == nil ? nil : units.all.count, problems)
         } catch {
             return (nil, error)
         }
     }
 
-    /// What cannot be read of a Kustomization's expressions, which would stall it.
-    private static func expressionProblems(of manifest: Manifest) -> Diagnostics {
-        guard manifest.key.unit != nil else { return Diagnostics() }
-        return Diagnostics(
-            KustomizationSpec(of: manifest).invalidExpressions.map {
-                Diagnostic(
-                    .error, "an expression cannot be read", subject: manifest.key.description, at: manifest.origin, cause: $0,
-                    remedy: "correct it; the language is CEL, cel.dev")
-            })
+    func units() throws(Diagnostics) -> RepositoryUnits {
+        let own = cluster.map { Ownership(namespace: HomelabNamespace.name, name: $0) }
+        return RepositoryUnits(
+            try Self.files(at: root), path: KustomizationSpec.normalised(directory),
+            RepositoryUnits.Setting(own: own, allowsRemoteBases: allowsRemoteBases))
     }
 
     /// Objects of Flux' kinds that the agent does not serve, one warning for each kind.

@@ -1,17 +1,13 @@
-/// What has to be there, and settled, before the next objects are sent.
+/// What has to be there before the next objects are sent. None is waited for until it is healthy: an object whose definition is not served
+/// yet waits by itself for the event that it is, and the rest goes on.
 package enum ApplyStage: Int, Hashable, Sendable, Comparable, CaseIterable {
-    /// CustomResourceDefinition, Namespace, ClusterRole: the rest cannot be accepted without them, so they are waited for.
+    /// CustomResourceDefinition, Namespace, ClusterRole: the rest cannot be accepted without them.
     case definitions
-    /// Kinds that end in `Class`: others name them. Waited for.
+    /// Kinds that end in `Class`: others name them.
     case classes
-    /// Kinds that the user wants ahead of the rest (cert-manager's issuers, say). Waited for.
-    case early
     case workloads
     /// Admission webhooks: registered after what serves them, or they would refuse their own server's pods.
     case admission
-
-    /// Whether the objects of this stage are seen healthy before the next stage begins.
-    package var isWaitedFor: Bool { self < .workloads }
 
     package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
@@ -27,10 +23,9 @@ package enum ApplyOrder {
         return kind.kind.hasSuffix("Class") ? classRank : 1000
     }
 
-    package static func stage(of kind: GroupKind, early: Set<GroupKind> = []) -> ApplyStage {
+    package static func stage(of kind: GroupKind) -> ApplyStage {
         if definitionKinds.contains(kind) { return .definitions }
         if kind.kind.hasSuffix("Class") { return .classes }
-        if early.contains(kind) { return .early }
         return lastKinds.contains(kind) ? .admission : .workloads
     }
 
@@ -45,8 +40,8 @@ package enum ApplyOrder {
     package static func sortedForDeletion(_ keys: [ObjectKey]) -> [ObjectKey] { sorted(keys).reversed() }
 
     /// The stages that have objects, in order, and each stage's objects in order.
-    package static func stages(of keys: [ObjectKey], early: Set<GroupKind> = []) -> [(stage: ApplyStage, keys: [ObjectKey])] {
-        let byStage = Dictionary(grouping: sorted(keys)) { stage(of: $0.groupKind, early: early) }
+    package static func stages(of keys: [ObjectKey]) -> [(stage: ApplyStage, keys: [ObjectKey])] {
+        let byStage = Dictionary(grouping: sorted(keys)) { stage(of: $0.groupKind) }
         return ApplyStage.allCases.compactMap { stage in byStage[stage].map { (stage, $0) } }
     }
 

@@ -1,3 +1,4 @@
+package import Diagnostics
 package import FileSystem
 import Synchronization
 
@@ -26,8 +27,15 @@ package struct TreeEntry: Hashable, Sendable {
 /// Why a file cannot be had: it leads out of the tree, is too large, or the system says no.
 package struct FileTreeError: Error, Hashable, Sendable {
     package var reason: String
+    /// What is wrong with the file itself, at its own places; empty where the reason says all.
+    package var problems: [Diagnostic] = []
 
     package init(_ reason: String) { self.reason = reason }
+
+    package init(_ problems: Diagnostics) {
+        reason = problems.all.first?.summary ?? ""
+        self.problems = problems.all
+    }
 }
 
 /// A folder on disk; symbolic links are followed as long as they stay in it.

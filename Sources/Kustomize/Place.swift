@@ -58,7 +58,8 @@ struct Place {
             try run.countFile(bytes.count)
             return bytes
         } catch {
-            findings.error("cannot read \"\(path.value)\"", at: path.mark, cause: error.reason)
+            findings.diagnostics.append(contentsOf: Diagnostics(error.problems))
+            if error.problems.isEmpty { findings.error("cannot read \"\(path.value)\"", at: path.mark, cause: error.reason) }
             return nil
         }
     }

@@ -35,7 +35,7 @@ import YAML
                 atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
             try text.write(toFile: file, atomically: true, encoding: .utf8)
         }
-        let (objects, problems) = ClusterTree(directory: folder + "/clusters/home").check()
+        let (objects, problems) = ClusterTree(directory: "clusters/home", root: folder).check()
         #expect(objects == 4)
         #expect(problems.isEmpty, "\(problems)")
     }
@@ -47,10 +47,14 @@ import YAML
         let objects = [
             ("helm.toolkit.fluxcd.io/v2", "HelmRelease"), ("source.toolkit.fluxcd.io/v1", "Bucket"),
             ("notification.toolkit.fluxcd.io/v1", "Receiver"), ("source.toolkit.fluxcd.io/v1", "GitRepository"),
-        ].map { "apiVersion: \($0.0)\nkind: \($0.1)\nmetadata: {name: a, namespace: b}\n" }.joined(separator: "---\n")
+        ].map {
+            "apiVersion: \($0.0)\nkind: \($0.1)\nmetadata: {name: a, namespace: b}\n"
+                + ($0.1 == "GitRepository" ? "spec: {interval: 1m, url: \"https://h/x\"}\n" : "")
+        }
+        .joined(separator: "---\n")
         try objects.write(toFile: folder + "/a.yaml", atomically: true, encoding: .utf8)
         func warnings(_ answersWebhooks: Bool) -> [String] {
-            ClusterTree(directory: folder, answersWebhooks: answersWebhooks).check().problems.all.map(\.description)
+            ClusterTree(directory: ".", root: folder, answersWebhooks: answersWebhooks).check().problems.all.map(\.description)
         }
         let (without, with) = (warnings(false), warnings(true))
         #expect(without.count == 3 && with.count == 2, "\(without)")

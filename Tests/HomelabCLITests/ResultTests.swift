@@ -100,6 +100,12 @@ import YAML
         var unit = Self.unit("app")
         unit.value["spec"]?["suspend"] = true
         #expect(UnitList.standing(of: unit) == "suspended")
+        var drifted = unit
+        let condition: Value = [
+            "type": "Drifted", "status": "True", "reason": "DriftDetected", "message": "1 drifted: ConfigMap/a/b data.c",
+        ]
+        drifted.value["status"]?["conditions"] = .array((unit.value[path: "status", "conditions"]?.array ?? []) + [condition])
+        #expect(UnitList.standing(of: drifted) == "suspended; 1 drifted: ConfigMap/a/b data.c")
         unit.value["metadata"]?["annotations"] = [
             "homelab.dev/suspend-until": "2026-11-24T06:00:00Z", "homelab.dev/suspend-reason": "moving disks",
         ]

@@ -31,11 +31,10 @@ struct ApplyOrderTests {
         #expect(ApplyOrder.sortedForDeletion(mixed.map(\.key)).map { "\($0.kind)/\($0.name)" } == order.reversed())
     }
 
-    @Test func `stages hold what must be settled before the next`() {
-        let stages = ApplyOrder.stages(of: mixed.map(\.key), early: [GroupKind(group: "example.org", kind: "Widget")])
-        #expect(stages.map(\.stage) == [.definitions, .classes, .early, .workloads, .admission])
-        #expect(stages.map(\.keys.count) == [3, 2, 1, 4, 2])
-        #expect(stages.map(\.stage.isWaitedFor) == [true, true, true, false, false])
+    @Test func `stages hold what must be there before the next`() {
+        let stages = ApplyOrder.stages(of: mixed.map(\.key))
+        #expect(stages.map(\.stage) == [.definitions, .classes, .workloads, .admission])
+        #expect(stages.map(\.keys.count) == [3, 2, 5, 2])
     }
 
     @Test func `waves are runs of one rank`() {

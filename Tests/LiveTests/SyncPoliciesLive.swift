@@ -263,6 +263,8 @@ struct SyncPoliciesLive {
         try await bed.eventually("the answer") { try await bed.unit("moved")?.status.lastHandledReconcileAt == "yesterday" }
         let reconciled = try homelab("reconcile", "moved", "--timeout", "20")
         #expect(reconciled.succeeded && reconciled.output.contains("Applied revision: main@sha1:\(commit)"), "\(reconciled.text)")
+        let looked = try homelab("reconcile", "moved", "--with-source", "--timeout", "20")
+        #expect(looked.succeeded && looked.output.contains("Applied revision: main@sha1:\(commit)"), "\(looked.text)")
         // Nothing is done, and nothing is answered, while it is suspended.
         #expect(try homelab("suspend", "moved", "--for", "5s", "--reason", "a look").succeeded)
         #expect(try bed.kubectl("patch", "configmap", "of-moved", "--type=merge", "-p", #"{"data":{"title":"by hand"}}"#).succeeded)
@@ -272,7 +274,10 @@ struct SyncPoliciesLive {
         try await bed.eventually("it goes on by itself", limit: 15) { try await bed.title("of-moved") == "git" }
         #expect(try homelab("suspend", "moved").succeeded)
         #expect(try bed.kubectl("delete", "configmap", "of-moved").succeeded)
-        try await Task.sleep(for: .seconds(1))
+        try await bed.eventually("what is missing is told where it is listed", limit: 15) {
+            let row = try homelab("get").output.split(separator: "\n").first { $0.contains("moved") }
+            return row?.contains("1 drifted: ConfigMap/default/of-moved") == true
+        }
         #expect(try await bed.configMap("of-moved") == nil)
         #expect(try homelab("resume", "moved").succeeded)
         try await bed.eventually("it is made again") { try await bed.title("of-moved") == "git" }

@@ -64,6 +64,8 @@ import YAML
         await api.object(Self.key(name))?.value[path: "status", "artifact", "revision"]?.string ?? ""
     }
 
+    private func status(_ name: String, _ field: String) async -> Value? { await api.object(Self.key(name))?.value[path: "status", field] }
+
     private func awaitReady(_ name: String, _ status: String, at commit: String) async throws {
         try await eventually("\(name) \(status)", { await String(describing: api.object(Self.key(name))?.value["status"]) }) {
             let isThere = await revision(name) == "main@sha1:\(commit)"
@@ -132,6 +134,9 @@ import YAML
             let id = try #require(ObjectID(commit))
             #expect(try await source.trees.files(of: id).tree.entries.keys.sorted() == ["apps/a.yaml", "shared/one.yaml"])
             let before = source.state.value.included
+            let others = await api.object(Self.key("home"))?.value[path: "status", "includedArtifacts"]?.array ?? []
+            #expect(others.compactMap { $0["revision"]?.string } == before.map { "main@sha1:\($0.id.hex)" } && before.count == 1)
+            #expect(others.first?["path"]?.string?.hasPrefix("gitrepository/default/base/") == true)
             try other.push(["base/two.yaml": "two: 2\n"])
             await registry.source(for: .init(kind: "GitRepository", namespace: "default", name: "base"))?.wake()
             try await eventually("the push to the other counts") { source.state.value.included != before }
@@ -140,6 +145,49 @@ import YAML
             await put(
                 object("base", ["url": .string(otherRoot + "/open/home.git"), "include": [["repository": ["name": "home"]]]]), registry)
             try await eventually("the circle is told") { await condition("home", "IncludeUnavailable")?.status == "True" }
+        }
+    }
+
+    @Test func `a request for a look is answered when the look is over, and once`() async throws {
+        let first = try host.push(["a.yaml": "a: 1\n"])
+        try await running { registry in
+            await put(object("home", [:], requested: "1"), registry)
+            try await awaitReady("home", "True", at: first)
+            func handled() async -> String { await status("home", "lastHandledReconcileAt")?.string ?? "" }
+            try await eventually("the first is answered") { await handled() == "1" }
+            for mark in 2...6 {
+                let commit = try host.push(["a.yaml": "a: \(mark)\n"])
+                await put(object("home", [:], requested: "\(mark)"), registry)
+                try await eventually("it is answered") { await handled() == "\(mark)" }
+                #expect(await revision("home") == "main@sha1:\(commit)", "answered with the commit that was there when it was asked")
+            }
+            // What cannot be looked at is answered with the reason.
+            await put(object("home", ["url": .string(root + "/open/none.git")], requested: "7"), registry)
+            try await eventually("the failure is an answer") { await handled() == "7" }
+            #expect(await condition("home", "Ready")?.status == "False")
+        }
+    }
+
+    @Test func `a suspended repository gives what it had, and looks again when it is resumed`() async throws {
+        let first = try host.push(["a.yaml": "a: 1\n"])
+        let reference = KustomizationSpec.SourceReference(kind: "GitRepository", namespace: "default", name: "app")
+        func commit(_ registry: SourceRegistry) async -> String? { await registry.source(for: reference)?.state.value.commit?.id.hex }
+        try await running { registry in
+            await put(object("app", [:]), registry)
+            try await awaitReady("app", "True", at: first)
+            await put(object("app", ["suspend": true]), registry)
+            #expect(await commit(registry) == first)
+        }
+        let second = try host.push(["a.yaml": "a: 2\n"])
+        // The agent after that one.
+        try await running { registry in
+            await put(object("app", ["suspend": true], requested: "1"), registry)
+            try await eventually("what the mirror has", { await String(describing: registry.source(for: reference)?.state.value) }) {
+                await commit(registry) == first
+            }
+            await put(object("app", [:], requested: "1"), registry)
+            try await awaitReady("app", "True", at: second)
+            try await eventually("what was asked meanwhile is answered") { await status("app", "lastHandledReconcileAt")?.string == "1" }
         }
     }
 

@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import Git
 import HomelabTestSupport
@@ -89,6 +90,27 @@ extension UnitsTests {
         }
     }
 
+    @Test(arguments: [
+        "kustomize.toolkit.fluxcd.io/decrypt: disabled", "\"kustomize.toolkit.fluxcd.io/decrypt\": \"disabled\"",
+        "homelab.dev/decrypt: 'disabled'",
+    ]) func `an object that opts out of decryption stays encrypted`(_ annotation: String) throws {
+        let text = try fixture("secret.yaml")
+        let marked = text.replacingOccurrences(of: "metadata:\n", with: "metadata:\n  annotations: {\(annotation)}\n")
+        #expect(marked != text)
+        #expect(throws: Diagnostics.self) { try FileDecryption.none.clear(Array(text.utf8), "secret.yaml") }
+        #expect(try FileDecryption.none.clear(Array(marked.utf8), "secret.yaml") == Array(marked.utf8))
+        let value = Data(text.utf8).base64EncodedString()
+        func secret(_ metadata: String) throws -> Manifest {
+            Manifest(
+                try #require(
+                    try YAMLReader.values("apiVersion: v1\nkind: Secret\nmetadata: \(metadata)\ndata: {a.yaml: \(value)}\n", file: "s")
+                        .first))
+        }
+        let (open, shut) = (try secret("{name: s}"), try secret("{name: s, annotations: {\(annotation)}}"))
+        #expect(throws: Diagnostics.self) { try FileDecryption.none.opened([open]) }
+        #expect(try FileDecryption.none.opened([shut]) == [shut])
+    }
+
     @Test func `a diff is the plan that a push would bring`() async throws {
         var files = [
             "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
@@ -104,6 +126,12 @@ extension UnitsTests {
             let second = bench.repository.push(files)
             let plan = try await preview.plan(GitFileTree(try await bench.repository.tree(of: second.id, under: [])))
             #expect(plan.text.contains("~ ConfigMap/default/one") && plan.text.contains("1 to change"), "\(plan.text)")
+            var impossible = unit
+            impossible.value["spec"]?["decryption"] = ["provider": "vault"]
+            let problems = await #expect(throws: Diagnostics.self) {
+                try await UnitPreview(of: impossible, clusters: UnitClusters(home: bench.api)).plan(now)
+            }
+            #expect(problems?.all.first?.cause?.contains("provider vault is not known") == true)
         }
     }
 }

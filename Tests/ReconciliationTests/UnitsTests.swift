@@ -247,6 +247,47 @@ import YAML
         }
     }
 
+    @Test func `what is changed while a unit is suspended is told and left, by the next agent too, and set right afterwards`() async throws
+    {
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+            "a/two.yaml": Files.config("two", name: "two", namespace: "default"),
+        ])
+        func drift() async -> FluxCondition? {
+            await bench.api.object(Self.key("a")).flatMap { KustomizationStatus(of: $0).conditions["Drifted"] }
+        }
+        try await bench.run { _ in
+            try await awaitReady("a")
+            await bench.api.edit(Self.key("a")) { $0["spec"]?["suspend"] = true }
+            try await eventually("the agent has seen it") {
+                bench.monitor.value.units[Ownership(namespace: "default", name: "a")] == false
+            }
+            #expect(await drift() == nil)
+            let before = await bench.api.object(Self.key("a"))?.value[path: "status", "observedGeneration"]
+            await bench.api.edit(Self.config("one")) { $0["data"]?["title"] = "by hand" }
+            try await eventually("the drift is told") { await drift()?.message.contains("data.title") == true }
+            #expect(await drift()?.message.hasPrefix("1 drifted: ConfigMap/default/one") == true)
+            #expect(await ready("a")?.status == "True")
+            #expect(await bench.api.object(Self.key("a"))?.value[path: "status", "observedGeneration"] == before)
+            try await eventually("an event says so") { await events(of: "a", "DriftDetected").contains { $0.contains("data.title") } }
+        }
+        _ = try await bench.api.delete(
+            GroupVersionKind(group: "", version: "v1", kind: "ConfigMap"), namespace: "default", name: "two", options: DeleteOptions())
+        try await bench.run { _ in
+            try await eventually("the next agent tells both", { await String(describing: bench.api.object(Self.key("a"))?.value) }) {
+                await drift()?.message.hasPrefix("2 drifted") == true
+            }
+            #expect(await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "by hand")
+            #expect(await bench.api.object(Self.config("two")) == nil)
+            await bench.api.edit(Self.key("a")) { $0["spec"]?["suspend"] = false }
+            try await eventually("both are set right") {
+                let two = await bench.api.object(Self.config("two"))
+                return await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "one" && two != nil
+            }
+            try await eventually("nothing is said of drift any more") { await drift() == nil }
+        }
+    }
+
     @Test func `variables come from the unit and from ConfigMaps that other units make`() async throws {
         let from = "postBuild: {substitute: {size: large}, substituteFrom: [{kind: ConfigMap, name: settings}]}"
         var files = [
@@ -336,6 +377,9 @@ import YAML
             try await awaitReady("a", "False")
             #expect(await ready("a")?.reason == "InvalidSpec")
             #expect(await ready("a")?.message.contains("credentials from a cloud provider") == true)
+            try await eventually("an event says so") {
+                await events(of: "a", "InvalidSpec").contains { $0.contains("credentials from a cloud provider") }
+            }
             #expect(await bench.api.object(Self.config("one")) == nil)
         }
     }
@@ -354,6 +398,14 @@ import YAML
             try await eventually("it goes on") {
                 let object = await bench.api.object(Self.key("a"))
                 return object?.isSuspended == false && object?.annotation("homelab.dev/suspend-until") == nil
+            }
+            // Resumed by another tool, which knows nothing of the end: it must not end the next suspension.
+            await bench.api.edit(Self.key("a")) {
+                $0["metadata"]?["annotations"] = ["homelab.dev/suspend-until": "2099-01-01T00:00:00Z", "homelab.dev/suspend-reason": "b"]
+            }
+            try await eventually("what is left of it goes") {
+                let object = await bench.api.object(Self.key("a"))
+                return object?.annotation("homelab.dev/suspend-until") == nil && object?.annotation("homelab.dev/suspend-reason") == nil
             }
         }
     }

@@ -64,6 +64,7 @@ import YAML
             script.split(separator: "%").joined(separator: ", annotations: {kustomize.toolkit.fluxcd.io/substitute: disabled}"))
         #expect(try Substitution(variables: [:]).result(of: marked) == marked)
         let unmarked = try manifest(script.filter { $0 != "%" })
+        #expect(try Substitution(variables: [:], isComplete: false).result(of: unmarked) == unmarked)
         let problems = #expect(throws: Diagnostics.self) { try Substitution(variables: [:]).result(of: unmarked) }
         #expect(problems?.all.map(\.location?.file) == ["apps/a.yaml", "apps/a.yaml"])
         #expect(problems?.all.compactMap(\.cause) == ["the variable HOME is not set", "the variable OTHER is not set"])

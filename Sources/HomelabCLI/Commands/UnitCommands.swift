@@ -28,20 +28,41 @@ package struct Reconcile: AsyncParsableCommand {
         try await cluster.withCluster { api in
             let catalog = try await UnitCatalog(of: api)
             let found = try catalog.unit(named: unit)
+            if found.isSuspended {
+                throw Diagnostic(.error, "the unit is suspended", subject: unit, remedy: "`homelab resume \(unit)` lets it go on")
+            }
             let mark = "\(SystemClock().timestamp.microseconds)"
             let patch: Value = ["metadata": ["annotations": ["reconcile.fluxcd.io/requestedAt": .string(mark)]]]
             if withSource, let source = catalog.source(of: found) {
                 _ = try await api.mergePatch(
                     FluxKinds.gitRepository, namespace: source.namespace, name: source.name, patch: patch, subresource: nil)
-                try await Task.sleep(for: .seconds(1))
+                try await waitForLook(at: source, mark, api)
             }
             _ = try await api.mergePatch(
                 FluxKinds.kustomization, namespace: found.namespace, name: found.name, patch: patch, subresource: nil)
-            if found.isSuspended {
-                throw Diagnostic(.error, "the unit is suspended", subject: unit, remedy: "`homelab resume \(unit)` lets it go on")
-            }
             try await wait(for: found, mark, api)
         }
+    }
+
+    /// The unit is asked when its repository has been looked at, or it would be done with the commit before.
+    private func waitForLook(at source: Manifest, _ mark: String, _ api: KubernetesClient) async throws {
+        if source.isSuspended {
+            throw Diagnostic(
+                .error, "its repository is suspended", subject: source.key.description,
+                remedy: "leave out --with-source, or set spec.suspend of the GitRepository to false")
+        }
+        for _ in 0..<(timeout * 5) {
+            let now = try await api.get(FluxKinds.gitRepository, namespace: source.namespace, name: source.name)
+            if let now, now.value[path: "status", "lastHandledReconcileAt"]?.string == mark {
+                guard now.readiness.status == "False" else { return }
+                throw Diagnostic(
+                    .error, "its repository cannot be looked at", subject: source.key.description, cause: now.readiness.message)
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        throw Diagnostic(
+            .error, "its repository was not looked at within \(timeout) s", subject: source.key.description,
+            remedy: "look at `homelab status` whether an agent leads")
     }
 
     private func wait(for unit: Manifest, _ mark: String, _ api: KubernetesClient) async throws {
@@ -83,7 +104,8 @@ package struct Suspend: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        var annotations: Value = .object(Object())
+        // What an earlier suspension said does not hold for this one.
+        var annotations: Value = [KustomizationObject.suspendedUntil: nil, KustomizationObject.suspensionReason: nil]
         if let duration {
             guard let length = Duration(goText: duration) else {
                 throw ValidationError("--for is a duration such as 30m or 2h, not \(duration)")

@@ -20,21 +20,21 @@ package struct Validate: AsyncParsableCommand {
         var found = Diagnostics()
         var summary: [String] = []
         // An inventory that cannot be read still has a name, so that the objects are checked in the same run.
-        var directory = "clusters/" + ClusterSpec.stem(of: path)
-        var answersWebhooks = false
+        var tree = ClusterTree(directory: "clusters/" + ClusterSpec.stem(of: path), cluster: ClusterSpec.stem(of: path))
         do {
             let (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: InventoryOption.texts(around: path))
             found.append(contentsOf: warnings)
             found.append(contentsOf: Self.unknownTimeZones(spec))
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
-            directory = spec.repository.path ?? "clusters/\(spec.name)"
-            answersWebhooks = spec.agent.webhook != nil
+            tree = ClusterTree(directory: spec.repository.path ?? "clusters/\(spec.name)", cluster: spec.name)
+            tree.answersWebhooks = spec.agent.webhook != nil
+            tree.allowsRemoteBases = spec.agent.allowsRemoteBases
         } catch let problems as Diagnostics {
             found.append(contentsOf: problems)
         }
-        let (objects, problems) = ClusterTree(directory: directory, answersWebhooks: answersWebhooks).check()
+        let (objects, problems) = tree.check()
         found.append(contentsOf: problems)
-        if let objects { summary.append("\(directory): \(objects) object(s)") }
+        if let objects { summary.append("\(tree.directory): \(objects) object(s)") }
         for problem in found.sorted { Console.standard.problem(problem.description) }
         let errors = found.all.filter { $0.severity == .error }.count
         guard errors == 0 else {

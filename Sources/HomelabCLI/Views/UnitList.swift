@@ -35,7 +35,10 @@ struct UnitList: CommandResult {
     }
 
     /// Why a unit or repository is as it is, in one line.
-    static func standing(of object: Manifest) -> String { object.suspension ?? brief(object.readiness.message) }
+    static func standing(of object: Manifest) -> String {
+        guard let suspension = object.suspension else { return brief(object.readiness.message) }
+        return suspension + (object.condition(KustomizationObject.drifted).map { "; \($0.message)" } ?? "")
+    }
 
     /// With twelve digits of each commit, as they stand in the other columns.
     static func brief(_ message: String) -> String {

@@ -67,8 +67,8 @@ package struct GitRepositorySpec: Hashable, Sendable {
         func text(_ field: String) -> String { spec[path: "ref", field]?.string ?? "" }
         reference = Reference(
             branch: text("branch"), tag: text("tag"), semver: text("semver"), name: text("name"), commit: text("commit"))
-        interval = spec["interval"]?.string.flatMap { Duration(goText: $0) } ?? interval
-        timeout = spec["timeout"]?.string.flatMap { Duration(goText: $0) } ?? timeout
+        interval = duration("interval", spec) ?? interval
+        timeout = duration("timeout", spec) ?? timeout
         secret = spec[path: "secretRef", "name"]?.string
         isSuspended = spec["suspend"]?.bool ?? false
         ignore = spec["ignore"]?.string
@@ -92,6 +92,13 @@ package struct GitRepositorySpec: Hashable, Sendable {
         if let provider = spec["provider"]?.string, provider != "generic" {
             obstacles.append("spec.provider \(provider) is not handled yet; there is generic, with a login in the Secret of spec.secretRef")
         }
+    }
+
+    private mutating func duration(_ field: String, _ spec: Value) -> Duration? {
+        guard let text = spec[field]?.string else { return nil }
+        let length = Duration(goText: text)
+        if length == nil { obstacles.append("spec.\(field) \(text) is no duration; 10m and 1h30m are some") }
+        return length
     }
 
     /// Whether the tree is another one than the commit's, or has to be signed: no other object's view of the repository will do.

@@ -45,7 +45,12 @@ extension KustomizationSpec {
     }
 
     private mutating func readTimes(_ spec: Value) {
-        func duration(_ field: String) -> Duration? { spec[field]?.string.flatMap { Duration(goText: $0) } }
+        func duration(_ field: String) -> Duration? {
+            guard let text = spec[field]?.string else { return nil }
+            let length = Duration(goText: text)
+            if length == nil { obstacles.append("spec.\(field) \(text) is no duration; 10m and 1h30m are some") }
+            return length
+        }
         interval = duration("interval") ?? interval
         retryInterval = duration("retryInterval")
         timeout = duration("timeout")

@@ -129,6 +129,18 @@ package actor KustomizationObject: UnitRecord {
         return true
     }
 
+    /// Of a suspended unit, whose status stays as it is otherwise: what was changed in the cluster, nil for nothing.
+    package func showDrift(_ note: String?) async throws -> Bool {
+        guard status.conditions[Self.drifted]?.message != note else { return false }
+        let drift = note.map { [FluxCondition(Self.drifted, "True", "DriftDetected", $0, generation: generation)] } ?? []
+        status.conditions.set(status.conditions.all.filter { $0.type != Self.drifted } + drift, now: clock.timestamp)
+        try await send()
+        return true
+    }
+
+    /// The condition of a suspended unit whose objects are not as they were applied.
+    package static let drifted = "Drifted"
+
     /// Says that somebody's request for a look was answered.
     package func noteHandled() {
         if let requested = object.annotation(FluxKinds.requestedAt) { status.lastHandledReconcileAt = requested }
@@ -159,6 +171,19 @@ package actor KustomizationObject: UnitRecord {
     package func resume() async throws {
         _ = try await api.mergePatch(
             FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: Self.resumption, subresource: nil)
+    }
+
+    /// Who lets it go on with other tools leaves the end of the suspension behind, which would end the next one.
+    package func forgetSuspension() async throws {
+        let left = [Self.suspendedUntil, Self.suspensionReason].filter { object.annotation($0) != nil }
+        guard !left.isEmpty, !packed.manifest.isSuspended else { return }
+        var annotations: Value = [:]
+        for name in left { annotations[name] = .null }
+        // The resourceVersion keeps what is suspended anew meanwhile from losing its end.
+        let patch: Value = ["metadata": ["resourceVersion": .string(object.resourceVersion), "annotations": annotations]]
+        take(
+            annotationsOf: try await api.mergePatch(
+                FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: nil))
     }
 
     // MARK: Its end

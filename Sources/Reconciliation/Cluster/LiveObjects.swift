@@ -143,6 +143,13 @@ package struct LiveObjects: Sendable {
         _ = take(live, as: object, now: now)
     }
 
+    /// Takes in what the server would make of an object, which was only asked: what that leaves different is no drift.
+    package mutating func learnStanding(_ answer: Manifest, of wanted: DesiredObject) {
+        guard desired[wanted.key]?.digest == wanted.digest else { return }
+        let differences = PresentObject(of: answer, desired: wanted).differences
+        settled[wanted.key] = differences.isEmpty ? nil : Settled(digest: wanted.digest, differences: differences)
+    }
+
     /// Takes in the last state of an object that is gone.
     package mutating func noteCompletion(of live: Manifest) {
         guard live.kind == "Job", live.groupVersionKind.group == "batch", live.condition("Complete")?.status == "True" else { return }

@@ -129,6 +129,8 @@ package actor LiveState {
         ring(before.union(objects.audience(of: wanted.key)).subtracting([unit]), about: wanted.key)
     }
 
+    package func learnStanding(_ answer: Manifest, of wanted: DesiredObject) { objects.learnStanding(answer, of: wanted) }
+
     /// Looks at one object itself: watches see only what carries an owner label.
     package func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
         guard let live = try await api.get(kind, namespace: key.namespace, name: key.name) else {

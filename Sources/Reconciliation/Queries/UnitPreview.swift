@@ -19,6 +19,13 @@ package struct UnitPreview: Sendable {
     }
 
     package func plan(_ files: some FileTree) async throws -> SyncPlan {
+        guard !spec.isImpossible else {
+            throw Diagnostics(
+                (spec.obstacles + spec.invalidExpressions).map {
+                    Diagnostic(
+                        .error, "the unit applies nothing", subject: unit.key.description, cause: $0, remedy: "correct its Kustomization")
+                })
+        }
         let materials = try await BuildMaterials.read(spec, clusters.home)
         var options = BuildOptions(generatesMissingKustomization: true)
         options.loadRestriction = .none

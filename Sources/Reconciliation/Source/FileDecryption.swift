@@ -3,6 +3,7 @@ import Diagnostics
 import KubernetesModel
 import Kustomize
 package import SOPS
+import SyncPlanning
 import YAML
 
 /// What becomes of files that SOPS encrypted.
@@ -11,11 +12,9 @@ package enum FileDecryption: Sendable {
     case none
     case identities([AgeIdentity])
 
-    static let annotation = "kustomize.toolkit.fluxcd.io/decrypt: disabled"
-
     /// The clear text of a file, or the file where there is nothing to do.
     func clear(_ bytes: [UInt8], _ path: String) throws(Diagnostics) -> [UInt8] {
-        guard SOPSFile.isEncrypted(bytes), !String(decoding: bytes, as: UTF8.self).contains(Self.annotation) else { return bytes }
+        guard SOPSFile.isEncrypted(bytes), !Self.optsOut(String(decoding: bytes, as: UTF8.self)) else { return bytes }
         switch self {
         case .none:
             throw Diagnostics([
@@ -28,11 +27,26 @@ package enum FileDecryption: Sendable {
         }
     }
 
+    /// Whether an encrypted file says that it is to stay so, quoted or not, in YAML or JSON.
+    private static func optsOut(_ text: String) -> Bool {
+        text.split(whereSeparator: \.isNewline).contains { line in
+            ObjectMarks.prefixes.contains { prefix in
+                guard let mark = line.firstRange(of: prefix + "decrypt") else { return false }
+                let value = line[mark.upperBound...].drop { $0 == "\"" || $0 == "'" || $0 == ":" || $0 == " " }
+                return value.hasPrefix("disabled")
+            }
+        }
+    }
+
+    private static func optsOut(_ manifest: Manifest) -> Bool {
+        ObjectMarks.prefixes.contains { manifest.annotation($0 + "decrypt")?.lowercased() == "disabled" }
+    }
+
     /// The values of Secrets that are encrypted files themselves.
     func opened(_ manifests: [Manifest]) throws(Diagnostics) -> [Manifest] {
         var problems = Diagnostics()
         let result = manifests.map { manifest in
-            guard manifest.kind == "Secret", let data = manifest.value["data"]?.object else { return manifest }
+            guard manifest.kind == "Secret", !Self.optsOut(manifest), let data = manifest.value["data"]?.object else { return manifest }
             var clear = data
             clear.changeValues { name, value in
                 guard let bytes = value.string.flatMap({ Base64.decode($0) }), SOPSFile.isEncrypted(bytes) else { return }
@@ -70,8 +84,7 @@ struct DecryptingFileTree: FileTree {
         do throws(Diagnostics) {
             return try decryption.clear(bytes, path)
         } catch {
-            let first = error.all.first
-            throw FileTreeError([first?.summary, first?.cause, first?.remedy].compactMap { $0 }.joined(separator: ": "))
+            throw FileTreeError(error)
         }
     }
 }

@@ -7,7 +7,8 @@ struct GitRepositoryStatus {
     /// A merge patch for the status subresource.
     let patch: Value
 
-    init(_ object: Manifest, _ source: GitSource?, problem: String, now: Timestamp) {
+    /// - Parameter handled: the request for a look that was answered last.
+    init(_ object: Manifest, _ source: GitSource?, problem: String, handled: String, now: Timestamp) {
         let state = source?.state.value
         let generation = object.generation ?? 0
         var conditions = FluxConditions(object.value[path: "status", "conditions"])
@@ -41,16 +42,25 @@ struct GitRepositoryStatus {
         }
         conditions.set(new, now: now)
         var status: Value = ["conditions": conditions.value, "observedGeneration": .int(generation)]
-        if let requested = object.annotation(FluxKinds.requestedAt) { status["lastHandledReconcileAt"] = .string(requested) }
+        if !handled.isEmpty { status["lastHandledReconcileAt"] = .string(handled) }
         for (field, value) in Self.observed(GitRepositorySpec(of: object), object, state) { status[field] = value }
-        if let commit = state?.commit {
-            status["artifact"] = [
-                "revision": .string(revision), "digest": .string("sha1:\(commit.tree.hex)"),
-                "path": .string("gitrepository/\(object.namespace)/\(object.name)/\(commit.id.hex).tar.gz"),
-                "url": .string(source?.repository.url ?? ""), "lastUpdateTime": .string((state?.lastChange ?? now).description),
-            ]
+        if let source, let artifact = Self.artifact(of: source, object.namespace, object.name, now) { status["artifact"] = artifact }
+        let included = (source?.inclusions.value ?? []).compactMap { inclusion in
+            inclusion.source.flatMap { Self.artifact(of: $0, object.namespace, inclusion.spec.repository, now) }
         }
+        status["includedArtifacts"] = included.isEmpty ? .null : .array(included)
         patch = ["status": status]
+    }
+
+    /// Where Flux keeps an archive, which nobody needs here; nil while there is no commit.
+    private static func artifact(of source: GitSource, _ namespace: String, _ name: String, _ now: Timestamp) -> Value? {
+        let state = source.state.value
+        guard let commit = state.commit else { return nil }
+        return [
+            "revision": .string("\(source.reference)@sha1:\(commit.id.hex)"), "digest": .string("sha1:\(commit.tree.hex)"),
+            "path": .string("gitrepository/\(namespace)/\(name)/\(commit.id.hex).tar.gz"),
+            "url": .string(source.repository.url), "lastUpdateTime": .string((state.lastChange ?? now).description),
+        ]
     }
 
     /// What of the spec the artifact was made with; null takes away what is not asked for any more.

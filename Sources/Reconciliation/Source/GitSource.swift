@@ -18,6 +18,10 @@ package actor GitSource {
     /// What other repositories add to the tree.
     nonisolated let inclusions = Shared<[SourceInclusion]>([])
 
+    /// How many looks were asked for, and how many of these requests have been answered by one that began later.
+    private nonisolated let asked = Shared(0)
+    nonisolated let answered = Shared(0)
+
     private let verification: CommitVerification?
     private let clock: any AgentClock
     private let pollInterval: Duration
@@ -41,10 +45,23 @@ package actor GitSource {
     /// Look now: somebody pushed.
     package nonisolated func wake() { bell.ring() }
 
-    package func run() async {
+    /// Asks for a look now; gives the count that `answered` has reached when it is over.
+    nonisolated func ask() -> Int {
+        asked.update { $0 += 1 }
+        let count = asked.value
+        bell.ring()
+        return count
+    }
+
+    /// Takes what the mirror has, without asking anybody.
+    func restore() async {
         if state.value.commit == nil, let mirrored = try? await repository.mirrored(), let signers = try? await signers(of: mirrored) {
             take(mirrored, signers)
         }
+    }
+
+    package func run() async {
+        await restore()
         await withTaskGroup(of: Void.self) { group in
             if let path = repository.localPath { group.addTask { await self.watchReferences(in: path) } }
             while !Task.isCancelled {
@@ -57,6 +74,8 @@ package actor GitSource {
 
     /// One look at the repository; gives the wait until the next.
     private func check() async -> Duration {
+        let count = asked.value
+        defer { if answered.value < count { answered.update { $0 = count } } }
         do throws(SourceProblem) {
             let head = try await repository.head()
             if let head {

@@ -31,6 +31,10 @@ package actor SourceRegistry {
         var written: Value?
         /// What the status said last, for the event that says what is new.
         var told: Told?
+        /// The look that was asked for, by the annotation's value, and the count of the source that answers it.
+        var request: (mark: String, count: Int)?
+        /// The request that was answered last.
+        var handled: String
     }
 
     /// What a status says that is worth an event when it changes.
@@ -72,6 +76,8 @@ package actor SourceRegistry {
         self.pushes = pushes
         seenPushes = pushes.value
         pushes.attach(bell)
+        own.state.attach(bell)
+        own.answered.attach(bell)
     }
 
     /// nil while there is no such GitRepository, or none that can be followed.
@@ -87,7 +93,6 @@ package actor SourceRegistry {
         let spec = GitRepositorySpec(of: object)
         let old = entries[key]
         let isRequested = object.annotation(FluxKinds.requestedAt) != old?.object.annotation(FluxKinds.requestedAt)
-        if isRequested { old?.source?.wake() }
         // Where a Secret may be the cause, a look that somebody asks for reads it anew.
         let secretProblems: Set<SourceProblem.Kind> = [.authentication, .keyRefused, .untrusted, .unverified]
         let isLocked = old?.source == nil || old?.source?.state.value.problem.map { secretProblems.contains($0.kind) } ?? false
@@ -96,24 +101,57 @@ package actor SourceRegistry {
                 || old?.object.annotation(FluxComponents.agentSource) != object.annotation(FluxComponents.agentSource)
         else {
             entries[key]?.object = object
+            takeRequest(of: key)
             bell.ring()
             return
         }
         stop(key)
-        var entry = Entry(object: object, spec: spec)
+        let status = object.value[path: "status", "lastHandledReconcileAt"]?.string ?? ""
+        var entry = Entry(object: object, spec: spec, handled: old?.handled ?? status)
         if isOwn(object, spec) {
             entry.source = own
-            if spec.verification != nil {
-                entry.problem = "spec.verify does not hold for the repository that the agent itself follows; it is used unverified"
-            }
+            entry.problem = Self.limits(ofOwn: spec)
         } else {
-            await open(&entry, after: old?.spec == spec ? old?.source : nil)
+            var known = old?.spec
+            known?.isSuspended = spec.isSuspended
+            await open(&entry, after: known == spec ? old?.source : nil)
         }
         place(entry, at: key)
+        takeRequest(of: key)
     }
 
+    /// What a GitRepository of the agent's own repository asks for in vain.
+    private static func limits(ofOwn spec: GitRepositorySpec) -> String {
+        var problems: [String] = []
+        if spec.verification != nil {
+            problems.append("spec.verify does not hold for the repository that the agent itself follows; it is used unverified")
+        }
+        if spec.isSuspended {
+            problems.append(
+                "spec.suspend does not hold for the repository that the agent itself follows; `homelab suspend UNIT` leaves a unit alone")
+        }
+        return problems.joined(separator: "; ")
+    }
+
+    /// Somebody asks for a look: it is answered when one that begins now is over, or at once where there is nothing to look at.
+    private func takeRequest(of key: ObjectKey) {
+        guard let entry = entries[key], let mark = entry.object.annotation(FluxKinds.requestedAt), mark != entry.handled else { return }
+        guard mark != entry.request?.mark else { return }
+        if let source = entry.source {
+            entries[key]?.request = isLeftAlone(entry) ? nil : (mark, source.ask())
+        } else {
+            entries[key]?.handled = mark
+        }
+    }
+
+    /// A suspended one is not looked at, and its status stays as it is.
+    private func isLeftAlone(_ entry: Entry) -> Bool { entry.spec.isSuspended && entry.source !== own }
+
     private func place(_ entry: Entry, at key: ObjectKey) {
-        entry.source?.state.attach(bell)
+        if let source = entry.source, source !== own {
+            source.state.attach(bell)
+            source.answered.attach(bell)
+        }
         entries[key] = entry
         connectInclusions()
         changed.ring()
@@ -129,7 +167,9 @@ package actor SourceRegistry {
 
     private func stop(_ key: ObjectKey) {
         entries[key]?.follower?.cancel()
-        entries[key]?.source?.state.detach(bell)
+        guard let source = entries[key]?.source, source !== own else { return }
+        source.state.detach(bell)
+        source.answered.detach(bell)
     }
 
     private func isOwn(_ object: Manifest, _ spec: GitRepositorySpec) -> Bool {
@@ -159,7 +199,7 @@ package actor SourceRegistry {
             entry.source = source
             entry.problem = ""
             entry.retryAt = nil
-            entry.follower = spec.isSuspended ? nil : Task { await source.run() }
+            entry.follower = Task { if spec.isSuspended { await source.restore() } else { await source.run() } }
         } catch {
             // A Secret may come after the object that names it.
             entry.problem = String(describing: error)
@@ -240,9 +280,11 @@ package actor SourceRegistry {
         while !Task.isCancelled {
             hearPushes()
             var retryAt = await reopen()
-            // A suspended one is left as it is.
-            for (key, entry) in entries where !entry.spec.isSuspended {
-                let status = GitRepositoryStatus(entry.object, entry.source, problem: entry.problem, now: clock.timestamp).patch
+            for (key, entry) in entries where !isLeftAlone(entry) {
+                let handled = answer(key, entry)
+                let status = GitRepositoryStatus(
+                    entry.object, entry.source, problem: entry.problem, handled: handled, now: clock.timestamp
+                ).patch
                 guard status != entry.written else { continue }
                 // What the agent before this one has written is no news.
                 let before = entry.told ?? Told(entry.object.value)
@@ -258,7 +300,17 @@ package actor SourceRegistry {
             await bell.wait(until: retryAt, clock: clock)
         }
         pushes.detach(bell)
+        own.state.detach(bell)
+        own.answered.detach(bell)
         for entry in entries.values { entry.follower?.cancel() }
+    }
+
+    /// Notes that a request was answered; gives the last that was.
+    private func answer(_ key: ObjectKey, _ entry: Entry) -> String {
+        guard let request = entry.request, let source = entry.source, source.answered.value >= request.count else { return entry.handled }
+        entries[key]?.handled = request.mark
+        entries[key]?.request = nil
+        return request.mark
     }
 
     /// An event for a new revision, and for what keeps one from coming, in Flux' words.
@@ -266,6 +318,8 @@ package actor SourceRegistry {
         guard let entry = entries[key] else { return }
         let now = Told(status)
         entries[key]?.told = now
+        // A revision that comes while the status still tells of trouble is news when it does not any more.
+        if now.ready?.status != "True" { entries[key]?.told?.revision = before.revision }
         guard let ready = now.ready, ready.status != "Unknown" else { return }
         var event = EventRecorder.Event(
             ready.reason, ready.message, object: key, apiVersion: FluxKinds.gitRepository.apiVersion, uid: entry.object.uid,

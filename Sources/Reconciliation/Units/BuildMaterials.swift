@@ -63,7 +63,8 @@ struct BuildMaterials: Hashable, Sendable {
     }
 
     /// Puts them into manifests, each that does not opt out.
-    func put(into manifests: [Manifest], always: Bool) throws(Diagnostics) -> [Manifest] {
+    /// - Parameter isComplete: false where there may be more variables than are known here.
+    func put(into manifests: [Manifest], always: Bool, isComplete: Bool = true) throws(Diagnostics) -> [Manifest] {
         if !missing.isEmpty {
             throw Diagnostics(
                 missing.map {
@@ -76,7 +77,7 @@ struct BuildMaterials: Hashable, Sendable {
         var problems = Diagnostics()
         let result = manifests.map { manifest in
             do throws(Diagnostics) {
-                return try Substitution(variables: values).result(of: manifest)
+                return try Substitution(variables: values, isComplete: isComplete).result(of: manifest)
             } catch {
                 problems.append(contentsOf: error)
                 return manifest
@@ -118,7 +119,7 @@ extension UnitReconciler {
 
 extension Manifest {
     /// The values of a ConfigMap's or a Secret's data.
-    fileprivate var dataTexts: [String: String] {
+    var dataTexts: [String: String] {
         var result: [String: String] = [:]
         for member in value["data"]?.object ?? Object() {
             guard let text = member.value.string else { continue }

@@ -149,7 +149,7 @@ extension UnitReconciler {
     }
 
     /// After a restart on a broken commit: what was applied last is enforced on.
-    private func buildLastGood() async {
+    func buildLastGood() async {
         guard let source, let applied, applied != attempted, let commit = try? await source.repository.info(of: applied),
             let files = try? await source.trees.files(of: applied), let materials = try? await materials(at: applied)
         else { return }
@@ -164,7 +164,7 @@ extension UnitReconciler {
     }
 
     /// Makes the desired tree of the manifests as soon as the scopes of their kinds are known, and again when an unknown kind may have come.
-    private func placeTree() async throws {
+    func placeTree() async throws {
         guard var current = enforced else { return }
         let losses = await live.losses(of: current.resources.map(\.kind.groupKind))
         guard current.tree == nil || !current.unknownKinds.isEmpty || losses != seenLosses else {

@@ -37,6 +37,47 @@ extension UnitReconciler {
         return nextLook()
     }
 
+    /// Of a suspended unit: what was changed in the cluster since it was applied last. Nothing is done about it but to say so.
+    func lookForDrift() async throws {
+        if enforced == nil {
+            await buildLastGood()
+            isForLookOnly = enforced != nil
+            if spec.kubeconfig != nil, try await reachCluster() { return }
+        }
+        try await placeTree()
+        guard let tree = enforced?.tree else { return }
+        let isNew = hasNewTree
+        var found = try await makePlan(tree)
+        if isNew {
+            try await learnStanding(of: found.stages.flatMap(\.waves).flatMap { $0 })
+            found = try await makePlan(tree)
+        }
+        var plan = lastPlan ?? SyncPlan(unit: found.unit, revision: found.revision, record: ResourceInventory())
+        plan.drifted = found.drifted
+        plan.refusals = []
+        lastPlan = plan
+        tellWarnings(plan)
+    }
+
+    /// After a restart: how the server writes what it is given, which applying it would tell, is asked by a dry run of what is not as it is
+    /// written in git.
+    private func learnStanding(of applies: [PlannedApply]) async throws {
+        let options = ApplyOptions(dryRun: true, user: spec.user)
+        for batch in applies.filter({ $0.reason != .absent }).batches(of: spec.parallelism) {
+            try Task.checkCancellation()
+            await withTaskGroup(of: Void.self) { [live, api] group in
+                for object in batch.map(\.object) {
+                    group.addTask {
+                        guard case .present(let found)? = try? await live.lookUp(object.kind, object.key), !found.differences.isEmpty,
+                            found.digest == object.digest, let answer = try? await api.apply(object.manifest, options: options)
+                        else { return }
+                        await live.learnStanding(answer, of: object)
+                    }
+                }
+            }
+        }
+    }
+
     /// Health checks of objects that no unit has: they are followed by name.
     private func lookAtForeignChecks() async throws {
         var checks: [ObjectKey: GroupVersionKind] = [:]
@@ -83,7 +124,7 @@ extension UnitReconciler {
             prune: await prunePolicy, claimed: board.heirs(of: spec.owner, for: leaving), gate: await gate(tree))
         request.rivals = rivals
         request.recordPlace = store.place
-        request.reportsDrift = spec.reportsDrift
+        request.reportsDrift = spec.reportsDrift || spec.isSuspended
         request.wasApplied = applied == enforced?.commit.id
         request.completed = await completedJobs(of: tree)
         request.yields = board.isLeaving(spec.owner)

@@ -72,14 +72,17 @@ extension UnitReconciler {
         case .unhealthy: events.record(unitEvent(isRoot ? "Unhealthy" : "HealthCheckFailed", report.message, isWarning: true))
         case .pruneFailed: events.record(unitEvent("PruneFailed", report.message, isWarning: true))
         case .dependencyNotReady: events.record(unitEvent("DependencyNotReady", report.message))
+        case .stalled: events.record(unitEvent(spec.stallReason, report.message, isWarning: true))
         default: break
         }
         if report.phase == .ready { lastChanges = "" }
     }
 
-    /// The Kustomization's status; that of a suspended one stays as it is, and so does that of one that cannot be reached.
+    /// The Kustomization's status; that of a suspended one stays as it is but for its drift, and so does that of one that cannot be
+    /// reached.
     private func show(_ report: StatusReport) async throws -> Bool {
-        guard let object, report.phase != .suspended, report.phase != .unreachable else { return false }
+        if report.phase == .suspended { return try await object?.showDrift(driftNotes.first) ?? false }
+        guard let object, report.phase != .unreachable else { return false }
         let isHandled = attempted == source?.state.value.commit?.id || report.phase == .stalled || problem != nil
         if isHandled { await object.noteHandled() }
         let scene = KustomizationStatus.Scene(
@@ -217,7 +220,7 @@ extension UnitReconciler {
     private func judge(_ report: inout StatusReport, _ trouble: SourceProblem?) {
         if spec.isSuspended {
             report.phase = .suspended
-            report.message = "suspended; nothing is applied and nothing is repaired"
+            report.message = "suspended; nothing is applied and nothing is repaired" + (driftNotes.first.map { "; \($0)" } ?? "")
         } else if spec.isImpossible {
             report.phase = .stalled
             report.message = (spec.obstacles + spec.invalidExpressions).joined(separator: "; ")

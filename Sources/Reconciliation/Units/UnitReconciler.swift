@@ -138,6 +138,8 @@ package actor UnitReconciler {
     /// The losses of watched kinds that are dealt with.
     var seenLosses = 0
     var attemptStart: Duration?
+    /// What is enforced was built for a suspended unit, to see what has drifted, and nobody has converged to it.
+    var isForLookOnly = false
     /// Set by whoever runs the unit, to end it.
     private(set) var isStopped = false
 
@@ -296,8 +298,10 @@ package actor UnitReconciler {
     private func wholePass() async throws -> Duration? {
         var next: Duration?
         try await restore()
-        if spec.isSuspended { next = try await awaitResumption() }
+        if spec.isSuspended { next = try await awaitResumption() } else { try await object?.forgetSuspension() }
         try await instructWatches()
+        if spec.isSuspended, !spec.isImpossible { try await lookForDrift() }
+        if !spec.isSuspended, isForLookOnly { (enforced, isForLookOnly) = (nil, false) }
         if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() { next = try await converge() }
         return next
     }

@@ -6,17 +6,22 @@ import YAML
 /// `replicas: ${n}` becomes a number. Where Kubernetes knows only texts (labels, annotations, data, environment) it stays a text.
 package struct Substitution: Sendable {
     private let variables: [String: String]
+    private let isComplete: Bool
 
-    package init(variables: [String: String]) { self.variables = variables }
+    /// - Parameter isComplete: false where there may be more variables: an object that asks for one of them stays as it is.
+    package init(variables: [String: String], isComplete: Bool = true) {
+        self.variables = variables
+        self.isComplete = isComplete
+    }
 
     /// - Throws: everything in this object that cannot be put in, at the place of the object.
     package func result(of manifest: Manifest) throws(Diagnostics) -> Manifest {
         guard !Self.optsOut(manifest), manifest.value.mentionsDollar else { return manifest }
         var template = SubstitutionTemplate(YAMLWriter.text(manifest.value), variables: variables)
         let text = template.result()
-        guard template.problems.isEmpty else {
-            throw Diagnostics(template.problems.map { diagnostic($0.text, manifest) })
-        }
+        let problems = isComplete ? template.problems : template.problems.filter { !$0.isMissingVariable }
+        guard problems.isEmpty else { throw Diagnostics(problems.map { diagnostic($0.text, manifest) }) }
+        guard template.problems.isEmpty else { return manifest }
         do {
             guard let value = try YAMLReader.values(text, file: manifest.key.description).first else { return manifest }
             return Manifest(restoringTexts(value, from: manifest.value, at: []), origin: manifest.origin)

@@ -16,6 +16,10 @@ struct SubstitutionTemplate {
         case missingBrace(String)
         case noName(String)
 
+        var isMissingVariable: Bool {
+            if case .missingVariable = self { true } else { false }
+        }
+
         var text: String {
             switch self {
             case .missingVariable(let name): "the variable \(name) is not set"

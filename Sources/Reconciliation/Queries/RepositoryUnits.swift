@@ -1,0 +1,252 @@
+package import Diagnostics
+package import KubernetesModel
+package import Kustomize
+import SyncPlanning
+import YAML
+
+/// What the agent would make of a repository's files: the objects of its own directory and of every unit among them, rendered as it renders
+/// them, as far as files alone can tell. Without a cluster there are no keys, and no variables but those that are in the files.
+package struct RepositoryUnits: Sendable {
+    package struct Unit: Sendable {
+        package let object: Manifest
+        /// What it applies; nil where its files are another repository's, or cannot be built.
+        package var manifests: [Manifest]?
+        package var problems = Diagnostics()
+    }
+
+    /// How the agent's own repository is named, and what it may fetch.
+    package struct Setting: Sendable {
+        /// The agent's own GitRepository; without it every one that is not among the files is taken for that.
+        package var own: Ownership?
+        package var allowsRemoteBases = false
+
+        package init(own: Ownership? = nil, allowsRemoteBases: Bool = false) {
+            self.own = own
+            self.allowsRemoteBases = allowsRemoteBases
+        }
+    }
+
+    private let files: any FileTree
+    private let setting: Setting
+    private let root: String
+    /// Of the agent's own directory; nil when it cannot be rendered.
+    package private(set) var objects: [Manifest]?
+    package private(set) var units: [Unit] = []
+    /// What is wrong with the agent's own directory and with objects of any, besides what is wrong with each unit.
+    package private(set) var ownProblems = Diagnostics()
+
+    /// - Parameter path: the directory that the agent covers, from the root of the files.
+    package init(_ files: some FileTree, path: String, _ setting: Setting = Setting()) {
+        self.files = files
+        self.setting = setting
+        root = path
+        do {
+            let result = try build(path, overlay: nil, isDecrypting: false)
+            ownProblems.append(contentsOf: result.warnings)
+            objects = result.manifests
+        } catch {
+            ownProblems.append(contentsOf: remote(error))
+        }
+        let ours = FluxComponents(objects ?? [], path: path).manifests
+        add(ours)
+        findRepositories()
+    }
+
+    /// The agent's own objects and those of all units.
+    package var all: [Manifest] { (objects ?? []) + units.flatMap { $0.manifests ?? [] } }
+
+    /// - Parameter name: `apps`, or `flux-system/apps` where the name alone stands for several.
+    package func unit(named name: String) throws -> Unit {
+        let found = units.filter { $0.object.name == name || "\($0.object.namespace)/\($0.object.name)" == name }
+        if found.count == 1 { return found[0] }
+        try ownProblems.throwIfErrors()
+        let known = (found.isEmpty ? units : found).map { "\($0.object.namespace)/\($0.object.name)" }.sorted()
+        throw Diagnostic(
+            .error, found.isEmpty ? "\(root) makes no unit \(name)" : "\(root) makes several units \(name)",
+            remedy: known.isEmpty ? "it makes none at all" : "name one of \(known.joined(separator: ", "))")
+    }
+
+    package var problems: Diagnostics {
+        var result = ownProblems
+        for unit in units { result.append(contentsOf: unit.problems) }
+        result.append(contentsOf: Diagnostics(DependencyCircles.problems(in: all)))
+        result.append(contentsOf: Diagnostics(contested))
+        for manifest in all where manifest.key.groupKind == FluxKinds.gitRepository.groupKind {
+            result.append(contentsOf: Diagnostics(Self.problems(ofRepository: manifest)))
+        }
+        return result
+    }
+
+    /// Follows the units among some objects, and those among theirs.
+    private mutating func add(_ found: [Manifest]) {
+        var waiting = found.filter { $0.key.unit != nil }[...]
+        while let object = waiting.popFirst() {
+            guard !units.contains(where: { $0.object.key == object.key }) else { continue }
+            let spec = UnitSpec(of: object)
+            var unit = Unit(object: object)
+            unit.problems.append(contentsOf: Diagnostics(Self.problems(of: spec, object)))
+            // A path that a variable is still to be put into is known to nobody here.
+            if isBuiltFromHere(spec), spec.path != root, !spec.path.contains("${") {
+                do {
+                    unit.manifests = try manifests(of: spec, object)
+                } catch {
+                    unit.problems.append(contentsOf: remote(error))
+                }
+            }
+            units.append(unit)
+            if spec.kubeconfig == nil { waiting += (unit.manifests ?? []).filter { $0.key.unit != nil } }
+        }
+    }
+
+    private func isBuiltFromHere(_ spec: UnitSpec) -> Bool {
+        guard let source = spec.source, source.kind == FluxKinds.gitRepository.kind else { return false }
+        if let own = setting.own, source.namespace == own.namespace, source.name == own.name { return true }
+        // The Kustomization that Flux' bootstrap wrote names the agent's repository, in its words.
+        let flux = (objects ?? []).first { $0.key.unit != nil && KustomizationSpec(of: $0).path == root }
+        if let flux, KustomizationSpec(of: flux).source == source { return true }
+        return setting.own == nil && !repositories.contains(source)
+    }
+
+    private var repositories: Set<KustomizationSpec.SourceReference> {
+        Set(
+            all.filter { $0.key.groupKind == FluxKinds.gitRepository.groupKind }
+                .map { KustomizationSpec.SourceReference(kind: $0.kind, namespace: $0.namespace, name: $0.name) })
+    }
+
+    /// Names that no file has: a GitRepository that was made by hand would be no mistake, a slip of the pen would.
+    private mutating func findRepositories() {
+        guard let own = setting.own else { return }
+        let known = repositories
+        let names = Set(units.compactMap(\.object.key.unit) + [own])
+        for index in units.indices {
+            let (object, spec) = (units[index].object, UnitSpec(of: units[index].object))
+            func warn(_ summary: String, _ remedy: String) {
+                units[index].problems.append(
+                    Diagnostic(.warning, summary, subject: object.key.description, at: object.origin, remedy: remedy))
+            }
+            if let source = spec.source, source.kind == FluxKinds.gitRepository.kind, !isBuiltFromHere(spec), !known.contains(source) {
+                warn(
+                    "spec.sourceRef names \(source), which is not among these files",
+                    "this repository's is called {kind: GitRepository, name: \(own.name), namespace: \(own.namespace)}")
+            }
+            for other in spec.dependsOn where !names.contains(other) {
+                warn("spec.dependsOn names the unit \(other), which is not among these files", "it waits until somebody makes that unit")
+            }
+        }
+    }
+
+    // MARK: Rendering
+
+    private func build(_ path: String, overlay: FluxOverlay?, isDecrypting: Bool) throws(Diagnostics) -> BuildResult {
+        var options = BuildOptions(order: .none, generatesMissingKustomization: true)
+        options.loadRestriction = .none
+        options.overlay = overlay
+        options.remotePermission = Self.remotePermission
+        if isDecrypting { return try KustomizeBuild(files: files, options: options).result(path) }
+        var result = try KustomizeBuild(files: DecryptingFileTree(files, .none), options: options).result(path)
+        result.manifests = try FileDecryption.none.opened(result.manifests)
+        return result
+    }
+
+    private static let remotePermission = "set agent.allowRemoteBases: true in the inventory and run homelab bootstrap"
+
+    /// What is elsewhere is not fetched here; where the agent may, that is no error.
+    private func remote(_ problems: Diagnostics) -> Diagnostics {
+        guard setting.allowsRemoteBases else { return problems }
+        return Diagnostics(
+            problems.all.map { problem in
+                guard problem.remedy?.hasSuffix(Self.remotePermission) == true else { return problem }
+                return Diagnostic(
+                    .warning, "names files of another repository, so this unit's objects are not checked here", subject: problem.subject,
+                    at: problem.location, remedy: "`homelab build --allow-remote` and `homelab diff --allow-remote` fetch them")
+            })
+    }
+
+    private func manifests(of spec: UnitSpec, _ object: Manifest) throws(Diagnostics) -> [Manifest] {
+        guard (try? files.resolve(spec.path))??.isDirectory == true else {
+            throw Diagnostics([
+                Diagnostic(
+                    .error, "spec.path is \(spec.path), and there is no such directory", subject: object.key.description,
+                    at: object.origin, remedy: "add it, or correct the path, which begins at the root of the repository")
+            ])
+        }
+        let built = try build(spec.path, overlay: spec.overlay, isDecrypting: spec.isDecrypting).manifests
+        return try substituted(FluxComponents(built, path: spec.path).manifests, spec)
+    }
+
+    /// With the variables of the unit and of the ConfigMaps among the files. What comes from elsewhere stays as it is written.
+    private func substituted(_ manifests: [Manifest], _ spec: UnitSpec) throws(Diagnostics) -> [Manifest] {
+        guard spec.variables.isUsed else { return manifests }
+        var materials = BuildMaterials()
+        var isComplete = true
+        let known = all
+        for key in BuildMaterials.origins(of: spec).prefix(spec.variables.sources.count) {
+            let found = known.first { $0.key == key && key.kind == "ConfigMap" }
+            if let found { materials.values.merge(found.dataTexts) { $1 } } else { isComplete = false }
+        }
+        materials.values.merge(spec.variables.inline) { $1 }
+        return try materials.put(into: manifests, always: spec.variables.always || !isComplete, isComplete: isComplete)
+    }
+
+    // MARK: What is wrong
+
+    private static func problems(of spec: UnitSpec, _ object: Manifest) -> [Diagnostic] {
+        func problem(_ severity: Diagnostic.Severity, _ summary: String, _ cause: String, _ remedy: String) -> Diagnostic {
+            Diagnostic(severity, summary, subject: object.key.description, at: object.origin, cause: cause, remedy: remedy)
+        }
+        var result = spec.obstacles.map { problem(.error, "the unit would apply nothing", $0, "correct it in its Kustomization") }
+        result += missing(["interval", "prune", "sourceRef"], in: object)
+        result += spec.invalidExpressions.map {
+            problem(.error, "an expression cannot be read", $0, "correct it; the language is CEL, cel.dev")
+        }
+        result += spec.warnings.map { problem(.warning, "a setting has no effect", $0, "correct it, or take it away") }
+        return result
+    }
+
+    private static func problems(ofRepository object: Manifest) -> [Diagnostic] {
+        let spec = GitRepositorySpec(of: object)
+        var causes = spec.obstacles
+        do { _ = try FollowedReference(spec) } catch { causes.append(error.message) }
+        if !spec.url.isEmpty, !["https://", "http://", "ssh://"].contains(where: { spec.url.hasPrefix($0) }) {
+            causes.append("spec.url is \(spec.url); it takes https://…, http://… and ssh://user@host/path")
+        }
+        return missing(["interval", "url"], in: object)
+            + causes.map {
+                Diagnostic(
+                    .error, "the repository could not be followed", subject: object.key.description, at: object.origin, cause: $0,
+                    remedy: "correct it in its GitRepository")
+            }
+    }
+
+    /// What the definition wants, without which the API server takes no such object.
+    private static func missing(_ fields: [String], in object: Manifest) -> [Diagnostic] {
+        fields.filter { object.value[path: "spec", $0] == nil }.map {
+            Diagnostic(
+                .error, "spec.\($0) is missing", subject: object.key.description, at: object.origin, remedy: "add it; it has no default")
+        }
+    }
+
+    /// Objects that two units want, named at the later place; the agent refuses them.
+    private var contested: [Diagnostic] {
+        var first: [ObjectKey: (unit: String, manifest: Manifest)] = [:]
+        var result: [Diagnostic] = []
+        let here = units.filter { UnitSpec(of: $0.object).kubeconfig == nil }
+        let wanted =
+            [(root, FluxComponents(objects ?? [], path: root).manifests)] + here.map { ($0.object.key.description, $0.manifests ?? []) }
+        for (unit, manifests) in wanted {
+            for manifest in manifests {
+                guard let other = first[manifest.key] else {
+                    first[manifest.key] = (unit, manifest)
+                    continue
+                }
+                guard other.unit != unit else { continue }
+                result.append(
+                    Diagnostic(
+                        .error, "is wanted by two units", subject: manifest.key.description, at: manifest.origin,
+                        cause: "\(unit) wants it, and \(other.unit) does too" + (other.manifest.origin.map { ", at \($0)" } ?? ""),
+                        remedy: "remove it from one of the two"))
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,158 @@
+import Diagnostics
+import KubernetesModel
+import Kustomize
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+/// A repository's files as `homelab validate` and `homelab build --unit` see them, without a cluster.
+@Suite struct RepositoryUnitsTests {
+    private static let own = RepositoryUnits.Setting(own: Ownership(namespace: "homelab-system", name: "home"))
+
+    private func units(_ files: [String: String], _ setting: RepositoryUnits.Setting = own) -> RepositoryUnits {
+        RepositoryUnits(MemoryFileTree(files), path: "clusters/home", setting)
+    }
+
+    private func problems(_ files: [String: String], _ setting: RepositoryUnits.Setting = own) -> [String] {
+        units(files, setting).problems.sorted.map(\.description)
+    }
+
+    private static func config(_ name: String, _ data: String) -> String {
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \(name), namespace: default}\ndata: {\(data)}\n"
+    }
+
+    private static let encrypted = """
+        apiVersion: v1
+        kind: Secret
+        metadata: {name: key, namespace: default}
+        data: {a: "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]"}
+        sops: {lastmodified: "2025-01-01T00:00:00Z", mac: x}
+
+        """
+
+    @Test func `units are rendered as the agent renders them, those among their objects too`() throws {
+        let found = units([
+            "clusters/home/apps.yaml": UnitsTests.unit("apps", path: "apps", more: "postBuild: {substitute: {where: inner}}"),
+            "apps/inner.yaml": UnitsTests.unit(
+                "inner", path: "${where}",
+                more: "namePrefix: a-\npostBuild: {substitute: {size: large}, substituteFrom: [{kind: ConfigMap, name: settings}]}"),
+            "apps/settings.yaml": Self.config("settings", "domain: example.org"),
+            "inner/one.yaml": Self.config("one", "title: \"${size} at ${domain}\""),
+        ])
+        #expect(found.problems.isEmpty, "\(found.problems)")
+        #expect(found.units.map(\.object.name) == ["apps", "inner"])
+        let one = try #require(try found.unit(named: "default/inner").manifests?.first)
+        #expect(one.name == "a-one" && one.value[path: "data", "title"] == "large at example.org")
+        #expect(found.all.count == 4)
+    }
+
+    @Test func `every problem of every unit is told at once, with its place`() {
+        let broken = """
+            apiVersion: kustomize.toolkit.fluxcd.io/v1
+            kind: Kustomization
+            metadata: {name: broken, namespace: default}
+            spec:
+              interval: 10 minutes
+              path: ./nowhere
+              sourceRef: {kind: GitRepository, name: home, namespace: homelab-system}
+              decryption: {provider: vault}
+              ignore: [{paths: [spec/replicas]}]
+              dependsOn: [{name: nobody}]
+            """
+        let source = """
+            apiVersion: source.toolkit.fluxcd.io/v1
+            kind: GitRepository
+            metadata: {name: other, namespace: default}
+            spec: {interval: 1m, url: "git@example.org:me/home.git", provider: github, ref: {semver: newest}}
+            """
+        let found = problems([
+            "clusters/home/broken.yaml": broken, "clusters/home/other.yaml": source,
+            "clusters/home/lost.yaml": UnitsTests.unit("lost", path: "a").replacing("name: home,", with: "name: hme,"),
+            "clusters/home/web.yaml": UnitsTests.unit("web", path: "web", more: "postBuild: {substitute: {host: example.org}}"),
+            "web/a.yaml": Self.config("a", "a: \"${host} ${port}\"") + "---\n" + Self.config("b", "a: \"${{ github.ref }}\""),
+            "clusters/home/keys.yaml": UnitsTests.unit("keys", path: "keys"), "keys/key.yaml": Self.encrypted,
+            "clusters/home/twice.yaml": UnitsTests.unit("twice", path: "twice"), "twice/a.yaml": Self.config("own", "a: b"),
+            "clusters/home/own.yaml": Self.config("own", "a: c"),
+        ])
+        let expected = [
+            ("clusters/home/broken.yaml:1", "spec.interval 10 minutes is no duration"),
+            ("clusters/home/broken.yaml:1", "spec.prune is missing"), ("clusters/home/broken.yaml:1", "spec.path is nowhere"),
+            ("clusters/home/broken.yaml:1", "spec.decryption.provider vault is not known"),
+            ("clusters/home/broken.yaml:1", "spec.ignore: spec/replicas is no JSON pointer"),
+            ("clusters/home/broken.yaml:1", "names the unit default/nobody"), ("clusters/home/other.yaml:1", "it takes https://"),
+            ("clusters/home/other.yaml:1", "spec.provider github is not handled"),
+            ("clusters/home/other.yaml:1", "spec.ref.semver newest is no range"),
+            ("clusters/home/lost.yaml:1", "spec.sourceRef names GitRepository/homelab-system/hme"),
+            ("web/a.yaml:1", "the variable port is not set"), ("web/a.yaml:6", "unable to parse variable name"),
+            ("keys/key.yaml:1", "the file is encrypted"), ("twice/a.yaml:1", "is wanted by two units"),
+        ]
+        for (place, text) in expected {
+            #expect(found.contains { $0.hasPrefix(place) && $0.contains(text) }, "\(place) \(text) in \(found)")
+        }
+        #expect(found.count == expected.count, "\(found.joined(separator: "\n"))")
+        #expect(found.first { $0.hasPrefix("twice") }?.contains("clusters/home does too, at clusters/home/own.yaml:1") == true)
+    }
+
+    @Test func `what only the cluster knows is no problem`() {
+        let found = problems([
+            "clusters/home/other.yaml": """
+            apiVersion: source.toolkit.fluxcd.io/v1
+            kind: GitRepository
+            metadata: {name: other, namespace: homelab-system}
+            spec: {interval: 1m, url: "https://example.org/me/home.git"}
+            """,
+            "clusters/home/elsewhere.yaml": UnitsTests.unit("elsewhere", path: "nowhere").replacing("name: home,", with: "name: other,"),
+            "clusters/home/web.yaml": UnitsTests.unit("web", path: "web", more: "postBuild: {substituteFrom: [{kind: Secret, name: s}]}"),
+            "web/a.yaml": Self.config("a", "a: \"${secret}\""),
+            "clusters/home/keys.yaml": UnitsTests.unit(
+                "keys", path: "keys", more: "decryption: {provider: sops, secretRef: {name: sops-age}}"), "keys/key.yaml": Self.encrypted,
+        ])
+        #expect(found.isEmpty, "\(found)")
+    }
+
+    @Test func `a base elsewhere is an error only where the agent may not fetch it`() {
+        let files = [
+            "clusters/home/web.yaml": UnitsTests.unit("web", path: "web"),
+            "web/kustomization.yaml": "resources: [\"https://example.org/me/base//web?ref=v1\"]\n",
+        ]
+        #expect(problems(files).first?.hasPrefix("web/kustomization.yaml:1:13: error:") == true, "\(problems(files))")
+        var setting = Self.own
+        setting.allowsRemoteBases = true
+        #expect(problems(files, setting).first?.hasPrefix("web/kustomization.yaml:1:13: warning:") == true, "\(problems(files, setting))")
+    }
+
+    @Test func `a unit that nobody makes is told with those that there are`() throws {
+        let found = units(["clusters/home/apps.yaml": UnitsTests.unit("apps", path: "apps"), "apps/a.yaml": Self.config("a", "a: b")])
+        let problem = #expect(throws: Diagnostic.self) { try found.unit(named: "web") }
+        #expect(problem?.remedy == "name one of default/apps")
+    }
+
+    @Test func `a repository that Flux was bootstrapped from is checked as the agent runs it`() {
+        let sync = """
+            apiVersion: source.toolkit.fluxcd.io/v1
+            kind: GitRepository
+            metadata: {name: flux-system, namespace: flux-system}
+            spec: {interval: 1m, url: "ssh://git@example.org/me/home", ref: {branch: main}}
+            ---
+            apiVersion: kustomize.toolkit.fluxcd.io/v1
+            kind: Kustomization
+            metadata: {name: flux-system, namespace: flux-system}
+            spec: {interval: 10m, path: ./clusters/home, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+            """
+        let apps = """
+            apiVersion: kustomize.toolkit.fluxcd.io/v1
+            kind: Kustomization
+            metadata: {name: apps, namespace: flux-system}
+            spec: {interval: 1m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+            """
+        let found = problems(["clusters/home/flux-system/gotk-sync.yaml": sync, "clusters/home/apps.yaml": apps])
+        #expect(found.count == 1 && found[0].contains("spec.path is apps, and there is no such directory"), "\(found)")
+    }
+}
+
+extension String {
+    fileprivate func replacing(_ old: String, with new: String) -> String {
+        split(separator: old, omittingEmptySubsequences: false).joined(separator: new)
+    }
+}
