@@ -23,14 +23,14 @@ package struct Validate: AsyncParsableCommand {
         var directory = "clusters/" + ClusterSpec.stem(of: path)
         var answersWebhooks = false
         do {
-            let (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: InventoryOption.texts(around: path))
+            let (spec, warnings) = try InventoryOption.load(path)
             found.append(contentsOf: warnings)
             found.append(contentsOf: Self.unknownTimeZones(spec))
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
             directory = spec.repository.path ?? "clusters/\(spec.name)"
             answersWebhooks = spec.agent.webhook != nil
-        } catch let problems as Diagnostics {
-            found.append(contentsOf: problems)
+        } catch {
+            found.append(contentsOf: error)
         }
         let (objects, problems) = ClusterTree(directory: directory, answersWebhooks: answersWebhooks).check()
         found.append(contentsOf: problems)
