@@ -45,6 +45,9 @@ extension Files {
     /// Something is there (a dangling symbolic link counts as nothing).
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// This process may read what is there.
+    package static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }
+
     package static func isDirectory(_ path: String) -> Bool {
         var status = Glibc.stat()
         return fstatat(AT_FDCWD, path, &status, 0) == 0 && status.st_mode & S_IFMT == S_IFDIR

@@ -13,6 +13,7 @@ package enum Files {
         if status.st_mode & S_IFMT == S_IFDIR {
             throw FileError(path: path, operation: "read", reason: String(cString: strerror(EISDIR)), code: EISDIR)
         }
+        if Int(status.st_size) > limit { throw FileError(path: path, operation: "read", reason: "larger than \(limit) bytes", code: EFBIG) }
         var bytes: [UInt8] = []
         // One byte more than the size says, so that a regular file ends in a single read; /proc files say 0.
         var room = max(Int(status.st_size) + 1, 4096)

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Diagnostics
 import FileSystem
+import Glibc
 import NodeInventory
+import YAML
 
 /// `-i inventory/<cluster>.yaml`, or the only one there is.
 struct InventoryOption: ParsableArguments {
@@ -29,17 +31,69 @@ struct InventoryOption: ParsableArguments {
     /// Reads and checks it; what is wrong without stopping anything is printed.
     func load() throws -> (path: String, spec: ClusterSpec) {
         let path = try path()
-        let (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: Self.texts(around: path))
+        let (spec, warnings) = try Self.load(path)
         for warning in warnings.sorted { Console.standard.problem(warning.description) }
         return (path, spec)
     }
 
+    /// The inventory at `path`, and what is wrong without stopping anything. Throws all problems at once, those with its files among them.
+    static func load(_ path: String) throws(Diagnostics) -> (spec: ClusterSpec, warnings: Diagnostics) {
+        let (texts, unreadable) = read(around: path)
+        var (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: texts, unreadable: unreadable)
+        warnings.append(contentsOf: OperatorFiles.findings(spec, inventoryDirectory: Files.directoryName(path)))
+        return (spec, warnings)
+    }
+
     /// The inventory with the files that belong to it, path -> text.
-    static func texts(around path: String) throws -> [String: String] {
-        var texts: [String: String] = [:]
-        let directory = ClusterSpec.nodeDirectory(of: path)
-        let nodes = Files.exists(directory) ? try Files.list(directory).map { directory + "/" + $0 } : []
-        for file in [path, ClusterSpec.lockFile(of: path)] + nodes where Files.exists(file) { texts[file] = try Files.readText(file) }
+    static func texts(around path: String) throws(Diagnostics) -> [String: String] {
+        let (texts, unreadable) = read(around: path)
+        try unreadable.throwIfErrors()
         return texts
+    }
+
+    /// A file that is there and cannot be read is told: passed over in silence, its node would seem to have been taken out.
+    private static func read(around path: String) -> (texts: [String: String], unreadable: Diagnostics) {
+        var (texts, unreadable) = ([String: String](), Diagnostics())
+        var files = [path, ClusterSpec.lockFile(of: path)]
+        let directory = ClusterSpec.nodeDirectory(of: path)
+        do throws(FileError) {
+            if try Files.statusIfPresent(directory, followLinks: false) != nil {
+                files += try Files.list(directory).filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.map { directory + "/" + $0 }
+            }
+        } catch {
+            unreadable.append(problem(error, directory))
+        }
+        for file in files {
+            do throws(FileError) {
+                guard try Files.statusIfPresent(file, followLinks: false) != nil else { continue }
+                let bytes = try Files.read(file, limit: YAMLLimits.default.bytes)
+                texts[file] = String(validating: bytes, as: UTF8.self)
+                if texts[file] == nil { unreadable.append(noText(bytes, file)) }
+            } catch {
+                unreadable.append(problem(error, file))
+            }
+        }
+        return (texts, unreadable)
+    }
+
+    private static func problem(_ error: FileError, _ file: String) -> Diagnostic {
+        let remedy =
+            switch error.code {
+            case ELOOP: "the link leads back to itself: put the file in its place"
+            case ENOENT: "the link leads to nothing: put the file in its place, or remove it"
+            case EISDIR: "it has to be a file: give the folder another name"
+            case EACCES: "`chmod u+r \(file)`, or run this as the one it belongs to"
+            case EFBIG: "an inventory has a few kilobytes: see what was written into it"
+            default: "put a file that can be read in its place"
+            }
+        return Diagnostic(.error, "it cannot be read", at: SourceLocation(file: file, line: 1), cause: error.reason, remedy: remedy)
+    }
+
+    private static func noText(_ bytes: [UInt8], _ file: String) -> Diagnostic {
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let line = lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0
+        return Diagnostic(
+            .error, "it is no UTF-8 text", at: SourceLocation(file: file, line: line + 1),
+            remedy: "save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`, or whatever it is in now)")
     }
 }

@@ -9,11 +9,13 @@ extension ClusterSpec {
     }
 
     /// As `load`, and the findings that do not stop anything.
+    /// - Parameter unreadable: one finding for each file that is there and could not be read.
     package static func loadWithWarnings(
-        _ path: String, files: [String: String]
+        _ path: String, files: [String: String], unreadable: Diagnostics = Diagnostics()
     ) throws(Diagnostics) -> (spec: ClusterSpec, warnings: Diagnostics) {
-        var found = Diagnostics()
+        var found = unreadable
         guard let text = files[path] else {
+            try unreadable.throwIfErrors()
             throw Diagnostics([
                 Diagnostic(.error, "there is no inventory \(path)", remedy: "`homelab init` writes one; -i names another")
             ])
@@ -25,7 +27,7 @@ extension ClusterSpec {
         }
         let lock = files[lockFile(of: path)].flatMap { document($0, file: lockFile(of: path), schema: .lock, into: &found) }
         guard let cluster else { throw found }
-        var decoder = InventoryDecoder(root: cluster, nodeFiles: nodes, lock: lock)
+        var decoder = InventoryDecoder(root: cluster, nodeFiles: nodes, lock: lock, unreadable: unreadable.all.count)
         let spec = decoder.clusterSpec()
         found.append(contentsOf: decoder.diagnostics)
         found.append(contentsOf: InventoryRules.check(spec, root: cluster, sources: decoder.sources))
@@ -64,7 +66,10 @@ extension ClusterSpec {
         }
         guard let first = documents.first else {
             found.append(
-                Diagnostic(.error, "the file holds nothing", at: SourceLocation(file: file, line: 1), remedy: "write kind: \(schema.name)"))
+                Diagnostic(
+                    .error, "the file holds nothing", at: SourceLocation(file: file, line: 1),
+                    remedy: "begin with apiVersion: \(InventoryFormat.apiVersion) and kind: \(schema.name); `homelab init` shows how it "
+                        + "looks"))
             return nil
         }
         if documents.count > 1 {
@@ -85,6 +90,17 @@ extension ClusterSpec {
 extension YAMLError {
     /// The same finding in the form in which all findings are shown.
     package var diagnostic: Diagnostic {
-        Diagnostic(.error, problem, at: SourceLocation(file: file, line: line, column: column), cause: context.isEmpty ? nil : context)
+        Diagnostic(
+            .error, problem, at: SourceLocation(file: file, line: line, column: column), cause: context.isEmpty ? nil : context,
+            remedy: remedy)
+    }
+
+    private var remedy: String {
+        if problem.contains("cannot start any token") {
+            return "indent with spaces, not with tabs; put text that begins with @ or ` in quotes"
+        }
+        if problem.contains("set twice") { return "remove one of the two" }
+        if ["larger than", "more than", "deeper than"].contains(where: problem.contains) { return "see what was written into it" }
+        return "check the indentation, the brackets and the quotes of this line and of the one before"
     }
 }

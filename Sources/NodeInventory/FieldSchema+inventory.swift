@@ -34,7 +34,7 @@ extension ObjectSchema {
             Field("role", .choice(NodeRole.allCases.map(\.rawValue)), required: true, "server: control plane and pods; agent: pods only."),
             Field(
                 "state", .choice(NodeState.allCases.map(\.rawValue)), "absent takes the node out of the cluster, paused leaves it alone."),
-            Field("host", .text(), required: true, "Name or address SSH connects to."),
+            Field("host", .text(.host), required: true, "Name or address SSH connects to."),
         ] + access + [
             Field("hostKeys", .oneOrMore(.text(.hostKey)), "Accepted host keys: `ssh-ed25519 AAAA…` or `SHA256:…`."),
             Field("nodeIP", .text(.address), "Address the cluster knows the node by; needed when the machine has several."),
@@ -47,7 +47,7 @@ extension ObjectSchema {
     private static let access: [Field] =
         [
             Field("port", .integer(1...65535), "SSH port, 22 if not given."),
-            Field("user", .text(), "SSH user, root if not given; another one needs sudo."),
+            Field("user", .text(.user), "SSH user, root if not given; another one needs sudo."),
             Field("identityFile", .oneOrMore(.text()), "Private key files on the operator's machine."),
             Field("passphrase", .secret, "Passphrase of the identity files."),
             Field("agent", .boolean, "Ask the operator's SSH agent; true if not given."),
@@ -59,9 +59,9 @@ extension ObjectSchema {
     private static let jump = ObjectSchema(
         name: "JumpHost",
         fields: [
-            Field("host", .text(), required: true, "Name or address."),
+            Field("host", .text(.host), required: true, "Name or address."),
             Field("port", .integer(1...65535), "SSH port, 22 if not given."),
-            Field("user", .text(), "SSH user."),
+            Field("user", .text(.user), "SSH user."),
             Field("identityFile", .oneOrMore(.text()), "Private key files on the operator's machine."),
             Field("passphrase", .secret, "Passphrase of the identity files."),
             Field("agent", .boolean, "Ask the operator's SSH agent."),

@@ -35,12 +35,16 @@ enum TextForm: Sendable {
     case mac
     case time
     case hostKey
+    /// What SSH connects to, and as whom.
+    case host, user
     case taint
 
     /// A regular expression of ECMA 262 for JSON Schema; nil when there is none that is true.
     var pattern: String? {
         switch self {
         case .any: nil
+        case .host: "^[^-\\s/@][^\\s/@]*$"
+        case .user: "^[^-\\s]\\S*$"
         case .address: "^[0-9A-Fa-f:.]+$"
         case .cidr: "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"
         case .hostKey: "^(SHA256:[A-Za-z0-9+/]{43}=?|(ssh|ecdsa|sk)-[-a-z0-9@.]+ [A-Za-z0-9+/]+=*( .*)?)$"

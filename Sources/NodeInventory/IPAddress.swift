@@ -9,6 +9,12 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         bytes = [UInt8(number >> 24), UInt8(number >> 16 & 255), UInt8(number >> 8 & 255), UInt8(number & 255)]
     }
 
+    /// The address after this one; nil after the last whose last byte can grow.
+    var next: IPAddress? {
+        guard let last = bytes.last, last < 255 else { return nil }
+        return IPAddress(bytes: bytes.dropLast() + [last + 1])
+    }
+
     /// nil unless the text is an address: dotted decimal without leading zeros, or an IPv6 address (RFC 4291, no zone).
     package init?(_ text: some StringProtocol) {
         guard let bytes = text.contains(":") ? Self.v6(String(text)) : Self.v4(String(text)) else { return nil }

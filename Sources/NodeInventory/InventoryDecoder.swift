@@ -7,7 +7,7 @@ struct InventoryDecoder {
     struct Sources: Sendable {
         /// In the order of the spec's nodes.
         var nodes: [(name: String, node: Located)] = []
-        /// Entries without a name, role or host.
+        /// Entries without a name, role or host, and files that could not be read.
         var unreadable = 0
     }
 
@@ -17,10 +17,12 @@ struct InventoryDecoder {
     private(set) var diagnostics = Diagnostics()
     private(set) var sources = Sources()
 
-    init(root: Located, nodeFiles: [Located], lock: Located?) {
+    /// - Parameter unreadable: files that may hold further nodes.
+    init(root: Located, nodeFiles: [Located], lock: Located?, unreadable: Int = 0) {
         self.root = root
         self.nodeFiles = nodeFiles
         self.lock = lock
+        sources.unreadable = unreadable
     }
 
     /// A missing or malformed name or k3s version was reported before; what else there is can still be checked.
@@ -113,7 +115,10 @@ struct InventoryDecoder {
     private mutating func object(_ value: Located?, _ path: String) -> Object {
         guard let value else { return Object() }
         if case .object(let object) = value.node.value { return object }
-        diagnostics.append(Diagnostic(.error, "\"\(path)\" is \(value.node.kindName), not a mapping", at: value.location))
+        diagnostics.append(
+            Diagnostic(
+                .error, "\"\(path)\" is \(value.node.kindName), not a mapping", at: value.location,
+                remedy: "write each setting on a line of its own below it, `name: value`"))
         return Object()
     }
 

@@ -38,7 +38,10 @@ struct InventoryRules {
 
     private mutating func uniqueness() {
         unique("name") { $0.name }
-        unique("host", "two nodes cannot be one machine") { $0.port == 22 ? $0.host : "\($0.host):\($0.port)" }
+        unique("host", "two nodes cannot be one machine") { node in
+            let host = IPAddress(node.host)?.description ?? node.host.lowercased()
+            return node.port == 22 ? host : "\(host):\(node.port)"
+        }
         unique("nodeIP") { $0.nodeIP?.description }
         unique("mac") { $0.mac }
         for (index, node) in spec.nodes.enumerated() {
@@ -109,6 +112,13 @@ struct InventoryRules {
             error(
                 "sqlite cannot be shared by \(servers.count) servers", root["k3s"]?["datastore"]?.location, "write datastore: etcd")
         }
+        // No file lists all releases; whether there is one is asked of its source.
+        let version = spec.k3s.version
+        if version.major > 0, K3sFlags.isNewer(version) || (version.major, version.minor) < (1, K3sFlags.oldestMinor) {
+            warning(
+                "k3s \(version) is not among the releases this homelab knows, v1.\(K3sFlags.oldestMinor) to v1.\(K3sFlags.newestMinor)",
+                root["k3s"]?["version"]?.location, "`homelab lock` says whether there is such a release and pins it")
+        }
         if spec.k3s.sha256.isEmpty, case .mirror(let url) = spec.k3s.source, url.hasPrefix("http://") {
             error(
                 "a mirror without TLS and without pinned checksums proves nothing", root["k3s"]?["source"]?.location,
@@ -143,6 +153,17 @@ struct InventoryRules {
         }
         if let dns = spec.network.dns, !spec.network.services.contains(where: { $0.contains(dns) }) {
             error("network.dns \(dns) is outside of the service range", place("dns"), "choose an address inside network.services")
+        }
+        // Kubernetes gives the first address of the range to the Service of its own API.
+        if let dns = spec.network.dns, spec.network.services.contains(where: { $0.network.address.next == dns }) {
+            error("network.dns \(dns) is the address of the API's own service", place("dns"), "choose another one, such as the tenth")
+        }
+        if let endpoint = spec.endpoint.flatMap({ IPAddress($0.host) }),
+            let range = (spec.network.pods + spec.network.services).first(where: { $0.contains(endpoint) })
+        {
+            error(
+                "the endpoint \(endpoint) is inside of the cluster's own range \(range)", root["endpoint"]?.location,
+                "use an address of the machines' network")
         }
     }
 
@@ -284,7 +305,8 @@ struct InventoryRules {
         if let problem = flag.problem(with: member.node.value) {
             let written = member.node.text.map { "\"\($0)\"" } ?? member.node.kindName
             return doubt(
-                "\(name) is \(flag.kind == .boolean ? member.node.kindName : written): \(problem)", member.location, nil, node: node)
+                "\(name) is \(flag.kind == .boolean ? member.node.kindName : written): \(problem)", member.location,
+                "docs.k3s.io/cli/\(flag.onServers ? "server" : "agent") says how \(flag.name) is written", node: node)
         }
         guard flag.name == "disable" else { return }
         // Any manifest of the node's may be named here too, so that only what looks like a typing error is told.

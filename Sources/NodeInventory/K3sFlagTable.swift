@@ -144,6 +144,7 @@ extension K3sFlags {
 
     /// The newest minor version that the table was made for; of what is newer it only warns.
     static let newestMinor = 37
+    static let oldestMinor = 28
 
     /// The components that k3s carries and `disable` takes out (docs.k3s.io/installation/packaged-components).
     static let components = ["coredns", "local-storage", "metrics-server", "runtimes", "servicelb", "traefik"]

@@ -34,7 +34,10 @@ package enum Registries {
     private static func level(_ value: Located, _ known: [String], _ path: String, _ found: inout Diagnostics) {
         guard value.node.mapping != nil else {
             if !value.node.isNull {
-                found.append(Diagnostic(.error, "\"\(path)\" is \(value.node.kindName), not a mapping", at: value.location))
+                found.append(
+                    Diagnostic(
+                        .error, "\"\(path)\" is \(value.node.kindName), not a mapping", at: value.location,
+                        remedy: "known here: " + known.joined(separator: ", ")))
             }
             return
         }

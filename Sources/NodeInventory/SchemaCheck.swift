@@ -46,20 +46,28 @@ enum Duration {
 /// Compares what was written with a schema and collects everything that does not fit.
 struct SchemaCheck {
     private(set) var diagnostics = Diagnostics()
+    /// What the field that is being looked at is for.
+    private var about = ""
 
     mutating func check(_ value: Located, _ schema: ObjectSchema, path: String = "") {
         guard value.node.mapping != nil else {
             return wrongKind(value, path, "a mapping")
         }
+        let outer = about
+        defer { about = outer }
         for (key, at, member) in value.entries {
             guard let field = schema.field(named: key) else {
                 unknown(key, at: at, in: schema.fields.map(\.name), path)
                 continue
             }
             if member.node.isNull {
-                if field.required { diagnostics.append(Diagnostic(.error, "\"\(joined(path, key))\" has no value", at: at)) }
+                if field.required {
+                    diagnostics.append(
+                        Diagnostic(.error, "\"\(joined(path, key))\" has no value", at: at, remedy: "give one: \(field.about)"))
+                }
                 continue
             }
+            about = field.about
             check(member, field.type, path: joined(path, key))
         }
         for field in schema.fields where field.required && value.node.entry(field.name) == nil {
@@ -138,7 +146,8 @@ struct SchemaCheck {
 
     private mutating func wrongKind(_ value: Located, _ path: String, _ wanted: String) {
         let what = path.isEmpty ? "the document" : "\"\(path)\""
-        diagnostics.append(Diagnostic(.error, "\(what) is \(value.node.kindName), not \(wanted)", at: value.location))
+        let remedy = path.isEmpty ? "begin with apiVersion: and kind:; `homelab init` shows how it looks" : "give \(wanted): \(about)"
+        diagnostics.append(Diagnostic(.error, "\(what) is \(value.node.kindName), not \(wanted)", at: value.location, remedy: remedy))
     }
 
     private func joined(_ path: String, _ key: String) -> String { path.isEmpty ? key : path + "." + key }

@@ -2,7 +2,11 @@ extension TextForm {
     /// What is wrong with a text of this form, and what to write instead; nil when nothing is.
     func problem(with text: String) -> (what: String, remedy: String?)? {
         switch self {
-        case .any: text.isEmpty ? ("it is empty", nil) : nil
+        case .any: text.isEmpty ? ("it is empty", "write it, or leave the field out") : nil
+        case .host: hostProblem(text)
+        case .user:
+            text.isEmpty || text.hasPrefix("-") || text.contains(where: \.isWhitespace)
+                ? ("not a user's name", "write the name that SSH logs in with") : nil
         case .duration:
             Duration.seconds(text) == nil ? ("not a length of time", "write a number and s, m or h, such as 90s, 5m, 2h") : nil
         case .version:
@@ -26,6 +30,23 @@ extension TextForm {
                 ) : nil
         case .taint: Taint.problem(text)
         }
+    }
+
+    /// A name may be any that `~/.ssh/config` has; what cannot be one is a URL, a login, an address with a port.
+    private func hostProblem(_ text: String) -> (what: String, remedy: String?)? {
+        let own = "are fields of their own"
+        if text.contains("/") { return ("a URL or path, not a host", "write only the name or address; user: and port: \(own)") }
+        if text.contains("@") { return ("it names a user, too", "write only the name or address; user: and port: \(own)") }
+        if text.isEmpty || text.hasPrefix("-") || text.contains(where: \.isWhitespace) {
+            return ("not a name or address", "write a DNS name or an IP address")
+        }
+        if text.contains(":"), IPAddress(text.prefix { $0 != "%" }) == nil {
+            return ("not an IPv6 address", "write it without brackets and port; port: is a field of its own")
+        }
+        if text.allSatisfy({ $0 == "." || $0.isASCII && $0.isNumber }), IPAddress(text) == nil {
+            return ("not an IP address", "write four numbers from 0 to 255 with dots between them, without leading zeros")
+        }
+        return nil
     }
 
     private func cidrProblem(_ text: String) -> (what: String, remedy: String?)? {

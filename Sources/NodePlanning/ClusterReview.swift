@@ -34,6 +34,7 @@ package struct ServerReview: Hashable, Sendable {
 package struct ClusterReview {
     private let spec: ClusterSpec
     private let nodes: [Value]
+    private let strangers: [EtcdMember]
     private let now: Int
     private var found = Diagnostics()
 
@@ -41,11 +42,13 @@ package struct ClusterReview {
     ///   - nodes: `kubectl get nodes -o json`.
     ///   - budgets: `kubectl get poddisruptionbudgets -A -o json`; nil when it could not be had.
     ///   - servers: by node name; only those whose k3s runs.
+    ///   - strangers: etcd's members that no Node stands for.
     ///   - now: seconds since 1970.
     package static func findings(
-        _ spec: ClusterSpec, nodes: Value, budgets: Value?, servers: [String: ServerReview], observed: [String: NodeObservation], now: Int
+        _ spec: ClusterSpec, nodes: Value, budgets: Value?, servers: [String: ServerReview], strangers: [EtcdMember] = [],
+        observed: [String: NodeObservation], now: Int
     ) -> Diagnostics {
-        var review = ClusterReview(spec: spec, nodes: nodes["items"]?.array ?? [], now: now)
+        var review = ClusterReview(spec: spec, nodes: nodes["items"]?.array ?? [], strangers: strangers, now: now)
         for (name, server) in servers.sorted(by: { $0.key < $1.key }) { review.server(name, server) }
         review.machines(observed)
         review.objects()
@@ -56,9 +59,10 @@ package struct ClusterReview {
         return review.found
     }
 
-    private init(spec: ClusterSpec, nodes: [Value], now: Int) {
+    private init(spec: ClusterSpec, nodes: [Value], strangers: [EtcdMember], now: Int) {
         self.spec = spec
         self.nodes = nodes
+        self.strangers = strangers
         self.now = now
     }
 
@@ -177,6 +181,16 @@ package struct ClusterReview {
                 tell(.error, live.name, "it is a member of etcd, but an agent in the inventory", "correct the role in the inventory")
             }
         }
+        for member in strangers {
+            let folder = NodeLayout.dataDirectory + "/server/tls/etcd"
+            tell(
+                .error, member.label, "etcd has this member, and the cluster no node for it",
+                cause: member.peerURLs.isEmpty || member.name.isEmpty ? nil : member.peerURLs.joined(separator: ", "),
+                "its vote counts for the majority all the same. If it is joining, look again in a minute. If its machine is gone for good: on a "
+                    + "server, `etcdctl --cacert \(folder)/server-ca.crt --cert \(folder)/client.crt --key \(folder)/client.key member list`, then "
+                    + "`member remove ID`")
+        }
+        all += strangers.count
         let quorum = Quorum(members: all, healthy: voting)
         if all > 0, !quorum.isThere {
             found.append(

@@ -32,7 +32,7 @@ package enum ReachPlan {
         for from in nodes {
             for to in nodes where to.name != from.name {
                 guard let address = addresses[to.name] else { continue }
-                for port in ports(spec, from: from.role, to: to.role) {
+                for port in ports(spec, from: from.role, to: to.role, isV4: address.isV4) {
                     probes.append(
                         ReachProbe(
                             from: from.name, to: to.name, address: address, transport: port.transport, port: port.number, use: port.use))
@@ -54,7 +54,7 @@ package enum ReachPlan {
         let use: String
     }
 
-    private static func ports(_ spec: ClusterSpec, from: NodeRole, to: NodeRole) -> [Port] {
+    private static func ports(_ spec: ClusterSpec, from: NodeRole, to: NodeRole, isV4: Bool) -> [Port] {
         var ports = [Port(transport: .tcp, number: 10250, use: "the kubelet")]
         if to == .server { ports.append(Port(transport: .tcp, number: 6443, use: "the API")) }
         if from == .server, to == .server, spec.datastore == .etcd {
@@ -62,7 +62,8 @@ package enum ReachPlan {
         }
         switch spec.k3s.serverConfig["flannel-backend"]?.string ?? "vxlan" {
         case "vxlan": ports.append(Port(transport: .udp, number: 8472, use: "the pod network (vxlan)"))
-        case "wireguard-native": ports.append(Port(transport: .udp, number: 51820, use: "the pod network (wireguard)"))
+        // flannel's second tunnel, for IPv6, has a port of its own.
+        case "wireguard-native": ports.append(Port(transport: .udp, number: isV4 ? 51820 : 51821, use: "the pod network (wireguard)"))
         default: break
         }
         if spec.k3s.serverConfig["embedded-registry"]?.bool == true {

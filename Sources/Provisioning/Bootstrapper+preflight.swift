@@ -40,7 +40,8 @@ extension Bootstrapper {
             findings.append(contentsOf: await survey.findings(nodes))
             try Task.checkCancellation()
         }
-        findings.append(contentsOf: try await ClusterSurvey(spec: spec, recorder: recorder).findings(nodes))
+        let survey = ClusterSurvey(spec: spec, recorder: recorder)
+        findings.append(contentsOf: try await survey.findings(nodes, strangers: observation.cluster.membersWithoutNode))
         return findings
     }
 }

@@ -10,7 +10,8 @@ struct ClusterSurvey: Sendable {
     let spec: ClusterSpec
     let recorder: RunRecorder
 
-    func findings(_ nodes: NodeObservations) async throws -> Diagnostics {
+    /// - Parameter strangers: etcd's members that no Node stands for.
+    func findings(_ nodes: NodeObservations, strangers: [EtcdMember]) async throws -> Diagnostics {
         let running = spec.servers.filter { server in
             nodes.observed[server.name]?.facts?.units[NodeRole.server.unit]?.active == "active" && nodes.hosts[server.name] != nil
         }
@@ -27,7 +28,7 @@ struct ClusterSurvey: Sendable {
         let objects = try await Self.list("nodes", on: host)
         let budgets = try? await Self.list("poddisruptionbudgets -A", on: host)
         return ClusterReview.findings(
-            spec, nodes: objects, budgets: budgets, servers: reviews, observed: nodes.observed, now: Int(time(nil)))
+            spec, nodes: objects, budgets: budgets, servers: reviews, strangers: strangers, observed: nodes.observed, now: Int(time(nil)))
     }
 
     private static func list(_ what: String, on host: any Host) async throws -> Value {

@@ -3,7 +3,7 @@
 /// | sign in the journal                                                        | cause                    |
 /// |----------------------------------------------------------------------------|--------------------------|
 /// | Node password rejected                                                     | nodePasswordRejected     |
-/// | token CA hash does not match                                               | wrongCluster             |
+/// | token CA hash does not match, CA cert validation failed                    | wrongCluster             |
 /// | bootstrap data already found and encrypted with different token            | otherToken               |
 /// | 401 Unauthorized, not authorized, invalid token, token is expired          | tokenRefused             |
 /// | certificate has expired or is not yet valid                                | clock                    |
@@ -117,6 +117,7 @@ extension JoinDiagnosis {
         Row(.outOfMemory, "oom-kill"),
         Row(.outOfMemory, "Out of memory"),
         Row(.serverUnreachable, "failed to get CA certs"),
+        Row(.wrongCluster, "CA cert validation failed"),
         Row(.serverUnreachable, "Waiting to retrieve agent configuration", "connection refused"),
         Row(.serverUnreachable, "Waiting to retrieve agent configuration", "i/o timeout"),
         Row(.serverUnreachable, "Waiting to retrieve agent configuration", "no route to host"),

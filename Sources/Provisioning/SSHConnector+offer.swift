@@ -1,6 +1,5 @@
 internal import Cryptography
 internal import Diagnostics
-internal import FileSystem
 package import NodeInventory
 internal import SSH
 
@@ -17,16 +16,13 @@ extension SSHConnector {
     /// The key a machine shows, without logging in to it; through its jump hosts where it has some.
     /// - Throws: `HostError`, also when known_hosts has other keys for it; `CancellationError`.
     package func offeredHostKey(of node: NodeSpec) async throws -> OfferedHostKey {
-        let settings = settings(for: node.host)
+        let settings = settings(for: node.host, user: node.user, port: node.port)
         let host = settings.hostName ?? node.host
         let port = node.port != 22 ? node.port : settings.port ?? 22
         let jumps = try jumps(for: node, settings: settings)
         do throws(SSHError) {
             let offered = try await SSHSession.offeredHostKey(host: host, port: port, jump: jumps)
-            let files =
-                settings.userKnownHostsFiles.isEmpty
-                ? [Files.homeDirectory + "/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"] : settings.userKnownHostsFiles
-            let known = try KnownHosts(files: files).record(host: host, port: port)
+            let known = try KnownHosts(files: Self.knownHostsFiles(settings) + Self.systemKnownHostsFiles).record(host: host, port: port)
             if known.revoked.contains(offered) { throw SSHError(target: host, kind: .hostKeyRevoked(offered: offered)) }
             // A known key of another type says nothing about this one.
             let ofType = known.keys.filter { $0.type == offered.type }

@@ -44,7 +44,7 @@ package struct SSHConnector: Sendable {
 
     /// A host that is not connected yet: call `connect()` (or `reconnect`) on it.
     package func host(for node: NodeSpec) -> SSHHost {
-        let user = settings(for: node.host).user.flatMap { node.user == Self.defaultUser ? $0 : nil } ?? node.user
+        let user = settings(for: node.host, port: node.port).user.flatMap { node.user == Self.defaultUser ? $0 : nil } ?? node.user
         return SSHHost(
             name: node.name, user: user,
             dial: { [self] in
@@ -94,10 +94,13 @@ extension SSHConnector {
         return notes
     }
 
-    func settings(for host: String) -> SSHConfig.Settings { config.settings(for: host) }
+    /// What the inventory leaves at its default is left to `~/.ssh/config`.
+    func settings(for host: String, user: String = defaultUser, port: Int = 22) -> SSHConfig.Settings {
+        config.settings(for: host, user: user == Self.defaultUser ? nil : user, port: port == 22 ? nil : port)
+    }
 
     private func target(for node: NodeSpec, user: String) throws -> SSHTarget {
-        let settings = settings(for: node.host)
+        let settings = settings(for: node.host, user: node.user, port: node.port)
         if let reason = settings.unsupported.first, settings.proxyJump.isEmpty, reason.hasPrefix("ProxyCommand") {
             throw HostError(
                 .refused, node: node.name,
@@ -117,7 +120,7 @@ extension SSHConnector {
     func jumps(for node: NodeSpec, settings: SSHConfig.Settings) throws -> [SSHTarget] {
         if !node.jumps.isEmpty {
             return try node.jumps.map { jump in
-                let own = self.settings(for: jump.host)
+                let own = self.settings(for: jump.host, user: jump.user, port: jump.port)
                 let host = own.hostName ?? jump.host
                 let port = jump.port != 22 ? jump.port : own.port ?? 22
                 return SSHTarget(
@@ -126,9 +129,9 @@ extension SSHConnector {
                     hostKeys: try policy(jump.hostKeys, node: jump.host, settings: own, host: host, port: port))
             }
         }
-        return try settings.proxyJump.map { text in
+        return try hops(settings.proxyJump).map { text in
             let address = JumpAddress(text)
-            let own = self.settings(for: address.host)
+            let own = config.settings(for: address.host, user: address.user, port: address.port)
             let host = own.hostName ?? address.host
             let port = address.port ?? own.port ?? 22
             return SSHTarget(
@@ -136,6 +139,12 @@ extension SSHConnector {
                 authentication: try authentication(Login(), settings: own, subject: address.host),
                 hostKeys: try policy([], node: address.host, settings: own, host: host, port: port))
         }
+    }
+
+    /// The way to the first of these hosts is what `~/.ssh/config` says of it, as OpenSSH has it; the others follow from there.
+    private func hops(_ list: [String], seen: Set<String> = []) -> [String] {
+        guard let first = list.first.map({ JumpAddress($0).host }), !seen.contains(first) else { return list }
+        return hops(config.settings(for: first).proxyJump, seen: seen.union([first])) + list
     }
 
     /// Keys first, then the password.
@@ -177,6 +186,7 @@ extension SSHConnector {
     private func identityFiles(_ login: Login, settings: SSHConfig.Settings) -> [String] {
         if !login.identityFiles.isEmpty { return login.identityFiles.map(Files.expandingHome) }
         if !settings.identityFiles.isEmpty { return settings.identityFiles.filter { Files.exists($0) || Files.exists($0 + ".pub") } }
+        if settings.hasNoDefaultIdentities { return [] }
         return ["id_ed25519", "id_ecdsa", "id_rsa"].map { Files.homeDirectory + "/.ssh/" + $0 }.filter(Files.exists)
     }
 }
@@ -207,17 +217,14 @@ extension SSHConnector {
                         "Pin it in the inventory under this node: `hostKeys:` with a line of `ssh-keyscan -t ed25519 HOST` compared with the machine's own."
                 ))
         }
-        let files =
-            settings.userKnownHostsFiles.isEmpty
-            ? [Files.homeDirectory + "/.ssh/known_hosts", Files.homeDirectory + "/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts"]
-            : settings.userKnownHostsFiles
+        let own = Self.knownHostsFiles(settings)
         do throws(SSHError) {
-            let known = try KnownHosts(files: files)
+            let known = try KnownHosts(files: own + Self.systemKnownHostsFiles)
             guard let confirm else { return .knownHosts(known) }
             return .knownHosts(known) { [asking] _, offered in
                 asking.ask {
                     guard confirm(node, offered.line, offered.fingerprint) else { return false }
-                    Self.remember(offered, host: host, port: port, file: files[0])
+                    if let file = own.first { Self.remember(offered, host: host, port: port, file: file) }
                     return true
                 }
             }
@@ -225,6 +232,15 @@ extension SSHConnector {
             throw HostError.translated(error, node: node)
         }
     }
+
+    /// The operator's own files; none when `UserKnownHostsFile none` says so.
+    static func knownHostsFiles(_ settings: SSHConfig.Settings) -> [String] {
+        if settings.userKnownHostsFiles.isEmpty { return ["known_hosts", "known_hosts2"].map { Files.homeDirectory + "/.ssh/" + $0 } }
+        return settings.userKnownHostsFiles.filter { $0.lowercased() != "none" }
+    }
+
+    /// Read beside the operator's own, as OpenSSH does.
+    static let systemKnownHostsFiles = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"]
 
     /// Confirmed once is confirmed for good. A known_hosts that cannot be written only means being asked again.
     private static func remember(_ key: OpenSSHPublicKey, host: String, port: Int, file: String) {

@@ -58,6 +58,72 @@ import Testing
         #expect(found.errors.contains("clusters/home/hello/kustomization.yaml:1:13"), "\(found.errors)")
     }
 
+    @Test func `files of an inventory that cannot be read are told all at once, with the rest`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(try homelab("init", folder, "--name", "home").status == 0)
+        let nodes = folder + "/inventory/home/nodes"
+        try FileManager.default.createDirectory(atPath: nodes + "/folder.yaml", withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: nodes + "/loop.yaml", withDestinationPath: "loop.yaml")
+        try FileManager.default.createSymbolicLink(atPath: nodes + "/gone.yaml", withDestinationPath: "nowhere")
+        try Data([0x61, 0x0A, 0xFF, 0xFE]).write(to: URL(fileURLWithPath: nodes + "/latin.yaml"))
+        try "kind: Nod\n".write(toFile: nodes + "/typo.yaml", atomically: true, encoding: .utf8)
+        #expect(FileManager.default.createFile(atPath: nodes + "/large.yaml", contents: nil))
+        #expect(truncate(nodes + "/large.yaml", 1 << 32) == 0)
+        for command in ["validate", "plan"] {
+            let found = try homelab(command, in: folder)
+            #expect(found.status == 1 && found.output.isEmpty, "\(found.output)")
+            for (file, words, remedy) in [
+                ("folder.yaml:1:1", "Is a directory", "another name"), ("loop.yaml:1:1", "Too many levels", "leads back to itself"),
+                ("gone.yaml:1:1", "No such file", "leads to nothing"), ("latin.yaml:2:1", "it is no UTF-8 text", "iconv"),
+                ("typo.yaml:1:7", "\"kind\" is \"Nod\"", "did you mean"), ("large.yaml:1:1", "larger than", "a few kilobytes"),
+            ] {
+                let line = found.errors.range(of: "inventory/home/nodes/\(file): error: ").map { found.errors[$0.upperBound...] } ?? ""
+                #expect(line.prefix { $0 != "\n" }.contains(words), "\(file): \(found.errors)")
+                #expect(line.split(separator: "\n").dropFirst().first?.contains(remedy) == true, "\(file): \(found.errors)")
+            }
+            #expect(!found.errors.contains("no node has role: server"), "an entry that cannot be read may be it:\n\(found.errors)")
+        }
+        try FileManager.default.removeItem(atPath: nodes)
+        try FileManager.default.createSymbolicLink(atPath: nodes, withDestinationPath: "nodes")
+        let loop = try homelab("validate", in: folder)
+        #expect(loop.status == 1 && loop.errors.contains("inventory/home/nodes:1:1: error: it cannot be read"), "\(loop.errors)")
+        let endless = try homelab("validate", "-i", "/dev/zero", in: folder)
+        #expect(endless.status == 1 && endless.errors.contains("/dev/zero:1:1: error: it cannot be read: larger than"), "\(endless.errors)")
+    }
+
+    @Test func `keys and secrets that are not here or open to others are told with the entry that names them`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder + "/inventory", withIntermediateDirectories: true)
+        for (name, mode) in [("open", 0o644), ("shut", 0o600), ("secret", 0o640)] {
+            let attributes: [FileAttributeKey: Any] = [.posixPermissions: mode]
+            #expect(FileManager.default.createFile(atPath: "\(folder)/inventory/\(name)", contents: Data("x".utf8), attributes: attributes))
+        }
+        let keys = folder + "/inventory"
+        try """
+        apiVersion: homelab.dev/v1alpha1
+        kind: Cluster
+        name: home
+        k3s: {version: v1.36.4+k3s1}
+        nodes:
+          - {name: m1, role: server, host: 192.0.2.1, identityFile: [\(keys)/shut, \(keys)/gone], sudoPassword: {file: secret}}
+          - {name: m2, role: agent, host: 192.0.2.2, identityFile: \(keys)/open, password: {file: nowhere}}
+          - {name: m3, role: agent, host: 192.0.2.3, identityFile: \(keys), jump: {host: g, passphrase: {file: gone}}}
+        """.write(toFile: folder + "/inventory/home.yaml", atomically: true, encoding: .utf8)
+        let found = try homelab("validate", in: folder)
+        #expect(found.status == 0, "they may be on another machine: \(found.errors)")
+        for words in [
+            "home.yaml:6:5: warning: node m1: the identity file \(keys)/gone is not here: No such file or directory\n    make it (`ssh-keygen",
+            "home.yaml:6:5: warning: node m1: the secret's file secret can be read by others\n    `chmod 600 inventory/secret`",
+            "home.yaml:7:5: warning: node m2: the identity file \(keys)/open can be read by others\n    `chmod 600 \(keys)/open`",
+            "home.yaml:7:5: warning: node m2: the secret's file nowhere is not here",
+            "home.yaml:8:5: warning: node m3: the identity file \(keys) is a directory",
+            "warning: node m3: the secret's file gone is not here",
+        ] { #expect(found.errors.contains(words), "\(words)\n\(found.errors)") }
+        #expect(!found.errors.contains("shut"), "\(found.errors)")
+    }
+
     @Test(.enabled(if: FileManager.default.fileExists(atPath: "/usr/share/zoneinfo/Europe/Berlin"), "needs the tz database"))
     func `validate tells a time zone that there is not`() throws {
         let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString

@@ -46,11 +46,11 @@ import YAML
     }
 
     private func findings(
-        _ spec: ClusterSpec, _ nodes: [Value], budgets: [Value] = [], servers: [String: ServerReview]? = nil
+        _ spec: ClusterSpec, _ nodes: [Value], budgets: [Value] = [], servers: [String: ServerReview]? = nil, strangers: [EtcdMember] = []
     ) -> [String] {
         ClusterReview.findings(
-            spec, nodes: ["items": .array(nodes)], budgets: ["items": .array(budgets)], servers: servers ?? ["s1": server()], observed: [:],
-            now: now
+            spec, nodes: ["items": .array(nodes)], budgets: ["items": .array(budgets)], servers: servers ?? ["s1": server()],
+            strangers: strangers, observed: [:], now: now
         ).sorted.map(\.description)
     }
 
@@ -92,6 +92,39 @@ import YAML
         #expect(
             lost.contains { $0.hasPrefix(#"error: cluster "home": 1 of 3 members of etcd vote and are healthy: there is no majority"#) })
         #expect(lost.contains { $0.contains(#"node "s2": it is not Ready: kubelet stopped"#) })
+    }
+
+    @Test func aMemberThatNoNodeStandsForIsNamedAndCounts() throws {
+        let spec = try spec((1...3).map { "  - {name: s\($0), role: server, host: 10.0.0.\($0)}\n" }.joined())
+        let nodes = (1...3).map { node("s\($0)", "10.0.0.\($0)", server: true, voter: "True", ready: $0 < 3 ? "True" : "Unknown") }
+        let found = findings(spec, nodes, strangers: [EtcdMember(name: "s4-1a2b3c4d", peerURLs: ["https://10.0.0.4:2380"])])
+        let stranger = #"error: node "s4-1a2b3c4d": etcd has this member, and the cluster no node for it: https://10.0.0.4:2380"#
+        #expect(found.contains { $0.hasPrefix(stranger) && $0.contains("member remove ID") }, "\(found)")
+        let lost = #"error: cluster "home": 2 of 4 members of etcd vote and are healthy: there is no majority"#
+        #expect(found.contains { $0.hasPrefix(lost) }, "\(found)")
+    }
+
+    @Test func rolesVersionsAndRunsUnderWayAreTold() throws {
+        let spec = try spec("  - {name: s1, role: server, host: 10.0.0.1}\n  - {name: a1, role: agent, host: 10.0.0.2}\n")
+        var old = node("a1", "10.0.0.2", server: false)
+        old["status"]?["nodeInfo"] = ["kubeletVersion": "v1.32.9+k3s1"]
+        let found = findings(spec, [node("s1", "10.0.0.1", server: true, voter: "True"), old])
+        #expect(
+            found.contains {
+                $0.hasPrefix(#"note: node "a1": it runs v1.32.9+k3s1, the inventory says v1.33.4+k3s1"#) && $0.contains("`homelab plan`")
+            }, "\(found)")
+        var facts = try NodeFacts.parse(#require(PlanningCase.named("add-agent").text("facts/a1.txt")))
+        facts.access.lock = "homelab bootstrap of ada@laptop"
+        let looked = { (facts: NodeFacts) in
+            ClusterReview.findings(
+                spec, nodes: ["items": .array([node("s1", "10.0.0.1", server: true, voter: "True")])], budgets: nil,
+                servers: ["s1": server()], observed: ["a1": .facts(facts)], now: now
+            ).sorted.map(\.description)
+        }
+        let busy = looked(facts)
+        let held = #"warning: node "a1": another run is working on it: homelab bootstrap of ada@laptop"#
+        #expect(busy.contains { $0.hasPrefix(held) && $0.contains("wait until") }, "\(busy)")
+        #expect(busy.contains { $0.contains("k3s is installed on it, but the cluster has no Node of this name") }, "\(busy)")
     }
 
     @Test func certificatesSnapshotsReadinessAndBudgets() throws {

@@ -44,6 +44,9 @@ import Testing
     @Test func theBackendDecidesAboutThePodNetworksPort() throws {
         let wireguard = ReachPlan.probes(try spec("  serverConfig: {flannel-backend: wireguard-native}"), addresses: addresses)
         #expect(ports(wireguard, "s1", "a1") == ["tcp 10250", "udp 51820"])
+        let six = addresses.mapValues { IPAddress("fd00::\($0.bytes[3])")! }
+        let wireguardSix = ReachPlan.probes(try spec("  serverConfig: {flannel-backend: wireguard-native}"), addresses: six)
+        #expect(ports(wireguardSix, "s1", "a1") == ["tcp 10250", "udp 51821"])
         let hostGateway = ReachPlan.probes(try spec("  serverConfig: {flannel-backend: host-gw}"), addresses: addresses)
         #expect(ports(hostGateway, "s1", "a1") == ["tcp 10250"])
     }

@@ -18,7 +18,15 @@ import Testing
         #expect(JoinDiagnosis(journal: try Self.lines(name))?.cause.rawValue ?? "none" == expected)
     }
 
-    @Test func everyCaseIsThere() { #expect(Self.cases.count >= 20) }
+    /// Each cause has a journal that shows it, and tells a person what to do.
+    @Test(arguments: JoinDiagnosis.Cause.allCases) func everyCauseIsShownAndHasItsRemedy(_ cause: JoinDiagnosis.Cause) throws {
+        let told = try Self.cases.compactMap { JoinDiagnosis(journal: try Self.lines($0)) }.filter { $0.cause == cause }
+        #expect(!told.isEmpty)
+        for diagnosis in told {
+            let text = diagnosis.diagnostic(node: "m2").description
+            #expect(text.hasPrefix("error: node \"m2\": \(diagnosis.summary): \(diagnosis.evidence)\n    "), "\(text)")
+        }
+    }
 
     @Test func diagnosticNamesNodeEvidenceAndRemedy() throws {
         let diagnosis = try #require(JoinDiagnosis(journal: try Self.lines("node-password-rejected")))

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import SSH
@@ -75,5 +76,58 @@ import Testing
     @Test func matchAllCounts() {
         let config = SSHConfig(text: "Match all\n    Port 99\n")
         #expect(config.settings(for: "attic").port == 99 && config.settings(for: "attic").unsupported.isEmpty)
+    }
+
+    @Test func tokensAndVariablesStandForWhatOpenSSHPutsThere() {
+        let config = SSHConfig(
+            text: #"""
+                Host attic
+                    HostName 100%%-%h.arpa
+                    IdentityFile ~/.ssh/%n-%p-%r-%%
+                    IdentityFile ${HOME}/%i
+                    IdentityFile '/keys/of "me"'
+                    IdentityFile /a\ b
+                    IdentityFile ${NOWHERE_TO_BE_FOUND}/x
+                    ProxyJump %r@gate-%n:%p
+                    IdentitiesOnly true
+                    UserKnownHostsFile none
+                """#)
+        let home = FileManager.default.homeDirectoryForCurrentUser.path
+        let attic = config.settings(for: "attic", user: "ops", port: 2022)
+        #expect(attic.hostName == "100%-attic.arpa" && attic.identitiesOnly && attic.userKnownHostsFiles == ["none"])
+        #expect(
+            attic.identityFiles == [
+                "\(home)/.ssh/attic-2022-ops-%", "\(home)/\(getuid())", #"/keys/of "me""#, "/a b", "${NOWHERE_TO_BE_FOUND}/x",
+            ], "\(attic.identityFiles)")
+        #expect(attic.proxyJump == ["ops@gate-attic:2022"])
+    }
+
+    @Test func noneTakesTheDefaultsAway() {
+        let config = SSHConfig(text: "Host attic\n    IdentityFile none\nHost *\n    IdentityAgent $HOME\n")
+        #expect(config.settings(for: "attic").hasNoDefaultIdentities && config.settings(for: "attic").identityFiles.isEmpty)
+        #expect(!config.settings(for: "shelf").hasNoDefaultIdentities)
+        #expect(config.settings(for: "shelf").identityAgent == ProcessInfo.processInfo.environment["HOME"])
+    }
+
+    /// ssh_config(5), Include: inside of a block it stands for that block's hosts only, whatever blocks it has itself.
+    @Test func whatABlockIncludesIsForItsHostsOnly() {
+        let text = "Host work-*\n    Include inner\n    User late\nMatch user x\n    Include inner\nHost *\n    Port 9\n"
+        let config = SSHConfig(text: text) { _ in ["User first\nHost *\n    IdentityFile /inner\n"] }
+        let (work, other) = (config.settings(for: "work-1"), config.settings(for: "home"))
+        #expect(work.user == "first" && work.identityFiles == ["/inner"] && work.port == 9, "\(work)")
+        #expect(other.user == nil && other.identityFiles.isEmpty && other.port == 9, "\(other)")
+        #expect(Set(other.unsupported) == ["Match user x"], "what a Match includes is told as a part of it")
+    }
+
+    @Test func includedFilesAreFoundByWildcards() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "homelab-config-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for name in ["a", "b"] {
+            try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+            try "Host \(name)\n    User of-\(name)\n".write(toFile: "\(folder)/\(name)/1.conf", atomically: true, encoding: .utf8)
+        }
+        try "Include \(folder)/[ab]/*.conf \(folder)/none/*\n".write(toFile: folder + "/config", atomically: true, encoding: .utf8)
+        let config = try SSHConfig(file: folder + "/config")
+        #expect(config.settings(for: "a").user == "of-a" && config.settings(for: "b").user == "of-b")
     }
 }

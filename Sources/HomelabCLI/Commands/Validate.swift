@@ -22,15 +22,15 @@ package struct Validate: AsyncParsableCommand {
         // An inventory that cannot be read still has a name, so that the objects are checked in the same run.
         var tree = ClusterTree(directory: "clusters/" + ClusterSpec.stem(of: path), cluster: ClusterSpec.stem(of: path))
         do {
-            let (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: InventoryOption.texts(around: path))
+            let (spec, warnings) = try InventoryOption.load(path)
             found.append(contentsOf: warnings)
             found.append(contentsOf: Self.unknownTimeZones(spec))
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
             tree = ClusterTree(directory: spec.repository.path ?? "clusters/\(spec.name)", cluster: spec.name)
             tree.answersWebhooks = spec.agent.webhook != nil
             tree.allowsRemoteBases = spec.agent.allowsRemoteBases
-        } catch let problems as Diagnostics {
-            found.append(contentsOf: problems)
+        } catch {
+            found.append(contentsOf: error)
         }
         let (objects, problems) = tree.check()
         found.append(contentsOf: problems)
