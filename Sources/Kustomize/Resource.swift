@@ -116,6 +116,9 @@ final class Resource {
     /// Whether kustomize has noted something of it in annotations.
     var hasHistory: Bool { !former.isEmpty || !prefixes.isEmpty || !suffixes.isEmpty || needsHash || buildOrigin != nil }
 
+    /// How often something of it was noted.
+    var historyCount: Int { former.count + prefixes.count + suffixes.count }
+
     // MARK: Identity
 
     var type: GroupVersionKind { id.type }

@@ -185,11 +185,12 @@ package struct WrittenForms: Hashable, Sendable {
 
     /// The text of a plain value as it is written; nil for collections.
     package func text(of value: Value, key: String) -> String? {
+        if !originals.isEmpty, let printed = value.scalarText, value.string == nil || isTime(printed, of: key),
+            let original = originals[Original(key: key, printed: printed)]
+        {
+            return original
+        }
         switch (writer, value) {
-        case (.author, .string(let text)): return isTime(text, of: key) ? originals[Original(key: key, printed: text)] ?? text : text
-        case (.author, .int), (.author, .uint), (.author, .double), (.author, .bool), (.author, .null):
-            guard let printed = value.scalarText, !originals.isEmpty else { return value.scalarText }
-            return originals[Original(key: key, printed: printed)] ?? printed
         case (.json, .double(let number)): return FloatText.json(number)
         case (.yaml, .int), (.yaml, .uint), (.yaml, .double): return value.double.map(FloatText.general)
         default: return value.scalarText
