@@ -261,7 +261,11 @@ package struct CommentedDocument {
     /// nil for what is no YAML.
     package static func first(of text: String) -> (document: CommentedDocument, rest: String)? {
         var reader = CommentedReader(text)
-        return try? reader.document()
+        do throws(CommentedReader.Failure) { return try reader.document() } catch {
+            guard error.isFlowColon, let quoted = FlowColons.quoted(text) else { return nil }
+            reader = CommentedReader(quoted)
+            return try? reader.document()
+        }
     }
 
     package var text: String {

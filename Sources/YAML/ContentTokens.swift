@@ -13,7 +13,10 @@ final class ContentTokens {
         var end: Int
     }
 
-    struct Failure: Error {}
+    struct Failure: Error {
+        /// Whether libyaml met a colon that go-yaml takes for a part of a word.
+        var isFlowColon = false
+    }
 
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let bytes: UnsafeMutableBufferPointer<UInt8>
@@ -40,7 +43,9 @@ final class ContentTokens {
     func next() throws(Failure) -> Token? {
         while true {
             var token = yaml_token_t()
-            guard yaml_parser_scan(parser, &token) == 1 else { throw Failure() }
+            guard yaml_parser_scan(parser, &token) == 1 else {
+                throw Failure(isFlowColon: parser.pointee.problem.map { String(cString: $0) } == FlowColons.problem)
+            }
             defer { yaml_token_delete(&token) }
             if token.type == YAML_STREAM_END_TOKEN || token.type == YAML_NO_TOKEN { return nil }
             try noteDirective(token)
