@@ -92,8 +92,12 @@ struct FieldPath {
     }
 
     /// The value at the path, nil when there is none.
-    func value(in root: Value) throws(MergeFailure) -> Value? {
+    func value(in root: Value) throws(MergeFailure) -> Value? { try find(in: root)?.value }
+
+    /// The value at the path and the keys and indices that lead to it, nil when there is none.
+    func find(in root: Value) throws(MergeFailure) -> (value: Value, way: [PathStep])? {
         var here = root
+        var way: [PathStep] = []
         for part in parts {
             switch part {
             case .field(let name):
@@ -102,22 +106,25 @@ struct FieldPath {
                 }
                 guard let inner = here[name] else { return nil }
                 here = inner
-            case .index(let index):
-                guard let items = here.array else { throw MergeFailure(problem: "\(text): \(here.kindName) has no elements") }
-                guard index >= 0, index < items.count else { return nil }
-                here = items[index]
-            case .last:
-                guard let item = here.array?.last else { return nil }
-                here = item
+                way.append(.key(name))
+                continue
             case .every: throw MergeFailure(problem: "\(text): `*` is not for sources")
-            case .matching(let field, let expression):
-                guard let items = here.array else { throw MergeFailure(problem: "\(text): \(here.kindName) has no elements") }
-                let item = items.first { ((field.isEmpty ? $0 : $0[field]) ?? .null).scalarText == expression }
-                guard let item else { return nil }
-                here = item
+            case .last: if here.array == nil { return nil }
+            case .index, .matching: break
             }
+            guard let items = here.array else { throw MergeFailure(problem: "\(text): \(here.kindName) has no elements") }
+            let found: Int? =
+                switch part {
+                case .index(let index): items.indices.contains(index) ? index : nil
+                case .matching(let field, let expression):
+                    items.firstIndex { ((field.isEmpty ? $0 : $0[field]) ?? .null).scalarText == expression }
+                default: items.indices.last
+                }
+            guard let found else { return nil }
+            here = items[found]
+            way.append(.index(found))
         }
-        return here
+        return (here, way)
     }
 
     /// What a path may lead to besides values of the object.
@@ -130,70 +137,115 @@ struct FieldPath {
         var isInYAML = false
     }
 
-    typealias Change = (inout Value, Find) throws(MergeFailure) -> Void
+    /// Changes a value. What it returns is written where it put a list or mapping into YAML in a text.
+    typealias Change = (inout Value, Find) throws(MergeFailure) -> CommentedNode?
 
-    /// Changes every value the path leads to and returns how many there were.
-    func change(
-        in root: inout Value, creating: Creation, _ body: Change
-    ) throws(MergeFailure) -> Int {
-        try Self.change(&root, parts[...], creating, isNew: false, body)
+    /// What a walk along a path goes by.
+    private struct Walk {
+        enum Place { case object(WrittenForms), json, yaml }
+
+        let creating: Creation
+        var place: Place
+
+        /// Whether a null has nothing written where its value would be; nil for what is no null.
+        func isBlank(_ value: Value, key: String) -> Bool? {
+            switch place {
+            case .object(let forms): value.isNull ? forms.isBlankNull(of: key) : nil
+            case .json: value.isNull ? false : nil
+            case .yaml: value == CommentedNode.blank ? true : value.isNull ? false : nil
+            }
+        }
     }
 
+    /// Changes every value the path leads to and returns how many there were.
+    /// - Parameter forms: how the object's file writes its nulls.
+    func change(
+        in root: inout Value, creating: Creation, forms: WrittenForms, _ body: Change
+    ) throws(MergeFailure) -> Int {
+        let walk = Walk(creating: creating, place: .object(forms))
+        return try Self.change(&root, parts[...], walk, key: "", isNew: false, body)
+    }
+
+    /// - Parameter key: what the value is the value of; nothing for elements of lists.
     private static func change(
-        _ value: inout Value, _ parts: ArraySlice<Part>, _ creating: Creation, isNew: Bool, _ body: Change
+        _ value: inout Value, _ parts: ArraySlice<Part>, _ walk: Walk, key: String, isNew: Bool, _ body: Change
     ) throws(MergeFailure) -> Int {
         guard let part = parts.first else {
-            try body(&value, Find(isNew: isNew))
+            _ = try body(&value, Find(isNew: isNew))
             return 1
         }
         if case .string(let text) = value, var structured = StructuredText(text) {
-            let isYAML = structured.isYAML
-            var isPlain = true
-            let count = try change(&structured.value, parts, creating, isNew: false) { (value, find) throws(MergeFailure) in
-                try body(&value, Find(isNew: find.isNew, isInText: true, isInYAML: find.isInYAML || !find.isInText && isYAML))
-                isPlain = isPlain && value.object == nil && value.array == nil
+            guard case .object = walk.place else {
+                // kustomize finds its way in a text within a text, but what it does there is lost.
+                return try change(within: &structured, parts, walk) { _, _ in nil }
             }
-            structured.holdsNewPlainValues = isPlain
+            let count = try change(within: &structured, parts, walk, body)
             if count > 0 { value = .string(try structured.text()) }
             return count
         }
+        if let isBlank = walk.isBlank(value, key: key) {
+            guard isBlank else {
+                // kustomize takes it for what it was to make.
+                if case .never = walk.creating { return 0 }
+                return 1
+            }
+            throw MergeFailure(
+                problem: "nothing can be found or made below \(key.isEmpty ? "an element" : "\"\(key)\"") with nothing behind it; "
+                    + "leave it out, or write {} or [] there")
+        }
         let rest = parts.dropFirst()
         switch part {
-        case .field(let name): return try changeField(name, of: &value, rest, creating, body)
-        case .index(let index): return try changeElement(index, of: &value, rest, creating, body)
-        case .last: return try changeField("-", of: &value, rest, creating, body)
+        case .field(let name): return try changeField(name, of: &value, rest, walk, body)
+        case .index(let index): return try changeElement(index, of: &value, rest, walk, body)
+        case .last: return try changeField("-", of: &value, rest, walk, body)
         case .every:
-            if value.isNull { return 0 }
             let count = try value.changeArray { (items) throws(MergeFailure) in
                 var count = 0
-                for index in items.indices { count += try change(&items[index], rest, creating, isNew: false, body) }
+                for index in items.indices { count += try change(&items[index], rest, walk, key: "", isNew: false, body) }
                 return count
             }
             guard let count else { throw MergeFailure(problem: "a list is expected for `*`, not \(value.kindName)") }
             return count
-        case .matching(let field, let expression): return try changeMatching(field, expression, of: &value, rest, creating, body)
+        case .matching(let field, let expression): return try changeMatching(field, expression, of: &value, rest, walk, body)
         }
     }
 
+    private static func change(
+        within structured: inout StructuredText, _ parts: ArraySlice<Part>, _ walk: Walk, _ body: Change
+    ) throws(MergeFailure) -> Int {
+        let isYAML = structured.isYAML
+        var isPlain = true
+        var copied: (node: CommentedNode, count: Int)?
+        var walk = walk
+        walk.place = isYAML ? .yaml : .json
+        let count = try change(&structured.value, parts, walk, key: "", isNew: false) { (value, find) throws(MergeFailure) in
+            let node = try body(&value, Find(isNew: find.isNew, isInText: true, isInYAML: isYAML))
+            isPlain = isPlain && value.object == nil && value.array == nil
+            if let node {
+                copied = (node, (copied?.count ?? 0) + 1)
+                value = CommentedNode.copy
+            }
+            return nil
+        }
+        structured.holdsNewPlainValues = isPlain
+        structured.copied = copied
+        return count
+    }
+
     private static func changeField(
-        _ name: String, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
+        _ name: String, of value: inout Value, _ rest: ArraySlice<Part>, _ walk: Walk,
         _ body: Change
     ) throws(MergeFailure) -> Int {
         var isNew = false
-        if value.isNull {
-            guard let filler = filler(for: rest, creating) else { return 0 }
-            value = .object(Object([Object.Member(key: name, value: filler)]))
-            isNew = true
-        }
         let count = try value.changeObject { (object) throws(MergeFailure) -> Int in
             if object.index(of: name) == nil {
-                guard let filler = filler(for: rest, creating) else { return 0 }
+                guard let filler = filler(for: rest, walk.creating) else { return 0 }
                 object.append(name, filler)
                 isNew = true
             }
             guard let index = object.index(of: name) else { return 0 }
             return try object.change(at: index) { (inner) throws(MergeFailure) in
-                try change(&inner, rest, creating, isNew: isNew, body)
+                try change(&inner, rest, walk, key: name, isNew: isNew, body)
             }
         }
         guard let count else { throw MergeFailure(problem: "\(value.kindName) has no field \"\(name)\"") }
@@ -201,49 +253,48 @@ struct FieldPath {
     }
 
     private static func changeElement(
-        _ index: Int, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
+        _ index: Int, of value: inout Value, _ rest: ArraySlice<Part>, _ walk: Walk,
         _ body: Change
     ) throws(MergeFailure) -> Int {
         let count = try value.changeArray { (items) throws(MergeFailure) -> Int in
             let isNew = index == items.count
-            if isNew, let filler = filler(for: rest, creating) { items.append(filler) }
+            if isNew, let filler = filler(for: rest, walk.creating) { items.append(filler) }
             guard items.indices.contains(index) else {
                 throw MergeFailure(problem: "index \(index) is given but there are only \(items.count) elements")
             }
-            return try change(&items[index], rest, creating, isNew: isNew, body)
+            return try change(&items[index], rest, walk, key: "", isNew: isNew, body)
         }
         guard let count else { throw MergeFailure(problem: "a list is expected for index \(index), not \(value.kindName)") }
         return count
     }
 
     private static func changeMatching(
-        _ field: String, _ pattern: String, of value: inout Value, _ rest: ArraySlice<Part>, _ creating: Creation,
+        _ field: String, _ pattern: String, of value: inout Value, _ rest: ArraySlice<Part>, _ walk: Walk,
         _ body: Change
     ) throws(MergeFailure) -> Int {
         let expression: RegularExpression
         do throws(RegularExpression.Failure) { expression = try RegularExpression(pattern) } catch {
             throw MergeFailure(problem: "\"\(pattern)\" is no regular expression")
         }
-        if value.isNull, case .never = creating { return 0 }
-        if value.isNull { value = .array([]) }
         let count = try value.changeArray { (items) throws(MergeFailure) -> Int in
             func matches(_ item: Value) -> Bool {
-                guard let text = (field.isEmpty ? item : item[field])?.scalarText else { return false }
+                guard let value = field.isEmpty ? item : item[field] else { return false }
+                guard let text = (walk.isBlank(value, key: field) == nil ? value : .null).scalarText else { return false }
                 return expression.matches(text)
             }
             let isNew = !items.contains(where: matches)
             if isNew {
-                if case .never = creating { return 0 }
+                if case .never = walk.creating { return 0 }
                 let new = Value(plain: pattern, schema: .resource)
                 items.append(field.isEmpty ? new : .object(Object([Object.Member(key: field, value: new)])))
             }
             var count = 0
             for index in items.indices where matches(items[index]) {
                 if field.isEmpty {
-                    try body(&items[index], Find(isNew: isNew))
+                    _ = try body(&items[index], Find(isNew: isNew))
                     count += 1
                 } else {
-                    count += try change(&items[index], rest, creating, isNew: false, body)
+                    count += try change(&items[index], rest, walk, key: "", isNew: false, body)
                 }
             }
             return count

@@ -92,7 +92,12 @@ struct Fields {
     func isEmpty(but ignored: Set<String>) -> Bool { nodes.allSatisfy { ignored.contains($0.key) || $0.value.string == "" } }
 
     /// A string's text; where unknown fields are let pass, numbers and booleans are text too, as Kubernetes' decoder has it.
-    private func text(_ node: Node) -> String? { node.string ?? (findings.isStrict ? nil : node.scalar?.value.scalarText) }
+    private func text(_ node: Node) -> String? {
+        if let text = node.string { return text }
+        guard !findings.isStrict, let value = node.scalar?.value else { return nil }
+        if case .double(let fraction) = value { return FloatText.single(fraction) }
+        return value.scalarText
+    }
 
     func string(_ field: String) -> String {
         guard let node = nodes[field] else { return "" }

@@ -46,11 +46,14 @@ extension Layer {
     func validate(_ accumulator: Accumulator) throws(Diagnostics) {
         guard !kustomization.validators.isEmpty else { return }
         for step in try pluginSteps(kustomization.validators) {
-            let before = Dictionary(accumulator.set.all.map { ($0.id, $0.object) }) { $1 }
+            let before = Dictionary(accumulator.set.all.map { ($0.id, (object: $0.object, history: $0.historyCount)) }) { $1 }
             step.transformer.transform(accumulator.set, step.report)
             try step.report.diagnostics.throwIfErrors()
-            for resource in accumulator.set.all where before[resource.id].map(Self.unvalidated) != Self.unvalidated(resource.object) {
-                step.report.add("a validator may not change resources", resource)
+            for resource in accumulator.set.all {
+                let old = before[resource.id]
+                let isSame = old.map { Self.unvalidated($0.object) == Self.unvalidated(resource.object) }
+                if isSame == true, old?.history == resource.historyCount { continue }
+                step.report.add("a validator may not change resources, nor name any anew", resource)
             }
             try step.report.diagnostics.throwIfErrors()
         }
@@ -312,6 +315,10 @@ extension Layer {
         let findings = config.findings
         func fields(_ names: String...) -> Fields { config.fields(names + ["fieldSpecs"]) }
         func specs(_ fields: Fields) -> [FieldSpec] { TransformerConfig.specs(fields, "fieldSpecs") }
+        func requireSpecs(_ fields: Fields) {
+            if fields.has("fieldSpecs") { return }
+            findings.error("\(config.kind) needs fieldSpecs", at: fields.mark, remedy: "name the places, as in `- path: metadata/name`")
+        }
         switch config.kind {
         case "AnnotationsTransformer", "LabelTransformer":
             let fields = fields("annotations", "labels")
@@ -319,9 +326,11 @@ extension Layer {
             return [PairsTransformer(kind: config.kind, pairs: pairs, specs: specs(fields))]
         case "PrefixTransformer":
             let fields = fields("prefix")
+            requireSpecs(fields)
             return [NameAffixTransformer(prefix: fields.string("prefix"), specs: specs(fields))]
         case "SuffixTransformer":
             let fields = fields("suffix")
+            requireSpecs(fields)
             return [NameAffixTransformer(suffix: fields.string("suffix"), specs: specs(fields))]
         case "PrefixSuffixTransformer":
             let fields = fields("prefix", "suffix")
@@ -398,6 +407,7 @@ extension Layer {
                 findings.diagnostics.append(Diagnostic(error))
             }
         }
+        if all.isEmpty { findings.error("ValueAddTransformer needs targets", at: fields.mark) }
         if fields.string("value").isEmpty { findings.error("ValueAddTransformer needs a value", at: fields.mark) }
         return ValueAddTransformer(value: fields.string("value"), targets: all)
     }

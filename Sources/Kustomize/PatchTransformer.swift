@@ -125,6 +125,7 @@ extension Resource {
         }
         forms = merge.forms.forms
         forms.merge(patch.forms)
+        addSources(patch.sources)
         if !patch.allowsKindChange, self.kind != kind { setKind(kind) }
         if !patch.allowsNameChange, self.name != name { setName(name) }
         if self.namespace != namespace { setNamespace(namespace) }

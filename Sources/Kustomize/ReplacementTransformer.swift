@@ -50,15 +50,18 @@ struct ReplacementTransformer: Transformer {
     private struct Copied {
         var value: Value
         var text: String
+        /// How the source writes it, with quotes, brackets and comments.
+        var writing: (() -> CommentedNode)?
 
         init(_ text: String) {
             value = .string(text)
             self.text = text
         }
 
-        init(_ value: Value, text: String) {
+        init(_ value: Value, text: String, writing: @escaping () -> CommentedNode) {
             self.value = value
             self.text = text
+            self.writing = writing
         }
     }
 
@@ -69,12 +72,14 @@ struct ReplacementTransformer: Transformer {
                 problem: matches.isEmpty ? "no resource matches the source" : "\(matches.count) resources match the source, only one may")
         }
         let path = FieldPath(source.fieldPath.isEmpty ? "metadata.name" : source.fieldPath)
-        guard let value = try path.value(in: .object(resource.object)), !value.isNull, value != .array([]), value != .object(Object())
+        guard let (value, way) = try path.find(in: .object(resource.object)), !value.isNull, value != .array([]), value != .object(Object())
         else {
             throw MergeFailure(problem: "the source \(resource.id.description) has nothing at \(path.text)")
         }
         let written = resource.forms.text(of: value, key: path.key)
-        guard !source.options.delimiter.isEmpty else { return Copied(value, text: written ?? "") }
+        guard !source.options.delimiter.isEmpty else {
+            return Copied(value, text: written ?? "", writing: resource.writing(at: way))
+        }
         guard let text = written else { throw MergeFailure(problem: "only plain values can be split at a delimiter") }
         let parts = Self.split(text, at: source.options.delimiter)
         guard parts.indices.contains(source.options.index) else {
@@ -85,7 +90,8 @@ struct ReplacementTransformer: Transformer {
 
     private func write(_ copied: Copied, in resource: Resource, _ target: ReplacementEntry.Target) throws(MergeFailure) {
         let value = copied.value
-        var forms = resource.forms
+        let written = resource.forms
+        var forms = written
         defer { resource.forms = forms }
         let creating: FieldPath.Creation =
             !target.options.create
@@ -93,7 +99,7 @@ struct ReplacementTransformer: Transformer {
         for text in target.fieldPaths.isEmpty ? ["metadata.name"] : target.fieldPaths {
             let path = FieldPath(text)
             let count = try resource.change { (root) throws(MergeFailure) in
-                try path.change(in: &root, creating: creating) { (field, find) throws(MergeFailure) in
+                try path.change(in: &root, creating: creating, forms: written) { (field, find) throws(MergeFailure) in
                     try Self.replace(&field, with: copied, target.options, &forms, key: path.key, find)
                 }
             }
@@ -108,13 +114,15 @@ struct ReplacementTransformer: Transformer {
     private static func replace(
         _ field: inout Value, with copied: Copied, _ options: ReplacementEntry.Options, _ forms: inout WrittenForms, key: String,
         _ find: FieldPath.Find
-    ) throws(MergeFailure) {
+    ) throws(MergeFailure) -> CommentedNode? {
         var copied = copied
+        // What a replacement made has no type to be kept.
+        let isMade = !find.isInText && (find.isNew || forms.isMade(field, of: key))
         // Within a text the options count for nothing.
         if !options.delimiter.isEmpty, !find.isInText {
             // What is no plain value has no text to join.
             let new = copied.text
-            guard let old = field.isNull ? "" : forms.text(of: field, key: key) else {
+            guard let old = field.isNull && !isMade ? "" : forms.text(of: field, key: key) else {
                 throw MergeFailure(problem: "only plain values can be joined with a delimiter")
             }
             guard old.utf8.count + new.utf8.count <= maximumText else {
@@ -132,21 +140,23 @@ struct ReplacementTransformer: Transformer {
         }
         guard field.object == nil, field.array == nil else {
             field = copied.value
-            return
+            return find.isInYAML ? copied.writing?() : nil
         }
         if find.isInYAML {
             field = .string(copied.text)
-            return
+            return nil
         }
         // A plain value keeps its type, only its text changes.
-        if find.isNew {
+        if find.isNew || isMade {
             field = Value(plain: copied.text, schema: .resource)
+            if isMade { forms.noteMade(field, of: key) }
         } else if let new = forms.replacement(copied.text, for: field, key: key) {
             field = new
         } else {
             throw MergeFailure(problem: "\"\(copied.text)\" cannot take the place of \(forms.kindName(of: field, key: key))")
         }
         forms.noteWritten(copied.text, of: key, as: field)
+        return nil
     }
 
     private static func split(_ text: String, at delimiter: String) -> [String] {

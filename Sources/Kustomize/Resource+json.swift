@@ -9,7 +9,11 @@ extension Resource {
         // Telling a transformation makes all annotations texts.
         if !buildTransformations.isEmpty { forms.dropTypes() }
         let types = forms
-        changeAnnotations { types.annotation($1.string ?? "", of: $0) }
+        changeAnnotations { key, value in
+            if let text = value.string, !types.isTime(text, of: key) { return types.annotation(text, of: key) }
+            // What a replacement put there is a text once others are written beside it.
+            return tracks ? types.text(of: value, key: key).map { .string($0) } ?? value : value
+        }
         try change { (value) throws(MergeFailure) in
             if types.hasFlowBlanks { types.writeFlowBlanks(&value) }
             try patch.apply(to: &value)

@@ -28,6 +28,9 @@ final class Resource {
     var allowsKindChange = false
     /// How the file wrote its scalars.
     var forms = WrittenForms()
+    /// What it was read from and what was merged in, as far as it is looked at again.
+    private(set) var sources: [SourceText] = []
+    private static let maximumSources = 16
     /// What comments in the file say of its lists.
     var commentSchema: MergeSchema?
     var sharedPairs: [SharedPair] = []
@@ -82,6 +85,7 @@ final class Resource {
         copy.allowsNameChange = allowsNameChange
         copy.allowsKindChange = allowsKindChange
         copy.forms = forms
+        copy.sources = sources
         copy.commentSchema = commentSchema
         copy.sharedPairs = sharedPairs
         copy.variables = variables
@@ -111,6 +115,9 @@ final class Resource {
 
     /// Whether kustomize has noted something of it in annotations.
     var hasHistory: Bool { !former.isEmpty || !prefixes.isEmpty || !suffixes.isEmpty || needsHash || buildOrigin != nil }
+
+    /// How often something of it was noted.
+    var historyCount: Int { former.count + prefixes.count + suffixes.count }
 
     // MARK: Identity
 
@@ -180,6 +187,16 @@ final class Resource {
         touches = other.touches + [Provenance.Touch(step: "generator", location: origin)]
         origin = other.origin
         buildTransformations = other.buildTransformations
+    }
+
+    // MARK: Writing
+
+    func addSources(_ more: [SourceText]) { if sources.count + more.count <= Self.maximumSources { sources += more } }
+
+    /// How a value of the object, as it is now, is written where it came from.
+    func writing(at path: [PathStep]) -> () -> CommentedNode {
+        let (object, sources, forms) = (object, sources, forms)
+        return { CommentedNode(at: path, of: .object(object), sources: sources, forms: forms) }
     }
 
     // MARK: Metadata

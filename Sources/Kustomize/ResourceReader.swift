@@ -29,7 +29,7 @@ struct ResourceReader {
         }
         var findings = Diagnostics()
         var resources: [Resource] = []
-        var listed: [(value: Value, origin: SourceLocation, forms: WrittenForms, way: Way)] = []
+        var listed: [(value: Value, origin: SourceLocation, forms: WrittenForms, way: Way, source: SourceText)] = []
         for document in documents {
             let origin = SourceLocation(file: display, line: document.mark.line + offset, column: document.mark.column)
             guard case .object(let object) = document.value else {
@@ -37,7 +37,7 @@ struct ResourceReader {
                 continue
             }
             if object.isEmpty { continue }
-            listed.append((document.value, origin, document.forms, .document))
+            listed.append((document.value, origin, document.forms, .document, SourceText(bytes, line: document.mark.line)))
         }
         var queue = listed[...]
         while let next = queue.popFirst() {
@@ -49,14 +49,16 @@ struct ResourceReader {
             if let items = items(of: object, at: next.origin, &findings) {
                 // The one list of a text kustomize opens as it reads, any other it takes apart by way of JSON.
                 let opensDirectly = documents.count == 1 && next.way == .document && object["kind"] == "List"
-                for item in items where !item.isNull && item != .object(Object()) {
-                    queue.append((item, next.origin, next.forms, opensDirectly ? .opened : .json))
+                for (index, item) in items.enumerated() where !item.isNull && item != .object(Object()) {
+                    let source = SourceText(bytes, line: next.origin.line - offset, path: [.key("items"), .index(index)])
+                    queue.append((item, next.origin, next.forms, opensDirectly ? .opened : .json, source))
                 }
                 continue
             }
             let resource = Resource(object, kinds: run.kinds, origin: next.origin)
             if isTargeted { resource.dropEmptyPairs() }
             resource.forms = next.forms
+            resource.addSources([next.source])
             if next.way == .json { resource.passThroughJSON() }
             resources.append(resource)
         }

@@ -10,8 +10,12 @@ struct StructuredText {
 
     private let form: Form
     private let original: Value
-    /// In YAML every scalar but null is the text that stands there.
+    /// In YAML every scalar but null is the text that stands there, see `CommentedNode.texts`.
     var value: Value
+
+    /// What is to stand at the marks of copies in `value`, and at how many places.
+    var copied: (node: CommentedNode, count: Int)?
+    private static let maximumCopies = 16 << 20
 
     /// Whether it is plain values that were put into it: new ones are written as they are then.
     var holdsNewPlainValues = false
@@ -49,7 +53,10 @@ struct StructuredText {
         case .json(let inLines):
             return String(decoding: JSONWriter.bytes(value, sortedKeys: true, pretty: inLines, escapesHTML: true), as: UTF8.self)
         case .yaml(let document, let rest):
-            guard document.root.apply(value, over: original, isUntyped: holdsNewPlainValues) else {
+            if let copied, copied.count > 1, copied.count * copied.node.written.utf8.count > Self.maximumCopies {
+                throw MergeFailure(problem: "a text would grow beyond \(Self.maximumCopies) bytes")
+            }
+            guard document.root.apply(value, over: original, isUntyped: holdsNewPlainValues, copied: copied?.node) else {
                 throw MergeFailure(problem: "a number, a boolean or null in a text cannot become a value of another type")
             }
             let first = Self.trimmed(document.text)

@@ -20,8 +20,9 @@ struct Variables {
                 guard let value = try path.value(in: .object(resource.object)) else {
                     throw MergeFailure(problem: "there is no field \(entry.fieldPath)")
                 }
-                // A time is the text that stands there.
-                let text = value.string == nil ? nil : resource.forms.text(of: value, key: path.key)
+                // A time is the text that stands there, and so is what a replacement has made.
+                let isText = value.string != nil || resource.forms.isMade(value, of: path.key)
+                let text = isText ? resource.forms.text(of: value, key: path.key) : nil
                 values[entry.name] = text.map { .string($0) } ?? value
             } catch {
                 report.add("variable \"\(entry.name)\": \(error.problem)", resource)

@@ -12,7 +12,7 @@ struct CommentScanner {
 
     struct Token {
         enum Kind: Equatable {
-            case streamStart, streamEnd, documentStart, documentEnd
+            case streamStart, streamEnd, directive, documentStart, documentEnd
             case blockSequenceStart, blockMappingStart, blockEnd, blockEntry
             case flowSequenceStart, flowSequenceEnd, flowMappingStart, flowMappingEnd, flowEntry
             case key, value, scalar(Node.Scalar.Style), alias, anchor, tag
@@ -175,7 +175,7 @@ struct CommentScanner {
         unrollIndents(to: place.column, scan: scan)
         let character = at()
         if character == "\0" { return try endStream() }
-        if place.column == 0, character == "%" { throw Failure() }
+        if place.column == 0, character == "%" { return fetchDirective() }
         if place.column == 0, character == "-" || character == ".", at(1) == character, at(2) == character, Self.endsWord(at(3)) {
             unrollIndents(to: -1, scan: place)
             simpleKeys[flowLevel].isPossible = false
@@ -188,6 +188,16 @@ struct CommentScanner {
         try fetch(character)
         // Behind the sign of a list item stands a comment on the item.
         if tokens.last?.kind != .blockEntry { scanLineComment(owner: owner) }
+    }
+
+    /// A line of its own, whose words are left to libyaml.
+    private mutating func fetchDirective() {
+        unrollIndents(to: -1, scan: place)
+        simpleKeys[flowLevel].isPossible = false
+        allowsSimpleKey = false
+        tokens.append(Token(kind: .directive, start: place))
+        while !Self.isBreakOrEnd(at()) { advance() }
+        if Self.isBreak(at()) { advance() }
     }
 
     private mutating func fetch(_ character: Unicode.Scalar) throws(Failure) {

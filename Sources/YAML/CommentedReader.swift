@@ -16,6 +16,8 @@ struct CommentedReader {
         scanner.skip()
         var head: [UInt8] = []
         let root: CommentedNode
+        let hasDirectives = try scanner.peek().kind == .directive
+        while try scanner.peek().kind == .directive { scanner.skip() }
         if try scanner.peek().kind == .documentStart {
             scanner.skip()
             switch try scanner.peek().kind {
@@ -23,6 +25,7 @@ struct CommentedReader {
             default: root = try node(isBlock: true)
             }
         } else {
+            if hasDirectives { throw Failure() }
             head = documentHead()
             root = try node(isBlock: true)
         }
@@ -71,7 +74,7 @@ struct CommentedReader {
             return content(.alias(token.text))
         }
         while token.kind == .anchor && anchor == nil || token.kind == .tag && tag == nil {
-            if token.kind == .anchor { anchor = token.text } else { tag = try Self.checked(token.text) }
+            if token.kind == .anchor { anchor = token.text } else { tag = token.text }
             scanner.skip()
             token = try scanner.peek()
         }
@@ -94,21 +97,6 @@ struct CommentedReader {
         node.anchor = anchor
         node.tag = tag == "!" ? nil : tag
         return node
-    }
-
-    /// A tag that can be written as it was read.
-    private static func checked(_ tag: String) throws(Failure) -> String {
-        let isPlain = tag.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "/"), UInt8(ascii: "!"):
-                true
-            default: false
-            }
-        }
-        let inner = tag.hasPrefix("!!") ? tag.dropFirst(2) : tag.dropFirst()
-        guard isPlain, tag.hasPrefix("!"), !inner.contains("!") else { throw Failure() }
-        return tag
     }
 
     private mutating func content(_ content: CommentedNode.Content) -> CommentedNode {
@@ -157,7 +145,6 @@ struct CommentedReader {
         while try scanner.peek().kind == .key {
             scanner.skip()
             let key = try blockPart()
-            guard case .scalar = key.content else { throw Failure() }
             if !key.foot.isEmpty, let earlier = entries.last {
                 earlier.key.foot = key.foot
                 key.foot = []
@@ -216,7 +203,6 @@ struct CommentedReader {
     private mutating func flowPair() throws(Failure) -> CommentedNode {
         scanner.skip()
         let key = try node(isBlock: false)
-        guard case .scalar = key.content else { throw Failure() }
         var value = CommentedNode(.scalar("", .plain))
         if try scanner.peek().kind == .value {
             scanner.skip()
@@ -237,7 +223,6 @@ struct CommentedReader {
             let hasSign = try scanner.peek().kind == .key
             if hasSign { scanner.skip() }
             let key = try node(isBlock: false)
-            guard case .scalar = key.content else { throw Failure() }
             var value = CommentedNode(.scalar("", .plain))
             if hasSign, try scanner.peek().kind == .value {
                 scanner.skip()
@@ -273,10 +258,14 @@ package struct CommentedDocument {
     let head: [UInt8]
     let foot: [UInt8]
 
-    /// nil for what is no YAML, or of a kind that is not written anew: directives, lists or mappings as keys.
+    /// nil for what is no YAML.
     package static func first(of text: String) -> (document: CommentedDocument, rest: String)? {
         var reader = CommentedReader(text)
-        return try? reader.document()
+        do throws(CommentedReader.Failure) { return try reader.document() } catch {
+            guard error.isFlowColon, let quoted = FlowColons.quoted(text) else { return nil }
+            reader = CommentedReader(quoted)
+            return try? reader.document()
+        }
     }
 
     package var text: String {

@@ -61,9 +61,17 @@ struct CommentedWriter {
         }
     }
 
+    /// What is below a key comes before the next one.
+    private mutating func expect(key: CommentedNode, tail: [UInt8]) {
+        switch key.content {
+        case .scalar, .alias: expect(head: key.head, line: key.line, tail: tail)
+        case .sequence, .mapping: expect(head: key.head, tail: tail)
+        }
+    }
+
     private mutating func write(_ node: CommentedNode, in parent: Parent, isKey: Bool = false, _ ending: Ending) {
         if let anchor = node.anchor { sign("&" + anchor, isSeparate: true) }
-        if let tag = node.tag { sign(tag, isSeparate: true) }
+        if let tag = node.tag { sign(Self.written(tag), isSeparate: true) }
         switch node.content {
         case .alias(let name):
             sign("*" + name, isSeparate: true)
@@ -83,6 +91,17 @@ struct CommentedWriter {
             end(ending)
             block(node, entries, in: parent)
         }
+    }
+
+    /// A tag with what may not stand in one escaped; one without a handle in its brackets.
+    private static func written(_ tag: String) -> String {
+        let handle = tag.hasPrefix("!!") ? "!!" : tag.hasPrefix("!") ? "!" : ""
+        let text = tag.dropFirst(handle.count).utf8.map { byte in
+            let character = Character(Unicode.Scalar(byte))
+            let isPlain = byte < 0x80 && (character.isLetter || character.isNumber || "-;/?:@&=+$,_.~*'()[]!".contains(character))
+            return isPlain ? String(character) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }
+        return handle.isEmpty ? "!<" + text.joined() + ">" : handle + text.joined()
     }
 
     private mutating func end(_ ending: Ending) {
@@ -122,7 +141,7 @@ struct CommentedWriter {
         var below: [UInt8] = []
         for (key, value) in entries {
             // What is below an entry comes when all of its value is written.
-            expect(head: key.head, line: key.line, tail: below)
+            expect(key: key, tail: below)
             below = key.foot
             writeHead()
             startLine()
@@ -154,7 +173,17 @@ struct CommentedWriter {
     }
 
     private func isSimple(_ key: CommentedNode) -> Bool {
-        let text = Array(key.text.utf8)
+        let text: [UInt8]
+        switch key.content {
+        case .scalar(let scalar, _): text = Array(scalar.utf8)
+        case .alias(let name): text = Array(name.utf8)
+        case .sequence(let items):
+            if !items.isEmpty { return false }
+            text = []
+        case .mapping(let entries):
+            if !entries.isEmpty { return false }
+            text = []
+        }
         let hasBreaks = text.withUnsafeBufferPointer { text in text.indices.contains { text.isBreak(at: $0) } }
         return !hasBreaks && text.count + (key.anchor?.utf8.count ?? 0) + (key.tag?.utf8.count ?? 0) <= 128
     }
@@ -212,7 +241,7 @@ struct CommentedWriter {
         var needsComma = false
         var below: [UInt8] = []
         for (key, value) in entries {
-            expect(head: key.head, line: key.line, tail: below)
+            expect(key: key, tail: below)
             below = key.foot
             if needsComma { sign(",") }
             writeHead()

@@ -17,6 +17,14 @@ package enum FloatText {
         return parts.exponent < -4 || parts.exponent >= 6 ? parts.scientific(exponentDigits: 2) : parts.positional
     }
 
+    /// As Go's `%g` of the nearest number of 32 bits, which sigs.k8s.io/yaml makes of a fraction where a text is wanted.
+    package static func single(_ number: Double) -> String {
+        let nearest = Float(number)
+        guard nearest.isFinite else { return general(Double(nearest)) }
+        let parts = Parts(negative: nearest.sign == .minus, text: nearest.magnitude.description)
+        return parts.exponent < -4 || parts.exponent >= 6 ? parts.scientific(exponentDigits: 2) : parts.positional
+    }
+
     /// All digits without an exponent, the shortest that read back as the same number.
     package static func positional(_ number: Double) -> String { Parts(number)?.positional ?? general(number) }
 
@@ -34,11 +42,16 @@ package enum FloatText {
 
         init?(_ number: Double) {
             guard number.isFinite else { return nil }
-            negative = number.sign == .minus
+            self.init(negative: number.sign == .minus, text: number.magnitude.description)
+        }
+
+        /// - Parameter text: as Swift describes a number.
+        init(negative: Bool, text: String) {
+            self.negative = negative
             digits = []
             var point: Int?
             var power = 0
-            var text = number.magnitude.description[...]
+            var text = text[...]
             if let e = text.firstIndex(of: "e") {
                 power = Int(text[text.index(after: e)...].drop { $0 == "+" }) ?? 0
                 text = text[..<e]

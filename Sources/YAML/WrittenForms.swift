@@ -22,6 +22,8 @@ package struct WrittenForms: Hashable, Sendable {
     private var typed = HashSet()
     /// Of texts that took the place of values without quotes, likewise: they have none whatever they look like.
     private var bare = HashSet()
+    /// Of values that were made where there were none, likewise: they have no type.
+    private var made = HashSet()
     /// Of texts that transformers put in the place of others, likewise.
     private var replaced = HashSet()
     /// Of times that stand between braces and become texts when they are printed there, since a colon has quotes then.
@@ -85,6 +87,25 @@ package struct WrittenForms: Hashable, Sendable {
         originals[Original(key: key, printed: printed)] = text
     }
 
+    /// Whether a transformer put a text in the place of another.
+    func isReplaced(_ text: String, of key: String) -> Bool {
+        if replaced.isEmpty { return false }
+        var text = text
+        return text.withUTF8 { replaced.contains(Self.hash($0, of: key)) }
+    }
+
+    /// That a value was made where there was none.
+    package mutating func noteMade(_ value: Value, of key: String) {
+        guard var printed = value.scalarText else { return }
+        printed.withUTF8 { made.insert(Self.hash($0, of: key)) }
+    }
+
+    /// Whether a value was made where there was none, so that whoever asks for it is given its text.
+    package func isMade(_ value: Value, of key: String) -> Bool {
+        guard !made.isEmpty, var printed = value.scalarText else { return false }
+        return printed.withUTF8 { made.contains(Self.hash($0, of: key)) }
+    }
+
     /// That a text took the place of another value and has the quotes which that one had.
     package mutating func noteMerged(_ text: String, of key: String, isQuoted: Bool) {
         var text = text
@@ -115,9 +136,7 @@ package struct WrittenForms: Hashable, Sendable {
             return bytes.withUTF8 { Timestamp($0) != nil } ? typed : Value?.none
         case (.string(let before), _):
             // One that was not read but put there has no type.
-            var bytes = before
-            let isUntyped = !replaced.isEmpty && bytes.withUTF8 { replaced.contains(Self.hash($0, of: key)) }
-            return isUntyped ? value(text, over: old, key: key) : .string(text)
+            return isReplaced(before, of: key) ? value(text, over: old, key: key) : .string(text)
         case (.null, .null), (.bool, .bool): return typed
         case (.int, .int), (.int, .uint), (.int, .double), (.uint, .int), (.uint, .uint), (.uint, .double), (.double, .int),
             (.double, .uint),
@@ -140,12 +159,12 @@ package struct WrittenForms: Hashable, Sendable {
     /// As `value(_:over:key:)`, and remembers how the text stands there.
     package mutating func put(_ text: String, over old: Value, key: String) -> Value {
         let isQuoted = old.string.map { self.isQuoted($0, of: key) } ?? false
+        var bytes = text
+        bytes.withUTF8 { replaced.insert(Self.hash($0, of: key)) }
         if isQuoted {
             noteMerged(text, of: key, isQuoted: true)
             return .string(text)
         }
-        var bytes = text
-        bytes.withUTF8 { replaced.insert(Self.hash($0, of: key)) }
         return Value(plain: text, schema: .resource)
     }
 
@@ -166,11 +185,12 @@ package struct WrittenForms: Hashable, Sendable {
 
     /// The text of a plain value as it is written; nil for collections.
     package func text(of value: Value, key: String) -> String? {
+        if !originals.isEmpty, let printed = value.scalarText, value.string == nil || isTime(printed, of: key),
+            let original = originals[Original(key: key, printed: printed)]
+        {
+            return original
+        }
         switch (writer, value) {
-        case (.author, .string(let text)): return isTime(text, of: key) ? originals[Original(key: key, printed: text)] ?? text : text
-        case (.author, .int), (.author, .uint), (.author, .double), (.author, .bool), (.author, .null):
-            guard let printed = value.scalarText, !originals.isEmpty else { return value.scalarText }
-            return originals[Original(key: key, printed: printed)] ?? printed
         case (.json, .double(let number)): return FloatText.json(number)
         case (.yaml, .int), (.yaml, .uint), (.yaml, .double): return value.double.map(FloatText.general)
         default: return value.scalarText
@@ -190,6 +210,7 @@ package struct WrittenForms: Hashable, Sendable {
         for hash in other.typed.all { typed.insert(hash) }
         for hash in other.replaced.all { replaced.insert(hash) }
         for hash in other.bare.all { bare.insert(hash) }
+        for hash in other.made.all { made.insert(hash) }
         for hash in other.times.all { times.insert(hash) }
         originals.merge(other.originals) { $1 }
     }
@@ -209,6 +230,15 @@ package struct WrittenForms: Hashable, Sendable {
         new.nulls = forms.nulls.isEmpty ? [] : .written
         new.writer = asYAML ? .yaml : .json
         return new
+    }
+
+    /// What kustomize wrote the object as when it last read it anew; nil where it still has what was in the file.
+    func rewritten(_ value: Value) -> String? {
+        switch writer {
+        case .author: nil
+        case .json: String(decoding: JSONWriter.bytes(value, sortedKeys: true, pretty: false, escapesHTML: true), as: UTF8.self)
+        case .yaml: YAMLWriter.text(value)
+        }
     }
 
     /// Makes times what they are outside of braces, for what never is written with them.

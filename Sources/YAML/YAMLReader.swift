@@ -48,6 +48,20 @@ package enum YAMLReader {
         _ bytes: [UInt8], _ file: String, _ limits: YAMLLimits, _ schema: YAMLSchema, _ duplicateKeys: DuplicateKeys,
         _ rule: DocumentRule, keeping: (Tree, Mark, WrittenForms) -> Kept
     ) throws(YAMLError) -> [Kept] {
+        do throws(YAMLError) {
+            return try readAsIs(bytes, file, limits, schema, duplicateKeys, rule, keeping: keeping)
+        } catch {
+            guard error.problem == FlowColons.problem, let quoted = FlowColons.quoted(String(decoding: bytes, as: UTF8.self)) else {
+                throw error
+            }
+            return try readAsIs(Array(quoted.utf8), file, limits, schema, duplicateKeys, rule, keeping: keeping)
+        }
+    }
+
+    private static func readAsIs<Tree: ComposedTree, Kept>(
+        _ bytes: [UInt8], _ file: String, _ limits: YAMLLimits, _ schema: YAMLSchema, _ duplicateKeys: DuplicateKeys,
+        _ rule: DocumentRule, keeping: (Tree, Mark, WrittenForms) -> Kept
+    ) throws(YAMLError) -> [Kept] {
         guard bytes.count <= limits.bytes else {
             throw YAMLError(file: file, line: 1, column: 1, problem: "the text is larger than \(limits.bytes) bytes")
         }

@@ -72,7 +72,7 @@ private func failure(_ files: [String: String], _ options: BuildOptions = BuildO
         #expect(try replaced("a: 1 # c\n", by: "\"0x1F\"") == "a: 0x1F # c")
     }
 
-    @Test(arguments: ["%YAML 1.1\n---\na: old\n", "? [x]\n: 1\na: old\n", "a: old\nb: [\n", "a: old\nb: *none\n"])
+    @Test(arguments: ["%YAML 1.2\n---\na: old\n", "%OTHER\n---\na: old\n", "a: old\nb: [\n", "a: old\nb: *none\n"])
     func whatIsNotWrittenAnewIsRefused(text: String) throws {
         #expect(throws: (any Error).self) { try replaced(text) }
     }

@@ -27,7 +27,7 @@ import YAML
     /// Between brackets what is missing is written as an empty text.
     private static func known(_ value: Value) -> Value {
         switch value {
-        case .null: .string("")
+        case .null, CommentedNode.blank: .string("")
         case .array(let items): .array(items.map { known($0) })
         case .object(let object): .object(Object(object.map { Object.Member(key: $0.key, value: known($0.value)) }))
         default: value
