@@ -15,7 +15,7 @@ struct ClusterSnapshot: CommandResult {
         self.nodes = nodes
         self.inventory = inventory
         self.units = units
-        let own = Set(units.map { Ownership(namespace: HomelabNamespace.name, name: $0.unit) })
+        let own = Set(units.map(\.owner))
         self.kustomizations = kustomizations.filter { $0.key.unit.map { !own.contains($0) } ?? false }
     }
 

@@ -9,8 +9,8 @@ struct ClusterTree {
     /// From the root of the repository.
     let directory: String
     var root = "."
-    /// The name of the cluster, by which the agent's own repository is called; nil where nobody knows it.
-    var cluster: String?
+    /// What the unit of the directory is called; nil where nobody knows it.
+    var own: Ownership?
     /// Whether the inventory has the agents answer webhooks, and fetch bases by URL.
     var answersWebhooks = false
     var allowsRemoteBases = false
@@ -36,7 +36,6 @@ struct ClusterTree {
     }
 
     func units() throws(Diagnostics) -> RepositoryUnits {
-        let own = cluster.map { Ownership(namespace: HomelabNamespace.name, name: $0) }
         return RepositoryUnits(
             try Self.files(at: root), path: KustomizationSpec.normalised(directory),
             RepositoryUnits.Setting(own: own, allowsRemoteBases: allowsRemoteBases))

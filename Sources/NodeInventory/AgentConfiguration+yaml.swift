@@ -24,6 +24,7 @@ extension AgentConfiguration {
             "listen": .string(listen),
             "pollInterval": .string("\(pollInterval)s"),
         ]
+        if let unit { value["unit"] = ["namespace": .string(unit.namespace), "name": .string(unit.name)] }
         if let webhookListen { value["webhookListen"] = .string(webhookListen) }
         if let webhookSecretFile { value["webhookSecretFile"] = .string(webhookSecretFile) }
         if allowsRemoteBases { value["allowRemoteBases"] = .bool(true) }
@@ -62,6 +63,7 @@ extension AgentConfiguration {
         configuration.kubeconfig = required("kubeconfig")
         configuration.inventory = required("inventory")
         configuration.path = required("path")
+        configuration.unit = UnitName(root["unit"])
         configuration.stateDirectory = required("stateDirectory")
         configuration.identityFile = required("identityFile")
         configuration.knownHostsFile = required("knownHostsFile")

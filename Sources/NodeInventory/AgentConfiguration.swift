@@ -28,6 +28,8 @@ package struct AgentConfiguration: Hashable, Sendable {
     /// Paths in the repository's tree.
     package var inventory: String
     package var path: String
+    /// What the unit of that path is called; nil: homelab-system/<cluster>.
+    package var unit: UnitName?
     package var stateDirectory: String
     /// The agent's own key, with which it logs in to the other nodes, and the host keys it accepts.
     package var identityFile: String

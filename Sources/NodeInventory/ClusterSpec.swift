@@ -107,12 +107,30 @@ package enum AgentSource: Hashable, Sendable {
 }
 
 /// Where the tree with `inventory/` and `clusters/` comes from.
+/// Namespace and name of a Kustomization.
+package struct UnitName: Hashable, Sendable {
+    package var namespace: String
+    package var name: String
+
+    package init(namespace: String, name: String) {
+        self.namespace = namespace
+        self.name = name
+    }
+
+    init?(_ written: Located?) {
+        guard let namespace = written?.text("namespace"), let name = written?.text("name") else { return nil }
+        self.init(namespace: namespace, name: name)
+    }
+}
+
 package struct RepositorySpec: Hashable, Sendable {
     /// nil: a bare repository on the first server.
     package var url: String?
     package var branch: String = "main"
     /// The directory of this cluster's objects in the tree; nil: `clusters/<cluster>`.
     package var path: String?
+    /// What the unit of that directory is called in the cluster; nil: homelab-system/<cluster>.
+    package var unit: UnitName?
     package var username: String?
     /// An https token; nil for a public repository and for ssh.
     package var token: SecretReference?

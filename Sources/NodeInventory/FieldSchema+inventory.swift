@@ -105,11 +105,19 @@ extension ObjectSchema {
             Field("url", .text(), "https://… or ssh://…; not given: a bare repository on the first server."),
             Field("branch", .text(), "Branch, main if not given."),
             Field("path", .text(), "Directory of this cluster's objects, clusters/<cluster> if not given."),
+            Field("unit", .object(unit), "How the Kustomization of that directory is called, homelab-system/<cluster> if not given."),
             Field("username", .text(), "User name for https."),
             Field("token", .secret, "Token or password for https."),
             Field("ca", .secret, "Certificates (PEM) of a private authority that vouches for the https host."),
             Field("hostKeys", .oneOrMore(.text(.hostKey)), "Accepted host keys of an ssh repository."),
             Field("signers", .text(), "Allowed signers file, put on the servers by bootstrap: who may sign changes of the inventory."),
+        ])
+
+    private static let unit = ObjectSchema(
+        name: "Unit",
+        fields: [
+            Field("namespace", .text(.dnsLabel), required: true, "Its namespace; flux-system where Flux was before."),
+            Field("name", .text(.dnsLabel), required: true, "Its name; flux-system there."),
         ])
 
     private static let webhook = ObjectSchema(
@@ -194,6 +202,7 @@ extension ObjectSchema {
                         ])), required: true, "Where the tree comes from."),
             Field("inventory", .text(), required: true, "The inventory in the tree."),
             Field("path", .text(), required: true, "The objects in the tree."),
+            Field("unit", .object(unit), "The Kustomization that stands for them."),
             Field("stateDirectory", .text(), required: true, "Where the agent keeps its clone and journal."),
             Field("identityFile", .text(), required: true, "Key for the other nodes."),
             Field("knownHostsFile", .text(), required: true, "Accepted host keys of the other nodes."),

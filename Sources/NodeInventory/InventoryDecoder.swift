@@ -154,6 +154,7 @@ struct InventoryDecoder {
         }
         spec.branch = repository.text("branch") ?? spec.branch
         spec.path = repository.text("path")
+        spec.unit = UnitName(repository["unit"])
         spec.username = repository.text("username")
         spec.token = secret(repository["token"])
         spec.ca = secret(repository["ca"])

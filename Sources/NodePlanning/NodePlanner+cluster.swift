@@ -257,6 +257,7 @@ extension NodePlanner {
         var configuration = AgentConfiguration(cluster: desired.name, node: node.name, repository: repository)
         if wanted.signers != nil { configuration.repository.signersFile = NodeLayout.allowedSigners }
         if let path = wanted.path { configuration.path = path }
+        configuration.unit = wanted.unit
         configuration.listen = desired.agent.listen
         if let webhook = desired.agent.webhook {
             configuration.webhookListen = webhook.listen

@@ -80,6 +80,7 @@ struct InventoryCase: CustomTestStringConvertible {
         #expect(spec.network.dns == IPAddress("10.53.0.10") && spec.network.domain == "attic.home.arpa")
         #expect(spec.repository.url == "https://git.example/me/home.git" && spec.repository.branch == "trunk")
         #expect(spec.repository.path == "clusters/other" && spec.repository.username == "me")
+        #expect(spec.repository.unit == UnitName(namespace: "flux-system", name: "root"))
         #expect(spec.repository.token == .environment("GIT_TOKEN") && spec.repository.ca == .file("ca.pem"))
         #expect(spec.policy.concurrency == 3 && spec.policy.servers == .automatic && spec.policy.upgrades == .approve)
         #expect(spec.policy.removals == 2 && spec.policy.approved == ["0123456789ab"])

@@ -77,6 +77,7 @@ import YAML
         repository.knownHostsFile = "/etc/homelab/known_hosts"
         var written = AgentConfiguration(cluster: "home", node: "ada", repository: repository)
         written.pollInterval = 90
+        written.unit = UnitName(namespace: "flux-system", name: "flux-system")
         #expect(try AgentConfiguration.decode(written.encoded, file: "agent.yaml") == written)
     }
 

@@ -8,7 +8,8 @@ import Testing
 @Suite struct SignersTests {
     @Test func `bootstrap puts the list on a server, and the agent is told of it`() throws {
         let example = PlanningCase.named("fresh-single-server")
-        let inventory = try #require(example.text("inventory.yaml")) + "\nrepository:\n  signers: signers\n"
+        let repository = "\nrepository:\n  signers: signers\n  unit: {namespace: flux, name: root}\n"
+        let inventory = try #require(example.text("inventory.yaml")) + repository
         let spec = try ClusterSpec.load("inventory/home.yaml", files: ["inventory/home.yaml": inventory])
         #expect(spec.repository.signers == .file("signers"))
         var context = PlanningCase.context
@@ -26,5 +27,6 @@ import Testing
         #expect(!configurations.isEmpty && configurations.allSatisfy { $0.contains("signersFile: /etc/homelab/allowed_signers") })
         let read = try AgentConfiguration.decode(#require(configurations.first), file: "agent.yaml")
         #expect(read.repository.signersFile == NodeLayout.allowedSigners)
+        #expect(read.unit == UnitName(namespace: "flux", name: "root"))
     }
 }

@@ -324,37 +324,40 @@ import YAML
         }
     }
 
+    /// What `flux bootstrap` leaves in a repository, and a unit.
+    static let bootstrappedByFlux = [
+        "clusters/home/flux-system/gotk-components.yaml": """
+        apiVersion: v1
+        kind: Namespace
+        metadata: {name: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+        ---
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: kustomize-controller, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+        spec: {}
+        """,
+        "clusters/home/flux-system/gotk-sync.yaml": """
+        apiVersion: source.toolkit.fluxcd.io/v1
+        kind: GitRepository
+        metadata: {name: flux-system, namespace: flux-system}
+        spec: {interval: 1m, url: "ssh://git@example.org/me/home", ref: {branch: main}}
+        ---
+        apiVersion: kustomize.toolkit.fluxcd.io/v1
+        kind: Kustomization
+        metadata: {name: flux-system, namespace: flux-system}
+        spec: {interval: 10m, path: ./clusters/home, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+        """,
+        "clusters/home/apps.yaml": """
+        apiVersion: kustomize.toolkit.fluxcd.io/v1
+        kind: Kustomization
+        metadata: {name: apps, namespace: flux-system}
+        spec: {interval: 1m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+        """,
+        "apps/one.yaml": Files.config("one", name: "one", namespace: "default"),
+    ]
+
     @Test func `a repository that Flux was bootstrapped from runs without Flux`() async throws {
-        let commit = bench.repository.push([
-            "clusters/home/flux-system/gotk-components.yaml": """
-            apiVersion: v1
-            kind: Namespace
-            metadata: {name: flux-system, labels: {app.kubernetes.io/part-of: flux}}
-            ---
-            apiVersion: apps/v1
-            kind: Deployment
-            metadata: {name: kustomize-controller, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
-            spec: {}
-            """,
-            "clusters/home/flux-system/gotk-sync.yaml": """
-            apiVersion: source.toolkit.fluxcd.io/v1
-            kind: GitRepository
-            metadata: {name: flux-system, namespace: flux-system}
-            spec: {interval: 1m, url: "ssh://git@example.org/me/home", ref: {branch: main}}
-            ---
-            apiVersion: kustomize.toolkit.fluxcd.io/v1
-            kind: Kustomization
-            metadata: {name: flux-system, namespace: flux-system}
-            spec: {interval: 10m, path: ./clusters/home, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
-            """,
-            "clusters/home/apps.yaml": """
-            apiVersion: kustomize.toolkit.fluxcd.io/v1
-            kind: Kustomization
-            metadata: {name: apps, namespace: flux-system}
-            spec: {interval: 1m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
-            """,
-            "apps/one.yaml": Files.config("one", name: "one", namespace: "default"),
-        ])
+        let commit = bench.repository.push(Self.bootstrappedByFlux)
         try await bench.run { _ in
             try await bench.phase(.ready, at: commit)
             #expect(await bench.api.object(Self.config("one")) != nil)
@@ -365,6 +368,40 @@ import YAML
                 }, "\(names)")
             let kept = await bench.report()?.exceptions.filter { $0.message.contains("Flux itself") }
             #expect(kept?.count == 2, "\(String(describing: kept))")
+        }
+    }
+
+    @Test func `the agent's own unit is called as the inventory says, and what it had under another name stays`() async throws {
+        var files = Self.bootstrappedByFlux
+        files["clusters/home/two.yaml"] = Files.config("two", name: "two", namespace: "default")
+        let commit = bench.repository.push(files)
+        try await bench.run { _ in try await bench.phase(.ready, at: commit) }
+        let before = try #require(await bench.api.object(Self.config("two")))
+        var named = bench
+        let flux = Ownership(namespace: "flux-system", name: "flux-system")
+        named.spec = UnitSpec(owner: flux, path: "clusters/home", records: "home")
+        try await named.run { source in
+            try await eventually("the unit of that name") {
+                await bench.api.object(ObjectKey(unit: flux)).map { KustomizationStatus(of: $0).conditions["Ready"]?.status } == "True"
+            }
+            let two = try #require(await bench.api.object(Self.config("two")))
+            #expect(two.uid == before.uid && Ownership(of: two) == flux)
+            #expect(await bench.report()?.owner == flux)
+            #expect(await bench.api.object(Self.config("one")) != nil)
+            // What it was called before can go.
+            let former = ObjectKey(unit: Ownership(namespace: "homelab-system", name: "home"))
+            try await eventually("word of it") {
+                let message = await bench.api.object(former).map { KustomizationStatus(of: $0).conditions["Ready"]?.message ?? "" } ?? ""
+                return message.contains("covers the directory of flux-system/flux-system") && message.contains("delete this Kustomization")
+            }
+            _ = try await bench.api.delete(
+                FluxKinds.kustomization, namespace: former.namespace, name: former.name, options: DeleteOptions())
+            try await eventually("its end") { await bench.api.object(former) == nil }
+            let next = bench.repository.push(Self.bootstrappedByFlux)
+            source.wake()
+            try await named.phase(.ready, at: next)
+            #expect(await bench.api.object(Self.config("two")) == nil, "what leaves the repository is known by its record still")
+            #expect(await bench.api.object(Self.config("one")) != nil)
         }
     }
 

@@ -68,7 +68,8 @@ package struct AgentCommand: AsyncParsableCommand {
         var settings = Agent.Configuration(
             node: configuration.node, version: HomelabVersion.current,
             unit: UnitSpec(
-                owner: Ownership(namespace: HomelabNamespace.name, name: configuration.cluster), path: configuration.path),
+                owner: Ownership(of: configuration.unit, cluster: configuration.cluster), path: configuration.path,
+                records: configuration.cluster),
             branch: configuration.repository.branch, inventory: configuration.inventory,
             signersFile: configuration.repository.signersFile, pollInterval: .seconds(configuration.pollInterval))
         settings.trialFiles = [NodeLayout.agentTrial, NodeLayout.agentTrialOpenRC]

@@ -1,6 +1,7 @@
 package import ArgumentParser
 import Diagnostics
 import FileSystem
+import KubernetesModel
 import Kustomize
 import NodeInventory
 
@@ -20,13 +21,15 @@ package struct Validate: AsyncParsableCommand {
         var found = Diagnostics()
         var summary: [String] = []
         // An inventory that cannot be read still has a name, so that the objects are checked in the same run.
-        var tree = ClusterTree(directory: "clusters/" + ClusterSpec.stem(of: path), cluster: ClusterSpec.stem(of: path))
+        let stem = ClusterSpec.stem(of: path)
+        var tree = ClusterTree(directory: "clusters/" + stem, own: Ownership(of: nil, cluster: stem))
         do {
             let (spec, warnings) = try InventoryOption.load(path)
             found.append(contentsOf: warnings)
             found.append(contentsOf: Self.unknownTimeZones(spec))
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
-            tree = ClusterTree(directory: spec.repository.path ?? "clusters/\(spec.name)", cluster: spec.name)
+            tree = ClusterTree(
+                directory: spec.repository.path ?? "clusters/\(spec.name)", own: Ownership(of: spec.repository.unit, cluster: spec.name))
             tree.answersWebhooks = spec.agent.webhook != nil
             tree.allowsRemoteBases = spec.agent.allowsRemoteBases
         } catch {

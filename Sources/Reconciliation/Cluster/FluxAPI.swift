@@ -30,7 +30,7 @@ struct FluxAPI: Sendable {
 
     /// Makes the objects that stand for the agent's own unit and repository. What a person set besides stays.
     func makeRoot(_ unit: UnitSpec, url: String, branch: String) async throws {
-        try await HomelabNamespace.ensure(api)
+        try await HomelabNamespace.ensure(unit.owner.namespace, api)
         let metadata: Value = ["namespace": .string(unit.owner.namespace), "name": .string(unit.owner.name)]
         let repository = Manifest([
             "apiVersion": .string(FluxKinds.gitRepository.apiVersion), "kind": "GitRepository", "metadata": metadata,
@@ -45,6 +45,9 @@ struct FluxAPI: Sendable {
             ],
         ])
         for manifest in [repository, kustomization] {
+            // One that Flux left in the repository is applied as it is written there.
+            let there = try await api.get(manifest.groupVersionKind, namespace: manifest.namespace, name: manifest.name)
+            if there?.annotation(FluxComponents.agentSource) != nil { continue }
             _ = try await api.apply(manifest, options: ApplyOptions(fieldManager: "homelab-agent"))
         }
     }

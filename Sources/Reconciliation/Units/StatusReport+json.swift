@@ -22,7 +22,8 @@ extension StatusReport {
 
     package var json: Value {
         [
-            "unit": .string(unit), "path": .string(path), "phase": .string(phase.rawValue), "healthy": .bool(isHealthy),
+            "unit": .string(unit), "kustomization": ["namespace": .string(owner.namespace), "name": .string(owner.name)],
+            "path": .string(path), "phase": .string(phase.rawValue), "healthy": .bool(isHealthy),
             "message": .string(message),
             "revision": ["attempted": .string(attemptedRevision), "applied": .string(appliedRevision)],
             "source": [
@@ -48,6 +49,9 @@ extension StatusReport {
         self.init(unit: unit)
         self.phase = phase
         func text(_ path: String...) -> String { path.reduce(Optional(json)) { $0?[$1] }?.string ?? "" }
+        if let namespace = json[path: "kustomization", "namespace"]?.string, let name = json[path: "kustomization", "name"]?.string {
+            owner = Ownership(namespace: namespace, name: name)
+        }
         path = text("path")
         message = text("message")
         attemptedRevision = text("revision", "attempted")

@@ -54,7 +54,10 @@ package struct StatusReport: Hashable, Sendable {
         package init() {}
     }
 
+    /// Names its ConfigMaps.
     package var unit: String
+    /// Its Kustomization.
+    package var owner: Ownership
     package var path = ""
     package var agentNode = ""
     package var agentVersion = ""
@@ -76,7 +79,10 @@ package struct StatusReport: Hashable, Sendable {
 
     package static let objectLimit = 300
 
-    package init(unit: String) { self.unit = unit }
+    package init(unit: String) {
+        self.unit = unit
+        owner = Ownership(namespace: HomelabNamespace.name, name: unit)
+    }
 
     package var isHealthy: Bool { phase == .ready }
     package static func configMapName(of unit: String) -> String { "homelab-status-\(unit)" }

@@ -214,7 +214,7 @@ extension UnitReconciler {
         return EventRecorder.Event(
             reason, message,
             object: ObjectKey(
-                group: "", kind: "ConfigMap", namespace: HomelabNamespace.name, name: StatusReport.configMapName(of: spec.name)),
+                group: "", kind: "ConfigMap", namespace: HomelabNamespace.name, name: StatusReport.configMapName(of: spec.records)),
             apiVersion: "v1", isWarning: isWarning)
     }
 }

@@ -119,7 +119,8 @@ extension UnitReconciler {
     }
 
     private func report() async -> StatusReport {
-        var report = StatusReport(unit: spec.name)
+        var report = StatusReport(unit: spec.records)
+        report.owner = spec.owner
         let state = source?.state.value
         report.path = spec.path
         report.agentNode = monitor.value.node

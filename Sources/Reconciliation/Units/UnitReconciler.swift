@@ -336,7 +336,7 @@ package actor UnitReconciler {
         try await store.load()
         guard !isRestored else { return }
         if isRoot {
-            if let last = try await context.status.last(unit: spec.name) {
+            if let last = try await context.status.last(unit: spec.records) {
                 applied = ObjectID(last.appliedRevision)
                 lastChange = last.lastChange
                 lastPhase = last.phase

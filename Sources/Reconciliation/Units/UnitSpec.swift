@@ -50,11 +50,16 @@ package struct UnitSpec: Hashable, Sendable {
     package var warnings: [String] = []
     /// Of the Kustomization; 0 where there is none.
     package var generation: Int64 = 0
+    /// Names the ConfigMaps with the record and the status of the agent's own unit, which stay when it is called otherwise.
+    package let records: String
 
+    /// - Parameter records: the owner's name if not given.
     package init(
-        owner: Ownership, path: String, prune: PrunePolicy = PrunePolicy(), healthTimeout: Duration = .seconds(300), parallelism: Int = 8
+        owner: Ownership, path: String, records: String? = nil, prune: PrunePolicy = PrunePolicy(),
+        healthTimeout: Duration = .seconds(300), parallelism: Int = 8
     ) {
         self.owner = owner
+        self.records = records ?? owner.name
         self.path = path
         self.prune = prune
         self.healthTimeout = healthTimeout

@@ -46,7 +46,7 @@ package actor UnitSupervisor {
         let bell = Bell()
         root = UnitReconciler(
             spec: spec, context: context, source: own.source,
-            record: InventoryStore(api: context.api, clock: context.clock, unit: spec.name, bell: bell), bell: bell)
+            record: InventoryStore(api: context.api, clock: context.clock, unit: spec.records, bell: bell), bell: bell)
         sources = SourceRegistry(
             own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock, factory: factory,
             pushes: pushes, events: context.events)
