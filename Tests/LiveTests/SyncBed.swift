@@ -74,8 +74,9 @@ final class SyncBed: Sendable {
     // MARK: Agents
 
     /// Starts an agent unless it runs; gives its process id.
+    /// - Parameter more: further lines of its configuration.
     @discardableResult
-    func startAgent(_ index: Int = 0) throws -> pid_t {
+    func startAgent(_ index: Int = 0, more: String = "") throws -> pid_t {
         if !hasEnded(index), let pid = agents.withLock({ $0[index] }) { return pid }
         let place = folder + "/agent-\(index)"
         try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
@@ -93,7 +94,7 @@ final class SyncBed: Sendable {
         webhookListen: 127.0.0.1:\(port + 10 + index)
         webhookSecretFile: \(place)/webhook-secret
         pollInterval: 10s
-
+        \(more)
         """.write(toFile: place + "/agent.yaml", atomically: true, encoding: .utf8)
         let pid = try Shell.start([Lab.binary, "agent", "--config", place + "/agent.yaml"], log: place + "/log")
         agents.withLock { $0[index] = pid }

@@ -278,4 +278,29 @@ struct SyncLive {
             return object?.message.contains("night-watch keeps changing it back") == true
         }
     }
+
+    @Test func t10_theAgentsOwnUnitTakesAnotherNameAndKeepsWhatItHas() async throws {
+        try await bed.awaitReady(at: try bed.push(["clusters/sync/c.yaml": SyncFiles.config("named", "1")]))
+        let first = try await uid("named")
+        let names = [Ownership(namespace: "flux-system", name: "flux-system"), Ownership(namespace: "homelab-system", name: "sync")]
+        for (name, former) in [(names[0], names[1]), (names[1], names[0])] {
+            try await bed.stopAgent()
+            try bed.startAgent(more: name == names[0] ? "unit: {namespace: \(name.namespace), name: \(name.name)}" : "")
+            try await bed.eventually("its name on what it has", limit: 60) {
+                try await bed.configMap("named").flatMap { Ownership(of: $0) } == name
+            }
+            try await bed.eventually("its Kustomization") {
+                let object = try await bed.client.get(FluxKinds.kustomization, namespace: name.namespace, name: name.name)
+                return object.map { KustomizationStatus(of: $0).conditions["Ready"]?.status } == "True"
+            }
+            let told = try Shell.run([Lab.binary, "status", "--kubeconfig", bed.kubeconfig]).output
+            #expect(told.contains("delete this Kustomization") && told.contains("\(former)"), "\(told)")
+            #expect(try bed.kubectl("delete", "kustomization", "-n", former.namespace, former.name, "--timeout=30s").succeeded)
+            #expect(try bed.kubectl("delete", "gitrepository", "-n", former.namespace, former.name).succeeded)
+            try await bed.awaitReady(at: try bed.push(["clusters/sync/c.yaml": SyncFiles.config("named", name.name)]))
+            #expect(try await bed.title("named") == name.name)
+            #expect(try await uid("named") == first)
+        }
+        #expect(try bed.kubectl("delete", "namespace", "flux-system", "--wait=false").succeeded)
+    }
 }
