@@ -10,7 +10,7 @@ step() { printf '%s %4ss %s\n' "$(date +%T)" "$SECONDS" "$*" >&2; }
 mirror() {
     local uri
     for filter in 'Codename: bookworm' 'Origin: Debian'; do
-        uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "$filter" 2>/dev/null | head -n1)
+        uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "$filter" 2>/dev/null | sed -n 1p)
         [ -z "$uri" ] || { echo "${uri%/}"; return; }
     done
     echo "no Debian mirror in this host's apt sources: set DEBIAN_MIRROR to one that serves bookworm" >&2
