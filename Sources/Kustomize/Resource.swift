@@ -29,7 +29,7 @@ final class Resource {
     /// How the file wrote its scalars.
     var forms = WrittenForms()
     /// What it was read from and what was merged in, as far as it is looked at again.
-    private(set) var sources: [SourceText] = []
+    var sources: [SourceText] = []
     private static let maximumSources = 16
     /// What comments in the file say of its lists.
     var commentSchema: MergeSchema?

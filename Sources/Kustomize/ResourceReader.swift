@@ -58,7 +58,7 @@ struct ResourceReader {
             let resource = Resource(object, kinds: run.kinds, origin: next.origin)
             if isTargeted { resource.dropEmptyPairs() }
             resource.forms = next.forms
-            resource.addSources([next.source])
+            resource.sources = [next.source]
             if next.way == .json { resource.passThroughJSON() }
             resources.append(resource)
         }

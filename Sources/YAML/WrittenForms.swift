@@ -13,23 +13,7 @@ package struct NullForms: OptionSet, Hashable, Sendable {
 package struct WrittenForms: Hashable, Sendable {
     package var nulls = NullForms()
     private var writer = Writer.author
-    /// The keys with nothing behind them, and those of them that stand between braces.
-    private var blankKeys: Set<String> = []
-    private var flowBlankKeys: Set<String> = []
-    /// Of texts that stand in quotes or blocks, by a hash of each with its key.
-    private var quoted = HashSet()
-    /// Of annotations that would be no texts elsewhere, likewise.
-    private var typed = HashSet()
-    /// Of texts that took the place of values without quotes, likewise: they have none whatever they look like.
-    private var bare = HashSet()
-    /// Of values that were made where there were none, likewise: they have no type.
-    private var made = HashSet()
-    /// Of texts that transformers put in the place of others, likewise.
-    private var replaced = HashSet()
-    /// Of times that stand between braces and become texts when they are printed there, since a colon has quotes then.
-    private var closedTimes = HashSet()
-    /// Of the other times, as they are printed.
-    private var times = HashSet()
+    private var notes = NoteSet()
     /// Numbers, booleans and times as they are written, by key and what they print as, where the two differ.
     private var originals: [Original: String] = [:]
 
@@ -52,16 +36,16 @@ package struct WrittenForms: Hashable, Sendable {
     /// Whether a key's null is written with nothing behind the key, as far as it can be told: of the nulls of a list as of all.
     package func isBlankNull(of key: String?) -> Bool {
         guard nulls == [.blank, .written], let key else { return nulls == .blank }
-        return blankKeys.contains(key)
+        return notes.contains(.blank, Self.hash(of: key))
     }
 
     /// Whether there are nulls that are no nulls any more once the object is written.
-    package var hasFlowBlanks: Bool { !flowBlankKeys.isEmpty }
+    package var hasFlowBlanks: Bool { notes.has(.flowBlank) }
 
     /// Between braces kustomize writes a blank null as an empty text.
     package func writeFlowBlanks(_ value: inout Value, key: String = "") {
         switch value.shape {
-        case .null: if flowBlankKeys.contains(key), isBlankNull(of: key) { value = .string("") }
+        case .null: if notes.contains(.flowBlank, Self.hash(of: key)), isBlankNull(of: key) { value = .string("") }
         case .array: value.changeArray { items in for index in items.indices { writeFlowBlanks(&items[index]) } }
         case .object: value.changeObject { $0.changeValues { writeFlowBlanks(&$1, key: $0) } }
         case .scalar: return
@@ -74,9 +58,9 @@ package struct WrittenForms: Hashable, Sendable {
         var text = text
         return text.withUTF8 { bytes in
             let isText = bytes.isEmpty || ScalarResolver.resolve(bytes, schema: .resource).isString
-            if isText, quoted.isEmpty || bytes.isEmpty && !quoted.contains(Self.hash(bytes, of: key)) { return false }
+            if isText, !notes.has(.quoted) || bytes.isEmpty && !notes.contains(.quoted, Self.hash(bytes, of: key)) { return false }
             let hash = Self.hash(bytes, of: key)
-            return !bare.contains(hash) && (!isText && !times.contains(hash) || quoted.contains(hash))
+            return !notes.contains(.bare, hash) && (!isText && !notes.contains(.time, hash) || notes.contains(.quoted, hash))
         }
     }
 
@@ -89,21 +73,21 @@ package struct WrittenForms: Hashable, Sendable {
 
     /// Whether a transformer put a text in the place of another.
     func isReplaced(_ text: String, of key: String) -> Bool {
-        if replaced.isEmpty { return false }
+        if !notes.has(.replaced) { return false }
         var text = text
-        return text.withUTF8 { replaced.contains(Self.hash($0, of: key)) }
+        return text.withUTF8 { notes.contains(.replaced, Self.hash($0, of: key)) }
     }
 
     /// That a value was made where there was none.
     package mutating func noteMade(_ value: Value, of key: String) {
         guard var printed = value.scalarText else { return }
-        printed.withUTF8 { made.insert(Self.hash($0, of: key)) }
+        printed.withUTF8 { notes.insert(.made, Self.hash($0, of: key)) }
     }
 
     /// Whether a value was made where there was none, so that whoever asks for it is given its text.
     package func isMade(_ value: Value, of key: String) -> Bool {
-        guard !made.isEmpty, var printed = value.scalarText else { return false }
-        return printed.withUTF8 { made.contains(Self.hash($0, of: key)) }
+        guard notes.has(.made), var printed = value.scalarText else { return false }
+        return printed.withUTF8 { notes.contains(.made, Self.hash($0, of: key)) }
     }
 
     /// That a text took the place of another value and has the quotes which that one had.
@@ -112,10 +96,10 @@ package struct WrittenForms: Hashable, Sendable {
         text.withUTF8 { bytes in
             let hash = Self.hash(bytes, of: key)
             if isQuoted {
-                bare.remove(hash)
-                quoted.insert(hash)
+                notes.remove(.bare, hash)
+                notes.insert(.quoted, hash)
             } else {
-                bare.insert(hash)
+                notes.insert(.bare, hash)
             }
         }
     }
@@ -160,7 +144,7 @@ package struct WrittenForms: Hashable, Sendable {
     package mutating func put(_ text: String, over old: Value, key: String) -> Value {
         let isQuoted = old.string.map { self.isQuoted($0, of: key) } ?? false
         var bytes = text
-        bytes.withUTF8 { replaced.insert(Self.hash($0, of: key)) }
+        bytes.withUTF8 { notes.insert(.replaced, Self.hash($0, of: key)) }
         if isQuoted {
             noteMerged(text, of: key, isQuoted: true)
             return .string(text)
@@ -170,11 +154,11 @@ package struct WrittenForms: Hashable, Sendable {
 
     /// Whether a text stands there without quotes and so is a time, not a text.
     package func isTime(_ text: String, of key: String) -> Bool {
-        if times.isEmpty, closedTimes.isEmpty { return false }
+        if !notes.has(.time), !notes.has(.closedTime) { return false }
         var text = text
         return text.withUTF8 { bytes in
             let hash = Self.hash(bytes, of: key)
-            return times.contains(hash) || closedTimes.contains(hash)
+            return notes.contains(.time, hash) || notes.contains(.closedTime, hash)
         }
     }
 
@@ -199,30 +183,28 @@ package struct WrittenForms: Hashable, Sendable {
 
     /// The value of an annotation, all of which are read as texts.
     package func annotation(_ text: String, of key: String) -> Value {
-        guard !typed.isEmpty else { return .string(text) }
+        guard notes.has(.typed) else { return .string(text) }
         var bytes = text
-        return bytes.withUTF8 { typed.contains(Self.hash($0, of: key)) } ? Value(plain: text, schema: .resource) : .string(text)
+        return bytes.withUTF8 { notes.contains(.typed, Self.hash($0, of: key)) } ? Value(plain: text, schema: .resource) : .string(text)
     }
 
     /// Takes over what is known of what was merged in.
     package mutating func merge(_ other: WrittenForms) {
-        for hash in other.quoted.all where !bare.contains(hash) { quoted.insert(hash) }
-        for hash in other.typed.all { typed.insert(hash) }
-        for hash in other.replaced.all { replaced.insert(hash) }
-        for hash in other.bare.all { bare.insert(hash) }
-        for hash in other.made.all { made.insert(hash) }
-        for hash in other.times.all { times.insert(hash) }
+        for hash in other.notes.all(.quoted) where !notes.contains(.bare, hash) { notes.insert(.quoted, hash) }
+        for note in [Note.typed, .replaced, .bare, .made, .time] {
+            for hash in other.notes.all(note) { notes.insert(note, hash) }
+        }
         originals.merge(other.originals) { $1 }
     }
 
     /// That an annotation was made of a number or the like.
     package mutating func noteAnnotation(_ text: String, of key: String) {
         var bytes = text
-        bytes.withUTF8 { typed.insert(Self.hash($0, of: key)) }
+        bytes.withUTF8 { notes.insert(.typed, Self.hash($0, of: key)) }
     }
 
     /// That the annotations are written anew, as texts.
-    package mutating func dropTypes() { typed = HashSet() }
+    package mutating func dropTypes() { for hash in notes.all(.typed) { notes.remove(.typed, hash) } }
 
     /// Of an object that went through JSON, which has no styles, and back.
     package static func json(of forms: WrittenForms, asYAML: Bool) -> WrittenForms {
@@ -243,10 +225,10 @@ package struct WrittenForms: Hashable, Sendable {
 
     /// Makes times what they are outside of braces, for what never is written with them.
     package func openTimes(_ value: inout Value, key: String = "") {
-        guard !closedTimes.isEmpty else { return }
+        guard notes.has(.closedTime) else { return }
         switch value {
         case .string(var text):
-            if text.withUTF8({ closedTimes.contains(Self.hash($0, of: key)) }) { value = Value(plain: text, schema: .resource) }
+            if text.withUTF8({ notes.contains(.closedTime, Self.hash($0, of: key)) }) { value = Value(plain: text, schema: .resource) }
         case .array: value.changeArray { items in for index in items.indices { openTimes(&items[index]) } }
         case .object: value.changeObject { $0.changeValues { openTimes(&$1, key: $0) } }
         default: return
@@ -256,7 +238,7 @@ package struct WrittenForms: Hashable, Sendable {
     /// - Parameter printed: what it was read as.
     mutating func noteTime(_ text: UnsafeBufferPointer<UInt8>, of key: String, as printed: String, inFlow: Bool) {
         if inFlow, printed.utf8.elementsEqual(text) {
-            closedTimes.insert(Self.hash(text, of: key))
+            notes.insert(.closedTime, Self.hash(text, of: key))
         } else {
             noteTime(String(decoding: text, as: UTF8.self), of: key, as: printed)
         }
@@ -264,23 +246,25 @@ package struct WrittenForms: Hashable, Sendable {
 
     private mutating func noteTime(_ text: String, of key: String, as printed: String) {
         var bytes = printed
-        bytes.withUTF8 { times.insert(Self.hash($0, of: key)) }
+        bytes.withUTF8 { notes.insert(.time, Self.hash($0, of: key)) }
         if text != printed { originals[Original(key: key, printed: printed)] = text }
     }
 
-    mutating func noteQuoted(_ text: UnsafeBufferPointer<UInt8>, of key: String) { quoted.insert(Self.hash(text, of: key)) }
+    mutating func noteQuoted(_ text: UnsafeBufferPointer<UInt8>, of key: String) { notes.insert(.quoted, Self.hash(text, of: key)) }
 
     /// - Parameter value: what a plain text was read as.
     mutating func notePlain(_ text: UnsafeBufferPointer<UInt8>, of key: String, as value: Value, inFlow: Bool) {
         if value.string != nil {
-            typed.insert(Self.hash(text, of: key))
+            notes.insert(.typed, Self.hash(text, of: key))
         } else if text.isEmpty {
-            blankKeys.insert(key)
-            if inFlow { flowBlankKeys.insert(key) }
+            notes.insert(.blank, Self.hash(of: key))
+            if inFlow { notes.insert(.flowBlank, Self.hash(of: key)) }
         } else if let printed = value.scalarText, !printed.utf8.elementsEqual(text) {
             originals[Original(key: key, printed: printed)] = String(decoding: text, as: UTF8.self)
         }
     }
+
+    private static func hash(of key: String) -> UInt64 { hash(UnsafeBufferPointer(start: nil, count: 0), of: key) }
 
     /// FNV-1a over the key, the start of the text and its length: texts that differ only far behind may be taken for the same.
     private static func hash(_ text: UnsafeBufferPointer<UInt8>, of key: String) -> UInt64 {
@@ -289,22 +273,58 @@ package struct WrittenForms: Hashable, Sendable {
     }
 }
 
-/// Hashes to be looked up: a list while they are few, as those of most documents are.
-private struct HashSet: Hashable, Sendable {
+/// What is noted of a scalar, by a hash of it with its key.
+private enum Note: UInt64 {
+    /// A key with nothing behind it.
+    case blank
+    /// One of these that stands between braces.
+    case flowBlank
+    /// A text that stands in quotes or a block.
+    case quoted
+    /// An annotation that would be no text elsewhere.
+    case typed
+    /// A text that took the place of a value without quotes: it has none whatever it looks like.
+    case bare
+    /// A value that was made where there was none: it has no type.
+    case made
+    /// A text that a transformer put in the place of another.
+    case replaced
+    /// A time that stands between braces and becomes a text when it is printed there, since a colon has quotes then.
+    case closedTime
+    /// Another time, as it is printed.
+    case time
+}
+
+/// Notes to be looked up, in few parts so that it is copied fast: a list while they are few, as those of most documents are.
+private struct NoteSet: Hashable, Sendable {
+    /// Hashes with the kind of the note in the last four bits.
     private var few: [UInt64] = []
     private var many: Set<UInt64> = []
+    /// A bit for each kind that has been noted.
+    private var kinds: UInt64 = 0
 
-    var isEmpty: Bool { few.isEmpty && many.isEmpty }
-    var all: [UInt64] { few + many }
+    /// Whether there may be a note of this kind.
+    func has(_ note: Note) -> Bool { kinds & 1 << note.rawValue != 0 }
 
-    func contains(_ hash: UInt64) -> Bool { few.contains(hash) || !many.isEmpty && many.contains(hash) }
-
-    mutating func insert(_ hash: UInt64) {
-        if few.count < 64 { few.append(hash) } else { many.insert(hash) }
+    func contains(_ note: Note, _ hash: UInt64) -> Bool {
+        guard has(note) else { return false }
+        let entry = Self.entry(note, hash)
+        return few.contains(entry) || !many.isEmpty && many.contains(entry)
     }
 
-    mutating func remove(_ hash: UInt64) {
-        few.removeAll { $0 == hash }
-        many.remove(hash)
+    func all(_ note: Note) -> [UInt64] { has(note) ? (few + many).filter { $0 & 15 == note.rawValue } : [] }
+
+    mutating func insert(_ note: Note, _ hash: UInt64) {
+        kinds |= 1 << note.rawValue
+        if few.count < 64 { few.append(Self.entry(note, hash)) } else { many.insert(Self.entry(note, hash)) }
     }
+
+    mutating func remove(_ note: Note, _ hash: UInt64) {
+        guard has(note) else { return }
+        let entry = Self.entry(note, hash)
+        few.removeAll { $0 == entry }
+        many.remove(entry)
+    }
+
+    private static func entry(_ note: Note, _ hash: UInt64) -> UInt64 { hash & ~15 | note.rawValue }
 }
