@@ -92,7 +92,7 @@ import Testing
                     IdentitiesOnly true
                     UserKnownHostsFile none
                 """#)
-        let home = FileManager.default.homeDirectoryForCurrentUser.path
+        let home = ProcessInfo.processInfo.environment["HOME"] ?? ""
         let attic = config.settings(for: "attic", user: "ops", port: 2022)
         #expect(attic.hostName == "100%-attic.arpa" && attic.identitiesOnly && attic.userKnownHostsFiles == ["none"])
         #expect(

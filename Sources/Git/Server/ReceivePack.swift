@@ -63,8 +63,13 @@ struct ReceivePack {
             guard let bytes = try stream.readRaw() else {
                 throw GitError(.unreachable, operation: "receive a pack", message: "the connection ended before the pack was complete")
             }
-            try FreeSpace.require(bytes.count, in: directory, keeping: RemoteLimits().freeSpace, "receive a pack")
             checksum.update(bytes)
+            do {
+                try FreeSpace.require(bytes.count, in: directory, keeping: RemoteLimits().freeSpace, "receive a pack")
+            } catch {
+                try passOver(restOf: &checksum)
+                throw error
+            }
             let code = git_indexer_append(indexer, bytes, bytes.count, &progress)
             if code < 0 { throw GitError.last("receive a pack", code: code) }
         } while progress.total_objects == 0 && !checksum.isComplete
@@ -73,6 +78,11 @@ struct ReceivePack {
         let code = git_indexer_commit(indexer, &progress)
         if code < 0 { throw GitError.last("finish the pack", code: code) }
         try GitError.check("see the new objects") { git_odb_refresh(database) }
+    }
+
+    /// Reads what the client has still to send: one that is cut off while it sends may not hear why.
+    private func passOver(restOf checksum: inout PackChecksum) throws(GitError) {
+        while !checksum.isComplete, let bytes = try stream.readRaw() { checksum.update(bytes) }
     }
 
     /// nil when it is done, else the reason the client shows.
