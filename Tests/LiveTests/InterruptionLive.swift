@@ -287,13 +287,20 @@ struct InterruptionLive {
         try lab.change("delete", "--ignore-not-found", "-f", lab.folder + "/guarded.yaml")
     }
 
-    /// A server that was cut off from the others ends and starts anew; while it is away another one leads.
+    /// A server that was cut off from the others ends and starts anew. So may one that was not, when they elect a leader: its controllers end
+    /// with k3s when they could not renew their Lease for 10 s (kube-controller-manager's `--leader-elect-renew-deadline`).
     private func settle() throws {
-        for machine in ["m1", "m2", "m3"] {
-            try lab.wait("\(machine) in service", limit: 120) {
+        var processes: [String] = []
+        var since = Date()
+        try lab.wait("three servers that stay in service", limit: 180) {
+            let now = try ["m1", "m2", "m3"].map { machine in
                 let node = "k3s kubectl get node \(machine) --no-headers | grep -q ' Ready'"
-                return try lab.on(machine, "systemctl is-active k3s && k3s kubectl get --raw /readyz && \(node)").succeeded
+                let well = "systemctl is-active k3s && k3s kubectl get --raw /readyz && \(node) && systemctl show k3s -p MainPID"
+                let result = try lab.on(machine, well)
+                return result.succeeded ? result.output : ""
             }
+            if now.contains("") || now != processes { (processes, since) = (now, Date()) }
+            return !now.contains("") && Date().timeIntervalSince(since) > 12
         }
     }
 
