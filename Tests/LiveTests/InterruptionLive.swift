@@ -287,8 +287,8 @@ struct InterruptionLive {
         try lab.change("delete", "--ignore-not-found", "-f", lab.folder + "/guarded.yaml")
     }
 
-    /// A server that was cut off from the others ends and starts anew. So may one that was not, when they elect a leader: its controllers end
-    /// with k3s when they could not renew their Lease, which may come some time after the line was mended.
+    /// A server that was cut off from the others ends and starts anew. So may one that was not: etcd elects a leader when the line is mended,
+    /// and controllers that cannot renew their Lease within 10 s meanwhile end k3s (`leaderelection lost`, seen 12 s after the mending).
     private func settle() throws {
         var processes: [String] = []
         var since = Date()
