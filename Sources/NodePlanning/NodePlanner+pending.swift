@@ -26,7 +26,9 @@ extension NodePlanner {
             if node.state == .absent, cluster.unavailable == nil { return }
             wait(node.name, "was not looked at: \(reason)")
         case .facts(let facts):
-            if node.state == .absent, clusterNode == nil, facts.installedRole != nil, cluster.unavailable == nil {
+            if node.state == .absent, facts.installedRole != nil, cluster.unavailable != nil {
+                wait(node.name, "is not taken out yet: the cluster's API does not answer", "run again afterwards")
+            } else if node.state == .absent, clusterNode == nil, facts.installedRole != nil {
                 wait(
                     node.name, "has k3s installed but is no node of this cluster; it is left alone",
                     "if it was, stop and uninstall k3s on it by hand; if it is another cluster's, take the entry out of the inventory")

@@ -24,6 +24,18 @@ import Testing
         #expect(steps.count == 6 && steps[3].hasPrefix("s1: wait until k3s is ready"), "\(steps)")
     }
 
+    @Test func `who is to leave stays until the API answers, which is said of it`() throws {
+        let fixture = PlanningCase.named("remove-server")
+        let spec = try fixture.spec()
+        let leaving = try #require(spec.nodes.first { $0.state == .absent })
+        let plan = NodePlanner.plan(
+            desired: spec, observed: try fixture.observed(), cluster: ClusterFacts(unavailable: "no server runs"),
+            context: PlanningCase.context)
+        let notes = plan.pending.filter { $0.node == leaving.name }
+        #expect(notes.map(\.text) == ["is not taken out yet: the cluster's API does not answer"], "\(plan.pending)")
+        #expect(!plan.phases.flatMap(\.tasks).contains { $0.node == leaving.name }, "\(plan.phases)")
+    }
+
     @Test func `a server that is off is named, and the majority starts`() throws {
         let recovery = try recovery(unreachable: ["s3"])
         #expect(recovery.notes.map(\.node) == ["s3"])
