@@ -67,6 +67,24 @@ import YAML
         #expect(try Substitution(variables: [:], isComplete: false).result(of: unmarked) == unmarked)
         let problems = #expect(throws: Diagnostics.self) { try Substitution(variables: [:]).result(of: unmarked) }
         #expect(problems?.all.map(\.location?.file) == ["apps/a.yaml", "apps/a.yaml"])
-        #expect(problems?.all.compactMap(\.cause) == ["the variable HOME is not set", "the variable OTHER is not set"])
+        #expect(
+            problems?.all.compactMap(\.cause) == ["data.run: the variable HOME is not set", "data.run: the variable OTHER is not set"])
+    }
+
+    @Test func `a problem names the field that has it`() throws {
+        let given = try manifest(
+            """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: a, labels: {"${key}": "1"}}
+            spec: {replicas: "${n", paused: "yes ${", template: {spec: {containers: [{name: a}, {name: b, image: "a:${tag}"}]}}}
+            """)
+        let problems = #expect(throws: Diagnostics.self) { try Substitution(variables: [:]).result(of: given) }
+        #expect(
+            Set(problems?.all.compactMap(\.cause) ?? []) == [
+                "metadata.labels[\"${key}\"]: the variable key is not set", "spec.replicas: ${n: missing closing brace",
+                "spec.paused: ${: unable to parse variable name",
+                "spec.template.spec.containers[1].image: the variable tag is not set",
+            ])
     }
 }

@@ -36,14 +36,16 @@ package struct FieldDifference: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Where a comparison stands, in both spellings of `FieldDifference`.
-struct FieldPath {
-    private(set) var path = ""
+/// The way to a field of an object, in both spellings of `FieldDifference`.
+package struct FieldPath {
+    package private(set) var path = ""
     private(set) var pointer = ""
     /// The keys of objects on the way, without list positions.
     private(set) var keys: [String] = []
 
-    func key(_ key: String) -> FieldPath {
+    package init() {}
+
+    package func key(_ key: String) -> FieldPath {
         var next = self
         let isPlain = key.utf8.allSatisfy { byte in
             byte == 0x2D || byte == 0x5F || (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
@@ -57,7 +59,7 @@ struct FieldPath {
         return next
     }
 
-    func item(_ index: Int, label: String? = nil) -> FieldPath {
+    package func item(_ index: Int, label: String? = nil) -> FieldPath {
         var next = self
         next.path += "[\(label ?? String(index))]"
         next.pointer += "/\(index)"

@@ -20,7 +20,7 @@ package struct Substitution: Sendable {
         var template = SubstitutionTemplate(YAMLWriter.text(manifest.value), variables: variables)
         let text = template.result()
         let problems = isComplete ? template.problems : template.problems.filter { !$0.isMissingVariable }
-        guard problems.isEmpty else { throw Diagnostics(problems.map { diagnostic($0.text, manifest) }) }
+        guard problems.isEmpty else { throw Diagnostics(problems.map { diagnostic(cause(of: $0, in: manifest), manifest) }) }
         guard template.problems.isEmpty else { return manifest }
         do {
             guard let value = try YAMLReader.values(text, file: manifest.key.description).first else { return manifest }
@@ -33,6 +33,32 @@ package struct Substitution: Sendable {
     private static func optsOut(_ manifest: Manifest) -> Bool {
         ObjectMarks.prefixes.contains { prefix in
             [manifest.annotation(prefix + "substitute"), manifest.label(prefix + "substitute")].contains { $0?.lowercased() == "disabled" }
+        }
+    }
+
+    /// What is wrong, and in which field: the first that has it, where one field has it by itself.
+    private func cause(of problem: SubstitutionTemplate.Problem, in manifest: Manifest) -> String {
+        guard let field = field(with: problem, in: manifest.value, at: FieldPath()) else { return problem.text }
+        return "\(field.path): \(problem.text)"
+    }
+
+    private func field(with problem: SubstitutionTemplate.Problem, in value: Value, at path: FieldPath) -> FieldPath? {
+        func has(_ text: String) -> Bool {
+            guard text.utf8.contains(0x24) else { return false }
+            var template = SubstitutionTemplate(text, variables: variables)
+            _ = template.result()
+            return template.problems.contains { problem.isSame(as: $0) }
+        }
+        switch value {
+        case .string(let text): return has(text) ? path : nil
+        case .array(let items):
+            return items.enumerated().lazy.compactMap { field(with: problem, in: $1, at: path.item($0)) }.first
+        case .object(let object):
+            return object.lazy.compactMap { member in
+                let path = path.key(member.key)
+                return has(member.key) ? path : field(with: problem, in: member.value, at: path)
+            }.first
+        default: return nil
         }
     }
 

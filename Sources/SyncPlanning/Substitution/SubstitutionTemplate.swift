@@ -20,6 +20,14 @@ struct SubstitutionTemplate {
             if case .missingVariable = self { true } else { false }
         }
 
+        /// Whether it is this one, met in a text that ends earlier.
+        func isSame(as other: Problem) -> Bool {
+            switch (self, other) {
+            case (.missingBrace(let place), .missingBrace(let part)), (.noName(let place), .noName(let part)): place.hasPrefix(part)
+            default: self == other
+            }
+        }
+
         var text: String {
             switch self {
             case .missingVariable(let name): "the variable \(name) is not set"
