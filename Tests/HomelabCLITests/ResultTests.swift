@@ -148,9 +148,19 @@ import YAML
         #expect(wide.contains("gone  NotFound: is not there") && wide.contains("site  InProgress: none of its healthCheckExprs holds yet"))
         let app = try #require(tree.value["objects"]?.array?.first)
         #expect(app["ready"] == "False" && app["objects"]?.array?.map { $0["health"]?.string } == ["NotFound", "InProgress"])
-        let trace = ObjectTrace(of: Self.config("done"), in: catalog)
+        var trace = ObjectTrace(of: Self.config("done"), in: catalog)
         #expect(trace.health.status == .current && trace.value[path: "unit", "name"] == "app" && trace.value["repository"] == nil)
         #expect(trace.text(console, isWide: false).hasSuffix("repository  not there"))
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await trace.look(in: folder.path, UnitClusters(home: api))
+        #expect(trace.value["file"] == nil, "no files are at hand")
+        try FileManager.default.createDirectory(at: folder.appendingPathComponent("app"), withIntermediateDirectories: true)
+        try "# A\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: site, namespace: default}\n".write(
+            to: folder.appendingPathComponent("app/site.yaml"), atomically: true, encoding: .utf8)
+        try await trace.look(in: folder.path, UnitClusters(home: api))
+        #expect(trace.value["file"] == ["path": "app/site.yaml", "line": 2])
+        #expect(trace.text(console, isWide: false).contains("\nfile        app/site.yaml:2\n"))
     }
 
     private static func event(_ reason: String, _ time: String) -> Manifest {

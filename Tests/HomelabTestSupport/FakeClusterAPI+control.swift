@@ -15,6 +15,23 @@ extension FakeClusterAPI {
         }
     }
 
+    struct Happening {
+        var verb: Verb
+        var name: String
+        var work: @Sendable (FakeClusterAPI) async -> Void
+    }
+
+    /// While the next call that matches is on its way, something happens in the cluster, and everybody has the time to hear of it.
+    package func during(_ verb: Verb, name: String, _ work: @escaping @Sendable (FakeClusterAPI) async -> Void) {
+        happenings.append(Happening(verb: verb, name: name, work: work))
+    }
+
+    func pass(_ verb: Verb, _ name: String) async throws {
+        guard let index = happenings.firstIndex(where: { ($0.verb, $0.name) == (verb, name) }) else { return }
+        await happenings.remove(at: index).work(self)
+        try await Task.sleep(for: .milliseconds(100))
+    }
+
     /// The next `times` calls that match are refused with `error`.
     package func fail(
         _ verb: Verb? = nil, kind: GroupKind? = nil, name: String? = nil, with error: ClusterError, times: Int = 1

@@ -5,6 +5,7 @@ extension FakeClusterAPI {
     package func apply(_ manifest: Manifest, options: ApplyOptions) async throws -> Manifest {
         let kind = manifest.groupVersionKind
         try begin(.apply, kind, manifest.namespace, manifest.name, isDryRun: options.dryRun, user: options.user)
+        try await pass(.apply, manifest.name)
         let key = try key(kind, manifest.namespace, manifest.name)
         try requireNamespace(of: key)
         let existing = objects[key]
@@ -40,6 +41,7 @@ extension FakeClusterAPI {
     package func replace(_ manifest: Manifest, subresource: String?) async throws -> Manifest {
         let kind = manifest.groupVersionKind
         try begin(.replace, kind, manifest.namespace, manifest.name)
+        try await pass(.replace, manifest.name)
         let key = try key(kind, manifest.namespace, manifest.name)
         guard let existing = objects[key] else { throw missing(key) }
         if !manifest.resourceVersion.isEmpty, manifest.resourceVersion != existing.resourceVersion {

@@ -28,6 +28,7 @@ package actor FakeClusterAPI: ClusterAPI {
     var watchers: [Int: Watcher] = [:]
     var nextWatcher = 0
     var failures: [InjectedFailure] = []
+    var happenings: [Happening] = []
     var rawAnswers: [String: (status: Int, body: String)]
     var isReachable = true
     /// Every call so far, refused ones too.

@@ -167,7 +167,7 @@ struct ClusterLive {
         print("unit Ready \(ready) s after the push")
         #expect(try lab.kubectl("get", "configmap", "of-a-unit", "-o", "jsonpath={.data.who}").output == "unit")
         let trace = try lab.homelab("trace", "configmap/default/of-a-unit", "--kubeconfig", lab.kubeconfig)
-        #expect(trace.output.contains("default/one") && trace.output.contains("units/one"), "\(trace.text)")
+        #expect(trace.output.contains("default/one") && trace.output.contains("units/one/one.yaml:1"), "\(trace.text)")
         try lab.git("rm", "--quiet", "-r", "clusters/home/one.yaml", "units")
         _ = try lab.push("No unit")
         try lab.wait("the pruned unit and its object", limit: 30) {

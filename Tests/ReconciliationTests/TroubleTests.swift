@@ -31,6 +31,32 @@ import YAML
         }
     }
 
+    @Test func `what was shown as ready and is not any more is unhealthy, however soon`() async throws {
+        let (config, record) = (ObjectKey(group: "", kind: "ConfigMap", namespace: "web", name: "config"), "homelab-inventory-home")
+        var files = [
+            "clusters/home/namespace.yaml": Files.namespace, "clusters/home/app.yaml": Files.deployment(),
+            "clusters/home/config.yaml": Files.config("one", name: "config"),
+        ]
+        bench.repository.push(files)
+        try await bench.run { _ in try await eventually("the Deployment") { await bench.api.object(Files.deploymentKey) != nil } }
+        await bench.api.remove(config)
+        files["clusters/home/app.yaml"] = Files.deployment(image: "web:2")
+        files["clusters/home/config.yaml"] = nil
+        bench.repository.push(files)
+        // Health comes when the pass has looked for it and goes on, and goes when it has been shown and no other pass has been made.
+        await bench.api.during(.replace, name: record) { api in
+            await api.setStatus(Files.deploymentKey, Files.running(2))
+            await api.during(.apply, name: "homelab-status-home") { api in
+                await api.setStatus(Files.deploymentKey, ["observedGeneration": 2, "replicas": 1, "unavailableReplicas": 1])
+            }
+        }
+        try await bench.run { _ in
+            try await bench.phase(.unhealthy)
+            let inventory = await bench.api.requests.count { $0.verb == .replace && $0.name == record }
+            #expect(inventory > 0)
+        }
+    }
+
     @Test func `an agent that starts on a broken commit enforces the one before it`() async throws {
         bench.repository.push(Files.app())
         try await bench.run { _ in try await bench.phase(.ready) }

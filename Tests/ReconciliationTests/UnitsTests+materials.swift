@@ -122,6 +122,11 @@ extension UnitsTests {
             let preview = UnitPreview(of: unit, clusters: UnitClusters(home: bench.api))
             let now = GitFileTree(try await bench.repository.tree(of: first.id, under: []))
             #expect(try await preview.plan(now).hasChanges == false)
+            func place(_ name: String) async throws -> String? {
+                try await preview.place(of: ObjectKey(group: "", kind: "ConfigMap", namespace: "default", name: name), in: now)?.description
+            }
+            #expect(try await place("one") == "a/one.yaml:1:1")
+            #expect(try await place("two") == nil)
             files["a/one.yaml"] = Files.config("two", name: "one", namespace: "default")
             let second = bench.repository.push(files)
             let plan = try await preview.plan(GitFileTree(try await bench.repository.tree(of: second.id, under: [])))

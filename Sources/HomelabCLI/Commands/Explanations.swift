@@ -31,7 +31,7 @@ package struct Tree: AsyncParsableCommand {
 /// `homelab trace`: from an object to the unit, the repository and the commit it comes from.
 package struct Trace: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
-        commandName: "trace", abstract: "Show which unit, repository and commit an object comes from.")
+        commandName: "trace", abstract: "Show which unit, repository, commit and file an object comes from.")
 
     @OptionGroup var cluster: ClusterOption
     @OptionGroup var result: ResultOptions
@@ -39,12 +39,17 @@ package struct Trace: AsyncParsableCommand {
     @Argument(help: "The object: KIND/NAME or KIND/NAMESPACE/NAME.")
     var object: String
 
+    @Option(help: "The root of the repository's files: where they are at hand, the file that makes the object is named.")
+    var root = "."
+
     package init() {}
 
     package func run() async throws {
         try await result.show(of: cluster, following: ResultOptions.Followed.units) { api in
             let found = try await ObjectLookUp(api: api).object(object)
-            return ObjectTrace(of: found, in: try await UnitCatalog(of: api))
+            var trace = ObjectTrace(of: found, in: try await UnitCatalog(of: api))
+            try await trace.look(in: root, UnitClusters(home: api, factory: ClusterOption.client))
+            return trace
         }
     }
 }

@@ -1,3 +1,5 @@
+import Diagnostics
+import FileSystem
 import KubernetesModel
 import Reconciliation
 import YAML
@@ -10,6 +12,8 @@ struct ObjectTrace: CommandResult {
     let owner: Ownership?
     let unit: Manifest?
     let source: Manifest?
+    /// Where the files at hand make it.
+    private(set) var place: SourceLocation?
 
     init(of object: Manifest, in catalog: UnitCatalog) {
         self.object = object
@@ -17,6 +21,14 @@ struct ObjectTrace: CommandResult {
         owner = Ownership(of: object)
         unit = catalog.owner(of: object)
         source = unit.flatMap { catalog.source(of: $0) }
+    }
+
+    /// Looks for the file in a folder that has the unit's directory. One that cannot be rendered names none: the cluster has what was
+    /// pushed, whatever becomes of the files here.
+    mutating func look(in root: String, _ clusters: UnitClusters) async throws {
+        guard let unit, Files.exists(root + "/" + KustomizationSpec(of: unit).path) else { return }
+        let files = try ClusterTree.files(at: root)
+        place = try? await UnitPreview(of: unit, clusters: clusters).place(of: object.key, in: files)
     }
 
     var value: Value {
@@ -34,6 +46,7 @@ struct ObjectTrace: CommandResult {
                 "message": .string(unit.readiness.message),
             ]
         }
+        if let place { value["file"] = ["path": .string(place.file), "line": .int(Int64(place.line))] }
         if let source {
             value["repository"] = [
                 "namespace": .string(source.namespace), "name": .string(source.name), "url": .string(GitRepositorySpec(of: source).url),
@@ -51,6 +64,7 @@ struct ObjectTrace: CommandResult {
         }
         lines.append("unit        \(unit.namespace)/\(unit.name)  \(UnitList.standing(of: unit))")
         lines.append("path        \(KustomizationSpec(of: unit).path)")
+        if let place { lines.append("file        \(place.file):\(place.line)") }
         lines.append("revision    \(unit.appliedRevision)")
         lines.append(source.map { "repository  \(GitRepositorySpec(of: $0).url)  \(UnitList.standing(of: $0))" } ?? "repository  not there")
         if isWide {

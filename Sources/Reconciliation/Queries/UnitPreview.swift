@@ -1,4 +1,4 @@
-import Diagnostics
+package import Diagnostics
 package import KubernetesModel
 package import Kustomize
 package import SyncPlanning
@@ -19,6 +19,24 @@ package struct UnitPreview: Sendable {
     }
 
     package func plan(_ files: some FileTree) async throws -> SyncPlan {
+        let api = try await clusters.api(of: unit)
+        let tree = try await tree(files, api)
+        let record = KustomizationStatus(of: unit).inventory
+        var request = SyncRequest(unit: spec.owner, revision: "", desired: tree, applied: record, live: [:], prune: spec.prune)
+        request.reportsDrift = spec.reportsDrift
+        let completed = ResourceInventory(text: unit.annotation(UnitReconciler.completedJobs) ?? "")
+        request.completed = (completed?.entries ?? [:]).mapValues(\.digest)
+        request.live = try await observations(tree, record, api)
+        return SyncPlanner.plan(request)
+    }
+
+    /// The place in the files that makes an object; nil when they make no such object.
+    package func place(of object: ObjectKey, in files: some FileTree) async throws -> SourceLocation? {
+        let tree = try await tree(files, try await clusters.api(of: unit))
+        return tree.objects.first { $0.key == object }?.origin
+    }
+
+    private func tree(_ files: some FileTree, _ api: any ClusterAPI) async throws -> DesiredTree {
         guard !spec.isImpossible else {
             throw Diagnostics(
                 (spec.obstacles + spec.invalidExpressions).map {
@@ -37,20 +55,12 @@ package struct UnitPreview: Sendable {
         let opened = try decryption.opened(result.manifests)
         let ours = spec.kubeconfig == nil ? FluxComponents(opened, path: spec.path).manifests : opened
         let manifests = try materials.put(into: ours, always: spec.variables.always)
-        let api = try await clusters.api(of: unit)
         var scopes: [GroupKind: Bool] = [:]
         for kind in Set(manifests.map(\.groupVersionKind)) {
             scopes[kind.groupKind] = try await api.resource(for: kind)?.isNamespaced
         }
-        let tree = try DesiredTree(
+        return try DesiredTree(
             manifests.map { PackedManifest($0) }, owner: spec.owner, scopes: scopes, ignored: try IgnoredFields(spec.ignoreRules).pointers)
-        let record = KustomizationStatus(of: unit).inventory
-        var request = SyncRequest(unit: spec.owner, revision: "", desired: tree, applied: record, live: [:], prune: spec.prune)
-        request.reportsDrift = spec.reportsDrift
-        let completed = ResourceInventory(text: unit.annotation(UnitReconciler.completedJobs) ?? "")
-        request.completed = (completed?.entries ?? [:]).mapValues(\.digest)
-        request.live = try await observations(tree, record, api)
-        return SyncPlanner.plan(request)
     }
 
     private func observations(

@@ -181,6 +181,8 @@ extension UnitReconciler {
             } else if let fight = await fight(over: object.key) {
                 state = Health(.failed, fight)
             }
+            // What is shown as healthy has been: when it is not any more, nobody waits for it as for something new.
+            if state.isCurrent { unsettled.remove(object.key) }
             report.healthCounts[state.status, default: 0] += 1
             objects.append(status(of: object, state))
         }
