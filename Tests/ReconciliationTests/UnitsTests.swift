@@ -400,7 +400,10 @@ import YAML
             let next = bench.repository.push(Self.bootstrappedByFlux)
             source.wake()
             try await named.phase(.ready, at: next)
-            #expect(await bench.api.object(Self.config("two")) == nil, "what leaves the repository is known by its record still")
+            // Which waits for the other units to be built from that commit.
+            try await eventually("what leaves the repository, known by its record still, goes") {
+                await bench.api.object(Self.config("two")) == nil
+            }
             #expect(await bench.api.object(Self.config("one")) != nil)
         }
     }
