@@ -9,7 +9,13 @@ package struct Console: Sendable {
     package let isTerminal: Bool
     private let hasColour: Bool
 
-    package static let standard = Console(isTerminal: isatty(1) == 1, hasColour: isatty(1) == 1 && getenv("NO_COLOR") == nil)
+    package static let standard = Console(isTerminal: isatty(1) == 1, hasColour: isatty(1) == 1 && wantsColour)
+
+    /// Neither forbidden by NO_COLOR (no-color.org: set and not empty) nor on a terminal that knows none.
+    private static var wantsColour: Bool {
+        let forbidden = getenv("NO_COLOR").map { String(cString: $0) } ?? ""
+        return forbidden.isEmpty && getenv("TERM").map { String(cString: $0) } != "dumb"
+    }
 
     package init(isTerminal: Bool, hasColour: Bool) {
         self.isTerminal = isTerminal

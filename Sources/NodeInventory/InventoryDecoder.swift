@@ -106,7 +106,7 @@ struct InventoryDecoder {
         spec.agentConfig = object(k3s["agentConfig"], "k3s.agentConfig")
         if let registries = k3s["registries"] {
             spec.registries = object(registries, "k3s.registries")
-            diagnostics.append(contentsOf: Registries.check(registries))
+            if registries.node.mapping != nil { diagnostics.append(contentsOf: Registries.check(registries)) }
         }
         return spec
     }

@@ -12,6 +12,7 @@ struct InventoryRules {
         var rules = InventoryRules(spec: spec, root: root, sources: sources)
         rules.uniqueness()
         rules.servers()
+        rules.release()
         rules.network()
         rules.addresses()
         rules.labels()
@@ -112,6 +113,10 @@ struct InventoryRules {
             error(
                 "sqlite cannot be shared by \(servers.count) servers", root["k3s"]?["datastore"]?.location, "write datastore: etcd")
         }
+    }
+
+    /// What is to be installed, whichever nodes there are.
+    private mutating func release() {
         // No file lists all releases; whether there is one is asked of its source.
         let version = spec.k3s.version
         if version.major > 0, K3sFlags.isNewer(version) || (version.major, version.minor) < (1, K3sFlags.oldestMinor) {

@@ -40,6 +40,10 @@ extension TextForm {
         if text.isEmpty || text.hasPrefix("-") || text.contains(where: \.isWhitespace) {
             return ("not a name or address", "write a DNS name or an IP address")
         }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        if parts.count == 2, !parts[1].isEmpty, parts[1].allSatisfy({ $0.isASCII && $0.isNumber }) {
+            return ("it names a port, too", "write only the name or address; user: and port: \(own)")
+        }
         if text.contains(":"), IPAddress(text.prefix { $0 != "%" }) == nil {
             return ("not an IPv6 address", "write it without brackets and port; port: is a field of its own")
         }

@@ -145,7 +145,8 @@ extension NodePlanner {
         let missing = keys.filter { key in
             guard let owner = desired.node(named: key.node).flatMap({ self.facts($0) }), let line = publicKey(owner).flatMap(key.line)
             else {
-                return true
+                // It is made by this plan, but not on a machine that is left as it is.
+                return desired.node(named: key.node).map { !isHeld($0) } ?? true
             }
             return facts.access.authorizedKeys[key.comment] != line
         }

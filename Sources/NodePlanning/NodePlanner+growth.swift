@@ -31,6 +31,50 @@ extension NodePlanner {
         return !isIn && facts.clock.printed - started < Self.settling
     }
 
+    /// Why no machine of this node's role may come into the running cluster by this plan; nil when it may.
+    func reasonNotToJoin(_ node: NodeSpec) -> (text: String, remedy: String)? {
+        if let noJoining { return (noJoining, "run again afterwards") }
+        if node.role == .agent {
+            return serverBehind.map { ("the server \($0) is older than k3s \(desired.k3s.version)", "upgrade it first") }
+        }
+        if let skew = serverSkew(besides: node) { return skew }
+        guard let leader, leader.name != node.name, isHeld(leader), facts(leader)?.k3s.datastore == .sqlite, datastore == .etcd else {
+            return nil
+        }
+        return (
+            "\(leader.name) has to be restarted first, to turn its SQLite into etcd",
+            isLeftOut(leader) ? "choose it too" : "take `paused` out of the inventory"
+        )
+    }
+
+    /// A server of another version joins only those that are at most one minor version behind it, and none that is ahead: otherwise
+    /// joining would be the upgrade that skips one, or the way back, which upgrades refuse (docs.k3s.io/upgrades).
+    private func serverSkew(besides node: NodeSpec) -> (text: String, remedy: String)? {
+        let wanted = desired.k3s.version
+        for server in desired.nodes where server.role == .server && server.name != node.name {
+            guard let now = runningVersion(server), now != wanted else { continue }
+            if wanted < now {
+                return ("the server \(server.name) runs k3s \(now), which is newer than \(wanted)", "set k3s.version to \(now)")
+            }
+            if wanted.major != now.major || wanted.minor > now.minor + 1 {
+                return (
+                    "the server \(server.name) runs k3s \(now), and \(wanted) skips a minor version",
+                    "set k3s.version to a release of v\(now.major).\(now.minor + 1) first, then go on from there"
+                )
+            }
+        }
+        return nil
+    }
+
+    /// Of a server that serves now: what its machine runs, or what its Node says.
+    func runningVersion(_ server: NodeSpec) -> K3sVersion? {
+        if let version = facts(server)?.k3s.binary?.version, facts(server)?.isActive(server.role.unit) == true {
+            return K3sVersion(version)
+        }
+        guard let member = cluster.node(named: server.name), member.ready else { return nil }
+        return K3sVersion(member.kubeletVersion)
+    }
+
     /// etcd refuses a member while another is down, and the new one would raise the majority that is needed.
     func reasonNotToGrow(_ node: NodeSpec) -> String? {
         let members = cluster.nodes.filter { $0.isEtcdMember && !replaced.contains($0.name) }

@@ -175,12 +175,14 @@ extension NodePlanner {
         let work = work(leader, facts)
         guard let start = work.start else {
             // The others can join only an etcd, into which k3s turns its SQLite at the next start with cluster-init.
-            guard facts.k3s.datastore == .sqlite, datastore == .etcd, work.restart != nil else { return waitForLeader(leader) }
+            guard facts.k3s.datastore == .sqlite, datastore == .etcd, work.restart != nil, !isHeld(leader) else {
+                return waitForLeader(leader)
+            }
             isLeaderRestarted = true
             return Phase(.firstServer, [(leader.name, restartSteps(leader, work))])
         }
         // After a power cut: etcd answers only when a majority runs, so all that hold its data are started before any is waited for.
-        let others = planned(desired.servers).filter {
+        let others = chosen(desired.servers).filter {
             $0.node.name != leader.name && $0.facts.holdsCluster && !$0.facts.isActive(NodeRole.server.unit)
         }
         joining.formUnion([leader.name] + others.map(\.node.name))
@@ -216,7 +218,7 @@ extension NodePlanner {
         let leaderHeldCluster = facts(leader)?.holdsCluster == true
         let awaited = planned(desired.servers).map(\.node).filter { $0.name != leader.name && isAwaited($0) }
         var tasks = awaited.map { (node: $0.name, steps: waitSteps($0)) }
-        for (node, facts) in planned(desired.servers) where node.name != leader.name && upgrading[node.name] == nil {
+        for (node, facts) in chosen(desired.servers) where node.name != leader.name && upgrading[node.name] == nil {
             let work = work(node, facts)
             guard let start = work.start else { continue }
             // Those were started together with the leader.
@@ -227,8 +229,8 @@ extension NodePlanner {
                     "write state: absent again and let the removal finish, then add it anew")
                 continue
             }
-            if leaderHeldCluster, !facts.holdsCluster, let reason = noJoining, !isPaused(node) {
-                wait(node.name, "does not join as a server yet: \(reason)", "run again afterwards")
+            if leaderHeldCluster, !facts.holdsCluster, !isPaused(node), let reason = reasonNotToJoin(node) {
+                wait(node.name, "does not join as a server yet: \(reason.text)", reason.remedy)
                 continue
             }
             if leaderHeldCluster, !facts.holdsCluster, let reason = reasonNotToGrow(node) {
@@ -244,7 +246,7 @@ extension NodePlanner {
     mutating func agents() -> Phase {
         guard leader != nil else { return Phase(.agents, []) }
         var tasks: [(node: String, steps: [PlannedStep])] = []
-        for (node, facts) in planned(desired.agents) where upgrading[node.name] == nil {
+        for (node, facts) in chosen(desired.agents) where upgrading[node.name] == nil {
             let work = work(node, facts)
             let member = cluster.node(named: node.name)
             guard let start = work.start else {
@@ -256,15 +258,9 @@ extension NodePlanner {
             }
             // What keeps out a machine that was set up anew was said where its old Node is deleted.
             if let member, !replaced.contains(node.name), isSetUpAnew(node, facts, member) { continue }
-            if member == nil || replaced.contains(node.name), !isPaused(node) {
-                if let reason = noJoining {
-                    wait(node.name, "does not join yet: \(reason)", "run again afterwards")
-                    continue
-                }
-                if let behind = serverBehind {
-                    wait(node.name, "does not join yet: the server \(behind) is older than k3s \(desired.k3s.version)", "upgrade it first")
-                    continue
-                }
+            if member == nil || replaced.contains(node.name), !isPaused(node), let reason = reasonNotToJoin(node) {
+                wait(node.name, "does not join yet: \(reason.text)", reason.remedy)
+                continue
             }
             joining.insert(node.name)
             tasks.append((node.name, startSteps(node, work, start) + waitSteps(node)))
@@ -297,13 +293,13 @@ extension NodePlanner {
 
     mutating func restartedServers() -> Phase {
         var tasks: [(node: String, steps: [PlannedStep])] = []
-        for (node, facts) in planned(desired.servers) where upgrading[node.name] == nil {
+        for (node, facts) in chosen(desired.servers) where upgrading[node.name] == nil {
             let work = work(node, facts)
             guard work.start == nil, !(isLeaderRestarted && node.name == leader?.name) else { continue }
             if work.restart != nil, quorum.members > 1, !quorum.survivesRestart {
                 wait(
                     node.name, "is not restarted (\(work.restart ?? "")): etcd would lose its majority",
-                    "bring the other servers back first")
+                    wayToMajority)
                 continue
             }
             tasks.append((node.name, restartSteps(node, work)))
@@ -313,7 +309,7 @@ extension NodePlanner {
 
     mutating func restartedAgents() -> Phase {
         var renewed: Set<String> = []
-        let tasks = planned(desired.agents).compactMap { node, facts -> (node: String, steps: [PlannedStep])? in
+        let tasks = chosen(desired.agents).compactMap { node, facts -> (node: String, steps: [PlannedStep])? in
             if upgrading[node.name] != nil { return nil }
             let work = work(node, facts)
             guard work.start == nil else { return nil }

@@ -12,7 +12,7 @@ extension NodePlanner {
                 "give it that address again; an etcd member's cannot change: else take the node out (state: absent), then add it anew")
         }
         noteOrphans()
-        if let blocked { wait(nil, "no server is started or joined: \(blocked)", "make the machine reachable, or correct its entry") }
+        if let blocked { wait(nil, blocked.text, blocked.remedy) }
         if let reason = cluster.unavailable, desired.nodes.contains(where: { facts($0)?.holdsCluster == true }) {
             wait(nil, "the cluster's API does not answer, so labels, taints and node states were not compared", reason)
         }

@@ -17,7 +17,7 @@ extension NodePlanner {
     /// once for the rest, within the policy's limit for both.
     private mutating func departures(broken: Bool) -> [Departure] {
         var chosen: [Departure] = []
-        for node in desired.nodes where node.state == .absent && !desired.paused {
+        for node in desired.nodes where node.state == .absent && !desired.paused && !isLeftOut(node) {
             guard cluster.unavailable == nil, let member = cluster.node(named: node.name) else { continue }
             let facts = facts(node)
             let isRunning = facts?.isActive(node.role.unit) == true
@@ -153,7 +153,7 @@ extension NodePlanner {
     mutating func replacement() -> Phase {
         guard let leader, cluster.unavailable == nil else { return Phase(.replacement, []) }
         var tasks: [(node: String, steps: [PlannedStep])] = []
-        for (node, facts) in planned(desired.nodes) where node.name != leader.name && !isPaused(node) {
+        for (node, facts) in chosen(desired.nodes) where node.name != leader.name && !isPaused(node) {
             guard let member = cluster.node(named: node.name), isSetUpAnew(node, facts, member) else { continue }
             if member.ready {
                 wait(
@@ -161,14 +161,8 @@ extension NodePlanner {
                     "if its old disk was replaced just now, run again in a minute; otherwise two machines have this name: rename one")
                 continue
             }
-            if let reason = noJoining {
-                wait(node.name, "was set up anew and does not join yet: \(reason)", "run again afterwards")
-                continue
-            }
-            if node.role == .agent, let behind = serverBehind {
-                wait(
-                    node.name, "was set up anew and does not join yet: the server \(behind) is older than k3s \(desired.k3s.version)",
-                    "upgrade it first")
+            if let reason = reasonNotToJoin(node) {
+                wait(node.name, "was set up anew and does not join yet: \(reason.text)", reason.remedy)
                 continue
             }
             if member.isEtcdMember, !quorum.survivesRemoval(ofHealthy: false) {

@@ -8,8 +8,8 @@ extension NodePlanner {
 
     /// Fills `upgrading` with the nodes that need it and may be upgraded now, and says of the others why they wait.
     mutating func chooseUpgrades(unless broken: Phase) {
-        let servers = planned(desired.servers).compactMap { node, facts in reasonToUpgrade(node, facts).map { (node, facts, $0) } }
-        let agents = planned(desired.agents).compactMap { node, facts in reasonToUpgrade(node, facts).map { (node, facts, $0) } }
+        let servers = chosen(desired.servers).compactMap { node, facts in reasonToUpgrade(node, facts).map { (node, facts, $0) } }
+        let agents = chosen(desired.agents).compactMap { node, facts in reasonToUpgrade(node, facts).map { (node, facts, $0) } }
         if let first = broken.tasks.first?.steps.first?.step.subjectNode {
             noJoining = "\(first) is taken out first"
             for (node, _, _) in servers + agents {
@@ -69,6 +69,12 @@ extension NodePlanner {
                     "set k3s.version to a release of v\(now.major).\(now.minor + 1) first, then go on from there"
                 )
             }
+            if node.role == .server, let (behind, version) = kubeletTooOld {
+                return (
+                    "is not upgraded: \(behind) runs k3s \(version), and a kubelet may be three minor versions older than the API at most",
+                    "upgrade \(behind) to the servers' version first, or take it out"
+                )
+            }
         }
         guard node.role == .server else {
             return cluster.unavailable.map { ("is not upgraded now: the cluster's API does not answer", $0) }
@@ -82,25 +88,30 @@ extension NodePlanner {
         if quorum.members > 1, isWell ? !quorum.survivesRestart : !quorum.isThere {
             return (
                 "is not upgraded now: etcd has \(quorum.members) members, \(quorum.healthy) of them healthy, and would lose its majority",
-                "bring the other servers back first"
+                wayToMajority
             )
         }
         return nil
     }
 
+    /// Two servers that are well cannot spare either: nobody is to be brought back.
+    var wayToMajority: String {
+        quorum.healthy == quorum.members
+            ? "let another server join first, or take one out: of two, etcd can spare neither" : "bring the other servers back first"
+    }
+
+    /// An agent that servers of the wanted version could not talk to any more (kubernetes.io, version skew policy).
+    private var kubeletTooOld: (node: String, version: K3sVersion)? {
+        let wanted = desired.k3s.version
+        return cluster.nodes.lazy.filter { $0.role == .agent }.compactMap { member in
+            K3sVersion(member.kubeletVersion).map { (member.name, $0) }
+        }.first { $0.1.major == wanted.major && $0.1.minor + 3 < wanted.minor }
+    }
+
     /// A server of the cluster whose API would be older than an agent of the wanted version.
     var serverBehind: String? {
         let servers = desired.nodes.filter { $0.role == .server && upgrading[$0.name] == nil }
-        return servers.first { server in
-            if let version = facts(server)?.k3s.binary?.version, facts(server)?.isActive(server.role.unit) == true {
-                guard let running = K3sVersion(version) else { return false }
-                return running < desired.k3s.version
-            }
-            guard let member = cluster.node(named: server.name), member.ready, let running = K3sVersion(member.kubeletVersion) else {
-                return false
-            }
-            return running < desired.k3s.version
-        }?.name
+        return servers.first { runningVersion($0).map { $0 < desired.k3s.version } ?? false }?.name
     }
 
     // MARK: Phases
@@ -137,11 +148,17 @@ extension NodePlanner {
 
     private func snapshot(named name: String) -> Phase {
         guard let leader, facts(leader)?.k3s.datastore == .etcd, cluster.unavailable == nil else { return Phase(.snapshot, []) }
+        // Of the server that the copy is kept on none is brought off its machine, so another one saves it where there is one.
+        let others = planned(desired.servers).filter {
+            $0.node.name != context.acting && $0.facts.isActive(NodeRole.server.unit) && $0.facts.k3s.datastore == .etcd
+                && cluster.node(named: $0.node.name)?.isHealthyMember == true
+        }
+        let server = leader.name == context.acting ? others.first?.node ?? leader : leader
         let directory =
-            leader.config["etcd-snapshot-dir"]?.string ?? desired.k3s.serverConfig["etcd-snapshot-dir"]?.string
+            server.config["etcd-snapshot-dir"]?.string ?? desired.k3s.serverConfig["etcd-snapshot-dir"]?.string
             ?? desired.k3s.config["etcd-snapshot-dir"]?.string ?? NodeLayout.snapshots
         let step = PlannedStep(.saveSnapshot(name: name, directory: directory), "without one there is no way back")
-        return Phase(.snapshot, [(leader.name, [step])])
+        return Phase(.snapshot, [(server.name, [step])])
     }
 
     private func needsBinary(_ facts: NodeFacts) -> Bool {

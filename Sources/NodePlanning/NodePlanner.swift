@@ -17,7 +17,7 @@ package struct NodePlanner: Sendable {
     /// The leader was restarted before the others join, so that it is not restarted again.
     var isLeaderRestarted = false
     /// Why no server may be started or joined at all.
-    var blocked: String?
+    var blocked: NodeNote?
     /// The nodes that this plan upgrades, with what was seen that asks for it.
     var upgrading: [String: String] = [:]
     /// The nodes that this plan takes out, and those whose old Node it deletes because their machine was set up anew.
@@ -73,33 +73,18 @@ package struct NodePlanner: Sendable {
 
     func isPaused(_ node: NodeSpec) -> Bool { desired.paused || node.state == .paused }
 
+    /// Not among the nodes that the run was told to work on.
+    func isLeftOut(_ node: NodeSpec) -> Bool { !context.only.isEmpty && !context.only.contains(node.name) }
+
+    /// Of the planned ones those that the run was told to work on.
+    func chosen(_ nodes: [NodeSpec]) -> [(node: NodeSpec, facts: NodeFacts)] { planned(nodes).filter { !isLeftOut($0.node) } }
+
     mutating func wait(_ node: String?, _ text: String, _ remedy: String? = nil) {
         let note = NodeNote(node: node, text, remedy: remedy)
         if !pending.contains(note) { pending.append(note) }
     }
 
-    // MARK: The leader
-
-    /// A running server leads; else one that has been started before; else the first of the inventory, but only when every server was
-    /// seen: one that cannot be seen may hold the cluster, and a second one beside it must never be made.
-    private mutating func chooseLeader() {
-        let servers = planned(desired.servers)
-        if let running = servers.first(where: { $0.facts.isActive(NodeRole.server.unit) && $0.facts.holdsCluster }) {
-            leader = running.node
-        } else if let stopped = servers.first(where: { $0.facts.holdsCluster }) {
-            leader = stopped.node
-        } else if let leaving = serversOnTheirWayOut.first(where: { facts($0)?.holdsCluster == true }) {
-            blocked = "\(leaving.name) is to be absent and is the only one that holds the cluster; let another server join it first"
-        } else if let unseen = (desired.servers + serversOnTheirWayOut).first(where: { facts($0) == nil }) {
-            blocked = "\(unseen.name) cannot be seen and may hold the cluster already"
-        } else if let first = desired.servers.first, facts(first)?.installedRole ?? .server == .server {
-            leader = first
-        } else {
-            blocked = "no server of the inventory can be used"
-        }
-    }
-
-    private var serversOnTheirWayOut: [NodeSpec] { desired.nodes.filter { $0.role == .server && $0.state == .absent } }
+    // MARK: The cluster
 
     /// Where the cluster's data are: what runs counts before what the number of servers would ask for, since k3s cannot go back.
     var datastore: Datastore {
@@ -112,39 +97,6 @@ package struct NodePlanner: Sendable {
         let members = cluster.nodes.filter(\.isEtcdMember)
         return Quorum(
             members: members.count + cluster.membersWithoutNode.count { !$0.isLearner }, healthy: members.filter(\.isHealthyMember).count)
-    }
-
-    // MARK: Putting the plan together
-
-    /// Moves the tasks of paused nodes to what is pending, leaves out empty phases, and says of each remaining node why nothing is done.
-    private mutating func finished(_ phases: [Phase?]) -> NodePlan {
-        let paused = Set(desired.nodes.filter(isPaused).map(\.name))
-        var plan = NodePlan(cluster: desired.name)
-        var waiting: [String: [String]] = [:]
-        for phase in phases.compactMap({ $0 }) {
-            var kept = phase
-            kept.tasks = phase.tasks.filter { !$0.steps.isEmpty && !paused.contains($0.node) }
-            if !kept.tasks.isEmpty { plan.phases.append(kept) }
-            for task in phase.tasks where paused.contains(task.node) { waiting[task.node, default: []] += task.steps.map(\.step.summary) }
-        }
-        for node in desired.nodes {
-            guard let steps = waiting[node.name], let first = steps.first else { continue }
-            let count = steps.count == 1 ? "one step is" : "\(steps.count) steps are"
-            wait(node.name, "is paused; \(count) left undone, the first: \(first)", "take `paused` out of the inventory")
-        }
-        noteUnready(besides: plan.phases)
-        plan.pending = pending
-        let busy = Set(plan.phases.flatMap(\.tasks).map(\.node)).union(pending.compactMap(\.node))
-        for node in desired.nodes where !busy.contains(node.name) {
-            if node.state == .absent {
-                plan.unchanged.append(NodeNote(node: node.name, "is not part of the cluster, as the inventory says"))
-            } else if paused.contains(node.name) {
-                plan.unchanged.append(NodeNote(node: node.name, "is paused"))
-            } else if observed[node.name] != nil {
-                plan.unchanged.append(NodeNote(node: node.name, "is as the inventory says"))
-            }
-        }
-        return plan
     }
 }
 

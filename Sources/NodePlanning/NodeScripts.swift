@@ -18,6 +18,7 @@ enum NodeScripts {
         """
 
     /// upload, target, sha256. The copy beside the target is what is checked and moved, since the upload is still in the user's hands.
+    /// Begun again after it was moved, the one from before is kept already and must not be replaced by the new one.
     static let installBinary = """
         set -eu
         umask 077
@@ -29,7 +30,7 @@ enum NodeScripts {
         [ "$sum" = "$3" ] || { echo "$1: sha256 is $sum, not $3" >&2; exit 1; }
         chown 0:0 "$new"
         chmod 0755 "$new"
-        if [ -f "$2" ]; then ln -f "$2" "$2.prev"; fi
+        if [ -f "$2" ] && [ "$(sha256sum "$2" | cut -d ' ' -f 1)" != "$3" ]; then ln -f "$2" "$2.prev"; fi
         mv -f "$new" "$2"
         if command -v restorecon >/dev/null 2>&1; then restorecon "$2" || :; fi
         rm -f "$1"

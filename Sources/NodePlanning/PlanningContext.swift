@@ -18,6 +18,10 @@ package struct PlanningContext: Hashable, Sendable {
     /// Whether servers that have another build of this program get this one: a bootstrap brings its own, while an agent must not undo
     /// what a newer one put there.
     package var replacesHomelab: Bool
+    /// Work only on these nodes; empty: on all.
+    package var only: Set<String>
+    /// The server on which snapshots are kept beside the node they are of, when it is the agent that acts; nil for the operator's machine.
+    package var acting: String?
 
     package init(k3s: [Architecture: String], homelab: [Architecture: String]) {
         self.k3s = k3s
@@ -27,6 +31,7 @@ package struct PlanningContext: Hashable, Sendable {
         hasKubeconfig = false
         wantsKubeconfig = true
         replacesHomelab = true
+        only = []
     }
 }
 

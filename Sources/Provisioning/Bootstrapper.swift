@@ -2,6 +2,7 @@ package import Diagnostics
 package import HTTP
 package import NodeInventory
 package import NodePlanning
+internal import Synchronization
 
 /// What a run is told by its caller.
 package struct BootstrapOptions: Sendable {
@@ -112,6 +113,7 @@ package struct Bootstrapper: Sendable {
             folderBase: options.inventoryDirectory, homelab: try Artifacts.homelabBinaries(options.homelabBinaries), agent: spec.agent)
         var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
         observer.kubeconfig = options.kubeconfig.map { KubeconfigFile(path: $0) }
+        observer.only = options.only
         self.observer = observer
     }
 
@@ -122,9 +124,16 @@ package struct Bootstrapper: Sendable {
             try await host.connect()
             return host
         }
-        observation.plan = observation.plan.limited(to: options.only)
         observation.findings.append(contentsOf: connector.notes(on: spec.nodes))
+        observation.findings = aboutChosen(observation.findings)
         return observation
+    }
+
+    /// What is wrong with a machine that was not chosen is no matter of this run.
+    private func aboutChosen(_ findings: Diagnostics) -> Diagnostics {
+        if options.only.isEmpty { return findings }
+        let others = Set(spec.nodes.map(\.name)).subtracting(options.only).map { "node \"\($0)\"" }
+        return Diagnostics(findings.all.filter { !others.contains($0.subject ?? "") })
     }
 
     /// The whole run.
@@ -144,11 +153,7 @@ package struct Bootstrapper: Sendable {
 
     /// Asks, carries out and looks again.
     func run(_ observation: ProvisioningObservation) async throws -> BootstrapReport {
-        var findings = observation.findings
-        if !options.only.isEmpty {
-            let others = Set(spec.nodes.map(\.name)).subtracting(options.only).map { "node \"\($0)\"" }
-            findings = Diagnostics(findings.all.filter { !others.contains($0.subject ?? "") })
-        }
+        let findings = observation.findings
         try findings.throwIfErrors()
         var report = BootstrapReport(plan: observation.plan)
         report.findings = findings
@@ -158,28 +163,60 @@ package struct Bootstrapper: Sendable {
             return report
         }
         if observation.plan.isEmpty { return report }
-        let files = try await artifacts.fetch(for: observation.plan, recorder: recorder)
+        let files = Mutex(try await artifacts.fetch(for: observation.plan, recorder: recorder))
         var executor = PlanExecutor(
             cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: observation.nodes.hosts,
-            files: { try files.path(of: $0) },
+            files: { artifact in try files.withLock { $0 }.path(of: artifact) },
             secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
             recorder: recorder, lockOwner: options.owner)
         executor.limits = options.limits
         executor.backups = options.backupDirectory
+        executor.leaseServers = observation.leaseServers(spec)
         let remaining = spec.servers.filter { $0.state == .present }.compactMap { observation.nodes.hosts[$0.name] }
         options.journal?.begin(plan: observation.plan.hash, servers: remaining)
         let execution: ExecutionReport
+        let plan = Mutex(observation.plan)
         do {
-            execution = try await executor.execute(observation.plan)
+            execution = try await executor.execute(observation.plan) {
+                guard let now = try await replan(observation) else { return observation.plan }
+                plan.withLock { $0 = now }
+                let fetched = try await artifacts.fetch(for: now, recorder: recorder)
+                files.withLock { $0 = fetched }
+                return now
+            }
+        } catch is PlanDeclined {
+            _ = await options.journal?.end()
+            report.wasDeclined = true
+            return report
         } catch {
             _ = await options.journal?.end()
             throw error
         }
+        report.plan = plan.withLock { $0 }
         report.findings.append(contentsOf: Diagnostics(await options.journal?.end() ?? []))
         report.execution = execution
         try keepKubeconfig(execution, &report)
         if execution.succeeded, !options.recovers { try await verify(observation, &report) }
         return report
+    }
+
+    private struct PlanDeclined: Error {}
+
+    /// What is to be done now that nobody else changes anything: another run may have, since the plan was made and while it was read.
+    /// - Returns: the new plan once it is confirmed like the first; nil while it is still the same.
+    private func replan(_ before: ProvisioningObservation) async throws -> NodePlan? {
+        // A recovery starts what is down, by a plan of its own.
+        if options.recovers { return nil }
+        let now = try await observer.observeAgain(before.nodes.hosts)
+        if now.plan.hash == before.plan.hash { return nil }
+        var findings = aboutChosen(now.findings)
+        try findings.throwIfErrors()
+        findings.append(
+            Diagnostic(
+                .warning, "what is to be done is not what it was when the plan was made: this is the plan now",
+                subject: "cluster \"\(spec.name)\"", remedy: "another run, or the agent, was at work meanwhile, or a machine went or came"))
+        guard await interaction.confirmPlan(now.plan, findings) else { throw PlanDeclined() }
+        return now.plan
     }
 
     /// A cluster without its kubeconfig is of no use, so it is kept even when a later step failed.
@@ -200,7 +237,7 @@ package struct Bootstrapper: Sendable {
             report.afterwards.append(
                 Diagnostic(.warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
         }
-        let rest = after.plan.limited(to: options.only)
+        let rest = after.plan
         // One run adds, upgrades or removes: what waited for that was said, and is no fault of the run.
         let waited = Set(before.plan.pending.compactMap(\.node))
         if rest.phases.flatMap(\.tasks).contains(where: { task in
@@ -222,23 +259,5 @@ package struct Bootstrapper: Sendable {
                 }
             }
         }
-    }
-}
-
-extension NodePlan {
-    /// Only the tasks on these nodes, and steps about them on others; an empty set leaves the plan as it is.
-    package func limited(to nodes: Set<String>) -> NodePlan {
-        if nodes.isEmpty { return self }
-        var limited = self
-        limited.phases = phases.compactMap { phase in
-            var phase = phase
-            phase.tasks = phase.tasks.compactMap { task in
-                var task = task
-                task.steps = task.steps.filter { nodes.contains($0.step.subjectNode ?? task.node) }
-                return task.steps.isEmpty ? nil : task
-            }
-            return phase.tasks.isEmpty ? nil : phase
-        }
-        return limited
     }
 }

@@ -97,7 +97,7 @@ package struct ClusterObserver: Sendable {
 
     /// Prints what etcd calls its members, where etcd is: the supervisor tells servers (`/db/info`), who show the server token. It goes to
     /// kubectl over its standard input and nowhere else.
-    private static let members = """
+    static let members = """
         server=\(NodeLayout.dataDirectory)/server
         if [ -d $server/db/etcd/member ]; then
         {

@@ -42,6 +42,7 @@ package struct NodeJoiner: Sendable {
             folderBase: inventoryDirectory, homelab: homelab, agent: spec.agent, own: try await Self.ownRelease(spec.k3s, own))
         var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
         observer.replacesHomelab = false
+        observer.acting = configuration.node
         self.observer = observer
     }
 
@@ -90,6 +91,7 @@ package struct NodeJoiner: Sendable {
         // Of one server's agent there is one at a time: it goes on at once with what the one before it held.
         executor.run = run
         executor.isSuperseded = isSuperseded
+        executor.leaseServers = observation.leaseServers(spec, first: configuration.node)
         return try await executor.execute(plan)
     }
 

@@ -1,5 +1,6 @@
 internal import Diagnostics
 internal import NodePlanning
+internal import Synchronization
 
 /// The locks a run holds on the nodes it changes: taken together, kept alive by a heartbeat, always given back.
 struct NodeLocks: Sendable {
@@ -12,12 +13,18 @@ struct NodeLocks: Sendable {
 
     /// Takes the lock on every node or on none. A holder that has missed a heartbeat is waited for until it gives a sign of life, which ends
     /// the attempt, or counts as dead: so what was cut off can be run again at once.
+    /// - Returns: the runs whose locks were left by death and are taken over.
     /// - Throws: `Diagnostics` with one finding for every node that somebody else works on; `CancellationError`.
-    func acquire() async throws {
+    @discardableResult func acquire() async throws -> Set<String> {
+        let dead = Mutex<Set<String>>([])
         let outcomes = await parallel(hosts, limit: 16) { host in
             do {
                 let result = try await take(host)
-                if result.succeeded { return Diagnostic?.none }
+                if result.succeeded {
+                    let before = result.output.trimmingLineBreaks
+                    if !before.isEmpty { dead.withLock { _ = $0.insert(before) } }
+                    return Diagnostic?.none
+                }
                 if result.exitStatus == HostLock.heldStatus {
                     return HostLock.held(node: host.name, by: HostLock.owner(in: result.output))
                 }
@@ -39,6 +46,7 @@ struct NodeLocks: Sendable {
             await release()
             throw Diagnostics(problems)
         }
+        return dead.withLock { $0 }
     }
 
     private func take(_ host: any Host) async throws -> CommandResult {
@@ -57,19 +65,28 @@ struct NodeLocks: Sendable {
         }
     }
 
-    /// Renews every lock until the task is cancelled. A node that cannot be reached now is left to the step that runs on it; a lock that
-    /// vanished with a reboot is taken again.
-    func keepAlive() async {
+    /// Renews every lock until the task is cancelled, or until one is another run's: this one was away for so long (a laptop that slept)
+    /// that it counts as dead, and must do nothing more.
+    /// - Returns: whom the run was lost to; nil when the task was cancelled.
+    func keepAlive(_ lease: ClusterLease?) async -> Diagnostics? {
         while (try? await Task.sleep(for: HostLock.heartbeatEvery)) != nil {
-            _ = await parallel(hosts, limit: 16) { host in
-                guard let renewed = try? await host.run(RemoteCommand(["sh", "-c", HostLock.renew(run: run)])), !renewed.succeeded,
-                    let again = try? await host.run(RemoteCommand(["sh", "-c", HostLock.acquire(run: run, owner: owner)]))
-                else { return }
-                if again.exitStatus == HostLock.heldStatus, let other = HostLock.owner(in: again.output) {
-                    recorder.emit(.note(node: host.name, text: "its lock is now held by \(other.owner)"))
-                }
-            }
+            var lost = await parallel(hosts, limit: 16) { await renew($0) }
+            lost.append(await lease?.renew())
+            let found = lost.compactMap { $0 }
+            if !found.isEmpty { return Diagnostics(found) }
         }
+        return nil
+    }
+
+    /// Renews one lock. A node that cannot be reached now is left to the step that runs on it; a lock that vanished with a reboot is taken
+    /// again.
+    /// - Returns: who has it now, if it is not this run.
+    func renew(_ host: any Host) async -> Diagnostic? {
+        guard let renewed = try? await host.run(RemoteCommand(["sh", "-c", HostLock.renew(run: run)])), !renewed.succeeded,
+            let again = try? await host.run(RemoteCommand(["sh", "-c", HostLock.acquire(run: run, owner: owner)])),
+            again.exitStatus == HostLock.heldStatus
+        else { return nil }
+        return HostLock.lost("node \"\(host.name)\"", to: HostLock.owner(in: again.output)?.owner)
     }
 
     /// Gives the locks back. Who is stopped in the middle of an upload has lost that connection, so a lost one is made again, but not for

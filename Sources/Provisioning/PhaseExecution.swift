@@ -17,12 +17,16 @@ final class PhaseExecution: Sendable {
     private let servers: Set<String>
     private let recorder: RunRecorder
     private let isSuperseded: @Sendable () -> Bool
+    /// nil: the caller holds them.
+    private let locks: NodeLocks?
     private let progress = Mutex(Progress())
 
     init(
-        runner: StepRunner, servers: Set<String>, recorder: RunRecorder, isSuperseded: @escaping @Sendable () -> Bool = { false }
+        runner: StepRunner, servers: Set<String>, recorder: RunRecorder, isSuperseded: @escaping @Sendable () -> Bool = { false },
+        locks: NodeLocks? = nil
     ) {
         self.isSuperseded = isSuperseded
+        self.locks = locks
         self.runner = runner
         self.servers = servers
         self.recorder = recorder
@@ -142,6 +146,8 @@ final class PhaseExecution: Sendable {
                     try await runner.host(error.node, for: step.activity).reconnect(within: runner.limits.reconnect) { [recorder] in
                         recorder.emit(.stepDetail(node: node, step: step.activity, text: $0))
                     }
+                    // Whoever was cut off for long may have been taken for dead.
+                    if let lost = try await locks?.renew(runner.host(error.node, for: step.activity)) { throw lost }
                 } catch is CancellationError {
                     stop(at: step, on: node)
                     return false

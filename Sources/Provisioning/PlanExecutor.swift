@@ -20,6 +20,8 @@ package struct PlanExecutor: Sendable {
     /// Names the run in the nodes' locks; nil gives it a name that no run before it had. One that takes up again what its predecessor was
     /// killed at has the same name, and so the same locks.
     package var run: String?
+    /// The servers by which the cluster's Lease is taken, those that are known to run first; nil takes none.
+    package var leaseServers: [String]?
     /// Asked before each task; when true the ones under way are finished and no other is begun.
     package var isSuperseded: @Sendable () -> Bool = { false }
     private let cluster: String
@@ -49,9 +51,13 @@ package struct PlanExecutor: Sendable {
         self.lockOwner = lockOwner
     }
 
-    /// - Throws: `Diagnostics` when nothing was begun because a node is locked or not connected. Failures of steps and a cancellation
-    ///   are in the report.
-    package func execute(_ plan: NodePlan) async throws -> ExecutionReport {
+    /// - Parameter confirmed: asked once all is locked, and so nothing changes any more by another run: the plan to be carried out then,
+    ///   on no other nodes; an empty one for none.
+    /// - Throws: `Diagnostics` when nothing was begun because a node is locked or not connected, or when another run took this one for
+    ///   dead; what `confirmed` throws. Failures of steps and a cancellation are in the report.
+    package func execute(
+        _ plan: NodePlan, confirmed: (@Sendable () async throws -> NodePlan)? = nil
+    ) async throws -> ExecutionReport {
         guard !plan.isEmpty else { return ExecutionReport() }
         let involved = try involvedHosts(plan)
         let state = RunState()
@@ -61,30 +67,59 @@ package struct PlanExecutor: Sendable {
         let runner = StepRunner(
             cluster: cluster, hosts: hosts, files: files, secrets: secrets, limits: limits, backups: backups, recorder: recorder,
             state: state)
-        let execution = PhaseExecution(runner: runner, servers: servers, recorder: recorder, isSuperseded: isSuperseded)
-        guard let lockOwner else { return await execution.run(plan) }
-        let locks = NodeLocks(
-            hosts: involved, run: run ?? SecureRandom.hex(bytes: 8), owner: lockOwner, recorder: recorder)
+        guard let lockOwner else {
+            return await PhaseExecution(runner: runner, servers: servers, recorder: recorder, isSuperseded: isSuperseded).run(plan)
+        }
+        let run = run ?? SecureRandom.hex(bytes: 8)
+        let locks = NodeLocks(hosts: involved, run: run, owner: lockOwner, recorder: recorder)
+        let lease = leaseServers.map { names in
+            ClusterLease(servers: names.compactMap { hosts[$0] }, run: run, owner: lockOwner, recorder: recorder)
+        }
+        let execution = PhaseExecution(
+            runner: runner, servers: servers, recorder: recorder, isSuperseded: isSuperseded, locks: locks)
         do {
-            try await locks.acquire()
+            let dead = try await locks.acquire()
+            return try await locked(locks, lease) {
+                try await lease?.acquire(besides: dead)
+                let now = try await confirmed?() ?? plan
+                let strangers = Set(now.involvedNodes).subtracting(plan.involvedNodes)
+                guard strangers.isEmpty else { throw Self.changed(strangers) }
+                return now.isEmpty ? ExecutionReport() : await execution.run(now)
+            }
         } catch is CancellationError {
             var report = ExecutionReport()
             report.wasStopped = true
             return report
         }
-        let report = await withTaskGroup(of: ExecutionReport?.self) { group in
+    }
+
+    /// Does the work while the locks are kept alive, and gives them back. When one is lost to another run the work is stopped.
+    private func locked(
+        _ locks: NodeLocks, _ lease: ClusterLease?, _ work: @escaping @Sendable () async throws -> ExecutionReport
+    ) async throws -> ExecutionReport {
+        let outcome = await withTaskGroup(of: Result<ExecutionReport, any Error>?.self) { group in
+            group.addTask { await locks.keepAlive(lease).map { .failure($0) } }
             group.addTask {
-                await locks.keepAlive()
-                return nil
+                do { return .success(try await work()) } catch { return .failure(error) }
             }
-            group.addTask { await execution.run(plan) }
-            var report: ExecutionReport?
-            while report == nil, let result = await group.next() { report = result }
+            var outcome: Result<ExecutionReport, any Error>?
+            while outcome == nil, let result = await group.next() { outcome = result }
             group.cancelAll()
-            return report ?? ExecutionReport()
+            await group.waitForAll()
+            return outcome ?? .success(ExecutionReport())
         }
+        await shielded { await lease?.release() }
         await locks.release()
-        return report
+        return try outcome.get()
+    }
+
+    private static func changed(_ nodes: Set<String>) -> Diagnostics {
+        Diagnostics(
+            nodes.sorted().map {
+                Diagnostic(
+                    .error, "there is something to do on it now, and was not when the plan was made", subject: "node \"\($0)\"",
+                    remedy: "Run again.")
+            })
     }
 
     /// Every host the plan touches, each once; a plan for hosts that are not connected is not begun at all.

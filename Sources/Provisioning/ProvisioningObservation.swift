@@ -23,6 +23,16 @@ package struct ProvisioningObservation: Sendable {
     }
 }
 
+extension ProvisioningObservation {
+    /// The servers that can be asked for the cluster's Lease, those first whose k3s runs.
+    func leaseServers(_ spec: ClusterSpec, first: String? = nil) -> [String] {
+        let reached = spec.nodes.filter { $0.role == .server && nodes.hosts[$0.name] != nil }.map(\.name)
+        let running = reached.filter { nodes.observed[$0]?.facts?.isActive(NodeRole.server.unit) == true }
+        let ordered = running + reached.filter { !running.contains($0) }
+        return ordered.filter { $0 == first } + ordered.filter { $0 != first }
+    }
+}
+
 /// Looks at nodes and cluster and plans: the part of a run that changes nothing, shared by the CLI and the agent.
 package struct ProvisioningObserver: Sendable {
     let spec: ClusterSpec
@@ -33,6 +43,9 @@ package struct ProvisioningObserver: Sendable {
     var kubeconfig: KubeconfigFile?
     /// See `PlanningContext.replacesHomelab`.
     var replacesHomelab = true
+    /// See `PlanningContext.only` and `.acting`.
+    var only: Set<String> = []
+    var acting: String?
 
     package init(spec: ClusterSpec, artifacts: Artifacts, secrets: SecretSource, recorder: RunRecorder) {
         self.spec = spec
@@ -77,6 +90,8 @@ package struct ProvisioningObserver: Sendable {
         context.images = images.archives
         context.wantsKubeconfig = kubeconfig != nil
         context.replacesHomelab = replacesHomelab
+        context.only = only
+        context.acting = acting
         if let kubeconfig {
             // While the API does not answer nobody can tell whether the file's entry is of an earlier cluster of this name.
             context.hasKubeconfig =

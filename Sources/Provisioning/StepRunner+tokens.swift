@@ -14,7 +14,7 @@ extension StepRunner {
         case .serverToken(let server):
             token = try await readToken(NodeLayout.serverToken, from: tokenServer(server), server: server)
         case .bootstrapToken(let via, let minutes):
-            token = try await bootstrapToken(for: host.name, via: via, minutes: minutes)
+            token = try await bootstrapToken(for: host.name, via: via, minutes: minutes, step)
         }
         recorder.conceal(token)
         try await runCommands(of: step, StepInputs(token: token), on: host)
@@ -22,16 +22,36 @@ extension StepRunner {
 
     private func tokenServer(_ name: String) throws -> any Host { try host(name, for: "read the cluster's token") }
 
-    /// A token for this one node that expires by itself; where the server's k3s cannot make one, the agents' own token.
-    private func bootstrapToken(for node: String, via: String, minutes: Int) async throws -> Secret {
+    /// A token for this one node that expires by itself. While the server's API is away it is asked for again: only where k3s knows no
+    /// such tokens the agents' own one is used, which joins any machine and does not expire.
+    private func bootstrapToken(for node: String, via: String, minutes: Int, _ step: Step) async throws -> Secret {
         let server = try tokenServer(via)
-        let made = try await server.run(Step.tokenCommand(minutes: minutes, description: TokenSource.description(of: node)))
-        if made.succeeded, let line = made.output.split(whereSeparator: \.isNewline).last(where: { $0.contains(".") }) {
-            let text = String(line).trimmed
-            if let id = Self.tokenID(in: text) { state.update { $0.tokenIDs[node] = id } }
-            return Secret(text)
+        let deadline = ContinuousClock.now + limits.api
+        while true {
+            let began = ContinuousClock.now
+            let made = try await server.run(Step.tokenCommand(minutes: minutes, description: TokenSource.description(of: node)))
+            if made.succeeded, let line = made.output.split(whereSeparator: \.isNewline).last(where: { $0.contains(".") }) {
+                let text = String(line).trimmed
+                if let id = Self.tokenID(in: text) { state.update { $0.tokenIDs[node] = id } }
+                return Secret(text)
+            }
+            if Self.knowsNoTokens(made.errorOutput) { return try await agentToken(for: node, server, made) }
+            guard Self.isAway(made.errorOutput), .now < deadline else {
+                throw failure("cannot make a token for \(node) to join with", made, on: server)
+            }
+            detail(server, step, "the API of \(via) does not answer: \(made.complaint)")
+            try await limits.pause(since: began)
         }
-        recorder.log(via, "k3s token create: \(made.complaint); the agent token is used instead")
+    }
+
+    /// How an older k3s, which has no such command, refuses it.
+    static func knowsNoTokens(_ errors: String) -> Bool {
+        ["unknown command", "No help topic for", "not a recognized command"].contains { errors.contains($0) }
+    }
+
+    private func agentToken(for node: String, _ server: any Host, _ made: CommandResult) async throws -> Secret {
+        recorder.emit(
+            .note(node: node, text: "the k3s of \(server.name) makes no tokens that expire; the agents' own one is used instead"))
         for path in ["/var/lib/rancher/k3s/server/agent-token", "/var/lib/rancher/k3s/server/node-token"] {
             if let bytes = try await server.read(path) {
                 let text = String(decoding: bytes, as: UTF8.self).trimmingLineBreaks

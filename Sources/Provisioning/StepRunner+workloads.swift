@@ -1,6 +1,7 @@
 internal import Diagnostics
 internal import NodeInventory
 internal import NodePlanning
+internal import YAML
 
 /// The Deployments, StatefulSets and DaemonSets that have fewer ready pods than they ask for.
 struct WorkloadHealth: Hashable, Sendable {
@@ -73,7 +74,14 @@ extension StepRunner {
         }
     }
 
-    /// Asks for a member's removal and waits until it is seen to be gone and the others have had time to elect a leader: what is done to
+    /// Whether etcd itself lists the node's member still, whatever the Node's annotations say; false where it cannot be asked.
+    private func isMember(_ node: String, _ server: any Host) async throws -> Bool {
+        let answer = try await server.run(RemoteCommand(["sh", "-c", ClusterObserver.members]))
+        guard answer.succeeded, let list = try? JSONReader.value(answer.output) else { return false }
+        return ClusterFacts(nodes: .null, tokens: [:], members: list).members.contains { $0.belongs(toNode: node, address: "none") }
+    }
+
+    /// Asks for a member's removal and waits until it is seen to be gone, in etcd's own list too, and the others have had time to elect a leader: what is done to
     /// them meanwhile would be lost (docs.k3s.io, and the issues about a removed leader).
     func removeMember(_ node: String, via: String, _ step: Step) async throws {
         let server = try host(via, for: step.activity)
@@ -86,7 +94,8 @@ extension StepRunner {
             let began = ContinuousClock.now
             let answer = try await server.run(NodeStatus.command(node))
             if answer.succeeded {
-                guard let status = try NodeStatus(json: answer.output), !status.isRemovedMember else { break }
+                let status = try NodeStatus(json: answer.output)
+                if status?.isRemovedMember ?? true, try await !isMember(node, server) { break }
             }
             let reason = answer.succeeded ? "its member is still there" : "\(via) does not answer: \(answer.complaint)"
             detail(server, step, reason)

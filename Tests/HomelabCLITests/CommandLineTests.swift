@@ -111,4 +111,16 @@ import YAML
         let plan = NodePlan(cluster: "home")
         #expect(PlanView(console: plain).text(plan) == plan.text)
     }
+
+    @Test func colourChangesNothingButTheLook() throws {
+        let step = PlannedStep(.reboot, "is another build (sha256 abc)")
+        let plan = NodePlan(
+            cluster: "home", phases: [Phase(.binaries, tasks: [NodeTask(node: "m1", steps: [step])])],
+            pending: [NodeNote(node: "m2", "is paused")])
+        let text = PlanView(console: Console(isTerminal: true, hasColour: true)).text(plan)
+        #expect(text.contains("  m1  reboot  \u{1B}[2m(is another build (sha256 abc))\u{1B}[0m\n"), "\(text)")
+        #expect(text.contains("\u{1B}[33m  m2  is paused\u{1B}[0m"), "\(text)")
+        let bare = ["1", "2", "33", "0"].reduce(text) { $0.split(separator: "\u{1B}[\($1)m", omittingEmptySubsequences: false).joined() }
+        #expect(bare == plan.text)
+    }
 }

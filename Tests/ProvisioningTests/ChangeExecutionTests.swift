@@ -176,13 +176,35 @@ import YAML
             .ok(#"{"metadata":{"annotations":{"etcd.k3s.cattle.io/node-name":"m3-1""# + removed + "}}}")
         }
         let m1 = FakeHost("m1").on("etcd.k3s.cattle.io/remove=true", .ok()).on(
-            "get node", member(""), member(#","etcd.k3s.cattle.io/removed-node-name":"m3-1""#))
+            "get node", member(""), member(#","etcd.k3s.cattle.io/removed-node-name":"m3-1""#)
+        ).on("/db/info", .ok(""))
         let plan = NodePlan(cluster: "home", phases: [Phase(.removal, tasks: [task("m1", [.removeMember(node: "m3", via: "m1")])])])
         let report = try await executor([m1], servers: ["m1"]).execute(plan)
         #expect(report.succeeded, "\(report.failures)")
         #expect(m1.log.count { $0.contains("get node") } == 2)
 
         let stays = FakeHost("m1").on("etcd.k3s.cattle.io/remove=true", .ok()).on("get node", member(""))
+        let failed = try await executor([stays], servers: ["m1"]).execute(plan)
+        #expect(failed.failures.first?.summary.hasPrefix("its etcd member was not taken out") == true)
+    }
+
+    /// The Node's annotation alone does not count while etcd lists the member.
+    @Test func aMemberIsGoneWhenEtcdListsItNoMore() async throws {
+        let removed = FakeHost.Answer.ok(
+            #"{"metadata":{"annotations":{"etcd.k3s.cattle.io/node-name":"m3-0a1b2c3d","etcd.k3s.cattle.io/removed-node-name":"m3-0a1b2c3d"}}}"#
+        )
+        func members(_ names: String...) -> FakeHost.Answer {
+            .ok(#"{"members":["# + names.map { #"{"name":""# + $0 + #""}"# }.joined(separator: ",") + "]}")
+        }
+        let m1 = FakeHost("m1").on("etcd.k3s.cattle.io/remove=true", .ok()).on("get node", removed)
+            .on("/db/info", members("m1-11111111", "m3-0a1b2c3d"), members("m1-11111111"))
+        let plan = NodePlan(cluster: "home", phases: [Phase(.removal, tasks: [task("m1", [.removeMember(node: "m3", via: "m1")])])])
+        let report = try await executor([m1], servers: ["m1"]).execute(plan)
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(m1.log.count { $0.contains("/db/info") } == 2)
+
+        let stays = FakeHost("m1").on("etcd.k3s.cattle.io/remove=true", .ok()).on("get node", removed)
+            .on("/db/info", members("m1-11111111", "m3-0a1b2c3d"))
         let failed = try await executor([stays], servers: ["m1"]).execute(plan)
         #expect(failed.failures.first?.summary.hasPrefix("its etcd member was not taken out") == true)
     }

@@ -14,6 +14,8 @@ final class FakeHost: Host {
 
         static func ok(_ output: String = "") -> Answer { Answer(output: output) }
         static func fails(_ errors: String, status: Int32 = 1) -> Answer { Answer(status: status, errors: errors) }
+        /// A lock that is another run's, with what is in its file.
+        static func held(_ lines: String) -> Answer { Answer(status: HostLock.heldStatus, output: lines) }
         static let lost = Answer(lost: true)
     }
 

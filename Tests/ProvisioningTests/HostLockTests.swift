@@ -55,6 +55,25 @@ import Testing
         try FileManager.default.removeItem(at: folder)
     }
 
+    /// A clock that was put forward makes a live holder's lock look old, one that was put back a dead one's look new.
+    @Test(arguments: [-3600.0, 3600.0]) func aClockThatWasPutDecidesNothing(_ offset: Double) async throws {
+        func put() throws {
+            try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: offset)], ofItemAtPath: file.path)
+        }
+        #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
+        try put()
+        let heart = Task {
+            try? await Task.sleep(for: .seconds(HostLock.watchFor / 2))
+            _ = try? sh(HostLock.renew(run: "r1"))
+        }
+        #expect(try sh(HostLock.acquire(run: "r2", owner: "b")).status == HostLock.heldStatus, "it gave a sign of life")
+        await heart.value
+        try put()
+        let taken = try sh(HostLock.acquire(run: "r2", owner: "b"))
+        #expect(taken.status == 0 && taken.output == "r1\n", "whose it was is told")
+        try FileManager.default.removeItem(at: folder)
+    }
+
     @Test func deadRunsLockIsTakenOver() throws {
         #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
         let old = Date(timeIntervalSinceNow: -Double(HostLock.staleAfter) - 5)

@@ -176,6 +176,66 @@ import Testing
         #expect(m1.log.contains { $0.contains("token") && $0.contains("delete") && $0.contains("abcdef") })
     }
 
+    /// The agents' own token joins any machine and does not expire: an API that is away for a moment is no reason to hand it out.
+    @Test func anAPIThatIsAwayIsAskedAgainForAToken() async throws {
+        let token = "K10" + String(repeating: "a", count: 64) + "::abcdef.0123456789abcdef"
+        let refused = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
+        let m1 = FakeHost("m1").on("token create", .fails(refused), .fails(refused), .ok(token + "\n")).withLocks()
+            .file("/var/lib/rancher/k3s/server/node-token", "K10nodetoken\n")
+        let m2 = FakeHost("m2").withLocks().on("", .ok())
+        let joining = plan(Phase(.agents, concurrency: 2, tasks: [task("m2", .writeToken(.bootstrapToken(via: "m1", minutes: 30)))]))
+        let report = try await executor([m1, m2], servers: ["m1"]).execute(joining)
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(m2.inputs.contains { $0.contains(token) } && !m2.inputs.contains { $0.contains("K10nodetoken") })
+        #expect(events.lines.contains { $0.contains("the API of m1 does not answer") })
+
+        let broken = FakeHost("m1").on("token create", .fails("secrets is forbidden")).withLocks()
+            .file("/var/lib/rancher/k3s/server/node-token", "K10nodetoken\n")
+        let failed = try await executor([broken, m2], servers: ["m1"]).execute(joining)
+        #expect(failed.failures.map(\.summary) == ["cannot make a token for m2 to join with"])
+        #expect(!m2.inputs.contains { $0.contains("K10nodetoken") })
+    }
+
+    /// A laptop that slept: its locks ran out, another run took them, and this one must do nothing more.
+    @Test func aRunWhoseLockIsAnothersStops() async throws {
+        let m1 = FakeHost("m1").on("systemctl show", .lost, Self.looks("active")).on("&& touch", .fails(""))
+            .on("lock=/run/homelab.lock", .ok(), .held("r9\nbob@desk, homelab bootstrap\n2026-11-24T04:10:00Z\n2\n")).withLocks()
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            plan(Phase(.firstServer, tasks: [task("m1", .awaitK3s(role: .server), .enableUnit("x"))])))
+        let failure = try #require(report.failures.first)
+        #expect(failure.summary == "another run took this one for dead and works there now: this one stops")
+        #expect(failure.cause == "bob@desk, homelab bootstrap")
+        #expect(!m1.log.contains { $0.contains("enable") }, "nothing is done after it")
+    }
+
+    // MARK: The plan under the locks
+
+    @Test func whatIsConfirmedUnderTheLocksIsCarriedOut() async throws {
+        let m1 = FakeHost("m1").withLocks().on("systemctl", .ok())
+        let first = plan(Phase(.configuration, tasks: [task("m1", .enableUnit("old.service"))]))
+        let second = plan(Phase(.configuration, tasks: [task("m1", .enableUnit("new.service"))]))
+        let report = try await executor([m1], servers: ["m1"]).execute(first) {
+            #expect(m1.log.contains { $0.contains("lock=/run/homelab.lock") }, "the locks come first")
+            return second
+        }
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(m1.actions.contains { $0.contains("new") } && !m1.actions.contains { $0.contains("old") })
+
+        let nothing = try await executor([m1], servers: ["m1"]).execute(first) { NodePlan(cluster: "home") }
+        #expect(nothing.succeeded && nothing.stepsDone == 0)
+    }
+
+    @Test func aPlanThatReachesFurtherIsNotBegun() async throws {
+        let (m1, m2) = (FakeHost("m1").withLocks(), FakeHost("m2").withLocks())
+        let first = plan(Phase(.configuration, tasks: [task("m1", .enableUnit("x"))]))
+        let further = plan(Phase(.configuration, tasks: [task("m1", .enableUnit("x")), task("m2", .enableUnit("x"))]))
+        await #expect(throws: Diagnostics.self) {
+            _ = try await executor([m1, m2], servers: ["m1"]).execute(first) { further }
+        }
+        #expect(m1.actions.isEmpty && m2.actions.isEmpty)
+        #expect(m1.log.last?.contains("rm -f /run/homelab.lock") == true, "the locks are given back")
+    }
+
     @Test func oldK3sJoinsWithTheAgentToken() async throws {
         let m1 = FakeHost("m1").on("token create", .fails("unknown command")).withLocks()
             .file("/var/lib/rancher/k3s/server/node-token", "K10nodetoken\n")

@@ -44,7 +44,10 @@ package struct Plan: AsyncParsableCommand {
         await transport.shutdown()
         for finding in observation.findings.sorted { Console.standard.problem(finding.description) }
         switch output {
-        case .json: Console.standard.line(JSONWriter.text(observation.plan.json, pretty: true))
+        case .json:
+            var value = observation.plan.json
+            value["findings"] = .array(observation.findings.sorted.map(\.json))
+            Console.standard.line(JSONWriter.text(value, pretty: true))
         case .text: Console.standard.line(PlanView(console: .standard).text(observation.plan))
         }
         if observation.findings.hasErrors { throw ExitCode(1) }

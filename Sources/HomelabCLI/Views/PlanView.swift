@@ -14,8 +14,9 @@ struct PlanView {
                 return console.styled(line, .bold)
             }
             if isPending { return console.styled(line, .yellow) }
-            guard line.hasSuffix(")"), let start = line.lastIndex(of: "(") else { return line }
-            return line[..<start] + console.styled(String(line[start...]), .dim)
+            // The reason, which may have brackets of its own.
+            guard line.hasSuffix(")"), let gap = line.indices.first(where: { line[$0...].hasPrefix("  (") }) else { return line }
+            return line[..<gap] + "  " + console.styled(String(line[gap...].dropFirst(2)), .dim)
         }.joined(separator: "\n")
     }
 }

@@ -1,0 +1,158 @@
+internal import Diagnostics
+internal import Glibc
+internal import KubernetesModel
+internal import NodePlanning
+internal import Synchronization
+internal import YAML
+
+/// The Lease `homelab-system/homelab-machines`: who changes the cluster's machines. The locks on the machines keep two runs apart that work on
+/// the same ones; this keeps those apart that do not, and could each take a server out of etcd. While the API is away nobody can take it.
+final class ClusterLease: Sendable {
+    static let namespace = "homelab-system"
+    static let name = "homelab-machines"
+
+    /// Servers whose kubectl may be asked; the first that answers is.
+    private let servers: [any Host]
+    private let run: String
+    private let owner: String
+    private let recorder: RunRecorder
+    /// Seconds after the last sign of life at which another may take it, and the pause between two looks at it.
+    private let duration: Int64
+    private let pause: Duration
+    private let isHeld = Mutex(false)
+
+    init(
+        servers: [any Host], run: String, owner: String, recorder: RunRecorder, duration: Int64 = Int64(HostLock.staleAfter),
+        pause: Duration = .seconds(2)
+    ) {
+        self.servers = servers
+        self.run = run
+        self.owner = owner
+        self.recorder = recorder
+        self.duration = duration
+        self.pause = pause
+    }
+
+    private enum Look {
+        /// No server answers.
+        case away
+        case found(LeaseRecord?, version: String)
+    }
+
+    private var holder: String { "\(owner)/\(run)" }
+
+    /// Takes the Lease, or goes on without it while no API answers. Whether another holder lives is judged by what is seen of it on this
+    /// machine's clock: one that renews is told, one that does not loses it.
+    /// - Parameter dead: runs that are known to have ended.
+    /// - Throws: `Diagnostics` naming who holds it; `CancellationError`.
+    func acquire(besides dead: Set<String>) async throws {
+        var seen: (version: String, since: ContinuousClock.Instant)?
+        for _ in 0..<Self.attempts {
+            guard case .found(let record, let version) = await look() else { return }
+            let other = record.flatMap { isOther($0) && !dead.contains(Self.run(of: $0)) ? $0 : nil }
+            if let other {
+                if let before = seen, before.version != version { throw Diagnostics([held(by: other)]) }
+                if seen == nil {
+                    recorder.emit(.note(node: nil, text: "waits whether \(Self.owner(of: other)), who changes the machines, still does"))
+                    seen = (version, .now)
+                }
+            }
+            let isOver = seen.map { ContinuousClock.now - $0.since > .seconds(other?.durationSeconds ?? 0) } ?? true
+            if other == nil || isOver {
+                if await write(record, version) { return }
+                // Another was faster: what it wrote is looked at anew.
+                seen = nil
+            }
+            try await Task.sleep(for: pause)
+        }
+        recorder.emit(.note(node: nil, text: "goes on without the Lease \(Self.name): the API does not take what is written to it"))
+    }
+
+    /// Enough to see a holder run out.
+    private static let attempts = 60
+
+    /// Gives a sign of life, or takes the Lease where no API answered before.
+    /// - Returns: who has it, if it is not this run any more.
+    func renew() async -> Diagnostic? {
+        guard case .found(let record, let version) = await look() else { return nil }
+        if let record, isOther(record) {
+            // One that was there before this run could take it may have died; only one that took it from this run has ended this one.
+            return isHeld.withLock { $0 } ? HostLock.lost("cluster", to: Self.owner(of: record)) : nil
+        }
+        _ = await write(record, version)
+        return nil
+    }
+
+    /// Gives it back, if it is this run's.
+    func release() async {
+        guard isHeld.withLock({ $0 }), case .found(let record?, let version) = await look(), record.holder == holder else { return }
+        var free = record
+        free.holder = ""
+        _ = await put(free, version)
+        isHeld.withLock { $0 = false }
+    }
+
+    private func isOther(_ record: LeaseRecord) -> Bool { !record.holder.isEmpty && record.holder != holder }
+
+    private static func owner(of record: LeaseRecord) -> String {
+        record.holder.lastIndex(of: "/").map { String(record.holder[..<$0]) } ?? record.holder
+    }
+
+    private static func run(of record: LeaseRecord) -> String { record.holder.split(separator: "/").last.map(String.init) ?? "" }
+
+    private func held(by record: LeaseRecord) -> Diagnostic {
+        Diagnostic(
+            .error, "another run is changing the machines of this cluster", subject: "cluster",
+            cause: "\(Self.owner(of: record)), since \(record.acquireTime?.description ?? "a while")",
+            remedy: "Wait until it has ended. A run that died gives way \(duration) s after its last sign of life.")
+    }
+
+    // MARK: Through a server's kubectl
+
+    private func look() async -> Look {
+        for server in servers {
+            let command = kubectl(["get", "lease", "-n", Self.namespace, Self.name, "-o", "json", "--ignore-not-found"])
+            guard let result = try? await server.run(command), result.succeeded else { continue }
+            guard let value = try? JSONReader.value(result.output) else { return .found(nil, version: "") }
+            return .found(LeaseRecord(of: Manifest(value)), version: value[path: "metadata", "resourceVersion"]?.string ?? "")
+        }
+        return .away
+    }
+
+    /// Writes this run's claim over what was seen; false when another has written meanwhile, or the API went away.
+    private func write(_ seen: LeaseRecord?, _ version: String) async -> Bool {
+        let now = Timestamp(secondsSinceEpoch: Int64(time(nil)))
+        var record = seen ?? LeaseRecord(holder: "", durationSeconds: duration, acquireTime: now, renewTime: now)
+        if record.holder != holder {
+            record.acquireTime = now
+            if seen != nil { record.transitions += 1 }
+        }
+        record.holder = holder
+        record.durationSeconds = duration
+        record.renewTime = now
+        guard await put(record, version) else { return false }
+        isHeld.withLock { $0 = true }
+        return true
+    }
+
+    private func put(_ record: LeaseRecord, _ version: String) async -> Bool {
+        let manifest = record.manifest(namespace: Self.namespace, name: Self.name, resourceVersion: version)
+        let text = JSONWriter.text(manifest.value)
+        let verb = version.isEmpty ? "create" : "replace"
+        for server in servers {
+            guard let result = try? await server.run(kubectl([verb, "-f", "-"], text)) else { continue }
+            if result.succeeded { return true }
+            if verb == "create", result.errorOutput.contains("namespaces \"\(Self.namespace)\" not found") {
+                _ = try? await server.run(kubectl(["create", "namespace", Self.namespace]))
+                return (try? await server.run(kubectl([verb, "-f", "-"], text)))?.succeeded == true
+            }
+            if ["Conflict", "AlreadyExists", "NotFound"].contains(where: { result.errorOutput.contains($0) }) { return false }
+        }
+        return false
+    }
+
+    private func kubectl(_ arguments: [String], _ input: String? = nil) -> RemoteCommand {
+        RemoteCommand(
+            [NodeLayout.k3s, "kubectl"] + arguments + ["--request-timeout=5s"], input: input.map { .text($0) } ?? .none)
+    }
+}

@@ -1,0 +1,168 @@
+import Diagnostics
+import NodePlanning
+import Synchronization
+import Testing
+import YAML
+
+@testable import Provisioning
+
+/// A host whose kubectl keeps one Lease as an API server does: a write has to name the version that it was made from.
+private final class LeaseHost: Host {
+    private struct State {
+        var lease: Value?
+        var version = 0
+        var hasNamespace = true
+        var isAway = false
+        var writes = 0
+    }
+
+    let name: String
+    private let state = Mutex(State())
+
+    init(_ name: String = "m1") { self.name = name }
+
+    var holder: String? { state.withLock { $0.lease?[path: "spec", "holderIdentity"]?.string } }
+    var writes: Int { state.withLock { $0.writes } }
+    func set(isAway: Bool) { state.withLock { $0.isAway = isAway } }
+    func removeNamespace() { state.withLock { $0.hasNamespace = false } }
+
+    /// Another run's sign of life, or its end.
+    func renew(as holder: String, seconds: Int64 = 1) {
+        state.withLock { state in
+            state.version += 1
+            state.lease = [
+                "metadata": ["resourceVersion": .string("\(state.version)")],
+                "spec": ["holderIdentity": .string(holder), "leaseDurationSeconds": .int(seconds)],
+            ]
+        }
+    }
+
+    func run(_ command: RemoteCommand) async throws -> CommandResult {
+        try Task.checkCancellation()
+        let words = command.argv
+        return state.withLock { state in
+            func answer(_ output: String = "", _ errors: String = "") -> CommandResult {
+                CommandResult(
+                    exitStatus: errors.isEmpty ? 0 : 1, standardOutput: Array(output.utf8), standardError: Array(errors.utf8))
+            }
+            if state.isAway { return answer("", "The connection to the server 127.0.0.1:6443 was refused") }
+            if words.contains("get") { return answer(state.lease.map { JSONWriter.text($0) } ?? "") }
+            if words.contains("namespace") {
+                state.hasNamespace = true
+                return answer()
+            }
+            if !state.hasNamespace { return answer("", "Error: namespaces \"homelab-system\" not found") }
+            guard var written = try? JSONReader.value(String(decoding: command.input.bytes, as: UTF8.self)) else {
+                return answer("", "no manifest")
+            }
+            let seen = written[path: "metadata", "resourceVersion"]?.string
+            if words.contains("create"), state.lease != nil { return answer("", "Error from server (AlreadyExists)") }
+            if words.contains("replace"), seen != "\(state.version)" { return answer("", "Error from server (Conflict)") }
+            state.version += 1
+            state.writes += 1
+            var metadata = written["metadata"] ?? [:]
+            metadata["resourceVersion"] = .string("\(state.version)")
+            written["metadata"] = metadata
+            state.lease = written
+            return answer()
+        }
+    }
+
+    func streamLines(_ command: RemoteCommand, onLine: @escaping @Sendable (String) -> Void) async throws -> CommandResult {
+        try await run(command)
+    }
+    func upload(_ upload: FileUpload, progress: @escaping @Sendable (Int64, Int64) -> Void) async throws {}
+    func read(_ path: String) async throws -> [UInt8]? { nil }
+    func reconnect(within: Duration, waiting: @escaping @Sendable (String) -> Void) async throws {}
+    func close() async {}
+}
+
+/// The Lease by which two runs that work on different machines of one cluster are kept apart.
+@Suite struct ClusterLeaseTests {
+    private let events = EventLog()
+
+    private func lease(_ hosts: [LeaseHost], _ run: String, owner: String = "alice@laptop, homelab bootstrap") throws -> ClusterLease {
+        let events = self.events
+        return ClusterLease(
+            servers: hosts, run: run, owner: owner, recorder: try RunRecorder(folder: nil, forward: { events.add($0) }), duration: 1,
+            pause: .milliseconds(20))
+    }
+
+    @Test func aFreeOneIsTakenAndGivenBack() async throws {
+        let host = LeaseHost()
+        host.removeNamespace()
+        let lease = try lease([host], "r1")
+        try await lease.acquire(besides: [])
+        #expect(host.holder == "alice@laptop, homelab bootstrap/r1")
+        #expect(await lease.renew() == nil)
+        #expect(host.writes == 2)
+        await lease.release()
+        #expect(host.holder == "")
+        try await self.lease([host], "r2").acquire(besides: [])
+        #expect(host.holder?.hasSuffix("/r2") == true)
+    }
+
+    @Test func oneThatLivesIsTold() async throws {
+        let host = LeaseHost()
+        host.renew(as: "bob@desk, homelab bootstrap/r9", seconds: 60)
+        let lease = try lease([host], "r1")
+        let heart = Task {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .milliseconds(100))
+                host.renew(as: "bob@desk, homelab bootstrap/r9", seconds: 60)
+            }
+        }
+        let refused = await #expect(throws: Diagnostics.self) { try await lease.acquire(besides: []) }
+        heart.cancel()
+        let text = refused?.description ?? ""
+        #expect(text.contains("another run is changing the machines of this cluster") && text.contains("bob@desk, homelab bootstrap"))
+        #expect(events.lines.contains { $0.contains("waits whether bob@desk, homelab bootstrap") })
+    }
+
+    @Test func oneThatShowsNoLifeLosesIt() async throws {
+        let host = LeaseHost()
+        host.renew(as: "bob@desk/r9")
+        try await lease([host], "r1").acquire(besides: [])
+        #expect(host.holder?.hasSuffix("/r1") == true)
+    }
+
+    /// Whose lock on a machine ran out is dead, however long its Lease would last.
+    @Test func oneThatIsKnownToBeDeadIsNotWaitedFor() async throws {
+        let host = LeaseHost()
+        host.renew(as: "alice@laptop/r9", seconds: 3600)
+        try await lease([host], "r1").acquire(besides: ["r9"])
+        #expect(host.holder?.hasSuffix("/r1") == true && events.lines.isEmpty)
+    }
+
+    /// The agent of one server goes on with what its predecessor held.
+    @Test func theSameRunTakesItAgainAtOnce() async throws {
+        let host = LeaseHost()
+        host.renew(as: "the homelab agent on m1/agent-m1", seconds: 3600)
+        try await lease([host], "agent-m1", owner: "the homelab agent on m1").acquire(besides: [])
+        #expect(events.lines.isEmpty)
+    }
+
+    @Test func whileNoAPIAnswersTheRunGoesOnAndTakesItLater() async throws {
+        let (down, host) = (LeaseHost("m1"), LeaseHost("m2"))
+        down.set(isAway: true)
+        host.set(isAway: true)
+        let lease = try lease([down, host], "r1")
+        try await lease.acquire(besides: [])
+        #expect(await lease.renew() == nil && host.holder == nil)
+        host.set(isAway: false)
+        #expect(await lease.renew() == nil)
+        #expect(host.holder?.hasSuffix("/r1") == true, "through the server that answers")
+    }
+
+    @Test func whoLostItIsTold() async throws {
+        let host = LeaseHost()
+        let lease = try lease([host], "r1")
+        try await lease.acquire(besides: [])
+        host.renew(as: "bob@desk, homelab bootstrap/r2")
+        let lost = await lease.renew()
+        #expect(lost?.summary == "another run took this one for dead and works there now: this one stops")
+        #expect(lost?.cause == "bob@desk, homelab bootstrap")
+        await lease.release()
+        #expect(host.holder?.hasSuffix("/r2") == true, "another's is not given away")
+    }
+}
