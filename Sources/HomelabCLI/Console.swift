@@ -52,6 +52,27 @@ package struct Console: Sendable {
         return answer == "y" || answer == "yes"
     }
 
+    /// Asks as `confirms` does, while the run's heartbeats go on and Ctrl-C is heard: a no when the task is cancelled.
+    package func asks(_ question: String) async -> Bool {
+        guard isatty(0) == 1 else { return false }
+        raw("\(question) [y/N] ")
+        guard await Self.hasInput(0) else {
+            raw("\n")
+            return false
+        }
+        let answer = readLine()?.lowercased() ?? ""
+        return answer == "y" || answer == "yes"
+    }
+
+    /// Waits until something can be read, without keeping a thread; false when the task is cancelled meanwhile.
+    package static func hasInput(_ descriptor: Int32) async -> Bool {
+        while true {
+            var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&state, 1, 0) != 0, state.revents != 0 { return true }
+            do { try await Task.sleep(for: .milliseconds(100)) } catch { return false }
+        }
+    }
+
     /// Reads a secret without showing it; nil when there is no terminal to ask at.
     package func password(_ prompt: String) -> String? {
         guard isatty(0) == 1 else { return nil }

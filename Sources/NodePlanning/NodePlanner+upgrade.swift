@@ -137,7 +137,11 @@ extension NodePlanner {
     private func snapshot(before servers: [(node: NodeSpec, facts: NodeFacts)]) -> Phase {
         let changing = servers.filter { needsBinary($0.facts) }
         if changing.isEmpty { return Phase(.snapshot, []) }
-        return snapshot(named: "homelab-before-" + desired.k3s.version.description.map { $0 == "+" ? "-" : String($0) }.joined())
+        return snapshot(named: nameBeforeUpgrade)
+    }
+
+    private var nameBeforeUpgrade: String {
+        "homelab-before-" + desired.k3s.version.description.map { $0 == "+" ? "-" : String($0) }.joined()
     }
 
     /// Before a member is taken out of etcd.
@@ -259,7 +263,8 @@ extension NodePlanner {
         return again
             + " To go back to \(before) instead: \(ServiceWords.either([stop] + theirs.map { $0.stop(unit) })) on every server; on "
             + "\(node.name), and on every other that has \(desired.k3s.version) already, \(swap); on \(node.name) "
-            + "`k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT` with the snapshot of this run, then \(start);\(rejoin) "
+            + "`k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT` with the oldest of the snapshots \(nameBeforeUpgrade)-… "
+            + "(a run that went on after another saved a further one), then \(start);\(rejoin) "
             + "and set k3s.version back."
     }
 }

@@ -159,6 +159,8 @@ package struct Bootstrapper: Sendable {
         report.findings = findings
         report.logs = recorder.folder
         guard await interaction.confirmPlan(observation.plan, findings) else {
+            // Ctrl-C is an answer too.
+            try Task.checkCancellation()
             report.wasDeclined = true
             return report
         }
@@ -173,16 +175,19 @@ package struct Bootstrapper: Sendable {
         executor.backups = options.backupDirectory
         executor.leaseServers = observation.leaseServers(spec)
         let remaining = spec.servers.filter { $0.state == .present }.compactMap { observation.nodes.hosts[$0.name] }
-        options.journal?.begin(plan: observation.plan.hash, servers: remaining)
         let execution: ExecutionReport
         let plan = Mutex(observation.plan)
         do {
             execution = try await executor.execute(observation.plan) {
-                guard let now = try await replan(observation) else { return observation.plan }
-                plan.withLock { $0 = now }
-                let fetched = try await artifacts.fetch(for: now, recorder: recorder)
-                files.withLock { $0 = fetched }
-                return now
+                if let now = try await replan(observation) {
+                    plan.withLock { $0 = now }
+                    let fetched = try await artifacts.fetch(for: now, recorder: recorder)
+                    files.withLock { $0 = fetched }
+                }
+                // The second look is none of the plan's steps.
+                let plan = plan.withLock { $0 }
+                options.journal?.begin(plan: plan.hash, servers: remaining)
+                return plan
             }
         } catch is PlanDeclined {
             _ = await options.journal?.end()
@@ -215,7 +220,10 @@ package struct Bootstrapper: Sendable {
             Diagnostic(
                 .warning, "what is to be done is not what it was when the plan was made: this is the plan now",
                 subject: "cluster \"\(spec.name)\"", remedy: "another run, or the agent, was at work meanwhile, or a machine went or came"))
-        guard await interaction.confirmPlan(now.plan, findings) else { throw PlanDeclined() }
+        guard await interaction.confirmPlan(now.plan, findings) else {
+            try Task.checkCancellation()
+            throw PlanDeclined()
+        }
         return now.plan
     }
 

@@ -71,6 +71,14 @@ final class ClusterLease: Sendable {
     /// Enough to see a holder run out.
     private static let attempts = 60
 
+    /// Gives signs of life until the task is cancelled or another run has it.
+    func keepAlive() async -> Diagnostics? {
+        while (try? await Task.sleep(for: HostLock.heartbeatEvery)) != nil {
+            if let lost = await renew() { return Diagnostics([lost]) }
+        }
+        return nil
+    }
+
     /// Gives a sign of life, or takes the Lease where no API answered before.
     /// - Returns: who has it, if it is not this run any more.
     func renew() async -> Diagnostic? {
@@ -83,8 +91,17 @@ final class ClusterLease: Sendable {
         return nil
     }
 
-    /// Gives it back, if it is this run's.
+    /// Gives it back, if it is this run's; not for long, since it runs out by itself.
     func release() async {
+        await withTaskGroup { group in
+            group.addTask { try? await Task.sleep(for: .seconds(5)) }
+            group.addTask { await self.giveBack() }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func giveBack() async {
         guard isHeld.withLock({ $0 }), case .found(let record?, let version) = await look(), record.holder == holder else { return }
         var free = record
         free.holder = ""

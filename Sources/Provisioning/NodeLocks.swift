@@ -68,11 +68,9 @@ struct NodeLocks: Sendable {
     /// Renews every lock until the task is cancelled, or until one is another run's: this one was away for so long (a laptop that slept)
     /// that it counts as dead, and must do nothing more.
     /// - Returns: whom the run was lost to; nil when the task was cancelled.
-    func keepAlive(_ lease: ClusterLease?) async -> Diagnostics? {
+    func keepAlive() async -> Diagnostics? {
         while (try? await Task.sleep(for: HostLock.heartbeatEvery)) != nil {
-            var lost = await parallel(hosts, limit: 16) { await renew($0) }
-            lost.append(await lease?.renew())
-            let found = lost.compactMap { $0 }
+            let found = await parallel(hosts, limit: 16) { await renew($0) }.compactMap { $0 }
             if !found.isEmpty { return Diagnostics(found) }
         }
         return nil

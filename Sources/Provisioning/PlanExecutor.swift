@@ -98,7 +98,9 @@ package struct PlanExecutor: Sendable {
         _ locks: NodeLocks, _ lease: ClusterLease?, _ work: @escaping @Sendable () async throws -> ExecutionReport
     ) async throws -> ExecutionReport {
         let outcome = await withTaskGroup(of: Result<ExecutionReport, any Error>?.self) { group in
-            group.addTask { await locks.keepAlive(lease).map { .failure($0) } }
+            group.addTask { await locks.keepAlive().map { .failure($0) } }
+            // A server that hangs must not hold up the machines' heartbeats.
+            group.addTask { await lease?.keepAlive().map { .failure($0) } }
             group.addTask {
                 do { return .success(try await work()) } catch { return .failure(error) }
             }
@@ -108,8 +110,9 @@ package struct PlanExecutor: Sendable {
             await group.waitForAll()
             return outcome ?? .success(ExecutionReport())
         }
-        await shielded { await lease?.release() }
+        async let given: Void = shielded { await lease?.release() }
         await locks.release()
+        await given
         return try outcome.get()
     }
 

@@ -115,6 +115,34 @@ struct ClusterLive {
         #expect(try plan().status == 0)
     }
 
+    /// A person reads the plan for a while, and a machine changes meanwhile.
+    @Test func t02c_aPlanThatBecameAnotherIsAskedAboutAgain() throws {
+        let question = "Carry this out? [y/N]"
+        try Self.write(lab, disk: "nvme")
+        let (stopped, keys) = try lab.startOnTerminal("bootstrap")
+        try lab.wait(stopped, question)
+        try keys.write(contentsOf: Data([3]))
+        let left = stopped.end(limit: 20)
+        #expect(left.status == 130 && left.output.contains("Stopped."), "Ctrl-C is an answer:\n\(left.text)")
+
+        let (run, answers) = try lab.startOnTerminal("bootstrap")
+        try lab.wait(run, question)
+        let file = "/etc/sysctl.d/90-homelab-k3s.conf"
+        try lab.on("m1", "rm \(file)")
+        try answers.write(contentsOf: Data("y\n".utf8))
+        try lab.wait(run, "this is the plan now")
+        try lab.wait("the second question", limit: 20) { run.output.components(separatedBy: question).count == 3 }
+        #expect(run.output.contains("write \(file)"), "\(run.output)")
+        #expect(try lab.kubectl("get", "node", "m2", "-o", "jsonpath={.metadata.labels.disk}").output == "ssd", "nothing is done yet")
+        try answers.write(contentsOf: Data("y\n".utf8))
+        let result = run.end(limit: 120)
+        #expect(result.succeeded, "\(result.text)")
+        #expect(try lab.kubectl("get", "node", "m2", "-o", "jsonpath={.metadata.labels.disk}").output == "nvme")
+        #expect(try lab.on("m1", "ls \(file)").succeeded)
+        try Self.write(lab)
+        #expect(try lab.bootstrap().succeeded)
+    }
+
     @Test func t03_aPushIsAppliedAndHealthy() throws {
         try lab.write(Apps.hello(page: "one"), to: "clusters/home/hello/hello.yaml")
         try lab.write(Apps.kustomization, to: "clusters/home/hello/kustomization.yaml")

@@ -142,6 +142,26 @@ struct InterruptionLive {
         #expect(try lab.bootstrap().output.contains("nothing to do"))
     }
 
+    /// No machine is of both, so their locks do not meet: the cluster's Lease keeps the runs apart.
+    @Test func t09b_twoRunsOnDifferentMachinesAreKeptApartToo() throws {
+        for machine in ["m2", "m4"] { try lab.on(machine, "echo 'debug: true' >>/etc/rancher/k3s/config.yaml") }
+        let first = try lab.startBootstrap("--only", "m4")
+        try lab.wait(first, "m4: wait for the k3s agent\n")
+        try lab.lab("cut", "m4", "drop")
+        let second = try lab.bootstrap("--only", "m2", limit: 80)
+        try lab.lab("mend", "m4")
+        #expect(second.status == 1, "\(second.text)")
+        #expect(second.text.contains("another run is changing the machines of this cluster"), "\(second.text)")
+        #expect(second.text.contains(", homelab bootstrap, since 20"), "it says who:\n\(second.text)")
+        #expect(
+            try lab.on("m2", "cat /etc/rancher/k3s/config.yaml; ls /run/homelab.lock").output.hasSuffix("debug: true\n"), "left as it was")
+        let result = first.end()
+        #expect(result.succeeded, "\(result.text)")
+        let after = try lab.bootstrap("--only", "m2")
+        #expect(after.succeeded && !after.text.contains("waits whether"), "the Lease was given back:\n\(after.text)")
+        #expect(try lab.bootstrap().output.contains("nothing to do"))
+    }
+
     // MARK: An upgrade
 
     private static let next = "v1.20.3+k3s1"

@@ -83,6 +83,23 @@ final class Lab: Sendable {
         try start(["bootstrap", "--yes", "--kubeconfig", kubeconfig, "--agent-binary", "amd64=" + Self.binary] + more)
     }
 
+    /// A command of homelab's on a terminal, and the keyboard.
+    func startOnTerminal(_ arguments: String...) throws -> (run: Shell.Running, keys: FileHandle) {
+        let keyboard = folder + "/keyboard"
+        unlink(keyboard)
+        guard mkfifo(keyboard, 0o600) == 0, let keys = FileHandle(forUpdatingAtPath: keyboard) else {
+            throw Timeout(what: keyboard, seconds: 0)
+        }
+        let command = ([Self.binary] + arguments + ["--kubeconfig", kubeconfig, "--agent-binary", "amd64=" + Self.binary])
+            .map { "'\($0)'" }.joined(separator: " ")
+        let run = try Shell.start(
+            [
+                Self.root + "/Tests/TestBed/machines/lab", "exec", "sh", "-c", #"exec script -qefc "$1" /dev/null <"$0""#, keyboard,
+                command,
+            ], in: repository, environment: environment)
+        return (run, keys)
+    }
+
     private func start(_ arguments: [String]) throws -> Shell.Running {
         try Shell.start(
             [Self.root + "/Tests/TestBed/machines/lab", "exec", Self.binary] + arguments, in: repository, environment: environment)

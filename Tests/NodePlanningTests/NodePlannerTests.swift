@@ -141,7 +141,7 @@ import YAML
         let recipe = try #require(server.recipe)
         for words in [
             "To go back to v1.33.4+k3s1 instead", "that has v1.34.1+k3s1 already", "--cluster-reset-restore-path=SNAPSHOT",
-            "on s2, s3 remove /var/lib/rancher/k3s/server/db",
+            "on s2, s3 remove /var/lib/rancher/k3s/server/db", "with the oldest of the snapshots homelab-before-v1.34.1-k3s1-",
         ] { #expect(recipe.contains(words), "\(words) is not in: \(recipe)") }
         let single = try #require(try fallback(of: "s1", in: "upgrade-sqlite").recipe)
         #expect(single.contains("sqlite-*.tar") && !single.contains("cluster-reset"))

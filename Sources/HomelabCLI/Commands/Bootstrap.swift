@@ -50,7 +50,7 @@ package struct Bootstrap: AsyncParsableCommand {
             interaction: BootstrapInteraction(
                 events: { feed.yield($0) }, prompt: user.prompt, confirmHostKey: user.confirmHostKey,
                 confirmPlan: { plan, findings in
-                    guard let json else { return confirms(plan, findings, console) }
+                    guard let json else { return await confirms(plan, findings, console) }
                     json.show(plan: plan, findings: findings)
                     if let refusal = refusal(of: plan, asks: false) {
                         json.show(refusal: refusal)
@@ -77,7 +77,7 @@ package struct Bootstrap: AsyncParsableCommand {
     }
 
     /// Shows the plan; yes when it is empty, was approved by hash or by flag, or the operator says so.
-    private func confirms(_ plan: NodePlan, _ findings: Diagnostics, _ console: Console) -> Bool {
+    private func confirms(_ plan: NodePlan, _ findings: Diagnostics, _ console: Console) async -> Bool {
         for finding in findings.sorted { console.problem(finding.description) }
         console.line(PlanView(console: console).text(plan))
         if plan.isEmpty { return true }
@@ -85,7 +85,8 @@ package struct Bootstrap: AsyncParsableCommand {
             console.problem(refusal.description)
             return false
         }
-        return planHash != nil || yes || console.confirms("Carry this out?")
+        if planHash != nil || yes { return true }
+        return await console.asks("Carry this out?")
     }
 
     /// Why a plan is not carried out: another hash was given, or none and nobody can be asked; nil when it is, or is asked about.

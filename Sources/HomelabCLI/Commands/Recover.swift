@@ -45,7 +45,8 @@ package struct Recover: AsyncParsableCommand {
                 events: view.show, prompt: user.prompt, confirmHostKey: user.confirmHostKey,
                 confirmPlan: { plan, _ in
                     console.line(PlanView(console: console).text(plan))
-                    return plan.isEmpty || yes || console.confirms("Start them?")
+                    if plan.isEmpty || yes { return true }
+                    return await console.asks("Start them?")
                 }),
             transport: transport)
         do {
