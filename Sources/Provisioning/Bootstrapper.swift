@@ -70,6 +70,8 @@ package struct BootstrapReport: Sendable {
     package var afterwards = Diagnostics()
     /// Where the kubeconfig was written.
     package var kubeconfig: String?
+    /// A copy of the file from before, when it had entries of this name that led to another cluster.
+    package var earlierKubeconfig: String?
     /// The folder with the nodes' log files.
     package var logs: String?
     package var wasDeclined = false
@@ -185,11 +187,12 @@ package struct Bootstrapper: Sendable {
     /// A cluster without its kubeconfig is of no use, so it is kept even when a later step failed.
     private func keepKubeconfig(_ execution: ExecutionReport, _ report: inout BootstrapReport) throws {
         guard let kubeconfig = execution.kubeconfig, let path = options.kubeconfig else { return }
+        let file = KubeconfigFile(path: path)
         do {
-            try KubeconfigFile(path: path).write(kubeconfig, merging: options.mergesKubeconfig)
+            report.earlierKubeconfig = try file.write(kubeconfig, merging: options.mergesKubeconfig)
             report.kubeconfig = path
         } catch {
-            report.findings.append(error, subject: path)
+            report.findings.append(file.problem(error))
         }
     }
 

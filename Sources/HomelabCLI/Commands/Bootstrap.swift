@@ -126,6 +126,7 @@ package struct Bootstrap: AsyncParsableCommand {
             throw ExitCode(1)
         }
         if let kubeconfig = report.kubeconfig { console.line("kubeconfig: \(kubeconfig)") }
+        if let earlier = report.earlierKubeconfig { console.problem(KubeconfigCommand.replaced(spec.name, earlier)) }
         guard report.execution != nil else { return }
         if spec.repository.url == nil, let url = spec.repositoryURL {
             console.line(
