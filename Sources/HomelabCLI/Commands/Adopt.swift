@@ -57,6 +57,9 @@ package struct Adopt: AsyncParsableCommand {
                 name: address.host, role: .agent, host: address.host, user: user,
                 location: SourceLocation(file: "the command line", line: 1))
             node.port = address.port
+            guard !nodes.contains(where: { $0.host == node.host && $0.port == node.port }) else {
+                throw Diagnostic(.error, "\(text) is named twice", remedy: "name each machine once")
+            }
             if let identityFile { node.login.identityFiles = [identityFile] }
             nodes.append(node)
         }
