@@ -84,7 +84,12 @@ extension SSHSession {
             return try await isKeyAccepted(text, "key \(keyName)", passphrase, &attempts, limit)
         case .agent(let socket, let keys): return try await isAgentAccepted(socket, keys, &attempts, limit)
         case .password(let provider):
-            guard let password = provider("Password for \(target.label)") else { return false }
+            guard let password = provider("Password for \(target.label)") else {
+                attempts.hints.append(
+                    "its password has to be asked for, and nobody answered: run it on a terminal, or have the password in a file or an "
+                        + "environment variable (`password: {file: …}`, `{env: …}`)")
+                return false
+            }
             attempts.tried.append("password")
             return try await isPasswordAccepted(password, limit)
         case .keyboardInteractive(let provider):
