@@ -94,10 +94,22 @@ struct LoginLive {
         #expect(isSeen(result), "\(result.text)")
     }
 
+    @Test func t03b_CtrlCAtTheQuestionStopsAndTheTerminalShowsWhatIsTyped() throws {
+        _ = try look(at: "pass", ["user: debian", "password: prompt", "sudoPassword: {file: \(lab.folder)/password}"])
+        let program = "trap : INT; \(Lab.binary) preflight --skip-reach; echo status $?; stty -a"
+        let result = try lab.run(
+            ["sh", "-c", "(sleep 4; printf '\\003'; sleep 4) | script -qec \"$0\" /dev/null", program], environment: ["TERM": "xterm"],
+            limit: 60)
+        #expect(result.output.contains("Password for pass"), "\(result.text)")
+        #expect(result.output.contains("Stopped. Running the same command again goes on from here."), "\(result.text)")
+        #expect(result.output.contains("status 130") && result.output.contains(" echo "), "\(result.text)")
+    }
+
     @Test func t04_withNobodyToAskThatIsSaid() throws {
         let result = try look(at: "pass", ["user: debian", "password: prompt"])
         #expect(result.status == 1)
         #expect(result.text.contains("login was refused"), "\(result.text)")
+        #expect(result.text.contains("its password has to be asked for, and nobody answered: run it on a terminal"), "\(result.text)")
     }
 
     @Test func t05_aWrongPasswordIsSaidAndNotShown() throws {
