@@ -28,6 +28,10 @@ extension SSHSession {
         } else if attempts.hints.isEmpty, attempts.tried.count >= 6 {
             // sshd's MaxAuthTries is six when nobody has set it.
             attempts.hints.append("perhaps too many keys were tried; name the one to use")
+        } else if attempts.hints.isEmpty, attempts.tried.allSatisfy({ $0 == "password" || $0 == "keyboard-interactive" }) {
+            attempts.hints.append(
+                "check the user name and the password"
+                    + (target.user == "root" ? ", and that its sshd lets root log in with one (PermitRootLogin)" : ""))
         } else if attempts.hints.isEmpty {
             attempts.hints.append(
                 target.user == "root"
