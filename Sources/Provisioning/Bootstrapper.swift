@@ -119,9 +119,10 @@ package struct Bootstrapper: Sendable {
 
     /// Looks and plans, and changes nothing. The connections stay open: close them with `observation.nodes.close()`.
     package func observe() async throws -> ProvisioningObservation {
-        var observation = try await observer.observe { [connector] node in
+        var observation = try await observer.observe { [connector, recorder] node in
             let host = connector.host(for: node)
-            try await host.connect()
+            let slow = ProvisioningEvent.stepDetail(node: node.name, step: ProvisioningEvent.gatherFacts, text: "does not answer yet")
+            try await recorder.tellingSlowness(slow) { try await host.connect() }
             return host
         }
         observation.plan = observation.plan.limited(to: options.only)

@@ -110,7 +110,7 @@ package struct Machines: Sendable {
     private func reach(_ node: NodeSpec) async -> Swift.Result<any Host, Diagnostic> {
         let host = connector.host(for: node)
         do {
-            try await host.connect()
+            try await recorder.tellingSlowness(.note(node: node.name, text: "does not answer yet")) { try await host.connect() }
             return .success(host)
         } catch {
             return .failure(FactGatherer.diagnostic(error, node: node.name))

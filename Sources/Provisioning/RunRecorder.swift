@@ -56,6 +56,16 @@ package final class RunRecorder: Sendable {
         forward(clean)
     }
 
+    /// Tells `event` when `body`, which waits for a machine to answer, takes longer than a machine that answers does.
+    func tellingSlowness<T: Sendable>(_ event: ProvisioningEvent, _ body: () async throws -> T) async rethrows -> T {
+        let word = Task {
+            try await Task.sleep(for: .seconds(3))
+            emit(event)
+        }
+        defer { word.cancel() }
+        return try await body()
+    }
+
     /// A line for the node's log file only: a command, its output, a journal line.
     package func log(_ node: String, _ text: String) {
         guard folder != nil else { return }

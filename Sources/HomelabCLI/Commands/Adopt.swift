@@ -36,7 +36,7 @@ package struct Adopt: AsyncParsableCommand {
         let user = Operator(console: .standard)
         let machines = try Machines(
             try spec(), inventoryDirectory: "inventory", logDirectory: nil,
-            interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
+            interaction: BootstrapInteraction(events: user.waits, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
         let (text, findings) = try await Adoption(machines).inventory(name: name)
         for finding in findings.sorted { Console.standard.problem(finding.description) }
         let (_, warnings) = try ClusterSpec.loadWithWarnings(path, files: [path: text])
