@@ -117,6 +117,7 @@ struct LoginLive {
         let login = try look(at: "pass", ["user: debian", "agent: false", "password: {file: \(lab.folder)/wrong}"])
         #expect(login.status == 1)
         #expect(login.text.contains("login was refused") && login.text.contains("tried password"), "\(login.text)")
+        #expect(login.text.contains("\n    check the user name and the password\n"), "\(login.text)")
         let sudo = try look(
             at: "pass", ["user: debian", "password: {file: \(lab.folder)/password}", "sudoPassword: {file: \(lab.folder)/wrong}"])
         #expect(sudo.text.contains("sudo does not accept the password of debian"), "\(sudo.text)")
@@ -251,6 +252,12 @@ struct LoginLive {
     @Test func t15_rootRefusedIsSaid() throws {
         let result = try look(at: "nosudo", ["user: root", ownKey])
         #expect(result.text.contains("login was refused") && result.text.contains("PermitRootLogin"), "\(result.text)")
+        #expect(
+            result.text.contains(
+                """
+                error: node "nosudo": login was refused: root@\(try lab.lab("ip", "nosudo")): login refused (tried key \(lab.identity))
+                    check that the key is in /root/.ssh/authorized_keys there and that its sshd lets root log in (PermitRootLogin)
+                """), "\(result.text)")
     }
 
     @Test func t16_throughAChainOfJumpHosts() throws {
