@@ -73,6 +73,16 @@ struct BootstrapArguments: ParsableArguments {
 struct Operator {
     let console: Console
 
+    /// For commands that only look: what they wait for is said beside their result.
+    var waits: @Sendable (ProvisioningEvent) -> Void {
+        { [console] event in
+            switch event {
+            case .note, .stepDetail: console.problem(event.description)
+            default: return
+            }
+        }
+    }
+
     var prompt: SecretSource.Prompt? {
         guard isatty(0) == 1 else { return nil }
         return { [console] question in console.password("\(question): ") }
@@ -89,12 +99,12 @@ struct Operator {
 
 extension InventoryOption {
     /// The inventory's machines for a command that is no part of a plan; `logs` keeps what is done on each node.
-    func machines(logs: Bool = false, events: @escaping @Sendable (ProvisioningEvent) -> Void = { _ in }) throws -> Machines {
+    func machines(logs: Bool = false, events: (@Sendable (ProvisioningEvent) -> Void)? = nil) throws -> Machines {
         let (path, spec) = try load()
         let user = Operator(console: .standard)
         let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
         return try Machines(
             spec, inventoryDirectory: Files.directoryName(path), logDirectory: logs ? state + "/homelab/logs" : nil,
-            interaction: BootstrapInteraction(events: events, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
+            interaction: BootstrapInteraction(events: events ?? user.waits, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
     }
 }

@@ -1,3 +1,5 @@
+import BlockingExecutor
+import FileSystem
 import Glibc
 
 /// The terminal, or the file or pipe in its place: plain text there, colour and redrawing only for eyes.
@@ -9,12 +11,15 @@ package struct Console: Sendable {
     package let isTerminal: Bool
     private let hasColour: Bool
 
-    package static let standard = Console(isTerminal: isatty(1) == 1, hasColour: isatty(1) == 1 && wantsColour)
+    package static let standard = Console(
+        isTerminal: isatty(1) == 1, type: Files.environment("TERM"), refusesColour: Files.environment("NO_COLOR") != nil)
 
-    /// Neither forbidden by NO_COLOR (no-color.org: set and not empty) nor on a terminal that knows none.
-    private static var wantsColour: Bool {
-        let forbidden = getenv("NO_COLOR").map { String(cString: $0) } ?? ""
-        return forbidden.isEmpty && getenv("TERM").map { String(cString: $0) } != "dumb"
+    /// - Parameters:
+    ///   - type: `TERM`; a dumb terminal, as Emacs and many CI systems have it, understands neither colours nor a moved cursor.
+    ///   - refusesColour: `NO_COLOR` is set to something (no-color.org).
+    package init(isTerminal: Bool, type: String?, refusesColour: Bool) {
+        let isAble = isTerminal && type != nil && type != "dumb"
+        self.init(isTerminal: isAble, hasColour: isAble && !refusesColour)
     }
 
     package init(isTerminal: Bool, hasColour: Bool) {
@@ -37,7 +42,7 @@ package struct Console: Sendable {
     }
 
     package func raw(_ bytes: [UInt8]) {
-        write(bytes[...], to: 1)
+        Self.write(bytes[...], to: 1)
     }
 
     package func styled(_ text: String, _ styles: Style...) -> String {
@@ -46,54 +51,38 @@ package struct Console: Sendable {
 
     /// Asks for yes or no; a no without a terminal, since nobody can answer.
     package func confirms(_ question: String) -> Bool {
-        guard isatty(0) == 1 else { return false }
-        raw("\(question) [y/N] ")
-        let answer = readLine()?.lowercased() ?? ""
+        let answer = TerminalQuestion.answer(to: "\(question) [y/N] ")?.lowercased() ?? ""
         return answer == "y" || answer == "yes"
     }
 
-    /// Asks as `confirms` does, while the run's heartbeats go on and Ctrl-C is heard: a no when the task is cancelled.
+    /// Asks as `confirms` does, and keeps no thread meanwhile that a run's heartbeats may need.
     package func asks(_ question: String) async -> Bool {
-        guard isatty(0) == 1 else { return false }
-        raw("\(question) [y/N] ")
-        guard await Self.hasInput(0) else {
-            raw("\n")
-            return false
-        }
-        let answer = readLine()?.lowercased() ?? ""
-        return answer == "y" || answer == "yes"
-    }
-
-    /// Waits until something can be read, without keeping a thread; false when the task is cancelled meanwhile.
-    package static func hasInput(_ descriptor: Int32) async -> Bool {
-        while true {
-            var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            if poll(&state, 1, 0) != 0, state.revents != 0 { return true }
-            do { try await Task.sleep(for: .milliseconds(100)) } catch { return false }
-        }
+        await BlockingExecutor(name: "question").run { confirms(question) }
     }
 
     /// Reads a secret without showing it; nil when there is no terminal to ask at.
-    package func password(_ prompt: String) -> String? {
-        guard isatty(0) == 1 else { return nil }
-        var shown = termios()
-        tcgetattr(0, &shown)
-        var hidden = shown
-        hidden.c_lflag &= ~tcflag_t(ECHO)
-        tcsetattr(0, TCSANOW, &hidden)
-        defer {
-            tcsetattr(0, TCSANOW, &shown)
-            raw("\n")
+    package func password(_ prompt: String) -> String? { TerminalQuestion.answer(to: prompt, isHidden: true) }
+
+    /// For what goes on until it is interrupted: ends the process, with the status of SIGPIPE, once nobody reads what it prints.
+    static func endWhenAbandoned() {
+        Task {
+            while !isAbandoned(1) { try await Task.sleep(for: .seconds(1)) }
+            _exit(128 + SIGPIPE)
         }
-        raw(prompt)
-        return readLine()
+    }
+
+    /// Whether the other end of a pipe is closed.
+    static func isAbandoned(_ descriptor: Int32) -> Bool {
+        var end = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&end, 1, 0) > 0 && end.revents & Int16(POLLERR) != 0
     }
 
     private func write(_ text: String, to descriptor: Int32) {
-        write(Array(text.utf8)[...], to: descriptor)
+        Self.write(Array(text.utf8)[...], to: descriptor)
     }
 
-    private func write(_ all: ArraySlice<UInt8>, to descriptor: Int32) {
+    /// What nobody reads any more is dropped: a run on machines does not end because a pager did.
+    static func write(_ all: ArraySlice<UInt8>, to descriptor: Int32) {
         var bytes = all
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }

@@ -1,6 +1,7 @@
 package import ArgumentParser
 import CAllocator
 import Diagnostics
+import FileSystem
 import Glibc
 import Kustomize
 
@@ -56,7 +57,11 @@ package struct HomelabCommand: AsyncParsableCommand {
         homelab_share_heap()
         Signals.hold()
         let work = Task { [arguments] in
-            do { try await run(arguments) } catch { finish(error) }
+            do {
+                try await run(arguments)
+            } catch let error where TerminalQuestion.hasBrokenOff && (error as? ExitCode)?.rawValue != 130 {
+                finish(CancellationError())
+            } catch { finish(error) }
             Glibc.exit(0)
         }
         Signals.wait { work.cancel() }
@@ -104,10 +109,26 @@ package struct HomelabCommand: AsyncParsableCommand {
             exit(withError: error)
         default:
             var findings = Diagnostics()
-            findings.append(error)
+            findings.append((error as? FileError)?.finding ?? error)
             Console.standard.problem(findings.description)
             Glibc.exit(1)
         }
+    }
+}
+
+extension FileError {
+    /// As a person reads it: with what to do about the system's reason.
+    var finding: Diagnostic {
+        let remedy: String? =
+            switch code {
+            case EACCES, EPERM: "see who may read and write there (`ls -ld \(path)`), or run this as one who may"
+            case ENOSPC, EDQUOT: "make room (`df -h \(path)`)"
+            case EROFS: "the file system is mounted read-only: name another place"
+            case ENOENT, ENOTDIR: "see that the path is right: what stands before its last `/` has to be a folder"
+            case EISDIR: "a folder is in its place: name a file"
+            default: nil
+            }
+        return Diagnostic(.error, description, remedy: remedy)
     }
 }
 

@@ -34,6 +34,7 @@ struct ResultOptions: ParsableArguments {
             let first = try await look(api)
             Console.standard.raw(text(first, .standard, isFirst: true))
             guard watch else { return first }
+            Console.endWhenAbandoned()
             return await follow(followed, api, first, look) { Console.standard.raw(text($0, .standard, isFirst: false)) }
         }
     }

@@ -24,6 +24,7 @@ enum Signals {
             guard sigwait(&set, &number) == 0 else { continue }
             if isStopping { _exit(128 + number) }
             isStopping = true
+            TerminalQuestion.interrupt()
             stop()
         }
     }

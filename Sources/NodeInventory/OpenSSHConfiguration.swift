@@ -20,8 +20,11 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
                 proxies.append(alias)
                 lines += ["Host \(alias)"] + block(jump.host, jump.port, jump.user, jump.login, jump.hostKeys, alias: alias)
             }
-            lines += ["Host \(node.name)"] + block(node.host, node.port, node.user, node.login, node.hostKeys, alias: node.name)
-            if !proxies.isEmpty { lines.append("    ProxyJump \(proxies.joined(separator: ","))") }
+            var own = block(node.host, node.port, node.user, node.login, node.hostKeys, alias: node.name)
+            if !proxies.isEmpty { own.append("    ProxyJump \(proxies.joined(separator: ","))") }
+            lines += ["Host \(node.name)"] + own
+            let word = word(for: node)
+            if word != node.name { lines += ["Host \(word)"] + own.dropFirst() }
         }
         return lines.joined(separator: "\n") + "\nHost *\n    Include ~/.ssh/config\nHost *\n    User root\n"
     }
@@ -36,6 +39,14 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
             }
         }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    /// What ssh is to be told for a node: its host, by which it may be in the operator's own file (a `HostName` or `ProxyJump` there is for the
+    /// word on the command line only); its name where several nodes have that host, or the host is another one's name.
+    package func word(for node: NodeSpec) -> String {
+        let names = spec.nodes.flatMap { node in [node.name] + node.jumps.indices.map { Self.alias(node, jump: $0) } }
+        let isOnly = spec.nodes.count { $0.host == node.host } == 1
+        return isOnly && !names.contains(node.host) ? node.host : node.name
     }
 
     private static func alias(_ node: NodeSpec, jump index: Int) -> String { "\(node.name)-jump-\(index + 1)" }
@@ -58,5 +69,10 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
         return lines.map { "    " + $0 }
     }
 
-    private static func quoted(_ path: String) -> String { path.contains(" ") ? "\"\(path)\"" : path }
+    /// A path as ssh_config(5) reads it: `%` begins a token, blanks end a word, `#` begins a comment.
+    private static func quoted(_ path: String) -> String {
+        let text = path.replacing("%", with: "%%")
+        guard text.contains(where: { " \t\"'#\\=".contains($0) }) else { return text }
+        return "\"" + text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined() + "\""
+    }
 }

@@ -37,7 +37,7 @@ package struct AdoptedMachine: Sendable {
 extension AdoptedMachine {
     /// What k3s was given, as keys of config.yaml: the environment, config.yaml and its drop-ins, the command line. A later one wins, in a file
     /// `key+` appends (docs.k3s.io/installation/configuration).
-    var settings: Object {
+    package var settings: Object {
         var result = Object()
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
             guard let key = K3sFlags.environment[name] else { continue }

@@ -79,14 +79,7 @@ package struct ClusterReview {
                 "`homelab doctor \(name)` says why, as far as its journal tells")
         }
         etcd(name, server)
-        let soon = server.certificates.filter { $0.notAfter - now < 30 * 86400 }.sorted { $0.notAfter < $1.notAfter }
-        guard let first = soon.first else { return }
-        let days = (first.notAfter - now) / 86400
-        let others = soon.count == 1 ? "" : " and \(soon.count - 1) more"
-        tell(
-            first.notAfter < now ? .error : .warning, name,
-            first.notAfter < now ? "certificates have expired" : "certificates expire in \(days) day\(days == 1 ? "" : "s")",
-            cause: first.path + others, "`homelab certs rotate` renews them; a k3s that starts renews those with less than 120 days left")
+        if let finding = server.certificates.finding(on: name, at: now) { found.append(finding) }
     }
 
     /// An etcd that is full raises an alarm and refuses every write until it has been made smaller.

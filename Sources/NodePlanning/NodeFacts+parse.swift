@@ -206,7 +206,7 @@ extension NodeFacts {
 extension SystemFacts {
     var usesOpenRC: Bool { initSystem == "openrc" }
 
-    var words: ServiceWords { ServiceWords(usesOpenRC: usesOpenRC) }
+    package var words: ServiceWords { ServiceWords(usesOpenRC: usesOpenRC) }
 
     /// What the machine's init system calls a unit: OpenRC's services have the same names without `.service`.
     func service(_ unit: String) -> String { usesOpenRC ? InitSystem.service(unit) : unit }

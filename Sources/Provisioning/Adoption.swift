@@ -15,6 +15,8 @@ package struct Adoption: Sendable {
         try await machines.with(machines.spec.nodes) { hosts, _ in
             var found: [AdoptedMachine] = []
             var nodes = Value.null
+            // Why a server's API did not answer, by host.
+            var silent: [String: String] = [:]
             let script = FactsScript.text(for: machines.spec)
             for node in machines.spec.nodes {
                 guard let host = hosts[node.name] else { continue }
@@ -26,16 +28,49 @@ package struct Adoption: Sendable {
                 guard facts.installedRole == .server, nodes == .null else { continue }
                 let answer = try await host.run(
                     RemoteCommand([NodeLayout.k3s, "kubectl", "--request-timeout=10s", "get", "nodes", "-o", "json"]))
-                if answer.succeeded { nodes = try JSONReader.value(answer.standardOutput) }
+                if answer.succeeded { nodes = try JSONReader.value(answer.standardOutput) } else { silent[node.host] = answer.complaint }
             }
-            guard nodes != .null else {
-                throw Diagnostic(
-                    .error, "none of these machines is a server whose API answers", remedy: "name at least one server of the cluster")
-            }
+            try Self.requireServer(found, silent: silent, hasNodes: nodes != .null)
             var cluster = AdoptedCluster(name: name, machines: found, nodes: nodes)
             let text = try cluster.inventory()
             return (text, cluster.findings)
         }
+    }
+
+    /// - Throws: `Diagnostics` with what each machine is instead of a server of a cluster that answers.
+    static func requireServer(_ machines: [AdoptedMachine], silent: [String: String], hasNodes: Bool) throws(Diagnostics) {
+        var problems = Diagnostics()
+        for (index, machine) in machines.enumerated() {
+            let id = machine.facts.system.machineID
+            guard !id.isEmpty, let first = machines[..<index].first(where: { $0.facts.system.machineID == id }) else { continue }
+            problems.append(
+                Diagnostic(
+                    .error, "it is the same machine as \(first.host), or a copy of it", subject: "host \(machine.host)",
+                    cause: "both have the machine-id \(id)", remedy: "name each machine once; a copy needs a machine-id of its own"))
+        }
+        if !hasNodes {
+            for machine in machines {
+                let subject = "host \(machine.host)"
+                switch machine.facts.installedRole {
+                case nil:
+                    problems.append(
+                        Diagnostic(.error, "no k3s runs on it", subject: subject, remedy: "name only machines of the cluster"))
+                case .server:
+                    problems.append(
+                        Diagnostic(
+                            .error, "its API does not answer", subject: subject, cause: silent[machine.host],
+                            remedy: "wait until k3s is ready on it; \(machine.facts.system.words.log("k3s")) there "
+                                + "shows what it says"))
+                case .agent:
+                    let server = machine.settings["server"]?.string
+                    problems.append(
+                        Diagnostic(
+                            .error, "it is an agent" + (server.map { " of \($0)" } ?? ""), subject: subject,
+                            remedy: "name at least one server of the cluster too"))
+                }
+            }
+        }
+        try problems.throwIfErrors()
     }
 
     private func read(_ host: any Host, into machine: inout AdoptedMachine) async throws {

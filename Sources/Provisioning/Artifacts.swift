@@ -3,6 +3,7 @@ package import Diagnostics
 internal import FileSystem
 package import NodeInventory
 package import NodePlanning
+internal import Synchronization
 
 /// A k3s of the wanted version that is at hand anyway: the acting server's own.
 package struct OwnRelease: Sendable {
@@ -133,7 +134,15 @@ package struct Artifacts: Sendable {
                     fetched.files[artifact.key] = own.k3s.path
                     continue
                 }
+                let tenths = Mutex<Int64>(-1)
                 let binary = try await store.k3s(spec, architecture: artifact.architecture, folderBase: folderBase) { done, total in
+                    // Ten lines for a download, not one for each of its MiB.
+                    let tenth = total > 0 ? done * 10 / total : done >> 23
+                    let isNew = tenths.withLock { told in
+                        defer { told = tenth }
+                        return told != tenth
+                    }
+                    guard isNew else { return }
                     recorder.emit(
                         .note(
                             node: nil,

@@ -71,6 +71,8 @@ package struct BootstrapReport: Sendable {
     package var afterwards = Diagnostics()
     /// Where the kubeconfig was written.
     package var kubeconfig: String?
+    /// A copy of the file from before, when it had entries of this name that led to another cluster.
+    package var earlierKubeconfig: String?
     /// The folder with the nodes' log files.
     package var logs: String?
     package var wasDeclined = false
@@ -119,9 +121,10 @@ package struct Bootstrapper: Sendable {
 
     /// Looks and plans, and changes nothing. The connections stay open: close them with `observation.nodes.close()`.
     package func observe() async throws -> ProvisioningObservation {
-        var observation = try await observer.observe { [connector] node in
+        var observation = try await observer.observe { [connector, recorder] node in
             let host = connector.host(for: node)
-            try await host.connect()
+            let slow = ProvisioningEvent.stepDetail(node: node.name, step: ProvisioningEvent.gatherFacts, text: "does not answer yet")
+            try await recorder.tellingSlowness(slow) { try await host.connect() }
             return host
         }
         observation.findings.append(contentsOf: connector.notes(on: spec.nodes))
@@ -230,11 +233,12 @@ package struct Bootstrapper: Sendable {
     /// A cluster without its kubeconfig is of no use, so it is kept even when a later step failed.
     private func keepKubeconfig(_ execution: ExecutionReport, _ report: inout BootstrapReport) throws {
         guard let kubeconfig = execution.kubeconfig, let path = options.kubeconfig else { return }
+        let file = KubeconfigFile(path: path)
         do {
-            try KubeconfigFile(path: path).write(kubeconfig, merging: options.mergesKubeconfig)
+            report.earlierKubeconfig = try file.write(kubeconfig, merging: options.mergesKubeconfig)
             report.kubeconfig = path
         } catch {
-            report.findings.append(error, subject: path)
+            report.findings.append(file.problem(error))
         }
     }
 

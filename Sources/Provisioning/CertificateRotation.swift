@@ -20,19 +20,19 @@ package struct CertificateRotation: Sendable {
         try await machines.with(nodes + others) { hosts, _ in
             for node in servers {
                 guard let host = hosts[node.name] else { continue }
-                try await machines.step(Self.title, host) { try await renew(node, host) }
+                try await machines.waitingStep(Self.title, host) { try await renew(node, host, $0) }
             }
             guard let leader = leader.flatMap({ hosts[$0.name] }) else { return }
             for node in agents {
                 guard let host = hosts[node.name] else { continue }
-                try await machines.step(Self.title, host) { try await renew(agent: node, host, leader) }
+                try await machines.waitingStep(Self.title, host) { try await renew(agent: node, host, leader, $0) }
             }
         }
     }
 
     private static let title = "renew its certificates"
 
-    private func renew(agent node: NodeSpec, _ host: any Host, _ leader: any Host) async throws {
+    private func renew(agent node: NodeSpec, _ host: any Host, _ leader: any Host, _ tell: (String) -> Void) async throws {
         let made = try await leader.run(Step.tokenCommand(minutes: 30, description: "homelab: \(node.name) renews its certificates"))
         guard made.succeeded, let line = made.output.split(whereSeparator: \.isNewline).last(where: { $0.contains(".") }) else {
             throw Diagnostic(
@@ -49,7 +49,7 @@ package struct CertificateRotation: Sendable {
                     remedy: "its certificates are as before; put right what the node says, then run again")
             }
         }
-        try await renew(node, host)
+        try await renew(node, host, tell)
         // One that is not deleted expires by itself.
         for command in try Step.revokeToken(id: StepRunner.tokenID(in: token.revealed), node: node.name, via: leader.name)
             .commands(inputs: StepInputs())
@@ -58,7 +58,7 @@ package struct CertificateRotation: Sendable {
         }
     }
 
-    private func renew(_ node: NodeSpec, _ host: any Host) async throws {
+    private func renew(_ node: NodeSpec, _ host: any Host, _ tell: (String) -> Void) async throws {
         // Whatever the renewal says, k3s is started again: a node that stays down is worse than an old certificate.
         let script = """
             \(InitSystem.command(.stop, node.role.unit)) || exit
@@ -68,7 +68,7 @@ package struct CertificateRotation: Sendable {
             """
         let result = try await host.run(RemoteCommand(["sh", "-c", script]))
         machines.recorder.log(node.name, result.output)
-        try await machines.awaitRunning(node, host, since: nil)
+        try await machines.awaitRunning(node, host, since: nil, tell: tell)
         guard result.succeeded else {
             throw Diagnostic(
                 .error, "k3s did not renew its certificates", subject: "node \"\(node.name)\"", cause: result.complaint,

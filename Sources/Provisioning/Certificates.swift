@@ -7,22 +7,26 @@ package struct NodeCertificates: Sendable {
     package let node: String
     package let certificates: [ServerReview.Certificate]
 
-    /// When the first of them ends, in seconds since 1970; nil when there are none.
-    package var firstEnd: Int? { certificates.map(\.notAfter).min() }
+    package init(node: String, certificates: [ServerReview.Certificate]) {
+        self.node = node
+        self.certificates = certificates
+    }
+
+    /// What there is to say of them, `now` in seconds since 1970; nil when all of them last.
+    package func finding(at now: Int) -> Diagnostic? {
+        guard certificates.isEmpty else { return certificates.finding(on: node, at: now) }
+        return Diagnostic(
+            .warning, "there are no certificates of k3s on it", subject: "node \"\(node)\"",
+            remedy: "k3s makes them at its first start: `homelab doctor \(node)` says whether it runs")
+    }
 }
 
 extension Machines {
     /// What k3s' certificates on these nodes say, read as they lie there.
     package func certificates(of nodes: [NodeSpec]) async throws -> (certificates: [NodeCertificates], unreached: Diagnostics) {
-        try await with(nodes, needsAll: false) { hosts, unreached in
-            let found = await parallel(nodes.filter { hosts[$0.name] != nil }, limit: 20) { node -> NodeCertificates? in
-                guard let result = try? await hosts[node.name]?.run(RemoteCommand(["sh", "-c", CertificateReader.script])) else {
-                    return nil
-                }
-                return NodeCertificates(node: node.name, certificates: CertificateReader.certificates(in: result.output))
-            }
-            try Task.checkCancellation()
-            return (found.compactMap { $0 }, unreached)
+        try await look(at: nodes) { node, host in
+            let result = try await host.run(RemoteCommand(["sh", "-c", CertificateReader.script]))
+            return NodeCertificates(node: node.name, certificates: CertificateReader.certificates(in: result.output))
         }
     }
 }

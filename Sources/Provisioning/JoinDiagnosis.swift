@@ -64,6 +64,9 @@ package struct JoinDiagnosis: Hashable, Sendable {
         self.evidence = evidence
     }
 
+    /// Whether the table knows what is behind k3s' words.
+    var isOfKnownCause: Bool { cause != .fatal && cause != .waiting }
+
     /// Whether waiting longer cannot help, so that the step fails at once instead of at its deadline.
     package var isHopeless: Bool {
         switch cause {

@@ -72,6 +72,20 @@ package struct Kubeconfig: Hashable, Sendable {
         return certificateAuthority.map { entry?[path: "cluster", "certificate-authority-data"]?.string == $0 } ?? true
     }
 
+    /// Whether entries of the names that `other` has are of another cluster: one with another address and another CA.
+    func leadsElsewhere(than other: Kubeconfig) -> Bool {
+        for entry in other.value["clusters"]?.array ?? [] {
+            let own = value["clusters"]?.array?.first { $0["name"] == entry["name"] }
+            for field in ["server", "certificate-authority-data"] {
+                if let text = own?[path: "cluster", field]?.string, text == entry[path: "cluster", field]?.string { return false }
+            }
+        }
+        return ["clusters", "users", "contexts"].contains { list in
+            let names = (other.value[list]?.array ?? []).map { $0["name"] }
+            return value[list]?.array?.contains { names.contains($0["name"]) } ?? false
+        }
+    }
+
     private func mapEntries(_ list: String, _ change: (inout Value) -> Void) -> Value {
         .array(
             (value[list]?.array ?? []).map { entry in

@@ -19,28 +19,50 @@ extension Machines {
         return result
     }
 
+    /// A step that may wait for long: `tell` says for what, with the last reason the machine gave.
+    func waitingStep<T: Sendable>(
+        _ title: String, _ host: any Host, _ body: (_ tell: (String) -> Void) async throws -> T
+    ) async throws -> T {
+        try await step(title, host) {
+            try await body { recorder.emit(.stepDetail(node: host.name, step: title, text: $0)) }
+        }
+    }
+
     /// Names the unit's present start: a restart that has only been queued must not be taken for done.
     func invocation(of node: NodeSpec, _ host: any Host) async throws -> String {
         try await host.run(InitSystem.invocation(node.role.unit)).output
     }
 
-    /// Until the unit is active in another start than `before`, and a server's API is ready.
-    func awaitRunning(_ node: NodeSpec, _ host: any Host, since before: String?) async throws {
+    /// Until the unit is active in another start than `before`, and a server's API is ready. Ends early when the journal shows what no
+    /// waiting cures.
+    func awaitRunning(_ node: NodeSpec, _ host: any Host, since before: String?, tell: (String) -> Void) async throws {
         var watch = UnitWatch(unit: node.role.unit, cursor: nil)
         let deadline = ContinuousClock.now + .seconds(300)
         while true {
             let state = watch.read(try await host.run(watch.command).output).active
-            var isAnother = true
-            if let before, state == "active" { isAnother = try await invocation(of: node, host) != before }
-            if state == "active", isAnother {
-                if node.role == .agent { return }
-                if try await host.run(Self.readyz).succeeded { return }
+            var reason = watch.lastWords ?? "the unit is \(state)"
+            if state == "active" {
+                if let before, try await invocation(of: node, host) == before {
+                    reason = "it has not been started anew yet"
+                } else {
+                    if node.role == .agent { return }
+                    let ready = try await host.run(Self.readyz)
+                    if ready.succeeded { return }
+                    reason = "the API server is not ready: \(ready.complaint)"
+                }
+            } else if let diagnosis = watch.diagnosis, diagnosis.isHopeless {
+                throw diagnosis.diagnostic(node: node.name, watch.words)
             }
+            tell(reason)
             if .now >= deadline {
-                throw Diagnostic(
-                    .error, "k3s is not ready 5 min after its restart", subject: "node \"\(node.name)\"",
-                    cause: watch.lastWords.map(recorder.scrub),
+                var problem = Diagnostic(
+                    .error, "k3s is not ready 5 min after its restart", subject: "node \"\(node.name)\"", cause: recorder.scrub(reason),
                     remedy: "`homelab doctor \(node.name)` says why; the nodes after it were left alone")
+                if let known = watch.diagnosis, known.isOfKnownCause {
+                    problem.summary += ": " + known.summary
+                    problem.cause = recorder.scrub(known.evidence)
+                }
+                throw problem
             }
             try await Task.sleep(for: .seconds(1))
         }

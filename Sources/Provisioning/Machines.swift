@@ -47,8 +47,38 @@ package struct Machines: Sendable {
             return result
         } catch {
             await shielded { for host in opened { await host.close() } }
-            throw error
+            // Whatever a node said is shown next.
+            throw recorder.scrubbed(error)
         }
+    }
+
+    /// Looks at these nodes at once. What cannot be reached, or looked at to the end, is told beside the results.
+    func look<Result: Sendable>(
+        at nodes: [NodeSpec], _ body: @escaping @Sendable (NodeSpec, any Host) async throws -> Result
+    ) async throws -> ([Result], Diagnostics) {
+        try await with(nodes, needsAll: false) { hosts, unreached in
+            try await look(at: nodes, hosts, unreached, body)
+        }
+    }
+
+    /// The same over connections that are there.
+    func look<Result: Sendable>(
+        at nodes: [NodeSpec], _ hosts: [String: any Host], _ unreached: Diagnostics,
+        _ body: @escaping @Sendable (NodeSpec, any Host) async throws -> Result
+    ) async throws -> ([Result], Diagnostics) {
+        let outcomes = await parallel(nodes, limit: 20) { node -> Swift.Result<Result, Diagnostic>? in
+            guard let host = hosts[node.name] else { return nil }
+            do { return .success(try await body(node, host)) } catch { return .failure(FactGatherer.diagnostic(error, node: node.name)) }
+        }
+        try Task.checkCancellation()
+        var (results, problems) = ([Result](), unreached)
+        for outcome in outcomes.compactMap({ $0 }) {
+            switch outcome {
+            case .success(let result): results.append(result)
+            case .failure(let problem): problems.append(recorder.scrubbed(problem))
+            }
+        }
+        return (results, problems)
     }
 
     /// Brings a file to all of these nodes at once, as a binary is brought before the step that verifies and installs it.
@@ -80,7 +110,7 @@ package struct Machines: Sendable {
     private func reach(_ node: NodeSpec) async -> Swift.Result<any Host, Diagnostic> {
         let host = connector.host(for: node)
         do {
-            try await host.connect()
+            try await recorder.tellingSlowness(.note(node: node.name, text: "does not answer yet")) { try await host.connect() }
             return .success(host)
         } catch {
             return .failure(FactGatherer.diagnostic(error, node: node.name))

@@ -174,6 +174,7 @@ final class PhaseExecution: Sendable {
         } else {
             found.append(error, subject: "node \"\(node)\"")
         }
+        found = Diagnostics(found.all.map { recorder.scrubbed($0) })
         progress.withLock { progress in
             progress.report.failures += found.all
             progress.failedNodes.insert(node)

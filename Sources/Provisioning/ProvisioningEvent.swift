@@ -57,7 +57,8 @@ extension ProvisioningEvent {
 }
 
 extension Diagnostic {
-    fileprivate func replacingTexts(_ change: (String) -> String) -> Diagnostic {
+    /// The same finding with every text that may quote a node put through `change`.
+    func replacingTexts(_ change: (String) -> String) -> Diagnostic {
         Diagnostic(
             severity, change(summary), subject: subject, at: location, cause: cause.map(change), remedy: remedy.map(change))
     }

@@ -9,16 +9,51 @@ package struct Scrubber: Hashable, Sendable {
         for secret in secrets { add(secret) }
     }
 
-    /// Short texts are left alone: blanking them would only garble the log.
+    /// Short texts are left alone: blanking them would only garble the log. Of a token the password is a secret by itself: k3s and the
+    /// inventory know it without what stands before it.
     package mutating func add(_ secret: Secret) {
         let text = secret.revealed.trimmingLineBreaks
-        if text.count >= 6, !known.contains(text) { known.append(text) }
+        let isToken = text.hasPrefix("K10") && text.contains("::")
+        for part in [text] + (isToken ? text.split(separator: ":").suffix(1).map(String.init) : []) + Self.escaped(text) {
+            if part.count >= 6, !known.contains(part) { known.append(part) }
+        }
+        // The longer first: of a secret that begins with another one nothing may be left.
+        known.sort { ($0.count, $0) > ($1.count, $1) }
+    }
+
+    /// A character for private use.
+    private static let place = "\u{E5EC}"
+
+    /// How JSON and Go's `%q`, in which k3s logs, write it; nothing when that is the same.
+    private static func escaped(_ text: String) -> [String] {
+        let escaped = text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined()
+        return escaped == text ? [] : [escaped]
     }
 
     package func scrub(_ text: String) -> String {
         var result = text
-        for secret in known { result = result.replacing(secret, with: "<secret>") }
-        return Self.withoutTokens(result)
+        // What stands in their place may itself hold what another one says.
+        for secret in known { result = result.replacing(secret, with: Self.place) }
+        return Self.withoutControls(Self.withoutTokens(result)).replacing(Self.place, with: "<secret>")
+    }
+
+    /// Without what a terminal obeys (colours, a moved cursor, a new title): a node's words are to be read, also in `less` or `cat`.
+    private static func withoutControls(_ text: String) -> String {
+        func isObeyed(_ scalar: Unicode.Scalar) -> Bool {
+            scalar.value < 0x20 && scalar != "\n" && scalar != "\t" && scalar != "\r" || (0x7F..<0xA0).contains(scalar.value)
+        }
+        guard text.unicodeScalars.contains(where: isObeyed) else { return text }
+        var result = String.UnicodeScalarView()
+        var rest = text.unicodeScalars[...]
+        while let scalar = rest.popFirst() {
+            if scalar == "\u{1B}", rest.first == "[" {
+                // A sequence ends with its first letter (ECMA-48, 5.4).
+                rest = rest.dropFirst().drop { !(0x40...0x7E).contains($0.value) }.dropFirst()
+            } else if !isObeyed(scalar) {
+                result.append(scalar)
+            }
+        }
+        return String(result)
     }
 
     /// `K10<64 hex>::user:password` and `K10<64 hex>::id.secret` become `K10<secret>`; a bootstrap token's id (6 letters) is no secret,

@@ -14,7 +14,7 @@ package struct SnapshotRestore: Sendable {
     private static let destination = "/tmp/homelab-restore"
 
     /// - Parameter file: a copy as `saveSnapshot` keeps it, with `<file>.token` beside it.
-    /// - Throws: `Diagnostic` when one of the two cannot be read, or the data is not in etcd.
+    /// - Throws: `Diagnostic` when one of the two cannot be read or is damaged, or the data is not in etcd.
     package init(_ machines: Machines, file: String) throws {
         try machines.requireEtcd()
         self.machines = machines
@@ -22,15 +22,18 @@ package struct SnapshotRestore: Sendable {
         do {
             sha256 = try SHA256.hex(ofFile: file)
             token = Secret(try Files.readText(file + ".token", limit: 1 << 16).trimmingLineBreaks)
+            guard !token.revealed.isEmpty else { throw FileError(path: file + ".token", operation: "use", reason: "it is empty") }
         } catch {
             throw Diagnostic(
                 .error, "the snapshot and its token have to lie side by side", subject: file, cause: "\(error)",
                 remedy: "give a file that `homelab snapshot save` wrote; its token is in \(file).token")
         }
+        try SnapshotFile(file).check()
         machines.recorder.conceal(token)
     }
 
-    /// Takes minutes. What fails leaves the servers stopped, and a further run begins again.
+    /// Takes minutes. What fails leaves the servers stopped, and a further run begins again; until the first one has begun anew all data are
+    /// as they were.
     package func run() async throws {
         try await machines.with(machines.spec.servers) { hosts, _ in try await run(hosts) }
     }
@@ -48,15 +51,15 @@ package struct SnapshotRestore: Sendable {
             try await machines.step("stop k3s and the homelab agent", host) { try await must(Self.stop, host) }
         }
         try await machines.step("begin anew from the snapshot", leader) { try await reset(leader) }
-        try await machines.step("start k3s", leader) { try await start(leader) }
+        try await machines.waitingStep("start k3s", leader) { try await start(first, leader, $0) }
         for server in servers.dropFirst() {
             guard let host = hosts[server.name] else { continue }
-            try await machines.step("forget its data and join", host) {
+            try await machines.waitingStep("forget its data and join", host) { tell in
                 try await must(forget, host)
-                try await start(host)
+                try await start(server, host, tell)
             }
             // The next may join only when this member votes: etcd takes one learner at a time.
-            try await machines.step("wait until its member votes", leader) { try await awaitVoter(server.name, leader) }
+            try await machines.waitingStep("wait until its member votes", host) { try await awaitVoter(server, host, leader, $0) }
         }
         for server in servers {
             guard let host = hosts[server.name] else { continue }
@@ -76,56 +79,82 @@ package struct SnapshotRestore: Sendable {
             input: .secret(Secret(token.revealed + "\n")))
     }
 
-    /// The token goes where config.yaml names it, so it is on no command line; a mark of an earlier reset would forbid this one.
+    /// The token goes where config.yaml names it, so it is on no command line; a mark of an earlier reset would forbid this one. k3s puts the
+    /// data that were there aside before it reads the file: when it fails, they and their token come back into their places.
     private func reset(_ host: any Host) async throws {
         let script = """
             set -e
+            cd \(NodeLayout.dataDirectory)/server/db
+            before=" $(echo etcd-old-*) "
+            cp -p \(NodeLayout.token) \(NodeLayout.token).before
             \(RemoteCommand.storing(token))
-            install -m 600 -o root \(Self.destination) \(NodeLayout.dataDirectory)/server/db/homelab-restore
-            rm -f \(NodeLayout.dataDirectory)/server/db/reset-flag \(Self.destination)
-            status=0
+            install -m 600 -o root \(Self.destination) homelab-restore
+            rm -f reset-flag \(Self.destination)
             timeout 600 \(NodeLayout.k3s) server --cluster-reset \
-            --cluster-reset-restore-path=\(NodeLayout.dataDirectory)/server/db/homelab-restore >/run/homelab-restore.log 2>&1 || status=$?
-            rm -f \(NodeLayout.dataDirectory)/server/db/homelab-restore
-            grep -q 'membership has been reset' /run/homelab-restore.log || { tail -n 5 /run/homelab-restore.log >&2; exit 1; }
+            --cluster-reset-restore-path="$PWD/homelab-restore" >/run/homelab-restore.log 2>&1 || :
+            rm -f homelab-restore
+            if grep -q 'membership has been reset' /run/homelab-restore.log; then
+            rm -f \(NodeLayout.token).before
             exit 0
+            fi
+            for old in etcd-old-*; do
+            case "$before" in *" $old "*) continue ;; esac
+            [ -d "$old" ] || continue
+            [ ! -e etcd ] || rm -r etcd
+            mv "$old" etcd
+            done
+            mv -f \(NodeLayout.token).before \(NodeLayout.token)
+            tail -n 5 /run/homelab-restore.log >&2
+            exit 1
             """
-        try await must(RemoteCommand(["sh", "-c", script], input: .secret(Secret(token.revealed + "\n"))), host)
+        try await must(
+            RemoteCommand(["sh", "-c", script], input: .secret(Secret(token.revealed + "\n"))), host,
+            remedy:
+                "All servers are stopped and have their data from before: `homelab recover` starts k3s again as it was, `homelab bootstrap` "
+                + "the agents. Or put right what the node says and run the same command again: it begins anew.")
     }
 
-    private func start(_ host: any Host) async throws {
+    private func start(_ server: NodeSpec, _ host: any Host, _ tell: (String) -> Void) async throws {
         try await must(RemoteCommand(["sh", "-c", InitSystem.command(.start, NodeRole.server.unit)]), host)
-        try await wait("its API", on: host, limit: .seconds(300)) { try await host.run(Machines.readyz).succeeded }
+        try await machines.awaitRunning(server, host, since: nil, tell: tell)
     }
 
-    private func awaitVoter(_ name: String, _ host: any Host) async throws {
-        try await wait("the vote of \(name)", on: host, limit: .seconds(300)) {
-            let answer = try await host.run(NodeStatus.command(name))
-            guard answer.succeeded, let status = try NodeStatus(json: answer.output) else { return false }
-            return status.isReady && status.isVotingMember == true
-        }
-    }
-
-    private func wait(_ what: String, on host: any Host, limit: Duration, _ condition: () async throws -> Bool) async throws {
+    private func awaitVoter(_ server: NodeSpec, _ host: any Host, _ leader: any Host, _ tell: (String) -> Void) async throws {
+        var watch = UnitWatch(unit: server.role.unit, cursor: nil)
+        let limit: Duration = .seconds(300)
         let deadline = ContinuousClock.now + limit
         while true {
-            if try await condition() { return }
+            let answer = try await leader.run(NodeStatus.command(server.name))
+            let status = answer.succeeded ? try NodeStatus(json: answer.output) : nil
+            if let status, status.isReady, status.isVotingMember == true { return }
+            _ = watch.read(try await host.run(watch.command).output)
+            let words = watch.lastWords.map { "; k3s: \($0)" } ?? ""
+            let reason =
+                !answer.succeeded
+                ? "\(leader.name) does not answer: \(answer.complaint)"
+                : status.map { $0.isReady ? "its etcd member does not vote yet" : "not Ready: \($0.reason)" }
+                    ?? "it has not registered yet\(words)"
+            tell(reason)
             if .now >= deadline {
                 throw Diagnostic(
-                    .error, "\(what) is not there after \(limit.inSeconds)", subject: "node \"\(host.name)\"",
-                    remedy: "`homelab doctor \(host.name)` says why; the restore can be run again")
+                    .error, "the vote of \(server.name) is not there after \(limit.inSeconds)", subject: "node \"\(server.name)\"",
+                    cause: machines.recorder.scrub(reason),
+                    remedy: "`homelab doctor \(server.name)` says why; the restore can be run again")
             }
             try await Task.sleep(for: .seconds(1))
         }
     }
 
-    private func must(_ command: RemoteCommand, _ host: any Host) async throws {
+    private func must(_ command: RemoteCommand, _ host: any Host, remedy: String? = nil) async throws {
         let result = try await host.run(command)
         machines.recorder.log(host.name, result.output + result.errorOutput)
         guard result.succeeded else {
+            // k3s quotes all that etcd printed in one line.
+            let words = JoinDiagnosis.message(in: machines.recorder.scrub(result.complaint))
             throw Diagnostic(
-                .error, "the restore stopped here", subject: "node \"\(host.name)\"", cause: machines.recorder.scrub(result.complaint),
-                remedy: "put right what the node says, then run the same command again: it begins anew")
+                .error, "the restore stopped here", subject: "node \"\(host.name)\"",
+                cause: words.count > 300 ? words.prefix(299) + "…" : words,
+                remedy: remedy ?? "put right what the node says, then run the same command again: it begins anew")
         }
     }
 }

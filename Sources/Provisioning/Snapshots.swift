@@ -86,6 +86,7 @@ extension Machines {
                 remedy: "run again")
         }
         let path = try folder.keep(bytes, token: secret, name: snapshot.name)
+        try SnapshotFile(path).check()
         return Snapshot(node: nil, path: path, size: bytes.count, made: snapshot.made)
     }
 

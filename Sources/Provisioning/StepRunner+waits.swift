@@ -27,10 +27,7 @@ extension StepRunner {
             }
             let restarts = look.restarts - (restartsBefore ?? 0)
             if look.active != "active", restarts >= (role == .agent ? limits.agentRestarts : limits.serverRestarts) {
-                throw Diagnostic(
-                    .error, "k3s ended \(restarts) times and does not come up", subject: "node \"\(host.name)\"",
-                    cause: recorder.scrub(reason),
-                    remedy: "Look at all it said (\(watch.words.log(role.unit)) on the node), then run again.")
+                throw ended(restarts, role, watch, reason, on: host)
             }
             if .now >= deadline { throw notReady(watch, reason, "k3s", after: limits.k3s, on: host) }
             try await limits.pause(since: began)
@@ -105,6 +102,19 @@ extension StepRunner {
         let look = watch.read(result.output)
         for line in look.lines { recorder.log(host.name, line) }
         return look
+    }
+
+    private func ended(_ times: Int, _ role: NodeRole, _ watch: UnitWatch, _ reason: String, on host: any Host) -> Diagnostic {
+        let summary = "k3s ended \(times) times and does not come up"
+        let diagnosis = watch.diagnosis
+        if let diagnosis, diagnosis.isOfKnownCause {
+            var known = diagnosis.diagnostic(node: host.name, watch.words)
+            known.summary = "\(summary): \(known.summary)"
+            return recorder.scrubbed(known)
+        }
+        return Diagnostic(
+            .error, summary, subject: "node \"\(host.name)\"", cause: recorder.scrub(diagnosis?.evidence ?? reason),
+            remedy: "Look at all it said (\(watch.words.log(role.unit)) on the node), then run again.")
     }
 
     private func notReady(_ watch: UnitWatch, _ reason: String, _ what: String, after: Duration, on host: any Host) -> Diagnostic {

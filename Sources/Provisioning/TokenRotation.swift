@@ -65,7 +65,7 @@ package struct TokenRotation: Sendable {
     }
 
     private func give(_ token: Secret, to server: NodeSpec, _ host: any Host) async throws {
-        try await machines.step("restart with the new token", host) {
+        try await machines.waitingStep("restart with the new token", host) { tell in
             let before = try await machines.invocation(of: server, host)
             let written = try await host.run(
                 RemoteCommand(
@@ -76,7 +76,7 @@ package struct TokenRotation: Sendable {
                     .error, "the new token could not be written", subject: "node \"\(server.name)\"", cause: written.complaint,
                     remedy: "put it right and run `homelab token rotate` again: it goes on from here")
             }
-            try await machines.awaitRunning(server, host, since: before)
+            try await machines.awaitRunning(server, host, since: before, tell: tell)
         }
     }
 

@@ -120,10 +120,17 @@ struct UnitWatch: Sendable {
 
     var diagnosis: JoinDiagnosis? { JoinDiagnosis(journal: recent) }
 
-    /// The newest thing the unit said, short enough for a line of a table.
+    /// The newest thing the unit said, short enough for a line of a table. systemd's own words about it ("Starting …", "Failed to start …")
+    /// count only while the unit itself has said nothing: they would hide why it ended.
     var lastWords: String? {
-        guard let line = recent.last(where: { !$0.allSatisfy(\.isWhitespace) }) else { return nil }
+        let said = recent.filter { !$0.allSatisfy(\.isWhitespace) }
+        guard let line = said.last(where: { !Self.isOfSystemd($0) }) ?? said.last else { return nil }
         let message = JoinDiagnosis.message(in: line)
         return message.count > 140 ? message.prefix(139) + "…" : message
+    }
+
+    /// `Nov 26 20:44:05 m1 systemd[1]: Failed to start …`, as journalctl's short form has it.
+    private static func isOfSystemd(_ line: String) -> Bool {
+        line.split(separator: " ", maxSplits: 5).dropFirst(4).first.map { $0.hasPrefix("systemd[") && $0.hasSuffix("]:") } ?? false
     }
 }

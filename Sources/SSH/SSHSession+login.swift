@@ -28,6 +28,10 @@ extension SSHSession {
         } else if attempts.hints.isEmpty, attempts.tried.count >= 6 {
             // sshd's MaxAuthTries is six when nobody has set it.
             attempts.hints.append("perhaps too many keys were tried; name the one to use")
+        } else if attempts.hints.isEmpty, attempts.tried.allSatisfy({ $0 == "password" || $0 == "keyboard-interactive" }) {
+            attempts.hints.append(
+                "check the user name and the password"
+                    + (target.user == "root" ? ", and that its sshd lets root log in with one (PermitRootLogin)" : ""))
         } else if attempts.hints.isEmpty {
             attempts.hints.append(
                 target.user == "root"
@@ -84,7 +88,12 @@ extension SSHSession {
             return try await isKeyAccepted(text, "key \(keyName)", passphrase, &attempts, limit)
         case .agent(let socket, let keys): return try await isAgentAccepted(socket, keys, &attempts, limit)
         case .password(let provider):
-            guard let password = provider("Password for \(target.label)") else { return false }
+            guard let password = provider("Password for \(target.label)") else {
+                attempts.hints.append(
+                    "its password has to be asked for, and nobody answered: run it on a terminal, or have the password in a file or an "
+                        + "environment variable (`password: {file: …}`, `{env: …}`)")
+                return false
+            }
             attempts.tried.append("password")
             return try await isPasswordAccepted(password, limit)
         case .keyboardInteractive(let provider):

@@ -112,18 +112,6 @@ import YAML
         #expect(PlanView(console: plain).text(plan) == plan.text)
     }
 
-    /// Ctrl-C at a question is heard, and no thread is kept meanwhile.
-    @Test func aQuestionEndsWithItsTaskOrWithAnAnswer() async throws {
-        let pipe = Pipe()
-        let descriptor = pipe.fileHandleForReading.fileDescriptor
-        let asked = Task { await Console.hasInput(descriptor) }
-        try await Task.sleep(for: .milliseconds(150))
-        asked.cancel()
-        #expect(await asked.value == false)
-        pipe.fileHandleForWriting.write(Data("y\n".utf8))
-        #expect(await Console.hasInput(descriptor))
-    }
-
     @Test func colourChangesNothingButTheLook() throws {
         let step = PlannedStep(.reboot, "is another build (sha256 abc)")
         let plan = NodePlan(

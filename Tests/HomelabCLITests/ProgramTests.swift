@@ -140,7 +140,8 @@ import Testing
         }
     }
 
-    @Test func `Ctrl-C while a machine says nothing stops cleanly`() throws {
+    /// An inventory of one machine that takes connections and says nothing, and the program with it under way.
+    private func withSilentMachine(_ command: String, _ body: (_ pid: pid_t, _ errors: () throws -> String) throws -> Void) throws {
         let (socket, port) = try Loopback.listen()
         defer { close(socket) }
         let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
@@ -153,17 +154,50 @@ import Testing
         try "secret".write(toFile: folder + "/inventory/password", atomically: true, encoding: .utf8)
         // A shell starts it with no signal held, as a terminal does; a test's threads hold some.
         let pid = try Loopback.spawn(
-            "/bin/sh", ["-c", "cd \(folder) && exec env --default-signal=INT \(Self.program.path) plan >output 2>errors </dev/null"])
+            "/bin/sh", ["-c", "cd \(folder) && exec env --default-signal=INT \(Self.program.path) \(command) >output 2>errors </dev/null"])
         var patience = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         let connection = accept(socket, nil, nil)
-        kill(pid, SIGINT)
-        var status: Int32 = 0
-        waitpid(pid, &status, 0)
-        close(connection)
-        let errors = try String(contentsOfFile: folder + "/errors", encoding: .utf8)
-        #expect(connection >= 0 && status == 130 << 8, "\(errors)")
-        #expect(errors.contains("Stopped. Running the same command again goes on"), "\(errors)")
+        #expect(connection >= 0)
+        defer { close(connection) }
+        try body(pid) { try String(contentsOfFile: folder + "/errors", encoding: .utf8) }
+    }
+
+    @Test func `Ctrl-C while a machine says nothing stops cleanly`() throws {
+        try withSilentMachine("plan") { pid, errors in
+            kill(pid, SIGINT)
+            var status: Int32 = 0
+            waitpid(pid, &status, 0)
+            let said = try errors()
+            #expect(status == 130 << 8, "\(said)")
+            #expect(said.contains("Stopped. Running the same command again goes on"), "\(said)")
+        }
+    }
+
+    @Test(arguments: [("plan", "m1: gather facts: does not answer yet\n"), ("doctor", "m1: does not answer yet\n")])
+    func `a machine that says nothing is told before it is given up`(_ command: String, _ words: String) throws {
+        try withSilentMachine(command) { pid, errors in
+            for _ in 0..<100 {
+                if try errors().contains(words) { break }
+                usleep(100_000)
+            }
+            let said = try errors()
+            #expect(said.hasSuffix(words), "\(said)")
+            kill(pid, SIGINT)
+            waitpid(pid, nil, 0)
+        }
+    }
+
+    @Test func `who reads events is told what stops a run before it begins`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder + "/inventory", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let none = try homelab("bootstrap", "--yes", "-o", "json", in: folder)
+        #expect(none.status == 1 && none.errors.isEmpty, "\(none.errors)")
+        let told = try JSONSerialization.jsonObject(with: Data(none.output.utf8)) as? [String: Any]
+        #expect(told?["event"] as? String == "result" && told?["succeeded"] as? Bool == false, "\(none.output)")
+        let finding = (told?["findings"] as? [[String: Any]])?.first
+        #expect(finding?["summary"] as? String == "there is no inventory here", "\(none.output)")
     }
 
     private static let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"

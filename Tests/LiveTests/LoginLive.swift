@@ -94,10 +94,22 @@ struct LoginLive {
         #expect(isSeen(result), "\(result.text)")
     }
 
+    @Test func t03b_CtrlCAtTheQuestionStopsAndTheTerminalShowsWhatIsTyped() throws {
+        _ = try look(at: "pass", ["user: debian", "password: prompt", "sudoPassword: {file: \(lab.folder)/password}"])
+        let program = "trap : INT; \(Lab.binary) preflight --skip-reach; echo status $?; stty -a"
+        let result = try lab.run(
+            ["sh", "-c", "(sleep 4; printf '\\003'; sleep 4) | script -qec \"$0\" /dev/null", program], environment: ["TERM": "xterm"],
+            limit: 60)
+        #expect(result.output.contains("Password for pass"), "\(result.text)")
+        #expect(result.output.contains("Stopped. Running the same command again goes on from here."), "\(result.text)")
+        #expect(result.output.contains("status 130") && result.output.contains(" echo "), "\(result.text)")
+    }
+
     @Test func t04_withNobodyToAskThatIsSaid() throws {
         let result = try look(at: "pass", ["user: debian", "password: prompt"])
         #expect(result.status == 1)
         #expect(result.text.contains("login was refused"), "\(result.text)")
+        #expect(result.text.contains("its password has to be asked for, and nobody answered: run it on a terminal"), "\(result.text)")
     }
 
     @Test func t05_aWrongPasswordIsSaidAndNotShown() throws {
@@ -105,6 +117,7 @@ struct LoginLive {
         let login = try look(at: "pass", ["user: debian", "agent: false", "password: {file: \(lab.folder)/wrong}"])
         #expect(login.status == 1)
         #expect(login.text.contains("login was refused") && login.text.contains("tried password"), "\(login.text)")
+        #expect(login.text.contains("\n    check the user name and the password\n"), "\(login.text)")
         let sudo = try look(
             at: "pass", ["user: debian", "password: {file: \(lab.folder)/password}", "sudoPassword: {file: \(lab.folder)/wrong}"])
         #expect(sudo.text.contains("sudo does not accept the password of debian"), "\(sudo.text)")
@@ -239,6 +252,12 @@ struct LoginLive {
     @Test func t15_rootRefusedIsSaid() throws {
         let result = try look(at: "nosudo", ["user: root", ownKey])
         #expect(result.text.contains("login was refused") && result.text.contains("PermitRootLogin"), "\(result.text)")
+        #expect(
+            result.text.contains(
+                """
+                error: node "nosudo": login was refused: root@\(try lab.lab("ip", "nosudo")): login refused (tried key \(lab.identity))
+                    check that the key is in /root/.ssh/authorized_keys there and that its sshd lets root log in (PermitRootLogin)
+                """), "\(result.text)")
     }
 
     @Test func t16_throughAChainOfJumpHosts() throws {

@@ -59,6 +59,30 @@ struct OperateLive {
         #expect(try lab.on("m2", "pgrep -c homelab || true").output == "0\n", "nothing listens any more")
     }
 
+    @Test func t01b_whatCannotBeAdoptedOrFetchedYetSaysWhy() throws {
+        try lab.trustHosts(["m1", "m2"])
+        try FileManager.default.createDirectory(atPath: lab.folder + "/.ssh", withIntermediateDirectories: true)
+        try? FileManager.default.copyItem(atPath: lab.folder + "/known_hosts", toPath: lab.folder + "/.ssh/known_hosts")
+        let ip = try lab.lab("ip", "m1")
+        let adopted = try lab.homelab("adopt", "--name", "other", "--user", "debian", "--identity-file", lab.identity, ip)
+        #expect(adopted.status == 1)
+        #expect(adopted.errors == "error: host \(ip): no k3s runs on it\n    name only machines of the cluster\n", "\(adopted.text)")
+        let twice = try lab.homelab("adopt", "--name", "other", "--user", "debian", "--identity-file", lab.identity, ip, ip)
+        #expect(twice.errors == "error: \(ip) is named twice\n    name each machine once\n", "\(twice.text)")
+        #expect(!FileManager.default.fileExists(atPath: lab.repository + "/inventory/other.yaml"))
+        let kubeconfig = try lab.homelab("kubeconfig")
+        #expect(kubeconfig.status == 1 && kubeconfig.output.isEmpty, "\(kubeconfig.text)")
+        #expect(kubeconfig.errors.contains(#"error: node "m1": it has no kubeconfig"#), "\(kubeconfig.text)")
+        let doctor = try lab.homelab("doctor", "m1")
+        #expect(doctor.status == 1, "\(doctor.text)")
+        #expect(
+            doctor.output.contains("error: node \"m1\": k3s is not running\n    `homelab bootstrap` installs or starts it\n"),
+            "\(doctor.text)")
+        #expect(try lab.homelab("snapshot", "list").output == "There is none.\n")
+        let certs = try lab.homelab("certs", "m1")
+        #expect(certs.errors.contains(#"warning: node "m1": there are no certificates of k3s on it"#), "\(certs.text)")
+    }
+
     @Test func t02_aLockPinsWhatTheSourceHas() throws {
         try FileManager.default.removeItem(atPath: lab.inventory.replacingOccurrences(of: ".yaml", with: ".lock.yaml"), ifThere: true)
         let locked = try lab.homelab("lock")
@@ -101,6 +125,21 @@ struct OperateLive {
         let merged = try String(contentsOfFile: file, encoding: .utf8)
         #expect(merged.contains("https://other") && merged.contains("name: home"))
         #expect(try Shell.must(["stat", "-c", "%a", file]) == "600\n")
+        // Entries of this name that lead to another cluster are kept in a copy; a link stays one.
+        let other = "kind: Config\nclusters: [{name: home, cluster: {server: 'https://other', certificate-authority-data: YQ==}}]\n"
+        try other.write(toFile: lab.folder + "/real", atomically: true, encoding: .utf8)
+        try FileManager.default.createSymbolicLink(atPath: lab.folder + "/link", withDestinationPath: "real")
+        let replaced = try lab.homelab("kubeconfig", "--merge", "--kubeconfig", lab.folder + "/link")
+        #expect(replaced.succeeded && replaced.output == "\(lab.folder)/link: context home\n", "\(replaced.text)")
+        let told = "warning: the entries home that were there led to another cluster and are replaced; the file from before is "
+        #expect(replaced.errors.contains(told + "\(lab.folder)/real.before-20"), "\(replaced.text)")
+        let copy = replaced.errors.components(separatedBy: told).last?.split(separator: "\n").first.map(String.init) ?? ""
+        #expect(try String(contentsOfFile: copy, encoding: .utf8) == other)
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: lab.folder + "/link") == "real")
+        try "- a list\n".write(toFile: lab.folder + "/list", atomically: true, encoding: .utf8)
+        let refused = try lab.homelab("kubeconfig", "--merge", "--kubeconfig", lab.folder + "/list")
+        #expect(refused.status == 1 && refused.errors.contains("it is no kubeconfig that could be merged into"), "\(refused.text)")
+        #expect(try String(contentsOfFile: lab.folder + "/list", encoding: .utf8) == "- a list\n")
     }
 
     @Test func t05_theClusterIsLookedOver() throws {
@@ -125,6 +164,20 @@ struct OperateLive {
     @Test func t06_theDoctorNamesTheCause() throws {
         let well = try lab.homelab("doctor")
         #expect(well.succeeded && well.output.contains("m2"), "\(well.text)")
+        #expect(well.output.contains("Nothing is wrong with k3s there."), "\(well.text)")
+        try lab.lab("cut", "m2", "cable")
+        let away = try lab.homelab("doctor")
+        try lab.lab("mend", "m2")
+        #expect(away.status == 1, "\(away.text)")
+        let reached = /error: node "m2": cannot be reached: debian@10\.77\.0\.12: (no route to it|no answer within 20 s)\n/
+        #expect(away.output.contains(reached), "\(away.text)")
+        #expect(
+            away.output.contains("\n    check that the machine is on and connected, and that no firewall is in between\n"), "\(away.text)")
+        try lab.on("m2", "systemctl stop k3s-agent")
+        let stopped = try lab.homelab("doctor", "m2")
+        #expect(stopped.status == 1, "\(stopped.text)")
+        #expect(
+            stopped.output.contains("error: node \"m2\": k3s is stopped\n    `homelab bootstrap` starts it\n"), "\(stopped.text)")
         try lab.on(
             "m2",
             "cp /etc/rancher/k3s/config.yaml /root/config.yaml; sed -i 's#^server: .*#server: https://10.77.0.99:6443#' /etc/rancher/k3s/config.yaml"
@@ -138,14 +191,47 @@ struct OperateLive {
         }
         #expect(said.contains("Check address and firewall: TCP 6443 of every server"), "\(said)")
         // What was changed by hand is put back by a further run, which gives the node a token of its own for it.
-        let again = try lab.bootstrap()
+        // On a terminal it is a table that fits into the window.
+        let command = "\(Lab.binary) bootstrap --yes --kubeconfig \(lab.kubeconfig) --agent-binary amd64=\(Lab.binary)"
+        let again = try lab.run(["script", "-qec", "stty cols 60 rows 20; exec \(command)", "/dev/null"], environment: ["TERM": "xterm"])
         #expect(again.succeeded, "\(again.text)")
+        #expect(again.output.contains("m2  wait for the k3s agent"), "\(again.text)")
+        let rows = again.output.replacing(/\u{1B}\[[0-9;]*[A-Za-z]/, with: "").split(whereSeparator: \.isNewline)
+            .filter { $0.hasPrefix("  ✓ ") || $0.contains(#/^  [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] /#) }
+        #expect(!rows.isEmpty && rows.allSatisfy { $0.count <= 59 && $0.hasSuffix(")") }, "\(rows)")
         let journal = try lab.run(
             [
                 "sh", "-c",
                 "echo 'Nov 25 level=fatal msg=\"token CA hash does not match the Cluster CA certificate hash\"' | \(Lab.binary) doctor --journal -",
             ])
         #expect(journal.status == 1 && journal.output.contains("the join token belongs to another cluster"), "\(journal.text)")
+    }
+
+    @Test func t06b_driftOfEveryKindIsToldAndRepaired() throws {
+        try lab.on(
+            "m2",
+            """
+            cp /usr/local/bin/k3s /root/k3s; echo x >>/root/k3s; mv /root/k3s /usr/local/bin/k3s; sysctl -qw net.ipv4.ip_forward=0
+            echo '# mine' >>/etc/systemd/system/k3s-agent.service; echo 'debug: true' >>/etc/rancher/k3s/config.yaml
+            rm /etc/modules-load.d/homelab-k3s.conf; echo vm.swappiness=1 >>/etc/sysctl.d/90-homelab-k3s.conf
+            """)
+        let plan = [Lab.binary, "plan", "--kubeconfig", lab.kubeconfig, "--agent-binary", "amd64=" + Lab.binary]
+        let told = try lab.run(plan)
+        #expect(told.status == 2, "\(told.text)")
+        for words in [
+            "m2  write /etc/modules-load.d/homelab-k3s.conf  (is missing)", "write /etc/sysctl.d/90-homelab-k3s.conf  (differs)",
+            "set net.ipv4.ip_forward=1  (net.ipv4.ip_forward is 0)", "m2  install /usr/local/bin/k3s  (is another build (sha256 ",
+            "m2  write /etc/rancher/k3s/config.yaml  (differs in debug)", "write /etc/systemd/system/k3s-agent.service  (differs)",
+            "restart k3s-agent.service  (config.yaml differs in debug; k3s-agent.service differs; the binary is newer than the running process)",
+            "unchanged\n  m1  is as the inventory says",
+        ] { #expect(told.output.contains(words), "\(words) is not in\n\(told.output)") }
+        let repaired = try lab.bootstrap()
+        #expect(repaired.succeeded, "\(repaired.text)")
+        let after = try lab.run(plan)
+        #expect(after.status == 0, "\(after.text)")
+        #expect(try lab.on("m2", "sysctl -n net.ipv4.ip_forward").output == "1\n")
+        let sum = try Shell.must(["sha256sum", Lab.k3s + "/k3s"]).prefix(64)
+        #expect(try lab.on("m2", "sha256sum /usr/local/bin/k3s").output.prefix(64) == sum)
     }
 
     @Test func t07_aSnapshotIsKeptHereAndPutBack() throws {
@@ -160,10 +246,22 @@ struct OperateLive {
         #expect(listed.output.contains("here") && listed.output.contains("m1"), "\(listed.text)")
         try lab.change("create", "configmap", "after", "-n", "default")
         let file = "\(lab.folder)/snapshots/\(files[0])"
+        // What is no whole snapshot is seen before anything stops.
+        let part = lab.folder + "/snapshots/part"
+        try Shell.must(["sh", "-c", "head -c 100000 '\(file)' >\(part) && cp '\(file).token' \(part).token"])
+        let damaged = try lab.homelab("snapshot", "restore", part, "--confirm", "home")
+        #expect(damaged.status == 1, "\(damaged.text)")
+        #expect(
+            damaged.errors.contains(
+                "error: \(part): this is no whole snapshot of etcd, and nothing was done with it: it breaks off: the sha256 at its end is missing\n"
+                    + "    give another one: `homelab snapshot list` shows what there is"), "\(damaged.text)")
+        #expect(try lab.on("m1", "systemctl is-active k3s homelab-agent").output == "active\nactive\n")
         let unconfirmed = try lab.homelab("snapshot", "restore", file)
         #expect(unconfirmed.status == 1 && unconfirmed.text.contains("--confirm home"), "\(unconfirmed.text)")
         let restored = try lab.homelab("snapshot", "restore", file, "--confirm", "home")
         #expect(restored.succeeded, "\(restored.text)")
+        #expect(restored.output.contains("m1: begin anew from the snapshot: done in "), "\(restored.text)")
+        #expect(restored.output.contains("\nRestored. Nodes that came after the snapshot are not known any more"), "\(restored.text)")
         #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded)
         #expect(try lab.kubectl("get", "configmap", "after", "-n", "default").status != 0, "what came later is gone")
         try lab.wait("two ready nodes", limit: 120) { try lab.readyNodes() == 2 }
@@ -217,6 +315,9 @@ struct OperateLive {
         #expect(wrong.status == 1 && wrong.text.contains("is not the name home"), "\(wrong.text)")
         let reset = try lab.homelab("reset", "--confirm", "home")
         #expect(reset.succeeded, "\(reset.text)")
+        #expect(reset.output.contains("m1: stop the homelab agent: done in "), "\(reset.text)")
+        for machine in ["m1", "m2"] { #expect(reset.output.contains("\(machine): take k3s and homelab off it: done in "), "\(reset.text)") }
+        #expect(reset.output.hasSuffix("\nNothing of cluster home is left on its machines.\n"), "\(reset.text)")
         for machine in ["m1", "m2"] {
             try lab.on(machine, Self.tree, limit: 60)
             let left = try lab.on(machine, "rm -f /root/config.yaml; comm -13 /root/tree.0 /root/tree.1 | grep -v '^/root/'").output

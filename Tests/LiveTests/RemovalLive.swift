@@ -15,6 +15,7 @@ struct RemovalLive {
         try lab.trustHosts(servers + agents)
         let result = try lab.bootstrap(limit: 900)
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
+        try result.text.write(toFile: lab.folder + "/made", atomically: true, encoding: .utf8)
         return lab
     }
 
@@ -59,6 +60,25 @@ struct RemovalLive {
     private func nodes(through server: String = "m1") throws -> [String] {
         try lab.on(server, "k3s kubectl get nodes -o name").output.split(separator: "\n").map { String($0.dropFirst("node/".count)) }
             .sorted()
+    }
+
+    /// What bootstrap said of three servers and two agents.
+    @Test func t00_threeServersAndTwoAgentsAreMadeOneAfterTheOther() throws {
+        let said = try String(contentsOfFile: lab.folder + "/made", encoding: .utf8)
+        var rest = said[...]
+        for words in [
+            "] first server: m1\n", "m1: wait for node m1 and its etcd member: done in ", "] further servers: m2, m3\n",
+            "m2: wait for node m2 and its etcd member: done in ", "m3: write the join token\n",
+            "m3: wait for node m3 and its etcd member: done in ", "] agents: m4, m5\n", "kubeconfig: \(lab.kubeconfig)\n",
+            "The first server holds the repository. Push to it, and what is pushed runs:\n",
+            "  git remote add cluster ssh://debian@\(try lab.lab("ip", "m1"))/var/lib/homelab/repository.git\n",
+            "  git push cluster main\n",
+        ] {
+            let found = rest.range(of: words)
+            #expect(found != nil, "\(words) is not, or not in its place, in\n\(said)")
+            if let found { rest = rest[found.upperBound...] }
+        }
+        for agent in ["m4", "m5"] { #expect(said.contains("\(agent): revoke the join token: done in "), "\(said)") }
     }
 
     @Test func t01_aRemovalThatWouldLoseTheMajorityIsRefused() throws {
@@ -124,6 +144,11 @@ struct RemovalLive {
         try Self.write(lab, absent: ["m3", "m4", "m5"])
         let result = try lab.bootstrap(limit: 600)
         #expect(result.succeeded, "\(result.text)")
+        for node in ["m3", "m4"] { #expect(result.text.contains("\(node) is not part of the cluster"), "\(result.text)") }
+        #expect(
+            result.text.contains("m5 cannot be reached: it is taken out of the cluster, and what is on its disk stays"), "\(result.text)")
+        #expect(result.text.contains("wipe it before it is used again"), "\(result.text)")
+        #expect(result.text.contains("m1: delete node m5: done in "), "\(result.text)")
         #expect(try nodes() == ["m1", "m2"])
     }
 

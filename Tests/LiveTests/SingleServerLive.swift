@@ -10,6 +10,7 @@ struct SingleServerLive {
         try lab.writeInventory([try lab.node("m1", role: "server")])
         let result = try lab.bootstrap()
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
+        try result.text.write(toFile: lab.folder + "/made", atomically: true, encoding: .utf8)
         try lab.change("create", "configmap", "before", "-n", "default")
         return lab
     }
@@ -23,6 +24,16 @@ struct SingleServerLive {
     }
 
     private func database() throws -> String { try lab.on("m1", "ls /var/lib/rancher/k3s/server/db").output }
+
+    @Test func t00_whatIsSaidOfOneServer() throws {
+        let said = try String(contentsOfFile: lab.folder + "/made", encoding: .utf8)
+        for words in [
+            "Looking at 1 machine(s) of inventory/home.yaml\n", "] first server: m1\n", "m1: wait for the k3s server: done in ",
+            "m1: wait for node m1: done in ", "m1: wait for the homelab agent: done in ", "kubeconfig: \(lab.kubeconfig)\n",
+            "The first server holds the repository. Push to it, and what is pushed runs:\n",
+            "  git remote add cluster ssh://debian@\(try lab.lab("ip", "m1"))/var/lib/homelab/repository.git\n",
+        ] { #expect(said.contains(words), "\(words) is not in\n\(said)") }
+    }
 
     @Test func t01_anUpgradeCopiesTheDatabaseFirst() throws {
         #expect(try database().contains("state.db\n"))

@@ -32,9 +32,9 @@ import Testing
     }
 
     /// OpenSSH's own reading of the file, as `ssh -G` prints it.
-    private func settings(_ host: String) throws -> [String: String] {
+    private func settings(_ host: String, of configuration: OpenSSHConfiguration? = nil) throws -> [String: String] {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-        try configuration().text.write(to: file, atomically: true, encoding: .utf8)
+        try (configuration ?? self.configuration()).text.write(to: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(at: file) }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/ssh")
@@ -68,5 +68,51 @@ import Testing
 
     @Test func onlyWholeKeysAreKnownHosts() throws {
         #expect(try configuration().knownHosts == "attic \(Self.key)\nattic-jump-1 \(Self.key)\n")
+    }
+
+    /// Files in folders of any name: `%` begins a token of ssh's, a blank ends a word, `#` begins a comment.
+    @Test(arguments: ["/my keys/id", "/100%/id", "/a#b/id", "/it's/id", "/a=b/id", "/100% of it's/#1 key"])
+    func pathsOfAnyNameAreWhatTheyAre(_ path: String) throws {
+        let spec = try ClusterSpec.load(
+            "home.yaml",
+            files: [
+                "home.yaml": """
+                apiVersion: homelab.dev/v1alpha1
+                kind: Cluster
+                name: home
+                k3s: {version: v1.33.4+k3s1}
+                nodes:
+                  - {name: attic, role: server, host: 192.0.2.1, identityFile: "\(path)", hostKeys: ["\(Self.key)"]}
+                """
+            ])
+        let attic = try settings("attic", of: OpenSSHConfiguration(spec, knownHostsFile: path + ".hosts"))
+        // `ssh -G` prints them before their tokens are read.
+        #expect(attic["identityfile"]?.replacing("%%", with: "%") == path)
+        #expect(attic["userknownhostsfile"]?.replacing("%%", with: "%") == path + ".hosts")
+    }
+
+    /// `Host` entries of the operator's own file are for the word on ssh's command line.
+    @Test func sshIsToldTheHostWhereThatIsOneNodesOnly() throws {
+        let spec = try ClusterSpec.load(
+            "home.yaml",
+            files: [
+                "home.yaml": """
+                apiVersion: homelab.dev/v1alpha1
+                kind: Cluster
+                name: home
+                k3s: {version: v1.33.4+k3s1}
+                nodes:
+                  - {name: attic, role: server, host: far-away, hostKeys: ["\(Self.key)"]}
+                  - {name: shelf, role: agent, host: 192.0.2.9, port: 2201}
+                  - {name: cellar, role: agent, host: 192.0.2.9, port: 2202}
+                  - {name: loft, role: agent, host: attic}
+                """
+            ])
+        let configuration = OpenSSHConfiguration(spec, knownHostsFile: "/state/known_hosts")
+        #expect(spec.nodes.map(configuration.word) == ["far-away", "shelf", "cellar", "loft"])
+        let attic = try settings("far-away", of: configuration)
+        #expect(attic["hostkeyalias"] == "attic" && attic["stricthostkeychecking"] == "true")
+        #expect(attic["hostname"] == "far-away", "what the operator's own file says of it may come in its place")
+        #expect(try settings("cellar", of: configuration)["port"] == "2202")
     }
 }

@@ -1,5 +1,8 @@
+import Diagnostics
+import NodeInventory
 import NodePlanning
 import Testing
+import YAML
 
 @testable import Provisioning
 
@@ -20,6 +23,49 @@ import Testing
     ]) func variablesAreReadAsWritten(_ line: String, _ name: String, _ value: String) throws {
         let assignment = try #require(Adoption.assignment(line))
         #expect(assignment.name == name && assignment.value == value)
+    }
+}
+
+@Suite struct AdoptedServerTests {
+    private func machine(_ host: String, id: String, role: NodeRole?, server: String? = nil) -> AdoptedMachine {
+        var facts = NodeFacts()
+        facts.system.machineID = id
+        if let role { facts.units[role.unit] = UnitFact(active: "active", enabled: true) }
+        var machine = AdoptedMachine(host: host, port: 22, user: "root", identityFiles: [], facts: facts)
+        if let server { machine.configurations = [["server": .string(server)]] }
+        return machine
+    }
+
+    private func complaints(_ machines: [AdoptedMachine], silent: [String: String] = [:], hasNodes: Bool = false) -> [String] {
+        do {
+            try Adoption.requireServer(machines, silent: silent, hasNodes: hasNodes)
+            return []
+        } catch { return error.all.map(\.description) }
+    }
+
+    @Test func eachMachineSaysWhatItIsInsteadOfAServerThatAnswers() {
+        let all = [
+            machine("10.0.0.1", id: "a", role: .server), machine("10.0.0.2", id: "b", role: nil),
+            machine("10.0.0.3", id: "c", role: .agent, server: "https://10.0.0.9:6443"),
+        ]
+        let said = complaints(all, silent: ["10.0.0.1": "connection refused"])
+        #expect(
+            said.count == 3 && said[0].hasPrefix("error: host 10.0.0.1: its API does not answer: connection refused\n    wait until k3s"))
+        #expect(
+            said.dropFirst() == [
+                "error: host 10.0.0.2: no k3s runs on it\n    name only machines of the cluster",
+                "error: host 10.0.0.3: it is an agent of https://10.0.0.9:6443\n    name at least one server of the cluster too",
+            ])
+        #expect(complaints(all, hasNodes: true).isEmpty)
+    }
+
+    @Test func aMachineThatIsNamedTwiceIsTold() {
+        let twice = [machine("10.0.0.1", id: "a", role: .server), machine("home.lan", id: "a", role: .server)]
+        #expect(
+            complaints(twice, hasNodes: true) == [
+                "error: host home.lan: it is the same machine as 10.0.0.1, or a copy of it: both have the machine-id a\n"
+                    + "    name each machine once; a copy needs a machine-id of its own"
+            ])
     }
 }
 

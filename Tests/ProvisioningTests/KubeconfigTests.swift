@@ -38,4 +38,17 @@ import YAML
         #expect(merged.value["kind"] == "Config")
         #expect(merged.server == "https://h:6443")
     }
+
+    @Test func entriesOfAnotherClusterAreKnownByAddressAndCA() {
+        let home = Self.fromServer.renamed(to: "home", server: "https://h:6443")
+        #expect(!Kubeconfig(.null).leadsElsewhere(than: home))
+        #expect(!Self.fromServer.renamed(to: "work", server: "https://w:6443").leadsElsewhere(than: home))
+        // The same CA at another address, and another CA at the same address, as after a reset.
+        #expect(!Self.fromServer.renamed(to: "home", server: "https://other:6443").leadsElsewhere(than: home))
+        let cluster: Value = ["name": "home", "cluster": ["server": "https://h:6443", "certificate-authority-data": "YQ=="]]
+        #expect(!Kubeconfig(["clusters": [cluster]]).leadsElsewhere(than: home))
+        let other: Value = ["name": "home", "cluster": ["server": "https://w:6443", "certificate-authority-data": "YQ=="]]
+        #expect(Kubeconfig(["clusters": [other]]).leadsElsewhere(than: home))
+        #expect(Kubeconfig(["users": [["name": "home", "user": ["token": "x"]]]]).leadsElsewhere(than: home))
+    }
 }

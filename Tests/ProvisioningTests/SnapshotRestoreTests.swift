@@ -1,3 +1,4 @@
+import Cryptography
 import Diagnostics
 import Foundation
 import NodeInventory
@@ -25,13 +26,23 @@ import Testing
 
     private func snapshot() throws -> String {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try "data".write(toFile: folder + "/snapshot", atomically: true, encoding: .utf8)
+        try Data(Self.whole).write(to: URL(fileURLWithPath: folder + "/snapshot"))
         try "K10abc::server:secret\n".write(toFile: folder + "/snapshot.token", atomically: true, encoding: .utf8)
         return folder + "/snapshot"
     }
 
+    /// Two pages with bbolt's magic number, and their sha256.
+    static let whole: [UInt8] = {
+        var bytes = [UInt8](repeating: 0, count: 8192)
+        for page in [0, 4096] { bytes.replaceSubrange(page + 16..<page + 20, with: [0xED, 0xDA, 0x0C, 0xED]) }
+        let sum = Array(SHA256.hex(of: bytes))
+        return bytes + stride(from: 0, to: 64, by: 2).compactMap { UInt8(String(sum[$0...$0 + 1]), radix: 16) }
+    }()
+
     private func server(_ name: String) -> FakeHost {
-        FakeHost(name).on("systemctl stop", .ok()).on("--cluster-reset", .ok()).on("rm -rf", .ok()).on("--no-block start", .ok())
+        FakeHost(name).on("-p ActiveState", .ok("ActiveState=active\n-- journal\n")).on("systemctl stop", .ok()).on(
+            "--cluster-reset", .ok()
+        ).on("rm -rf", .ok()).on("--no-block start", .ok())
             .on("/readyz", .ok()).on("systemctl start homelab-agent", .ok())
     }
 
@@ -49,7 +60,7 @@ import Testing
             steps == [
                 "s1: bring the snapshot to it", "s1: stop k3s and the homelab agent", "s2: stop k3s and the homelab agent",
                 "s3: stop k3s and the homelab agent", "s1: begin anew from the snapshot", "s1: start k3s", "s2: forget its data and join",
-                "s1: wait until its member votes", "s3: forget its data and join", "s1: wait until its member votes",
+                "s2: wait until its member votes", "s3: forget its data and join", "s3: wait until its member votes",
             ])
         for host in [s1, s2, s3] { #expect(host.unexpected.isEmpty, "\(host.unexpected)") }
         #expect(s1.uploads.map(\.mode) == [0o600])
@@ -76,5 +87,51 @@ import Testing
         let file = try snapshot()
         try FileManager.default.removeItem(atPath: file + ".token")
         #expect(throws: Diagnostic.self) { try SnapshotRestore(try machines(), file: file) }
+    }
+
+    @Test(arguments: [
+        ("truncated", "it breaks off: the sha256 at its end is missing"), ("damaged", "its content does not have the sha256 at its end"),
+        ("text", "it does not begin as a database of etcd does"), ("empty", "it does not begin as a database of etcd does"),
+        ("archive", "the archive breaks off: it has no directory at its end"),
+    ])
+    func whatIsNoWholeSnapshotIsRefusedBeforeAnythingStops(_ kind: String, _ cause: String) throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let file = try snapshot()
+        var bytes = Self.whole
+        switch kind {
+        case "truncated": bytes.removeLast(100)
+        case "damaged": bytes[5000] ^= 1
+        case "text": bytes = Array("apiVersion: v1\n".utf8)
+        case "empty": bytes = []
+        default: bytes = [0x50, 0x4B, 0x03, 0x04] + bytes
+        }
+        try Data(bytes).write(to: URL(fileURLWithPath: file))
+        let problem = #expect(throws: Diagnostic.self) { try SnapshotRestore(try machines(), file: file) }
+        #expect(problem?.summary == "this is no whole snapshot of etcd, and nothing was done with it")
+        #expect(problem?.cause == cause && problem?.subject == file)
+    }
+
+    @Test func aPackedSnapshotAndAnEmptyTokenAreToldApart() throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let file = try snapshot()
+        try Data([0x50, 0x4B, 0x03, 0x04] + Self.whole + [0x50, 0x4B, 0x05, 0x06] + [UInt8](repeating: 0, count: 18))
+            .write(to: URL(fileURLWithPath: file))
+        _ = try SnapshotRestore(try machines(), file: file)
+        try "\n".write(toFile: file + ".token", atomically: true, encoding: .utf8)
+        let problem = #expect(throws: Diagnostic.self) { try SnapshotRestore(try machines(), file: file) }
+        #expect(
+            problem?.summary == "the snapshot and its token have to lie side by side" && problem?.cause?.contains("it is empty") == true)
+    }
+
+    @Test func waitsSayForWhatAndEndEarlyWhenWaitingDoesNotHelp() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let restore = try SnapshotRestore(try machines(), file: try snapshot())
+        let journal = "ActiveState=activating\n-- journal\nNov 24 10:00:00 s2 k3s[1]: time=\"t\" level=info msg=\"Waiting for etcd\"\n"
+        let rejected = "ActiveState=activating\n-- journal\nNov 24 10:00:01 s2 k3s[1]: level=fatal msg=\"duplicate node name found\"\n"
+        let s2 = FakeHost("s2").on("systemctl stop", .ok()).on("rm -rf", .ok()).on("--no-block start", .ok())
+            .on("-p ActiveState", .ok(journal), .ok(rejected))
+        let problem = await #expect(throws: Diagnostic.self) { try await restore.run(["s1": server("s1"), "s2": s2, "s3": server("s3")]) }
+        #expect(problem?.summary == "etcd already has a member of this name")
+        #expect(log.lines.contains("s2: forget its data and join: Waiting for etcd"), "\(log.lines)")
     }
 }

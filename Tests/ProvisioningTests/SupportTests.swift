@@ -23,6 +23,23 @@ import YAML
 }
 
 @Suite struct ScrubberTests {
+    @Test func noPartOfASecretIsLeft() {
+        let hash = String(repeating: "ab", count: 32)
+        var scrubber = Scrubber([
+            Secret("secret"), Secret("secret-and-more"), Secret(#"pass"word\1"#), Secret("K10\(hash)::server:0123456789"),
+        ])
+        #expect(scrubber.scrub("secret-and-more secret") == "<secret> <secret>")
+        #expect(scrubber.scrub(#"{"password":"pass\"word\\1"}"#) == #"{"password":"<secret>"}"#)
+        #expect(scrubber.scrub("password 0123456789 was wrong") == "password <secret> was wrong")
+        scrubber.add(Secret("K10\(hash)::abcdef.fedcba9876543210"))
+        #expect(scrubber.scrub("no token abcdef.fedcba9876543210") == "no token <secret>")
+    }
+
+    @Test func whatATerminalWouldObeyIsTakenOut() {
+        #expect(Scrubber().scrub("a\u{1B}[31mred\u{1B}[0m\u{07} \u{1B}]0;title\u{9B}2J\tb\nc") == "ared ]0;title2J\tb\nc")
+        #expect(Scrubber().scrub("naïve — 日本\n") == "naïve — 日本\n")
+    }
+
     @Test func tokensAndKnownSecretsAreBlanked() {
         let hash = String(repeating: "0f", count: 32)
         let scrubber = Scrubber([Secret("hunter22\n"), Secret("x")])
@@ -183,5 +200,96 @@ import YAML
         #expect(throws: YAMLError.self) { try file.write(home, merging: true) }
         #expect(try Files.readText(file.path) == "a: [")
         try Files.removeTree(folder)
+    }
+
+    private func inFolder(_ body: (_ folder: String, _ home: Kubeconfig) throws -> Void) throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        try body(folder, KubeconfigTests.fromServer.renamed(to: "home", server: "https://h:6443"))
+    }
+
+    @Test func aLinkStaysALink() throws {
+        try inFolder { folder, home in
+            try Files.makeDirectory(folder + "/real")
+            try Files.write("apiVersion: v1\nkind: Config\n", to: folder + "/real/config")
+            try Files.link(folder + "/config", to: "real/config")
+            try KubeconfigFile(path: folder + "/config").write(home, merging: true)
+            #expect(try Files.linkTarget(folder + "/config") == "real/config")
+            #expect(try Files.readText(folder + "/real/config").contains("https://h:6443"))
+            try Files.link(folder + "/new", to: "later/config")
+            try KubeconfigFile(path: folder + "/new").write(home, merging: true)
+            #expect(try Files.readText(folder + "/later/config").contains("https://h:6443"))
+            try Files.link(folder + "/circle", to: "circle")
+            #expect(throws: FileError.self) { try KubeconfigFile(path: folder + "/circle").write(home, merging: true) }
+        }
+    }
+
+    @Test(arguments: [
+        ("- a\n- b\n", "it is a list or a text"), ("kind: Config\n---\nkind: Config\n", "it holds 2 documents"),
+        ("apiVersion: v1\nkind: Secret\n", "it is of the kind Secret"), ("kind: Config\nclusters: {a: b}\n", "`clusters` is no list"),
+    ])
+    func whatIsNoKubeconfigStaysAsItIs(_ text: String, _ cause: String) throws {
+        try inFolder { folder, home in
+            let file = KubeconfigFile(path: folder + "/config")
+            try Files.write(text, to: file.path)
+            let problem = #expect(throws: Diagnostic.self) { try file.write(home, merging: true) }
+            #expect(problem?.summary == "it is no kubeconfig that could be merged into, and stays as it is")
+            #expect(problem?.cause?.hasPrefix(cause) == true && problem?.remedy?.contains("--kubeconfig FILE") == true)
+            #expect(try Files.readText(file.path) == text)
+        }
+    }
+
+    @Test func entriesOfAnotherClusterAreKeptInACopy() throws {
+        try inFolder { folder, home in
+            let file = KubeconfigFile(path: folder + "/config")
+            let text = "kind: Config\nusers: [{name: home, user: {token: the-only-copy}}]\ncontexts: null\n"
+            try Files.write(text, to: file.path)
+            let earlier = try #require(try file.write(home, merging: true))
+            #expect(earlier.hasPrefix(file.path + ".before-20"))
+            #expect(try Files.readText(earlier) == text && Files.status(earlier).mode == 0o600)
+            #expect(try file.write(home, merging: true) == nil, "the second time the entries are its own")
+        }
+    }
+
+    @Test func aFileThatCannotBeWrittenIsToldWithWhatToDo() throws {
+        try inFolder { folder, home in
+            try Files.write("", to: folder + "/file")
+            let file = KubeconfigFile(path: folder + "/file/config")
+            let error = #expect(throws: FileError.self) { try file.write(home, merging: true) }
+            let told = file.problem(try #require(error)).description
+            #expect(told.hasPrefix("error: \(file.path): the kubeconfig cannot be kept: cannot "), "\(told)")
+            #expect(told.hasSuffix("homelab kubeconfig --merge --kubeconfig FILE`"))
+        }
+    }
+}
+
+@Suite struct RunRecorderTests {
+    @Test func aLogThatCannotBeWrittenIsToldOnceAndStopsNothing() throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        let events = EventLog()
+        let recorder = try RunRecorder(folder: folder + "/log") { events.add($0) }
+        try Files.removeTree(folder + "/log")
+        for _ in 1...3 { recorder.emit(.stepStarted(node: "m1", step: "start k3s")) }
+        #expect(events.lines.count == 4, "\(events.lines)")
+        #expect(events.lines[0].hasPrefix("the log of this run is not whole: cannot append to \(folder)/log/m1.log"))
+    }
+
+    @Test func aFolderThatCannotBeMadeIsToldWithWhatToDo() throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        try Files.write("", to: folder + "/file")
+        let problem = #expect(throws: Diagnostic.self) { try RunRecorder(folder: folder + "/file/logs") { _ in } }
+        #expect(problem?.summary == "the folder for the nodes' log files cannot be made, so nothing was begun")
+        #expect(problem?.remedy?.contains("XDG_STATE_HOME=FOLDER") == true)
+    }
+
+    @Test func longOutputIsCutWithAWord() throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        let recorder = try RunRecorder(folder: folder) { _ in }
+        recorder.log("m1", (1...450).map { "line \($0)" }.joined(separator: "\n"))
+        let lines = try Files.readText(folder + "/m1.log").split(separator: "\n")
+        #expect(lines.count == 401 && lines[400].hasSuffix("(and 50 more lines)"))
     }
 }

@@ -141,6 +141,22 @@ struct SessionTests {
         }
         #expect(error?.recovery == .retry)
     }
+
+    @Test func aRefusedPasswordIsNotLookedForAmongKeys() async throws {
+        let server = try LoopbackServer(settings: "PasswordAuthentication yes")
+        let target = try Self.target(server, [.password { _ in "not this one" }])
+        let error = await #expect(throws: SSHError.self) { try await SSHSession.connect(to: target) }
+        #expect(error?.summary.hasSuffix("login refused (tried password)") == true)
+        #expect(error?.advice.hasPrefix("check the user name and the password") == true)
+    }
+
+    @Test func aQuestionThatNobodyAnswersIsNoRefusedPassword() async throws {
+        let server = try LoopbackServer(settings: "PasswordAuthentication yes")
+        let target = try Self.target(server, [.password { _ in nil }])
+        let error = await #expect(throws: SSHError.self) { try await SSHSession.connect(to: target) }
+        #expect(error?.summary.hasSuffix("login refused, with nothing to log in with") == true)
+        #expect(error?.advice.hasPrefix("its password has to be asked for, and nobody answered: run it on a terminal") == true)
+    }
 }
 
 /// The last progress reported.

@@ -36,7 +36,7 @@ package struct Adopt: AsyncParsableCommand {
         let user = Operator(console: .standard)
         let machines = try Machines(
             try spec(), inventoryDirectory: "inventory", logDirectory: nil,
-            interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
+            interaction: BootstrapInteraction(events: user.waits, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
         let (text, findings) = try await Adoption(machines).inventory(name: name)
         for finding in findings.sorted { Console.standard.problem(finding.description) }
         let (_, warnings) = try ClusterSpec.loadWithWarnings(path, files: [path: text])
@@ -57,6 +57,9 @@ package struct Adopt: AsyncParsableCommand {
                 name: address.host, role: .agent, host: address.host, user: user,
                 location: SourceLocation(file: "the command line", line: 1))
             node.port = address.port
+            guard !nodes.contains(where: { $0.host == node.host && $0.port == node.port }) else {
+                throw Diagnostic(.error, "\(text) is named twice", remedy: "name each machine once")
+            }
             if let identityFile { node.login.identityFiles = [identityFile] }
             nodes.append(node)
         }

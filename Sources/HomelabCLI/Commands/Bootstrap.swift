@@ -30,6 +30,19 @@ package struct Bootstrap: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
+        guard output == .json else { return try await carryOut() }
+        do {
+            try await carryOut()
+        } catch let status as ExitCode {
+            throw status
+        } catch {
+            // Whatever stops a run, also before it begins, is told to whom reads events.
+            EventJSON(console: .standard).show(error: error)
+            throw ExitCode(error is CancellationError ? 130 : 1)
+        }
+    }
+
+    private func carryOut() async throws {
         if let planHash, planHash.count < 8 {
             throw Diagnostic(
                 .error, "--plan takes at least 8 digits of a plan's hash, not \(planHash)", remedy: "`homelab plan` prints twelve of them")
@@ -65,15 +78,10 @@ package struct Bootstrap: AsyncParsableCommand {
         await drawing.value
         await view.finish()
         await transport.shutdown()
-        guard let json else { return try tell(try outcome.get(), spec, console) }
-        switch outcome {
-        case .success(let report):
-            json.show(report: report)
-            if !report.succeeded { throw ExitCode(report.execution?.wasStopped == true ? 130 : 1) }
-        case .failure(let error):
-            json.show(error: error)
-            throw ExitCode(error is CancellationError ? 130 : 1)
-        }
+        let report = try outcome.get()
+        guard let json else { return try tell(report, spec, console) }
+        json.show(report: report)
+        if !report.succeeded { throw ExitCode(report.execution?.wasStopped == true ? 130 : 1) }
     }
 
     /// Shows the plan; yes when it is empty, was approved by hash or by flag, or the operator says so.
@@ -127,6 +135,7 @@ package struct Bootstrap: AsyncParsableCommand {
             throw ExitCode(1)
         }
         if let kubeconfig = report.kubeconfig { console.line("kubeconfig: \(kubeconfig)") }
+        if let earlier = report.earlierKubeconfig { console.problem(KubeconfigCommand.replaced(spec.name, earlier)) }
         guard report.execution != nil else { return }
         if spec.repository.url == nil, let url = spec.repositoryURL {
             console.line(

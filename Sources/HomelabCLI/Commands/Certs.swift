@@ -17,7 +17,7 @@ package struct Certs: AsyncParsableCommand {
     package struct Check: AsyncParsableCommand {
         package static let configuration = CommandConfiguration(
             commandName: "check",
-            abstract: "Say when the certificates on each node end; exit status 1 when one has ended.")
+            abstract: "Say when the certificates on each node end; exit status 1 when one has ended or a node cannot be seen.")
 
         @OptionGroup var inventory: InventoryOption
 
@@ -33,12 +33,14 @@ package struct Certs: AsyncParsableCommand {
             let machines = try inventory.machines()
             let (found, unreached) = try await machines.certificates(of: try machines.spec.nodes(named: nodes))
             let now = Int(time(nil))
-            for problem in unreached.sorted { Console.standard.problem(problem.description) }
+            let ending = found.compactMap { $0.finding(at: now) }
             switch output {
-            case .json: Console.standard.line(JSONWriter.text(Self.json(found), pretty: true))
-            case .text: Self.show(found, now)
+            case .json: Console.standard.line(JSONWriter.text(Self.json(found, ending, unreached), pretty: true))
+            case .text:
+                if !found.isEmpty { Self.show(found, now) }
+                for problem in unreached.sorted + ending { Console.standard.problem(problem.description) }
             }
-            if unreached.hasErrors || found.contains(where: { $0.firstEnd.map { $0 < now } ?? false }) { throw ExitCode(1) }
+            if unreached.hasErrors || ending.contains(where: { $0.severity == .error }) { throw ExitCode(1) }
         }
 
         private static func show(_ found: [NodeCertificates], _ now: Int) {
@@ -49,7 +51,7 @@ package struct Certs: AsyncParsableCommand {
                     continue
                 }
                 let days = (first.notAfter - now) / 86400
-                let style: Console.Style = days < 0 ? .red : days < 30 ? .yellow : .green
+                let style: Console.Style = first.notAfter < now ? .red : days < [ServerReview.Certificate].nearDays ? .yellow : .green
                 table.append([
                     node.node, String(node.certificates.count),
                     Console.standard.styled(first.notAfter < now ? "has ended" : "\(days) days", style), first.path,
@@ -58,15 +60,18 @@ package struct Certs: AsyncParsableCommand {
             Console.standard.line(table.text)
         }
 
-        private static func json(_ found: [NodeCertificates]) -> Value {
-            .array(
-                found.map { node in
-                    [
-                        "node": .string(node.node),
-                        "certificates": .array(
-                            node.certificates.map { ["path": .string($0.path), "notAfter": .int(Int64($0.notAfter))] }),
-                    ]
-                })
+        private static func json(_ found: [NodeCertificates], _ ending: [Diagnostic], _ unreached: Diagnostics) -> Value {
+            [
+                "nodes": .array(
+                    found.map { node in
+                        [
+                            "node": .string(node.node),
+                            "certificates": .array(
+                                node.certificates.map { ["path": .string($0.path), "notAfter": .int(Int64($0.notAfter))] }),
+                        ]
+                    }),
+                "findings": .array(ending.map(\.json)), "unreached": .array(unreached.sorted.map(\.json)),
+            ]
         }
     }
 
@@ -86,13 +91,15 @@ package struct Certs: AsyncParsableCommand {
         package init() {}
 
         package func run() async throws {
-            let machines = try inventory.machines(logs: true) { Console.standard.line($0.description) }
-            let nodes = try machines.spec.nodes(named: nodes)
-            let names = nodes.map(\.name).joined(separator: ", ")
-            guard yes || Console.standard.confirms("Restart k3s on \(names), one after the other, to renew its certificates?") else {
-                throw Diagnostic(.error, "nothing was done", remedy: "answer y, or give --yes")
+            try await ProgressView.following(.standard) { events in
+                let machines = try inventory.machines(logs: true, events: events)
+                let nodes = try machines.spec.nodes(named: nodes)
+                let names = nodes.map(\.name).joined(separator: ", ")
+                guard yes || Console.standard.confirms("Restart k3s on \(names), one after the other, to renew its certificates?") else {
+                    throw Diagnostic(.error, "nothing was done", remedy: "answer y, or give --yes")
+                }
+                try await CertificateRotation(machines: machines).run(nodes)
             }
-            try await CertificateRotation(machines: machines).run(nodes)
             Console.standard.line("The certificates are renewed; `homelab kubeconfig --merge` brings the administrator's.")
         }
     }

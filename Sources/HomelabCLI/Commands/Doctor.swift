@@ -38,7 +38,8 @@ package struct Doctor: AsyncParsableCommand {
 
     private func explain(_ file: String) throws {
         let text = try file == "-" ? Self.standardInput() : Files.readText(file, limit: 64 << 20)
-        guard let diagnosis = JoinDiagnosis(journal: text.split(separator: "\n").map(String.init)) else {
+        let lines = Scrubber([]).scrub(text).split(separator: "\n").map(String.init)
+        guard let diagnosis = JoinDiagnosis(journal: lines) else {
             Console.standard.line("Nothing in it says why k3s would not run or join.")
             return
         }
@@ -65,6 +66,10 @@ package struct Doctor: AsyncParsableCommand {
         let findings = examinations.compactMap(\.finding) + unreached.sorted
         if !findings.isEmpty { console.line() }
         for finding in findings { console.line(finding.description) }
+        if findings.isEmpty {
+            console.line(
+                "\nNothing is wrong with k3s there. If pods do not reach each other, `homelab preflight` tries the ways between nodes.")
+        }
     }
 
     private static func json(_ examinations: [Examination], _ unreached: Diagnostics) -> Value {

@@ -60,7 +60,7 @@ package struct Enroll: AsyncParsableCommand {
         let user = Operator(console: .standard)
         let enrollment = try Enrollment(
             cluster: spec.name, inventoryDirectory: Files.directoryName(path),
-            interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: nil))
+            interaction: BootstrapInteraction(events: user.waits, prompt: user.prompt, confirmHostKey: nil))
         var isPinned = true
         if node.hostKeys.isEmpty {
             node.hostKeys = [try await confirmedKey(of: node, enrollment)]

@@ -18,10 +18,19 @@ package struct KubeconfigCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let found = try await inventory.machines().kubeconfig()
+        let machines = try inventory.machines()
+        let found = try await machines.kubeconfig()
         guard merge else { return Console.standard.raw(found.text) }
         let file = KubeconfigFile(path: kubeconfig)
-        try file.write(found, merging: true)
-        Console.standard.line("\(file.path): context \(try inventory.load().spec.name)")
+        let name = machines.spec.name
+        let earlier: String?
+        do { earlier = try file.write(found, merging: true) } catch { throw file.problem(error) }
+        Console.standard.line("\(file.path): context \(name)")
+        if let earlier { Console.standard.problem(Self.replaced(name, earlier)) }
+    }
+
+    /// That entries which were there are not any more.
+    static func replaced(_ name: String, _ earlier: String) -> String {
+        "warning: the entries \(name) that were there led to another cluster and are replaced; the file from before is \(earlier)"
     }
 }

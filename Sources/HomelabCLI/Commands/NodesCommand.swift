@@ -30,7 +30,9 @@ package struct NodesCommand: AsyncParsableCommand {
             }
             let list = try await api.list(MachineKind.kind, namespace: "", labelSelector: nil)
             show(list.items)
-            if watch { try await follow(api, from: list) }
+            guard watch else { return }
+            Console.endWhenAbandoned()
+            try await follow(api, from: list)
         }
     }
 

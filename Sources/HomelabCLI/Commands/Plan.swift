@@ -37,7 +37,7 @@ package struct Plan: AsyncParsableCommand {
         let transport = try AsyncHTTPTransport()
         let bootstrapper = try await Bootstrapper(
             spec: spec, options: arguments.options(path: path, spec: spec),
-            interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: user.confirmHostKey),
+            interaction: BootstrapInteraction(events: user.waits, prompt: user.prompt, confirmHostKey: user.confirmHostKey),
             transport: transport)
         let observation = try await bootstrapper.observe()
         await observation.nodes.close()

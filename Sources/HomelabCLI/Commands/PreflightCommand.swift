@@ -33,7 +33,7 @@ package struct PreflightCommand: AsyncParsableCommand {
         let transport = try AsyncHTTPTransport()
         let bootstrapper = try await Bootstrapper(
             spec: spec, options: arguments.options(path: path, spec: spec),
-            interaction: BootstrapInteraction(events: { _ in }, prompt: user.prompt, confirmHostKey: user.confirmHostKey),
+            interaction: BootstrapInteraction(events: user.waits, prompt: user.prompt, confirmHostKey: user.confirmHostKey),
             transport: transport)
         let outcome: Result<PreflightReport, any Error>
         do { outcome = .success(try await bootstrapper.preflight(triesWays: !skipReach)) } catch { outcome = .failure(error) }

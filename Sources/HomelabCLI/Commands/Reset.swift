@@ -17,21 +17,16 @@ package struct Reset: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let view = ProgressView(console: .standard)
-        let (events, feed) = AsyncStream<ProvisioningEvent>.makeStream()
-        let drawing = Task { for await event in events { await view.show(event) } }
-        let machines = try inventory.machines(logs: true) { feed.yield($0) }
-        let names = machines.spec.nodes.map(\.name).joined(separator: ", ")
-        try Confirmation.demand(
-            machines.spec.name, given: confirm,
-            "Cluster \(machines.spec.name) and all data in it will be gone from \(names): apps, volumes, snapshots, the git repository.")
-        let outcome: Result<Diagnostics, any Error>
-        do { outcome = .success(try await machines.reset()) } catch { outcome = .failure(error) }
-        feed.finish()
-        await drawing.value
-        await view.finish()
-        let problems = try outcome.get()
-        if problems.isEmpty { return Console.standard.line("Nothing of cluster \(machines.spec.name) is left on its machines.") }
+        let (name, problems) = try await ProgressView.following(.standard) { events in
+            let machines = try inventory.machines(logs: true, events: events)
+            let names = machines.spec.nodes.map(\.name).joined(separator: ", ")
+            try Confirmation.demand(
+                machines.spec.name, given: confirm,
+                "Cluster \(machines.spec.name) and all data in it will be gone from \(names): apps, volumes, snapshots, the git repository."
+            )
+            return (machines.spec.name, try await machines.reset())
+        }
+        if problems.isEmpty { return Console.standard.line("Nothing of cluster \(name) is left on its machines.") }
         try problems.throwIfErrors()
     }
 }

@@ -41,7 +41,7 @@ package struct SSHCommand: AsyncParsableCommand {
         var words = ["ssh", "-F", "\(folder)/\(spec.name).config"]
         var rest = command[...]
         while let first = rest.first, first.hasPrefix("-") { words.append(rest.removeFirst()) }
-        try Self.become(words + [node.name] + rest)
+        try Self.become(words + [configuration.word(for: node)] + rest)
     }
 
     /// Replaces this process, with the signals as the shell had left them.

@@ -35,8 +35,10 @@ package struct SnapshotCommand: AsyncParsableCommand {
         package init() {}
 
         package func run() async throws {
-            let machines = try inventory.machines(logs: true)
-            let copy = try await machines.saveSnapshot(to: SnapshotCommand.folder(to, cluster: machines.spec.name), name: name)
+            let copy = try await ProgressView.following(.standard) { events in
+                let machines = try inventory.machines(logs: true, events: events)
+                return try await machines.saveSnapshot(to: SnapshotCommand.folder(to, cluster: machines.spec.name), name: name)
+            }
             Console.standard.line(
                 "\(copy.path)  \(copy.size >> 10) KiB, its token beside it in \(copy.name).token; keep both, and keep them secret")
         }
@@ -101,20 +103,15 @@ package struct SnapshotCommand: AsyncParsableCommand {
         package init() {}
 
         package func run() async throws {
-            let view = ProgressView(console: .standard)
-            let (events, feed) = AsyncStream<ProvisioningEvent>.makeStream()
-            let drawing = Task { for await event in events { await view.show(event) } }
-            let machines = try inventory.machines(logs: true) { feed.yield($0) }
-            let restore = try SnapshotRestore(machines, file: Files.expandingHome(file))
-            try Confirmation.demand(
-                machines.spec.name, given: confirm,
-                "All that was written to cluster \(machines.spec.name) since this snapshot will be lost, and its API stops for minutes.")
-            let outcome: Result<Void, any Error>
-            do { outcome = .success(try await restore.run()) } catch { outcome = .failure(error) }
-            feed.finish()
-            await drawing.value
-            await view.finish()
-            try outcome.get()
+            try await ProgressView.following(.standard) { events in
+                let machines = try inventory.machines(logs: true, events: events)
+                let restore = try SnapshotRestore(machines, file: Files.expandingHome(file))
+                try Confirmation.demand(
+                    machines.spec.name, given: confirm,
+                    "All that was written to cluster \(machines.spec.name) since this snapshot will be lost, and its API stops for minutes."
+                )
+                try await restore.run()
+            }
             Console.standard.line(
                 "Restored. Nodes that came after the snapshot are not known any more: `homelab bootstrap` joins them anew.")
         }
@@ -147,7 +144,8 @@ enum Confirmation {
                 .error, "this has to be confirmed, and there is nobody to ask", cause: warning, remedy: "give --confirm \(name)")
         }
         Console.standard.line(warning)
-        Console.standard.raw("Type \(name) to go on: ")
-        if readLine() != name { throw Diagnostic(.error, "that was not the name", remedy: "nothing was done") }
+        guard let typed = TerminalQuestion.answer(to: "Type \(name) to go on: "), typed == name else {
+            throw Diagnostic(.error, "that was not the name", remedy: "nothing was done")
+        }
     }
 }

@@ -25,19 +25,22 @@ package struct TokenCommand: AsyncParsableCommand {
         package init() {}
 
         package func run() async throws {
-            let machines = try inventory.machines(logs: true) { Console.standard.line($0.description) }
-            guard yes || Console.standard.confirms("Give \(machines.spec.name) a new server token and restart its servers one at a time?")
-            else {
-                throw Diagnostic(.error, "nothing was done", remedy: "answer y, or give --yes")
-            }
             let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
             let folder = "\(state)/homelab/tokens"
-            let file = "\(folder)/\(machines.spec.name)-until-\(RunRecorder.folderName()).token"
-            let rotation = TokenRotation(machines: machines) { old in
-                try Files.makeDirectory(folder, mode: 0o700)
-                try Files.write(old.revealed + "\n", to: file, mode: 0o600)
+            let (outcome, file) = try await ProgressView.following(.standard) { events in
+                let machines = try inventory.machines(logs: true, events: events)
+                let question = "Give \(machines.spec.name) a new server token and restart its servers one at a time?"
+                guard yes || Console.standard.confirms(question) else {
+                    throw Diagnostic(.error, "nothing was done", remedy: "answer y, or give --yes")
+                }
+                let file = "\(folder)/\(machines.spec.name)-until-\(RunRecorder.folderName()).token"
+                let rotation = TokenRotation(machines: machines) { old in
+                    try Files.makeDirectory(folder, mode: 0o700)
+                    try Files.write(old.revealed + "\n", to: file, mode: 0o600)
+                }
+                return (try await rotation.run(), file)
             }
-            switch try await rotation.run() {
+            switch outcome {
             case .rotated: Console.standard.line("The token is rotated. Snapshots from before need the old one, which is in \(file)")
             case .finishedEarlier:
                 Console.standard.line(

@@ -49,22 +49,32 @@ package struct Wake: AsyncParsableCommand {
             problems.append(
                 Diagnostic(.error, "no node of the inventory has a mac", remedy: "add mac: aa:bb:cc:dd:ee:ff to those that can be woken"))
         }
-        if wait { await waitForAll(woken, machines, &problems) }
+        if wait, !woken.isEmpty {
+            problems.append(contentsOf: try await ProgressView.following(.standard) { await awaken(woken, machines, $0) })
+        }
         try problems.throwIfErrors()
     }
 
-    private func waitForAll(_ nodes: [NodeSpec], _ machines: Machines, _ problems: inout Diagnostics) async {
+    private func awaken(
+        _ nodes: [NodeSpec], _ machines: Machines, _ tell: @escaping @Sendable (ProvisioningEvent) -> Void
+    ) async -> Diagnostics {
+        let step = "wait until it lets us in over SSH"
         let outcomes = await parallel(nodes, limit: 20) { node -> Diagnostic? in
+            let start = ContinuousClock.now
+            tell(.stepStarted(node: node.name, step: step))
             do {
-                try await machines.wait(for: node, limit: .seconds(300)) { _ in }
-                Console.standard.line("\(node.name): is there")
+                try await machines.wait(for: node, limit: .seconds(300)) { tell(.stepDetail(node: node.name, step: step, text: $0)) }
+                tell(.stepDone(node: node.name, step: step, elapsed: .now - start))
                 return nil
             } catch {
-                return Diagnostic(
-                    .error, "it did not come up within 5 min", subject: "node \"\(node.name)\"", cause: "\(error)",
+                let problem = Diagnostic(
+                    .error, "it did not come up within 5 min", subject: "node \"\(node.name)\"",
+                    cause: (error as? HostError).map { $0.diagnostic.cause ?? $0.diagnostic.summary } ?? "\(error)",
                     remedy: "is wake-on-LAN switched on in its firmware and on its interface (`ethtool -s eth0 wol g`)?")
+                tell(.stepFailed(node: node.name, step: step, elapsed: .now - start, diagnostic: problem))
+                return problem
             }
         }
-        for problem in outcomes { if let problem { problems.append(problem) } }
+        return Diagnostics(outcomes.compactMap { $0 })
     }
 }

@@ -22,6 +22,7 @@ struct EventJSON {
             "findings": .array(((report.execution?.failures ?? []) + report.findings.sorted + report.afterwards.sorted).map(\.json)),
         ]
         if let kubeconfig = report.kubeconfig { value["kubeconfig"] = .string(kubeconfig) }
+        if let earlier = report.earlierKubeconfig { value["earlierKubeconfig"] = .string(earlier) }
         if let logs = report.logs { value["logs"] = .string(logs) }
         write(value)
     }
