@@ -133,7 +133,7 @@ package actor UnitReconciler {
 
     /// What the watches were told last: objects of others that concern the unit, and its own rules of health.
     var heededInterests: Interests?
-    var heededExpressions: [GroupKind: HealthExpressions] = [:]
+    var heededExpressions = HealthRules()
 
     /// The losses of watched kinds that are dealt with.
     var seenLosses = 0
