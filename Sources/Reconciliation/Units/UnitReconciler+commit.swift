@@ -127,6 +127,7 @@ extension UnitReconciler {
         // Another cluster may well have Flux of its own.
         let ours = spec.kubeconfig == nil ? FluxComponents(built.manifests, path: spec.path) : nil
         leftOut = ours?.leftOut ?? []
+        lostFlags = ours?.lostFlags ?? []
         let manifests = try materials.put(into: ours?.manifests ?? built.manifests, always: spec.variables.always)
         var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs

@@ -100,7 +100,7 @@ extension UnitReconciler {
 
     /// What a person should know of a unit that is ready all the same.
     private var notes: [String] {
-        let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"]
+        let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"] + lostFlags.map(\.note)
         let more = (unservedNote.map { [$0] } ?? []) + uncheckedNotes + (leftBehind.map { [$0] } ?? [])
         let wanted = contests.filter { $0.cause?.hasSuffix("this unit has it") == true }
         return leftOutNote + driftNotes + ((lastPlan?.refusals ?? []) + wanted).map(\.description) + more

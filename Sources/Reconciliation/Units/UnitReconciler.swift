@@ -80,6 +80,7 @@ package actor UnitReconciler {
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
     /// Objects of the repository that are not applied, and why.
     var leftOut: [PlannedException] = []
+    var lostFlags: [FluxFlag] = []
     /// Wanted by other units too.
     var rivals: [ObjectKey: Rival] = [:]
     /// Objects that another unit has, and this one only wants.
