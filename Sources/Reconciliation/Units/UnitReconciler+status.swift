@@ -232,7 +232,7 @@ extension UnitReconciler {
             if !server.isEmpty, problem.kind != .invalid {
                 report.message += " (the cluster of \(kubeconfig?.key.description ?? ""), \(server))"
             }
-        } else if !buildErrors.isEmpty {
+        } else if !buildErrors.isEmpty, dependencyProblem == nil {
             report.phase = .buildFailed
             report.message = buildErrors.first.map(\.description) ?? ""
         } else if let dependencyProblem {
@@ -289,6 +289,7 @@ extension UnitReconciler {
     /// Whether the unit's readiness depends on an object.
     private func counts(_ object: StatusReport.ObjectStatus) -> Bool {
         if FluxKinds.isForeign(object.key.groupKind), object.message == notReconciledYet { return false }
+        if kindsOfNobody.contains(object.key.groupKind) { return false }
         return spec.waitsForAll || spec.healthChecks.contains(object.key)
     }
 

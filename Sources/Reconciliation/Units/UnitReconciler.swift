@@ -91,6 +91,8 @@ package actor UnitReconciler {
     /// The newest commit, when it may not or cannot be used.
     var held: ObjectID?
     var buildErrors: [Diagnostic] = []
+    /// No Event has said them yet.
+    var hasUntoldBuildErrors = false
     var sourceProblem: SourceProblem?
     var failures: [ObjectKey: Failure] = [:]
     var guards: [ObjectKey: RepairGuard] = [:]
@@ -109,6 +111,8 @@ package actor UnitReconciler {
     var toldWarnings: Set<String> = []
     /// Objects of Flux' other kinds that nobody has looked at, and since when.
     var unservedSince: [ObjectKey: Duration] = [:]
+    /// Of what the unit checks the health of besides its own objects, the kinds among those that the cluster does not know.
+    var kindsOfNobody: Set<GroupKind> = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
