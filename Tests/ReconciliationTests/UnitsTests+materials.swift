@@ -36,6 +36,19 @@ extension UnitsTests {
         }
     }
 
+    @Test func `keys that are not there are missed, not said to open nothing`() async throws {
+        let decryption = "targetNamespace: default\ndecryption: {provider: sops, secretRef: {name: sops-age}}"
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: decryption), "a/secret.yaml": try fixture("secret.yaml"),
+        ])
+        try await bench.run { _ in
+            try await eventually("it is missed", { await String(describing: ready("a")) }) {
+                await ready("a")?.message.contains("there is no Secret/default/sops-age") == true
+            }
+            #expect(await ready("a")?.reason == "BuildFailed")
+        }
+    }
+
     @Test func `an encrypted Secret is never applied as it is`() async throws {
         bench.repository.push([
             "clusters/home/a.yaml": Self.unit("a", path: "a", more: "targetNamespace: default"),
