@@ -127,7 +127,7 @@ let package = Package(
         tests("FileSystem"),
         tests("Cryptography"),
         tests("NodeInventory", ["YAML", "Diagnostics"], fixtures: true),
-        tests("KubernetesModel", ["CEL", "YAML", "Diagnostics"], fixtures: true),
+        tests("KubernetesModel", ["CEL", "YAML", "Diagnostics", "HomelabTestSupport"], fixtures: true),
         tests("NodePlanning", ["NodeInventory", "YAML", "Diagnostics", "BootstrapAssets"], fixtures: true),
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem", "HomelabTestSupport"], fixtures: true),

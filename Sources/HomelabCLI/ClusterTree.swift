@@ -21,7 +21,9 @@ struct ClusterTree {
             return (
                 nil,
                 Diagnostics([
-                    Diagnostic(.warning, "there is no \(directory), so nothing would run", remedy: "homelab init shows how it looks")
+                    Diagnostic(
+                        .warning, "there is no \(directory) in this folder, so nothing would run",
+                        remedy: "run this in the root of the repository; homelab init shows how one looks")
                 ])
             )
         }

@@ -32,6 +32,12 @@ package enum ManagedFields {
         }
     }
 
+    /// Whether nobody but `manager` holds anything of a field: the object is as it left it.
+    package static func isHeld(_ field: String, in live: Manifest, onlyBy manager: String) -> Bool {
+        let entries = (live.value[path: "metadata", "managedFields"]?.array ?? []).filter { $0[path: "fieldsV1", "f:" + field] != nil }
+        return !entries.isEmpty && entries.allSatisfy { isApply($0) && $0["manager"]?.string == manager }
+    }
+
     private static func isApply(_ entry: Value) -> Bool {
         entry["operation"]?.string == "Apply" && (entry["subresource"]?.string ?? "").isEmpty
     }

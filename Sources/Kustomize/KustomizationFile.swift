@@ -26,7 +26,8 @@ struct KustomizationFile {
             throw Diagnostics([
                 Diagnostic(
                     .error, "\(shown): the directory has no kustomization file",
-                    remedy: "add a kustomization.yaml that lists its resources")
+                    remedy: "add a kustomization.yaml that lists its resources"
+                        + (isTop ? "; `homelab build --generate` takes all its YAML files, as the agent does" : ""))
             ])
         }
         guard found.count == 1 else {

@@ -109,6 +109,8 @@ package struct PlannedException: Hashable, Sendable {
         case .ignored: "is marked `ssa: Ignore`"
         case .reconcileDisabled: "is marked `reconcile: disabled`"
         case .presentAlready: "is marked `ssa: IfNotPresent` and exists"
+        case .kindUnknown where key.groupKind.isBuiltIn:
+            "waits for a Kubernetes that serves \(key.groupKind) in the version that the manifest names; this one does not"
         case .kindUnknown: "waits for the cluster to know \(key.groupKind); the CustomResourceDefinition has not been applied yet"
         case .beingDeleted: "is being deleted; it is made anew when it is gone"
         case .namespaceBeingDeleted: "waits until the deletion of its namespace is through"

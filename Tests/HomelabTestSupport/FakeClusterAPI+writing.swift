@@ -22,6 +22,7 @@ extension FakeClusterAPI {
                 message: "Apply failed with 1 conflict: conflict with \"\(error.manager)\": \(error.field)",
                 causes: [.init(field: error.field, reason: "FieldManagerConflict", message: "conflict with \"\(error.manager)\"")])
         }
+        try validate(Manifest(merged), kind)
         if options.dryRun { return preview(Manifest(merged), over: existing) }
         ownership[key] = owners
         return store(Manifest(merged), at: key)
@@ -32,6 +33,7 @@ extension FakeClusterAPI {
         try begin(.create, kind, manifest.namespace, manifest.name)
         let key = try key(kind, manifest.namespace, manifest.name)
         try requireNamespace(of: key)
+        try validate(manifest, kind)
         if objects[key] != nil { throw ClusterError(.alreadyExists, subject: key.description, message: "already exists") }
         ownership[key, default: FieldOwnership()].update(
             from: .null, to: manifest.value, manager: "create", listKeys: ListKeys(for: kind))
@@ -56,6 +58,7 @@ extension FakeClusterAPI {
         } else if let status = existing.value["status"] {
             new.value["status"] = status
         }
+        try validate(new, kind)
         ownership[key, default: FieldOwnership()].update(
             from: existing.value, to: new.value, manager: "replace", listKeys: ListKeys(for: kind))
         return store(new, at: key)
@@ -73,6 +76,7 @@ extension FakeClusterAPI {
         var relevant = patch
         if let subresource { relevant = [:] as Value; relevant[subresource] = patch[subresource] }
         let new = Self.merged(existing.value, relevant)
+        try validate(Manifest(new), kind)
         ownership[key, default: FieldOwnership()].update(
             from: existing.value, to: new, manager: "patch", listKeys: ListKeys(for: kind))
         return store(Manifest(new), at: key)
@@ -91,6 +95,19 @@ extension FakeClusterAPI {
         }
         markOrRemove(key, orphans: options.propagation == .orphan)
         return true
+    }
+
+    /// By the definition of the kind, where it has one.
+    private func validate(_ manifest: Manifest, _ kind: GroupVersionKind) throws {
+        guard let plural = resources[kind.groupKind]?.plural,
+            let definition = objects[
+                ObjectKey(group: "apiextensions.k8s.io", kind: "CustomResourceDefinition", name: "\(plural).\(kind.group)")],
+            let validator = DefinitionValidator(definition, version: kind.version)
+        else { return }
+        let problems = validator.problems(of: manifest)
+        guard problems.isEmpty else {
+            throw ClusterError(.invalid, subject: manifest.key.description, message: problems.joined(separator: "; "))
+        }
     }
 
     private func missing(_ key: ObjectKey) -> ClusterError {

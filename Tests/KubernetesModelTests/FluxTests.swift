@@ -98,6 +98,102 @@ import YAML
         #expect(odd.obstacles == ["spec.kubeConfig names no Secret; it takes secretRef: {name: SECRET}"])
     }
 
+    @Test func `expressions without a kind are for all kinds of the group that have none of their own`() throws {
+        let spec = KustomizationSpec(
+            of: try manifest(
+                """
+                metadata: {name: apps, namespace: d}
+                spec:
+                  sourceRef: {kind: GitRepository, name: a}
+                  healthCheckExprs:
+                    - {apiVersion: example.com/v1, current: "status.ready"}
+                    - {apiVersion: example.com/v1, kind: Database, current: "status.phase == 'Ready'"}
+                    - {apiVersion: example.com/v2, current: "false"}
+                    - {apiVersion: example.org/v1}
+                """))
+        func current(_ group: String, _ kind: String) -> String? {
+            spec.healthExpressions[GroupKind(group: group, kind: kind)]?.current.description
+        }
+        #expect(current("example.com", "Cache") == "status.ready" && current("example.com", "Database") == "status.phase == 'Ready'")
+        #expect(current("example.net", "Cache") == nil)
+        #expect(
+            spec.invalidExpressions == ["spec.healthCheckExprs[3].current is missing: it says when an object of example.org is healthy"])
+    }
+
+    @Test func `what Flux' own rules refuse is an obstacle`() throws {
+        let both = KustomizationSpec(
+            of: try manifest("metadata: {name: a, namespace: d}\nspec: {kubeConfig: {secretRef: {name: k}, configMapRef: {name: c}}}\n"))
+        #expect(both.obstacles == ["spec.kubeConfig names a Secret and a ConfigMap; it takes one of them, secretRef here"])
+        let repository = GitRepositorySpec(
+            of: try manifest("metadata: {name: a, namespace: d}\nspec: {url: 'https://x', serviceAccountName: reader}\n"))
+        #expect(repository.obstacles.first?.hasPrefix("spec.serviceAccountName goes with the providers aws and azure") == true)
+        let built = KustomizationSpec(
+            of: try manifest("metadata: {name: a, namespace: d}\nspec: {sourceRef: {kind: ExternalArtifact, name: apps}}\n"))
+        #expect(built.obstacles.first?.contains("name the GitRepository that the files come from") == true)
+    }
+
+    @Test func `older versions of Flux' API mean the same in v1`() throws {
+        let unit = FluxKinds.served(
+            try manifest(
+                """
+                apiVersion: kustomize.toolkit.fluxcd.io/v1beta1
+                kind: Kustomization
+                metadata: {name: apps, namespace: d}
+                spec:
+                  interval: 5m
+                  validation: client
+                  sourceRef: {kind: GitRepository, name: a}
+                  patches: [{patch: "second"}]
+                  patchesStrategicMerge: [{kind: Deployment, metadata: {name: web}}]
+                  patchesJson6902: [{patch: [{op: remove, path: /a}], target: {kind: Service}}]
+                """))
+        #expect(unit.groupVersionKind == FluxKinds.kustomization)
+        #expect(unit.value["spec"]?.object?.map(\.key).sorted() == ["interval", "patches", "sourceRef"])
+        let patches = KustomizationSpec(of: unit).patches
+        #expect(patches.map(\.patch) == [#"{"kind":"Deployment","metadata":{"name":"web"}}"#, "second", #"[{"op":"remove","path":"/a"}]"#])
+        #expect(patches.map { $0.target?.kind } == [nil, nil, "Service"])
+        let repository = FluxKinds.served(
+            try manifest(
+                """
+                apiVersion: source.toolkit.fluxcd.io/v1beta2
+                kind: GitRepository
+                spec: {url: "https://example.org/a", gitImplementation: libgit2, accessFrom: {namespaceSelectors: []}}
+                """))
+        #expect(repository.groupVersionKind == FluxKinds.gitRepository && repository.value["spec"] == ["url": "https://example.org/a"])
+        let chart = try manifest("apiVersion: source.toolkit.fluxcd.io/v1beta2\nkind: HelmChart\nspec: {validation: a}\n")
+        #expect(FluxKinds.served(chart).value == chart.value && !FluxKinds.isOld(chart))
+    }
+
+    @Test(arguments: [("v1", true, false), ("v1beta2", true, true), ("v1", false, true)])
+    func `a definition of before Flux 2 is known by what it lacks`(_ version: String, _ served: Bool, _ isOutdated: Bool) throws {
+        let names = "group: kustomize.toolkit.fluxcd.io, names: {kind: Kustomization}"
+        let definition = try manifest(
+            "kind: CustomResourceDefinition\nspec: {\(names), versions: [{name: v1alpha1, served: true}, {name: \(version), served: \(served)}]}\n"
+        )
+        #expect(FluxKinds.isOutdated(definition: definition) == isOutdated)
+        let other = try manifest("kind: CustomResourceDefinition\nspec: {group: example.org, names: {kind: A}, versions: []}\n")
+        #expect(!FluxKinds.isOutdated(definition: other))
+    }
+
+    @Test func `a Receiver's resources have filters of their own, and known kinds need no version`() throws {
+        let spec = ReceiverSpec(
+            of: try manifest(
+                """
+                metadata: {name: host, namespace: d}
+                spec:
+                  type: github
+                  resources:
+                    - {kind: GitRepository, name: a, filter: "req.ref == 'refs/heads/main'"}
+                    - {kind: ImageUpdateAutomation, name: b}
+                    - {kind: ArtifactGenerator, name: c, filter: "req."}
+                    - {kind: Machine, name: d}
+                """))
+        #expect(spec.resources.map(\.kind.group) == ["source.toolkit.fluxcd.io", "image.toolkit.fluxcd.io", "source.extensions.fluxcd.io"])
+        #expect(spec.resources.map { $0.filter?.description } == ["req.ref == 'refs/heads/main'", nil, nil])
+        #expect(spec.obstacles.count == 2 && spec.obstacles.first?.hasPrefix("spec.resources[2].filter: ") == true)
+        #expect(spec.obstacles.last == "spec.resources: the apiVersion of a Machine has to be given")
+    }
+
     @Test func `what is left alone, and how much a commit may delete`() throws {
         let spec = KustomizationSpec(
             of: try manifest(

@@ -9,6 +9,21 @@ struct ManagedFieldsTests {
 
     private let own: Value = ["manager": "homelab", "operation": "Apply", "fieldsV1": ["f:data": ["f:a": [:]]]]
 
+    @Test func `a field is one's own where nobody else holds anything of it`() {
+        func entry(_ manager: String, _ operation: String, _ field: String) -> Value {
+            [
+                "manager": .string(manager), "operation": .string(operation),
+                "fieldsV1": .object(Object([.init(key: "f:" + field, value: [:])])),
+            ]
+        }
+        let own = entry("agent", "Apply", "spec")
+        let server = entry("kube-apiserver", "Update", "status")
+        func isOwn(_ live: Manifest) -> Bool { ManagedFields.isHeld("spec", in: live, onlyBy: "agent") }
+        #expect(isOwn(object(own, server)))
+        #expect(!isOwn(object(own, entry("flux", "Apply", "spec"))) && !isOwn(object(own, entry("kubectl-edit", "Update", "spec"))))
+        #expect(!isOwn(object(entry("agent", "Update", "spec"))) && !isOwn(object(server)) && !isOwn(object()))
+    }
+
     @Test func `what kubectl and Flux hold passes over`() {
         let edit: Value = ["manager": "kubectl-edit", "operation": "Update", "fieldsV1": ["f:data": ["f:b": [:]]]]
         let flux: Value = ["manager": "kustomize-controller", "operation": "Apply", "fieldsV1": ["f:metadata": ["f:labels": [:]]]]

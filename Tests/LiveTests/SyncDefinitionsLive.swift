@@ -68,6 +68,27 @@ struct SyncDefinitionsLive {
         }
         let commit = try bed.push([
             "clusters/sync/u.yaml": manifests.joined(),
+            // As Flux before 2.0 had it.
+            "clusters/sync/o.yaml": SyncFiles.unit("sd-old", path: "old", more: "validation: client")
+                .split(separator: "kustomize.toolkit.fluxcd.io/v1\n").joined(separator: "kustomize.toolkit.fluxcd.io/v1beta2\n"),
+            "old/o.yaml": SyncFiles.config("sd-o", "1"),
+            "clusters/sync/h.yaml": """
+            apiVersion: v1
+            kind: Secret
+            metadata: {name: sd-token, namespace: default}
+            stringData: {token: t0k3n}
+            ---
+            apiVersion: notification.toolkit.fluxcd.io/v1
+            kind: Receiver
+            metadata: {name: sd-hook, namespace: default}
+            spec: {type: github, secretRef: {name: sd-token}, resources: [{kind: Kustomization, name: sd-ready, filter: "true"}]}
+            ---
+            apiVersion: notification.toolkit.fluxcd.io/v1
+            kind: Receiver
+            metadata: {name: sd-registry, namespace: default}
+            spec: {type: quay, secretRef: {name: sd-token}, resources: [{kind: Kustomization, name: sd-ready}]}
+
+            """,
             "clusters/sync/r.yaml": """
             apiVersion: source.toolkit.fluxcd.io/v1
             kind: GitRepository
@@ -89,8 +110,13 @@ struct SyncDefinitionsLive {
             let rows = try bed.kubectl("get", "gitrepositories", "--all-namespaces", "--no-headers").output.split(separator: "\n")
             return rows.count == 2 && rows.contains { $0.contains("True") } && rows.contains { $0.contains("False") }
         }
+        try await bed.eventually("sd-old is ready") { try await bed.unit("sd-old")?.ready?.status == "True" }
+        try await bed.eventually("the receivers") {
+            let rows = try bed.kubectl("get", "receivers", "-n", "default", "--no-headers").output
+            return rows.contains("Receiver initialized for path: /hook/") && rows.contains("spec.type quay is not handled")
+        }
         // NAME URL AGE READY STATUS, NAME AGE READY STATUS: no column is empty.
-        for (kind, columns) in [("gitrepositories", 6), ("kustomizations", 5)] {
+        for (kind, columns) in [("gitrepositories", 6), ("kustomizations", 5), ("receivers", 5)] {
             let table = try bed.kubectl("get", kind, "--all-namespaces", "--no-headers").output
             for row in table.split(separator: "\n") { #expect(row.split(separator: " ").count >= columns, "\(row)") }
         }

@@ -101,7 +101,11 @@ import YAML
             try await put("filtered", "{type: generic, resourceFilter: \"req.repository.name == 'other'\", \(resources)}")
             try await put(
                 "open", "{type: generic, resourceFilter: \"req.repository.name == 'web' && res.metadata.name == 'home'\", \(resources)}")
-            for name in ["hub", "lab", "mac", "filtered", "open"] {
+            let home = "{kind: GitRepository, name: home, namespace: homelab-system, filter: \"req.repository.name == 'other'\"}"
+            // Of a kind that nobody has.
+            let image = "{kind: ImageRepository, name: web}"
+            try await put("own", "{type: generic, secretRef: {name: token}, resources: [\(home), \(image)]}")
+            for name in ["hub", "lab", "mac", "filtered", "open", "own"] {
                 try await eventually("\(name) is ready", { await String(describing: ready(name)) }) { await ready(name)?.status == "True" }
             }
             try await eventually("a registry's hook is none of ours") { await ready("quay")?.reason == "InvalidSpec" }
@@ -116,6 +120,7 @@ import YAML
             #expect(await answer("/hook/" + String(repeating: "0", count: 64), [right, event])?.status == 404)
             #expect(await answer("/hook", [right]) == nil)
             #expect(await answer(path("filtered"), [])?.status == 200)
+            #expect(await answer(path("own"), [])?.status == 200)
             #expect(await request(of: Self.repository) == nil)
             #expect(await answer(path("lab"), [("X-Gitlab-Token", "t0k3n")])?.status == 200)
             #expect(await answer(path("mac"), [("X-Signature", "sha256=" + Self.code)])?.status == 200)

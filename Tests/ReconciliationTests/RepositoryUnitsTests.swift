@@ -128,6 +128,32 @@ import YAML
         #expect(problem?.remedy == "name one of default/apps")
     }
 
+    @Test func `what Flux wrote in older versions, and how it was told to run, is said once`() {
+        var files = UnitsTests.bootstrappedByFlux
+        for name in ["a", "b"] {
+            files["clusters/home/\(name).yaml"] = """
+                apiVersion: kustomize.toolkit.fluxcd.io/v1beta2
+                kind: Kustomization
+                metadata: {name: \(name), namespace: flux-system}
+                spec: {interval: 1m, path: ./\(name), prune: true, validation: client, sourceRef: {kind: GitRepository, name: flux-system}}
+                """
+            files["\(name)/one.yaml"] = Self.config(name, "a: b")
+        }
+        files["b/inner.yaml"] = files["clusters/home/a.yaml"]?.replacing("name: a,", with: "name: inner,").replacing("./a", with: "./inner")
+        files["inner/one.yaml"] = Self.config("inner", "a: b")
+        files["clusters/home/flux-system/flags.yaml"] = UnitsTests.controller(["--default-service-account=default", "--log-level=info"])
+            .replacing("name: kustomize-controller, namespace: flux-system", with: "name: kustomize-controller, namespace: flux")
+        let found = problems(files)
+        #expect(
+            found.contains { $0.contains("3 Kustomization in the old version kustomize.toolkit.fluxcd.io/v1beta2: applied as v1") },
+            "\(found)")
+        #expect(
+            found.contains {
+                $0.contains("Flux ran with --default-service-account=default") && $0.hasPrefix("clusters/home/flux-system/flags")
+            })
+        #expect(found.count == 2, "\(found)")
+    }
+
     @Test func `a repository that Flux was bootstrapped from is checked as the agent runs it`() {
         let found = problems(UnitsTests.bootstrappedByFlux.filter { $0.key != "apps/one.yaml" })
         #expect(found.count == 1 && found[0].contains("spec.path is apps, and there is no such directory"), "\(found)")

@@ -38,6 +38,20 @@ extension UnitsTests {
         }
     }
 
+    @Test func `a rule without a kind judges all kinds of its group`() async throws {
+        let rule = "wait: true\nhealthCheckExprs:\n- apiVersion: apps/v1\n  current: status.readyReplicas == 2"
+        bench.repository.push(["clusters/home/app.yaml": Self.unit("app", path: "app", more: rule)].merging(Self.app) { $1 })
+        try await bench.run { _ in
+            try await eventually("it is there") { await bench.api.object(Files.deploymentKey) != nil }
+            await bench.api.setStatus(Files.deploymentKey, Self.ready(1))
+            try await eventually("the rule's reason") {
+                await ready("app")?.message.contains("none of its healthCheckExprs holds yet") == true
+            }
+            await bench.api.setStatus(Files.deploymentKey, Self.ready(2))
+            try await awaitReady("app")
+        }
+    }
+
     @Test func `new expressions judge what is there already`() async throws {
         var files = ["clusters/home/app.yaml": Self.checked("  current: status.readyReplicas == 1")].merging(Self.app) { $1 }
         bench.repository.push(files)

@@ -36,6 +36,19 @@ extension UnitsTests {
         }
     }
 
+    @Test func `keys that are not there are missed, not said to open nothing`() async throws {
+        let decryption = "targetNamespace: default\ndecryption: {provider: sops, secretRef: {name: sops-age}}"
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: decryption), "a/secret.yaml": try fixture("secret.yaml"),
+        ])
+        try await bench.run { _ in
+            try await eventually("it is missed", { await String(describing: ready("a")) }) {
+                await ready("a")?.message.contains("there is no Secret/default/sops-age") == true
+            }
+            #expect(await ready("a")?.reason == "BuildFailed")
+        }
+    }
+
     @Test func `an encrypted Secret is never applied as it is`() async throws {
         bench.repository.push([
             "clusters/home/a.yaml": Self.unit("a", path: "a", more: "targetNamespace: default"),
@@ -47,6 +60,35 @@ extension UnitsTests {
             #expect(await ready("a")?.message.contains("spec.decryption") == true)
             #expect(!(await bench.api.keys.contains { $0.kind == "Secret" }))
         }
+    }
+
+    @Test func `variables that a dependency makes are waited for with it`() async throws {
+        let from = "dependsOn: [{name: first}]\npostBuild: {substituteFrom: [{kind: ConfigMap, name: settings}]}"
+        var files = [
+            "clusters/home/a.yaml": Self.unit("first", path: "first", more: "wait: true"),
+            "clusters/home/b.yaml": Self.unit("second", path: "second", more: from),
+            "first/d.yaml": Files.namespace + "---\n" + Files.deployment(),
+            "second/c.yaml": Files.config("${size}", name: "c", namespace: "default"),
+        ]
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await eventually("the dependency is waited for") { await ready("second")?.reason == "DependencyNotReady" }
+            try await eventually("it is there") { await bench.api.object(Files.deploymentKey) != nil }
+            await bench.api.setStatus(Files.deploymentKey, Files.running(1))
+            try await awaitReady("first")
+            // Its dependency is ready and made no such thing.
+            try await eventually("it is missed", { await String(describing: ready("second")) }) {
+                await ready("second")?.reason == "BuildFailed"
+            }
+            try await eventually("the Event") { await events(of: "second", "BuildFailed").count == 1 }
+            files["first/s.yaml"] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {size: large}\n"
+            bench.repository.push(files)
+            source.wake()
+            try await awaitReady("second")
+            #expect(await bench.api.object(Self.config("c"))?.value[path: "data", "title"] == "large")
+        }
+        let failures = await events(of: "second", "BuildFailed")
+        #expect(failures.count == 1, "\(failures)")
     }
 
     @Test func `why a unit is not ready is told down to the pod`() async throws {

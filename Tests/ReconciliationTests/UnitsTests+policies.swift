@@ -254,6 +254,25 @@ extension UnitsTests {
         }
     }
 
+    @Test func `a health check of what nobody acts on keeps nobody waiting`() async throws {
+        let check = "healthChecks: [{apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, name: chart, namespace: web}]"
+        let commit = bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: check),
+            "a/one.yaml": Files.config("1", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await awaitReady("a", at: commit)
+            let message = await ready("a")?.message ?? ""
+            #expect(message.contains("nothing acts on HelmRelease.helm.toolkit.fluxcd.io/web/chart (instead: k3s' own"), "\(message)")
+        }
+        // One that the cluster knows may still come.
+        let release = GroupVersionKind(group: "helm.toolkit.fluxcd.io", version: "v2", kind: "HelmRelease")
+        await bench.api.register(APIResource(kind: release, plural: "helmreleases", isNamespaced: true))
+        try await bench.run { _ in
+            try await eventually("it is waited for") { await ready("a")?.message.contains("web/chart is NotFound") == true }
+        }
+    }
+
     @Test func `a hashed ConfigMap goes when the last pod that reads it goes`() async throws {
         func app(_ hash: String) -> [String: String] {
             [

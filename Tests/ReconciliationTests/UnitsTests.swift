@@ -371,6 +371,88 @@ import YAML
         }
     }
 
+    /// Flux' controller with these arguments.
+    static func controller(_ arguments: [String]) -> String {
+        """
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: kustomize-controller, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+        spec: {template: {spec: {containers: [{name: manager, args: [\(arguments.map { "\"\($0)\"" }.joined(separator: ", "))]}]}}}
+
+        """
+    }
+
+    @Test func `an older repository of Flux runs, with the rights that it gave`() async throws {
+        var files = Self.bootstrappedByFlux
+        files["clusters/home/flux-system/gotk-components.yaml"] =
+            """
+            apiVersion: v1
+            kind: Namespace
+            metadata: {name: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            ---
+            apiVersion: v1
+            kind: ServiceAccount
+            metadata: {name: kustomize-controller, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            ---
+            apiVersion: apiextensions.k8s.io/v1
+            kind: CustomResourceDefinition
+            metadata: {name: kustomizations.kustomize.toolkit.fluxcd.io, labels: {app.kubernetes.io/part-of: flux}}
+            spec:
+              group: kustomize.toolkit.fluxcd.io
+              names: {kind: Kustomization, plural: kustomizations}
+              versions: [{name: v1beta2, served: true, storage: true}]
+            ---
+
+            """ + Self.controller(["--no-cross-namespace-refs=true", "--no-remote-bases=true", "--sops-age-secret=false"])
+        files["clusters/home/apps.yaml"] = """
+            apiVersion: kustomize.toolkit.fluxcd.io/v1beta2
+            kind: Kustomization
+            metadata: {name: apps, namespace: flux-system}
+            spec:
+              interval: 1m
+              path: ./apps
+              prune: true
+              validation: client
+              serviceAccountName: kustomize-controller
+              sourceRef: {kind: GitRepository, name: flux-system}
+              patchesStrategicMerge: [{apiVersion: v1, kind: ConfigMap, metadata: {name: one, namespace: default}, data: {more: "2"}}]
+            """
+        let commit = bench.repository.push(files)
+        try await bench.run { _ in
+            try await bench.phase(.ready, at: commit)
+            let one = await bench.api.object(Self.config("one"))
+            #expect(one?.value[path: "data", "more"] == "2" && one?.value[path: "data", "title"] == "one")
+            let user = "system:serviceaccount:flux-system:kustomize-controller"
+            #expect(await bench.api.requests.contains { $0.verb == .apply && $0.name == "one" && $0.user == user })
+            let account = ObjectKey(group: "", kind: "ServiceAccount", namespace: "flux-system", name: "kustomize-controller")
+            #expect(await bench.api.object(account) != nil)
+            let left = await bench.report()?.exceptions.filter { $0.message.contains("Flux itself") }.map(\.key.kind)
+            #expect(left?.sorted() == ["CustomResourceDefinition", "Deployment", "Kustomization"], "\(String(describing: left))")
+            let root = ObjectKey(unit: Ownership(namespace: "homelab-system", name: "home"))
+            try await eventually("word of the flag") {
+                let message = await bench.api.object(root).map { KustomizationStatus(of: $0).conditions["Ready"]?.message ?? "" } ?? ""
+                return message.contains("Flux ran with --no-cross-namespace-refs=true, which is not heeded")
+                    && !message.contains("--no-remote-bases") && !message.contains("--sops-age-secret")
+            }
+        }
+    }
+
+    @Test func `a definition that an agent installed is brought up to date, one of Flux stays`() async throws {
+        let definitions = try FluxKinds.definitions
+        for (definition, manager) in zip(definitions, ["homelab-agent", "kubectl-client-side-apply", "flux"]) {
+            var older = definition
+            older.value["spec"]?["names"]?["categories"] = []
+            older.value["metadata"]?["managedFields"] = [["manager": .string(manager), "operation": "Apply", "fieldsV1": ["f:spec": [:]]]]
+            await bench.api.put(older)
+        }
+        try await FluxAPI(api: bench.api, clock: SystemClock()).ensure()
+        var categories: [Int?] = []
+        for definition in definitions {
+            categories.append(await bench.api.object(definition.key)?.value[path: "spec", "names", "categories"]?.array?.count)
+        }
+        #expect(categories == [3, 0, 0])
+    }
+
     @Test func `the agent's own unit is called as the inventory says, and what it had under another name stays`() async throws {
         var files = Self.bootstrappedByFlux
         files["clusters/home/two.yaml"] = Files.config("two", name: "two", namespace: "default")

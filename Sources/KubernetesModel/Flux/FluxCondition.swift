@@ -23,8 +23,9 @@ package struct FluxCondition: Hashable, Sendable {
     var value: Value {
         [
             "type": .string(type), "status": .string(status), "reason": .string(reason),
-            // The API server takes at most 32768 characters.
-            "message": .string(String(message.prefix(8000))), "observedGeneration": .int(generation),
+            // The API server takes at most 32768 code points, of which a character may have many.
+            "message": .string(String(String.UnicodeScalarView(message.unicodeScalars.prefix(8000)))),
+            "observedGeneration": .int(generation),
             "lastTransitionTime": .string(lastTransition),
         ]
     }

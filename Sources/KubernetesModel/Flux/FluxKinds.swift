@@ -10,9 +10,12 @@ package enum FluxKinds {
 
     package static let receiver = GroupVersionKind(group: "notification.toolkit.fluxcd.io", version: "v1", kind: "Receiver")
 
+    /// The group of the operator that installs Flux, and lets it be described.
+    private static let fluxOperator = "fluxcd.controlplane.io"
+
     /// Groups whose objects a controller of Flux would work on and this agent does not.
     package static let foreignGroups: Set<String> = [
-        "helm.toolkit.fluxcd.io", "image.toolkit.fluxcd.io", "notification.toolkit.fluxcd.io",
+        "helm.toolkit.fluxcd.io", "image.toolkit.fluxcd.io", "notification.toolkit.fluxcd.io", fluxOperator,
     ]
     /// Sources other than git.
     package static let foreignSources: Set<String> = [
@@ -37,6 +40,10 @@ package enum FluxKinds {
         case ("image.toolkit.fluxcd.io", _): "commit new image tags, by hand or by a bot such as Renovate"
         case (receiver.group, receiver.kind):
             "the agent answers Receivers of \(receiver.apiVersion) where the inventory has agent.webhook"
+        case (fluxOperator, "FluxInstance"), (fluxOperator, "FluxReport"): "none is needed, this agent does the work of Flux"
+        case (fluxOperator, _): "commit the objects that it would make"
+        case (_, "ExternalArtifact"), (_, "ArtifactGenerator"):
+            "name the GitRepository that the files come from in spec.sourceRef, and their directory there in spec.path"
         case (receiver.group, _):
             "nothing is sent; follow `homelab events --watch`, or the metrics of the agent's /metrics"
         default: "put the manifests into a git repository and name it in a GitRepository"

@@ -91,6 +91,8 @@ package struct GitRepositorySpec: Hashable, Sendable {
         }
         if let provider = spec["provider"]?.string, provider != "generic" {
             obstacles.append("spec.provider \(provider) is not handled yet; there is generic, with a login in the Secret of spec.secretRef")
+        } else if spec["serviceAccountName"] != nil {
+            obstacles.append("spec.serviceAccountName goes with the providers aws and azure, which are not handled; take it away")
         }
     }
 

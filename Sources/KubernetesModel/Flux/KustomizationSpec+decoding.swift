@@ -123,7 +123,9 @@ extension KustomizationSpec {
 
     private mutating func readKubeconfig(_ value: Value?) {
         guard let value else { return }
-        if let secret = value[path: "secretRef", "name"]?.string, !secret.isEmpty {
+        if value["secretRef"] != nil, value["configMapRef"] != nil {
+            obstacles.append("spec.kubeConfig names a Secret and a ConfigMap; it takes one of them, secretRef here")
+        } else if let secret = value[path: "secretRef", "name"]?.string, !secret.isEmpty {
             kubeconfig = KubeconfigReference(secret: secret, key: value[path: "secretRef", "key"]?.string ?? "")
         } else if value["configMapRef"] != nil {
             obstacles.append(
@@ -136,7 +138,8 @@ extension KustomizationSpec {
 
     private mutating func readLimits(_ spec: Value) {
         if source.kind != "GitRepository" {
-            obstacles.append("spec.sourceRef.kind \(source.kind) is not handled yet; there is GitRepository")
+            let instead = FluxKinds.substitute(for: GroupKind(group: FluxKinds.gitRepository.group, kind: source.kind))
+            obstacles.append("spec.sourceRef.kind \(source.kind) is not handled yet; there is GitRepository: \(instead)")
         }
     }
 

@@ -2,7 +2,6 @@ import CEL
 import YAML
 
 extension KustomizationSpec {
-    /// Of several rules for a kind the first counts, as in fluxcd/pkg `runtime/cel`, PollerWithCustomHealthChecks.
     mutating func readHealthExpressions(_ spec: Value) {
         for (index, item) in (spec["healthCheckExprs"]?.array ?? []).enumerated() {
             let field = "spec.healthCheckExprs[\(index)]"
@@ -10,11 +9,12 @@ extension KustomizationSpec {
             let inProgress = expression(item["inProgress"], field + ".inProgress")
             let failed = expression(item["failed"], field + ".failed")
             guard item["current"]?.string?.isEmpty == false else {
-                invalidExpressions.append("\(field).current is missing: it says when a \(kind.kind) is healthy")
+                let what = kind.kind.isEmpty ? "an object of \(kind.group)" : "a \(kind.kind)"
+                invalidExpressions.append("\(field).current is missing: it says when \(what) is healthy")
                 continue
             }
-            guard let current = expression(item["current"], field + ".current"), healthExpressions[kind] == nil else { continue }
-            healthExpressions[kind] = HealthExpressions(current: current, inProgress: inProgress, failed: failed)
+            guard let current = expression(item["current"], field + ".current") else { continue }
+            healthExpressions.add(HealthExpressions(current: current, inProgress: inProgress, failed: failed), for: kind)
         }
     }
 

@@ -98,7 +98,7 @@ package struct KustomizationSpec: Hashable, Sendable {
     /// The kinds of the health checks, with their versions.
     package var healthCheckKinds: Set<GroupVersionKind> = []
     /// Judge the health of a kind instead of the built-in rules.
-    package var healthExpressions: [GroupKind: HealthExpressions] = [:]
+    package var healthExpressions = HealthRules()
     package var variables: [String: String] = [:]
     package var variableSources: [VariableSource] = []
     package var alwaysSubstitutes = false

@@ -20,6 +20,8 @@ package struct ReceiverSpec: Hashable, Sendable {
         /// `*` for all that have the labels.
         package var name: String
         package var labels: [String: String]
+        /// Which messages concern it, besides the Receiver's own filter.
+        package var filter: CELExpression?
 
         /// What finds them in a list, where it is all with these labels.
         package var labelSelector: String { labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",") }
@@ -51,17 +53,21 @@ package struct ReceiverSpec: Hashable, Sendable {
         if sender == nil {
             obstacles.append("spec.type \(type) is not handled; there are generic, generic-hmac, github, gitlab and bitbucket")
         }
-        if let text = spec?["resourceFilter"]?.string, !text.isEmpty {
-            do {
-                filter = try CELExpression(text, variables: ["res", "req"], isCondition: true)
-            } catch {
-                obstacles.append("spec.resourceFilter: \(error.message), at \(error.line):\(error.column)")
-            }
-        }
-        for item in spec?["resources"]?.array ?? [] { add(item) }
+        filter = expression(spec?["resourceFilter"], "spec.resourceFilter")
+        for (index, item) in (spec?["resources"]?.array ?? []).enumerated() { add(item, "spec.resources[\(index)]") }
     }
 
-    private mutating func add(_ item: Value) {
+    private mutating func expression(_ value: Value?, _ field: String) -> CELExpression? {
+        guard let text = value?.string, !text.isEmpty else { return nil }
+        do throws(ExpressionError) {
+            return try CELExpression(text, variables: ["res", "req"], isCondition: true)
+        } catch {
+            obstacles.append("\(field): \(error.message), at \(error.line):\(error.column)")
+            return nil
+        }
+    }
+
+    private mutating func add(_ item: Value, _ field: String) {
         let kind = item["kind"]?.string ?? ""
         guard let apiVersion = item["apiVersion"]?.string ?? Self.apiVersions[kind] else {
             return obstacles.append("spec.resources: the apiVersion of a \(kind) has to be given")
@@ -72,7 +78,7 @@ package struct ReceiverSpec: Hashable, Sendable {
         resources.append(
             Resource(
                 kind: GroupVersionKind(apiVersion: apiVersion, kind: kind), namespace: item["namespace"]?.string ?? namespace, name: name,
-                labels: Dictionary(labels) { $1 }))
+                labels: Dictionary(labels) { $1 }, filter: expression(item["filter"], field + ".filter")))
     }
 
     /// Of kinds that may be named without.
@@ -80,7 +86,9 @@ package struct ReceiverSpec: Hashable, Sendable {
         "GitRepository": FluxKinds.gitRepository.apiVersion, "Kustomization": FluxKinds.kustomization.apiVersion,
         "OCIRepository": FluxKinds.gitRepository.apiVersion, "Bucket": FluxKinds.gitRepository.apiVersion,
         "HelmRepository": FluxKinds.gitRepository.apiVersion, "HelmChart": FluxKinds.gitRepository.apiVersion,
+        "ExternalArtifact": FluxKinds.gitRepository.apiVersion, "ArtifactGenerator": "source.extensions.fluxcd.io/v1beta1",
         "HelmRelease": "helm.toolkit.fluxcd.io/v2", "ImageRepository": "image.toolkit.fluxcd.io/v1",
+        "ImagePolicy": "image.toolkit.fluxcd.io/v1", "ImageUpdateAutomation": "image.toolkit.fluxcd.io/v1",
     ]
 
     /// Before the digest in a path.

@@ -1,7 +1,8 @@
 import KubernetesModel
 import YAML
 
-/// Sees to it that the cluster knows the kinds the agent serves: Flux' own definitions are used where they are.
+/// Sees to it that the cluster knows the kinds the agent serves: Flux' own definitions are used where they are, and what an agent installed
+/// is brought to this one's state, or the server would drop what an older definition does not know.
 struct FluxAPI: Sendable {
     let api: any ClusterAPI
     let clock: any AgentClock
@@ -9,10 +10,17 @@ struct FluxAPI: Sendable {
     private static let definition = GroupVersionKind(
         group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition")
 
+    private static let manager = "homelab-agent"
+
     func ensure() async throws {
         for definition in try FluxKinds.definitions {
-            guard try await api.get(Self.definition, namespace: "", name: definition.name) == nil else { continue }
-            _ = try await api.apply(definition, options: ApplyOptions(fieldManager: "homelab-agent"))
+            let there = try await api.get(Self.definition, namespace: "", name: definition.name)
+            if let there, !ManagedFields.isHeld("spec", in: there, onlyBy: Self.manager) { continue }
+            do {
+                _ = try await api.apply(definition, options: ApplyOptions(fieldManager: Self.manager, force: there != nil))
+            } catch let error as ClusterError where error.kind == .conflict {
+                // Flux' own came in between.
+            }
         }
         // A definition is served some moments after it is accepted.
         for kind in [FluxKinds.gitRepository, FluxKinds.kustomization] {
@@ -45,10 +53,20 @@ struct FluxAPI: Sendable {
             ],
         ])
         for manifest in [repository, kustomization] {
-            // One that Flux left in the repository is applied as it is written there.
-            let there = try await api.get(manifest.groupVersionKind, namespace: manifest.namespace, name: manifest.name)
-            if there?.annotation(FluxComponents.agentSource) != nil { continue }
-            _ = try await api.apply(manifest, options: ApplyOptions(fieldManager: "homelab-agent"))
+            if try await isFromRepository(manifest) { continue }
+            do {
+                _ = try await api.apply(manifest, options: ApplyOptions(fieldManager: Self.manager, force: false))
+            } catch let error as ClusterError where error.kind == .conflict {
+                // A person's change, unless the unit came first.
+                if try await isFromRepository(manifest) { continue }
+                _ = try await api.apply(manifest, options: ApplyOptions(fieldManager: Self.manager))
+            }
         }
+    }
+
+    /// One that Flux left in the repository is applied as it is written there.
+    private func isFromRepository(_ manifest: Manifest) async throws -> Bool {
+        let there = try await api.get(manifest.groupVersionKind, namespace: manifest.namespace, name: manifest.name)
+        return there?.annotation(FluxComponents.agentSource) != nil
     }
 }

@@ -26,7 +26,7 @@ package struct LiveObjects: Sendable {
     private var wanted: [Ownership: [ObjectKey]] = [:]
     /// What units want to be told of besides: what they check the health of, what their variables come from.
     private var interests: [ObjectKey: Set<Ownership>] = [:]
-    private var expressions: [Ownership: [GroupKind: HealthExpressions]] = [:]
+    private var expressions: [Ownership: HealthRules] = [:]
     package private(set) var entries: [ObjectKey: Entry] = [:]
     private var settled: [ObjectKey: Settled] = [:]
     /// Jobs that were seen to come to their end, with the digests of what they ran; they may be gone before anybody asks.
@@ -59,11 +59,13 @@ package struct LiveObjects: Sendable {
 
     /// Gives the known objects that have to be judged again, which takes a look at them: they are not kept here.
     @discardableResult
-    package mutating func setHealthExpressions(_ new: [GroupKind: HealthExpressions], of unit: Ownership) -> [ObjectKey] {
-        let kinds = Set(new.keys).union(expressions[unit]?.keys ?? [:].keys)
-        expressions[unit] = new.isEmpty ? nil : new
-        guard !kinds.isEmpty else { return [] }
-        let affected = entries.keys.filter { kinds.contains($0.groupKind) && audience(of: $0).contains(unit) }
+    package mutating func setHealthExpressions(_ new: HealthRules, of unit: Ownership) -> [ObjectKey] {
+        let old = expressions.updateValue(new, forKey: unit) ?? HealthRules()
+        if new.isEmpty { expressions[unit] = nil }
+        guard !new.isEmpty || !old.isEmpty else { return [] }
+        let affected = entries.keys.filter {
+            (new[$0.groupKind] != nil || old[$0.groupKind] != nil) && audience(of: $0).contains(unit)
+        }
         for key in affected { entries[key]?.judgements[unit] = nil }
         return affected.filter { new[$0.groupKind] != nil }
     }

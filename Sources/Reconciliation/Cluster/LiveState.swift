@@ -58,7 +58,7 @@ package actor LiveState {
         news[unit] = nil
         objects.setDesired([], of: unit)
         objects.setInterests([], of: unit)
-        objects.setHealthExpressions([:], of: unit)
+        objects.setHealthExpressions(HealthRules(), of: unit)
     }
 
     /// - Parameter collectsNews: whether the unit will ask which objects changed, instead of looking at all.
@@ -106,7 +106,7 @@ package actor LiveState {
     }
 
     /// How `unit` judges kinds from now on; what is known of its objects of these kinds is looked at again.
-    package func setHealthExpressions(_ expressions: [GroupKind: HealthExpressions], of unit: Ownership) async throws {
+    package func setHealthExpressions(_ expressions: HealthRules, of unit: Ownership) async throws {
         for key in objects.setHealthExpressions(expressions, of: unit) {
             if let kind = watched[key.groupKind]?.kind { _ = try await lookUp(kind, key) }
         }

@@ -34,6 +34,8 @@ package struct RepositoryUnits: Sendable {
     package private(set) var units: [Unit] = []
     /// What is wrong with the agent's own directory and with objects of any, besides what is wrong with each unit.
     package private(set) var ownProblems = Diagnostics()
+    /// Objects in versions of Flux' API before the served one, as they were written.
+    private var old: [Manifest] = []
 
     /// - Parameter path: the directory that the agent covers, from the root of the files.
     package init(_ files: some FileTree, path: String, _ setting: Setting = Setting()) {
@@ -43,7 +45,10 @@ package struct RepositoryUnits: Sendable {
         do {
             let result = try build(path, overlay: nil, isDecrypting: false)
             ownProblems.append(contentsOf: result.warnings)
-            objects = result.manifests
+            objects = result.manifests.map(FluxKinds.served)
+            let components = FluxComponents(result.manifests, path: path)
+            old = components.old
+            ownProblems.append(contentsOf: Diagnostics(components.lostFlags.map(\.diagnostic)))
         } catch {
             ownProblems.append(contentsOf: remote(error))
         }
@@ -71,6 +76,7 @@ package struct RepositoryUnits: Sendable {
         for unit in units { result.append(contentsOf: unit.problems) }
         result.append(contentsOf: Diagnostics(DependencyCircles.problems(in: all)))
         result.append(contentsOf: Diagnostics(contested))
+        result.append(contentsOf: Diagnostics(oldVersions))
         for manifest in all where manifest.key.groupKind == FluxKinds.gitRepository.groupKind {
             result.append(contentsOf: Diagnostics(Self.problems(ofRepository: manifest)))
         }
@@ -162,7 +168,7 @@ package struct RepositoryUnits: Sendable {
             })
     }
 
-    private func manifests(of spec: UnitSpec, _ object: Manifest) throws(Diagnostics) -> [Manifest] {
+    private mutating func manifests(of spec: UnitSpec, _ object: Manifest) throws(Diagnostics) -> [Manifest] {
         guard (try? files.resolve(spec.path))??.isDirectory == true else {
             throw Diagnostics([
                 Diagnostic(
@@ -171,7 +177,9 @@ package struct RepositoryUnits: Sendable {
             ])
         }
         let built = try build(spec.path, overlay: spec.overlay, isDecrypting: spec.isDecrypting).manifests
-        return try substituted(FluxComponents(built, path: spec.path).manifests, spec)
+        let components = FluxComponents(built, path: spec.path)
+        old += components.old
+        return try substituted(components.manifests, spec)
     }
 
     /// With the variables of the unit and of the ConfigMaps among the files. What comes from elsewhere stays as it is written.
@@ -223,6 +231,16 @@ package struct RepositoryUnits: Sendable {
         fields.filter { object.value[path: "spec", $0] == nil }.map {
             Diagnostic(
                 .error, "spec.\($0) is missing", subject: object.key.description, at: object.origin, remedy: "add it; it has no default")
+        }
+    }
+
+    /// One warning for each version of a kind.
+    private var oldVersions: [Diagnostic] {
+        Dictionary(grouping: old, by: \.groupVersionKind).sorted { $0.key < $1.key }.map { kind, objects in
+            Diagnostic(
+                .warning, "\(objects.count) \(kind.kind) in the old version \(kind.apiVersion): applied as v1",
+                subject: objects[0].key.description,
+                at: objects[0].origin, remedy: "write apiVersion: \(kind.group)/v1")
         }
     }
 

@@ -6,7 +6,7 @@ import YAML
 package struct UnitCatalog: Sendable {
     package let units: [Manifest]
     package let sources: [Manifest]
-    private let expressions: [Ownership: [GroupKind: HealthExpressions]]
+    private let expressions: [Ownership: HealthRules]
 
     /// - Throws: a finding when the cluster does not know the kinds, which the agent installs when it first leads.
     package init(of api: any ClusterAPI) async throws {

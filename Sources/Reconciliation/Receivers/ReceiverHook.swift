@@ -82,13 +82,15 @@ package struct ReceiverHook: Sendable {
         let message = (try? JSONReader.value(request.body)) ?? [:]
         for resource in spec.resources {
             do {
-                for object in try await objects(of: resource) where try Self.concerns(message, object, spec) {
+                for object in try await objects(of: resource) where try Self.concerns(message, object, [spec.filter, resource.filter]) {
                     let annotations: Value = .object(
                         Object([.init(key: FluxKinds.requestedAt, value: .string(clock.timestamp.description))]))
                     _ = try await api.mergePatch(
                         resource.kind, namespace: object.namespace, name: object.name, patch: ["metadata": ["annotations": annotations]],
                         subresource: nil)
                 }
+            } catch let error as ClusterError where error.kind == .unknownKind && FluxKinds.isForeign(resource.kind.groupKind) {
+                // Nobody here would look at it.
             } catch {
                 problems.append("\(resource.kind.kind)/\(resource.namespace)/\(resource.name): \(error)")
             }
@@ -106,12 +108,14 @@ package struct ReceiverHook: Sendable {
         return [object]
     }
 
-    private static func concerns(_ message: Value, _ object: Manifest, _ spec: ReceiverSpec) throws -> Bool {
-        guard let filter = spec.filter else { return true }
+    private static func concerns(_ message: Value, _ object: Manifest, _ filters: [CELExpression?]) throws -> Bool {
+        let filters = filters.compactMap(\.self)
+        guard !filters.isEmpty else { return true }
         let res: Value = [
             "apiVersion": .string(object.groupVersionKind.apiVersion), "kind": .string(object.kind),
             "metadata": object.value["metadata"] ?? .null,
         ]
-        return try filter.holds(for: Object([.init(key: "res", value: res), .init(key: "req", value: message)]))
+        let variables = Object([.init(key: "res", value: res), .init(key: "req", value: message)])
+        return try filters.allSatisfy { try $0.holds(for: variables) }
     }
 }

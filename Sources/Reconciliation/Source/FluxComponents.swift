@@ -2,21 +2,26 @@ import KubernetesModel
 import SyncPlanning
 import YAML
 
-/// Takes Flux itself out of a repository that Flux was bootstrapped from: this agent does its work. Its namespace and its definitions
-/// stay, since the other objects need them.
+/// Takes Flux itself out of a repository that Flux was bootstrapped from: this agent does its work. Its namespace, its definitions, its
+/// ServiceAccounts and their rights stay: the other objects need them, and units may be applied with these rights.
 struct FluxComponents {
     /// On a GitRepository: it means the repository that the agent follows, whatever its URL.
     static let agentSource = "homelab.dev/source"
 
     private(set) var manifests: [Manifest] = []
     private(set) var leftOut: [PlannedException] = []
+    /// How Flux was told to run, as far as a unit would notice and nobody here heeds it.
+    private(set) var lostFlags: [FluxFlag] = []
+    /// Objects as they were written, in versions of Flux' API before the served one.
+    private(set) var old: [Manifest] = []
 
     /// - Parameter path: the unit's own directory.
     init(_ all: [Manifest], path: String) {
         // The Kustomization that covers the very directory it lies in, and the repository it names: what bootstrap wrote.
         let own = all.first { $0.key.unit != nil && KustomizationSpec(of: $0).path == path && !path.isEmpty }
         let source = own.map { KustomizationSpec(of: $0).source }
-        for manifest in all {
+        old = all.filter(FluxKinds.isOld)
+        for manifest in all.map(FluxKinds.served) {
             if manifest.key == own?.key {
                 leave(manifest)
             } else if let source, manifest.groupVersionKind.groupKind == FluxKinds.gitRepository.groupKind,
@@ -27,7 +32,10 @@ struct FluxComponents {
                 annotations[Self.agentSource] = "agent"
                 marked.value["metadata"]?["annotations"] = annotations
                 manifests.append(marked)
-            } else if manifest.label("app.kubernetes.io/part-of") == "flux", !Self.kept.contains(manifest.kind) {
+            } else if manifest.label("app.kubernetes.io/part-of") == "flux",
+                !Self.kept.contains(manifest.kind) || FluxKinds.isOutdated(definition: manifest)
+            {
+                lostFlags += FluxFlag.flags(of: manifest)
                 leave(manifest)
             } else {
                 manifests.append(manifest)
@@ -35,7 +43,9 @@ struct FluxComponents {
         }
     }
 
-    private static let kept: Set<String> = ["Namespace", "CustomResourceDefinition"]
+    private static let kept: Set<String> = [
+        "Namespace", "CustomResourceDefinition", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
+    ]
 
     private mutating func leave(_ manifest: Manifest) {
         leftOut.append(PlannedException(manifest.key, .fluxItself, origin: manifest.origin))

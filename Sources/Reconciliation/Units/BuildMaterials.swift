@@ -48,6 +48,8 @@ struct BuildMaterials: Hashable, Sendable {
     var decryption: FileDecryption {
         get throws(Diagnostics) {
             guard let keyFiles else { return .none }
+            // Without the keys it would be told of each file that none opens it.
+            try requireAll()
             var problems = Diagnostics()
             var identities: [AgeIdentity] = []
             for (name, text) in keyFiles.sorted(by: { $0.key < $1.key }) {
@@ -62,17 +64,20 @@ struct BuildMaterials: Hashable, Sendable {
         }
     }
 
+    private func requireAll() throws(Diagnostics) {
+        try Diagnostics(
+            missing.map {
+                Diagnostic(
+                    .error, "what the unit names in its spec cannot be read", cause: "there is no \($0)",
+                    remedy: "add it to the unit's namespace; a source of variables can be marked `optional: true`")
+            }
+        ).throwIfErrors()
+    }
+
     /// Puts them into manifests, each that does not opt out.
     /// - Parameter isComplete: false where there may be more variables than are known here.
     func put(into manifests: [Manifest], always: Bool, isComplete: Bool = true) throws(Diagnostics) -> [Manifest] {
-        if !missing.isEmpty {
-            throw Diagnostics(
-                missing.map {
-                    Diagnostic(
-                        .error, "what the unit names in its spec cannot be read", cause: "there is no \($0)",
-                        remedy: "add it to the unit's namespace; a source of variables can be marked `optional: true`")
-                })
-        }
+        try requireAll()
         guard always || !values.isEmpty else { return manifests }
         var problems = Diagnostics()
         let result = manifests.map { manifest in

@@ -51,7 +51,7 @@ extension UnitReconciler {
         let isFirst = knownKubeconfig == nil && enforced?.tree == nil
         if target.identity == context.home.identity {
             await context.live.setDesired([], of: spec.owner)
-            try? await context.live.setHealthExpressions([:], of: spec.owner)
+            try? await context.live.setHealthExpressions(HealthRules(), of: spec.owner)
             for purpose in [NamespaceFollowers.Purpose.healthChecks, .users] {
                 await context.namespaces.follow([:], for: spec.owner, purpose, bell)
             }
@@ -60,7 +60,7 @@ extension UnitReconciler {
         }
         target = cluster
         await target.live.attach(spec.owner, bell)
-        (heededInterests, heededExpressions) = (nil, [:])
+        (heededInterests, heededExpressions) = (nil, HealthRules())
         enforced?.tree = nil
         enforced?.unknownKinds = []
         (failures, guards, pruneFailures, deleting) = ([:], [:], [:], [:])

@@ -51,13 +51,32 @@ extension UnitReconciler {
 
     /// A built commit waits until everything the unit depends on is ready; meanwhile the one before it is enforced.
     private func adoptPending() async throws {
-        let verdicts = pending == nil ? [:] : try await readyVerdicts()
-        dependencyProblem = pending.flatMap { board.obstacle(for: spec.owner, at: $0.commit.id, verdicts: verdicts) }
+        let waiting = pending?.commit.id ?? (lacksMaterials ? attempted : nil)
+        let verdicts = waiting == nil ? [:] : try await readyVerdicts()
+        let before = dependencyProblem
+        dependencyProblem = waiting.flatMap { board.obstacle(for: spec.owner, at: $0, verdicts: verdicts) }
+        if before != nil, dependencyProblem == nil, lacksMaterials, let waiting {
+            // What the dependencies have made is looked for before it is missed.
+            knownMaterials = nil
+            if try await materials(at: waiting).missing.isEmpty {
+                dependencyProblem = before
+                return bell.ring()
+            }
+        }
+        if dependencyProblem == nil {
+            if hasUntoldBuildErrors, let error = buildErrors.first {
+                events.record(unitEvent("BuildFailed", "\(attempted?.hex.prefix(12) ?? ""): \(error)", isWarning: true))
+            }
+            hasUntoldBuildErrors = false
+        }
         guard let next = pending, dependencyProblem == nil else { return }
         if enforced?.commit.id != next.commit.id || enforced?.buildKey != next.buildKey { beginRevision(next.commit) }
         enforced = next
         pending = nil
     }
+
+    /// Whether a commit cannot be built for want of what the unit names in its spec, which may be its dependencies' to make.
+    private var lacksMaterials: Bool { !buildErrors.isEmpty && attemptedMaterials?.missing.isEmpty == false }
 
     /// Leaves a commit aside for now: it cannot be read, or nobody has accepted it. It is tried again with every pass.
     private func hold(_ commit: CommitInfo, _ reason: SourceProblem) {
@@ -115,8 +134,7 @@ extension UnitReconciler {
             pending = nil
             if context.manifests.asksOthers { rebuildAt = clock.now + spec.retryLimit }
             board.built(spec.owner, commit.id, generation: generation, claims: nil)
-            let first = buildErrors.first?.description ?? ""
-            events.record(unitEvent("BuildFailed", "\(commit.id.hex.prefix(12)): \(first)", isWarning: true))
+            hasUntoldBuildErrors = true
         }
     }
 
@@ -127,6 +145,7 @@ extension UnitReconciler {
         // Another cluster may well have Flux of its own.
         let ours = spec.kubeconfig == nil ? FluxComponents(built.manifests, path: spec.path) : nil
         leftOut = ours?.leftOut ?? []
+        lostFlags = ours?.lostFlags ?? []
         let manifests = try materials.put(into: ours?.manifests ?? built.manifests, always: spec.variables.always)
         var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs

@@ -82,6 +82,10 @@ extension UnitReconciler {
     private func lookAtForeignChecks() async throws {
         var checks: [ObjectKey: GroupVersionKind] = [:]
         for key in foreignChecks { checks[key] = spec.healthCheckKinds.first { $0.groupKind == key.groupKind } }
+        let foreign = Set(checks.values.filter { FluxKinds.isForeign($0.groupKind) })
+        let known = try await live.resources(for: foreign)
+        kindsOfNobody = Set(foreign.map(\.groupKind)).subtracting(known.keys)
+        checks = checks.filter { !kindsOfNobody.contains($0.key.groupKind) }
         await target.namespaces.follow(checks, for: spec.owner, .healthChecks, bell)
         for (key, kind) in checks { _ = try await lookUp(kind, key) }
     }

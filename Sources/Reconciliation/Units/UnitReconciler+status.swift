@@ -100,7 +100,7 @@ extension UnitReconciler {
 
     /// What a person should know of a unit that is ready all the same.
     private var notes: [String] {
-        let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"]
+        let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"] + lostFlags.map(\.note)
         let more = (unservedNote.map { [$0] } ?? []) + uncheckedNotes + (leftBehind.map { [$0] } ?? [])
         let wanted = contests.filter { $0.cause?.hasSuffix("this unit has it") == true }
         return leftOutNote + driftNotes + ((lastPlan?.refusals ?? []) + wanted).map(\.description) + more
@@ -234,7 +234,7 @@ extension UnitReconciler {
             if !server.isEmpty, problem.kind != .invalid {
                 report.message += " (the cluster of \(kubeconfig?.key.description ?? ""), \(server))"
             }
-        } else if !buildErrors.isEmpty {
+        } else if !buildErrors.isEmpty, dependencyProblem == nil {
             report.phase = .buildFailed
             report.message = buildErrors.first.map(\.description) ?? ""
         } else if let dependencyProblem {
@@ -291,6 +291,7 @@ extension UnitReconciler {
     /// Whether the unit's readiness depends on an object.
     private func counts(_ object: StatusReport.ObjectStatus) -> Bool {
         if FluxKinds.isForeign(object.key.groupKind), object.message == notReconciledYet { return false }
+        if kindsOfNobody.contains(object.key.groupKind) { return false }
         return spec.waitsForAll || spec.healthChecks.contains(object.key)
     }
 

@@ -29,7 +29,8 @@ extension UnitReconciler {
     /// What of the unit nobody works on, and what does that work here, by kind; nil when there is nothing of the sort.
     var unservedNote: String? {
         let leftOut = (lastPlan?.skipped ?? []).filter { $0.cause == .foreign }
-        let byKind = Dictionary(grouping: leftOut + unserved) { $0.key.groupKind }
+        let checked = foreignChecks.filter { kindsOfNobody.contains($0.groupKind) }.map { PlannedException($0, .foreign) }
+        let byKind = Dictionary(grouping: leftOut + unserved + checked) { $0.key.groupKind }
         guard !byKind.isEmpty else { return nil }
         let parts = byKind.sorted { $0.key.description < $1.key.description }.map { kind, objects in
             "\(Self.list(objects.map(\.key))) (instead: \(FluxKinds.substitute(for: kind)))"

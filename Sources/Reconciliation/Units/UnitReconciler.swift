@@ -80,6 +80,7 @@ package actor UnitReconciler {
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
     /// Objects of the repository that are not applied, and why.
     var leftOut: [PlannedException] = []
+    var lostFlags: [FluxFlag] = []
     /// Wanted by other units too.
     var rivals: [ObjectKey: Rival] = [:]
     /// Objects that another unit has, and this one only wants.
@@ -90,6 +91,8 @@ package actor UnitReconciler {
     /// The newest commit, when it may not or cannot be used.
     var held: ObjectID?
     var buildErrors: [Diagnostic] = []
+    /// No Event has said them yet.
+    var hasUntoldBuildErrors = false
     var sourceProblem: SourceProblem?
     var failures: [ObjectKey: Failure] = [:]
     var guards: [ObjectKey: RepairGuard] = [:]
@@ -108,6 +111,8 @@ package actor UnitReconciler {
     var toldWarnings: Set<String> = []
     /// Objects of Flux' other kinds that nobody has looked at, and since when.
     var unservedSince: [ObjectKey: Duration] = [:]
+    /// Of what the unit checks the health of besides its own objects, the kinds among those that the cluster does not know.
+    var kindsOfNobody: Set<GroupKind> = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     var applied: ObjectID?
@@ -133,7 +138,7 @@ package actor UnitReconciler {
 
     /// What the watches were told last: objects of others that concern the unit, and its own rules of health.
     var heededInterests: Interests?
-    var heededExpressions: [GroupKind: HealthExpressions] = [:]
+    var heededExpressions = HealthRules()
 
     /// The losses of watched kinds that are dealt with.
     var seenLosses = 0

@@ -27,7 +27,7 @@ package struct UnitSpec: Hashable, Sendable {
     /// Otherwise these have to be.
     package var healthChecks: [ObjectKey] = []
     package var healthCheckKinds: Set<GroupVersionKind> = []
-    package var healthExpressions: [GroupKind: HealthExpressions] = [:]
+    package var healthExpressions = HealthRules()
     package var variables = VariablesSpec()
     package var isDecrypting = false
     /// Holds the age keys, in the unit's namespace.
