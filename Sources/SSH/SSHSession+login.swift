@@ -28,11 +28,6 @@ extension SSHSession {
         } else if attempts.hints.isEmpty, attempts.tried.count >= 6 {
             // sshd's MaxAuthTries is six when nobody has set it.
             attempts.hints.append("perhaps too many keys were tried; name the one to use")
-        } else if attempts.hints.isEmpty {
-            attempts.hints.append(
-                target.user == "root"
-                    ? "check that the key is in /root/.ssh/authorized_keys there and that its sshd lets root log in (PermitRootLogin)"
-                    : "check the user name, and that the key is in that user's ~/.ssh/authorized_keys there")
         }
         throw failure(.authenticationFailed(tried: attempts.tried, hint: attempts.hints.joined(separator: "; ")))
     }
