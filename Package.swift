@@ -132,7 +132,7 @@ let package = Package(
         tests("SyncPlanning", ["KubernetesModel", "YAML", "Diagnostics"], fixtures: true),
         tests("Kustomize", ["KubernetesModel", "YAML", "Diagnostics", "FileSystem", "HomelabTestSupport"], fixtures: true),
         tests("SOPS", ["Diagnostics", "YAML"], fixtures: true),
-        tests("CommitSignatures", ["Cryptography", "Diagnostics"]),
+        tests("CommitSignatures", ["Cryptography", "Diagnostics", "HomelabTestSupport"]),
         tests("SSH", ["Cryptography", "HomelabTestSupport"]),
         tests("Git", ["FileSystem"]),
         tests(
@@ -164,6 +164,7 @@ let package = Package(
             name: "LiveTests",
             dependencies: [
                 "KubernetesClient", "KubernetesModel", "HTTPNetworking", "Reconciliation", "YAML", "Diagnostics", "HomelabTestSupport",
+                "Cryptography",
             ],
             swiftSettings: settings),
     ],

@@ -64,6 +64,8 @@ package struct HTTPError: Error, Sendable, CustomStringConvertible {
         case connectionLost
         /// The peer's certificate is not to be trusted: a person must look.
         case untrusted
+        /// The peer wants a certificate, or another one than it is shown: a person must look.
+        case refused
         case invalidRequest
     }
 

@@ -160,9 +160,9 @@ package final class AsyncHTTPTransport: HTTPTransport {
         case let error as NIOConnectionError:
             let refused = error.connectionErrors.map { "\($0.error)" }
             return HTTPError(.unreachable, url: url, detail: refused.first ?? "the name \(error.host) is not known")
-        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
-            return HTTPError(.untrusted, url: url, detail: "the TLS connection could not be made: \(error)")
-        default: return HTTPError(.connectionLost, url: url, detail: "\(error)")
+        default:
+            if let failure = TLSFailure(error) { return HTTPError(failure.kind, url: url, detail: failure.detail) }
+            return HTTPError(.connectionLost, url: url, detail: "\(error)")
         }
     }
 }

@@ -21,7 +21,13 @@ struct RepositoryAccess: Sendable {
             trustRoots: data["ca.crt"] ?? data["caFile"], clientCertificate: data["tls.crt"] ?? data["certFile"],
             clientKey: data["tls.key"] ?? data["keyFile"])
         let way = try Self.proxy(spec, proxy)
-        client = try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2, proxy: way)
+        do throws(HTTPError) {
+            client = try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2, proxy: way)
+        } catch {
+            throw Diagnostic(
+                .error, error.detail, subject: "Secret/\(spec.namespace)/\(spec.secret ?? "")",
+                remedy: "correct ca.crt, tls.crt or tls.key in it")
+        }
         stranger = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2, proxy: way)
     }
 

@@ -69,7 +69,7 @@ extension ClusterError {
         let kind: Kind =
             switch error.kind {
             case .unreachable, .timedOut, .connectionLost: .unreachable
-            case .untrusted: .unauthorized
+            case .untrusted, .refused: .unauthorized
             case .invalidRequest: .badRequest
             }
         self.init(kind, subject: subject, message: error.description)

@@ -11,7 +11,7 @@ package struct SSHError: Error, Sendable, CustomStringConvertible {
         case hostKeyChanged(offered: OpenSSHPublicKey, expected: [OpenSSHPublicKey])
         /// known_hosts marks the machine's key as revoked.
         case hostKeyRevoked(offered: OpenSSHPublicKey)
-        /// The server accepted none of the methods.
+        /// The server accepted none of the methods. The hint is what is known to be wrong with them, and empty for nothing.
         case authenticationFailed(tried: [String], hint: String)
         /// Both sides speak SSH, but nothing in common; the text says what is missing and where to get it.
         case protocolMismatch(String)
@@ -94,6 +94,10 @@ package struct SSHError: Error, Sendable, CustomStringConvertible {
         case .hostKeyChanged:
             "if the machine was reinstalled, replace the old key by the new one; if not, do not connect: somebody may be in between"
         case .hostKeyRevoked: "the machine needs new host keys before anybody connects to it"
+        case .authenticationFailed(_, ""):
+            target.hasPrefix("root@")
+                ? "check that the key is in /root/.ssh/authorized_keys there and that its sshd lets root log in (PermitRootLogin)"
+                : "check the user name, and that the key is in that user's ~/.ssh/authorized_keys there"
         case .authenticationFailed(_, let hint): hint
         case .protocolMismatch:
             "change the server's settings, or use a homelab that was built with libssh2 1.11 or later (README: Hardened SSH servers)"

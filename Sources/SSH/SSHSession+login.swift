@@ -32,11 +32,6 @@ extension SSHSession {
             attempts.hints.append(
                 "check the user name and the password"
                     + (target.user == "root" ? ", and that its sshd lets root log in with one (PermitRootLogin)" : ""))
-        } else if attempts.hints.isEmpty {
-            attempts.hints.append(
-                target.user == "root"
-                    ? "check that the key is in /root/.ssh/authorized_keys there and that its sshd lets root log in (PermitRootLogin)"
-                    : "check the user name, and that the key is in that user's ~/.ssh/authorized_keys there")
         }
         throw failure(.authenticationFailed(tried: attempts.tried, hint: attempts.hints.joined(separator: "; ")))
     }

@@ -1,6 +1,7 @@
 import CommitSignatures
 import Diagnostics
 import Foundation
+import HomelabTestSupport
 import Testing
 
 /// What git signs with ssh-keygen's keys, read against allowed signers.
@@ -17,7 +18,7 @@ struct AllowedSignersTests {
     @Test(arguments: [["ed25519"], ["ecdsa"], ["ecdsa", "-b", "384"], ["ecdsa", "-b", "521"], ["rsa", "-b", "2048"]])
     func everyKindOfKeyIsChecked(type: [String]) throws {
         let scene = try SigningScene()
-        let key = type.count == 1 ? try scene.sshKey("key", type[0]) : try scene.sshKey("key", type[0], type[1], type[2])
+        let key = type.count == 1 ? try scene.keys.sshKey("key", type[0]) : try scene.keys.sshKey("key", type[0], type[1], type[2])
         let commit = try scene.commit(ssh: "key", message: "first\n\nmore\n")
         let signers = try AllowedSigners("# who may\n\nann@example.org \(key)\n", name: "allowed_signers")
         let signer = try signers.verify(commit: commit)
@@ -30,7 +31,7 @@ struct AllowedSignersTests {
 
     @Test func whoIsNotNamedIsNotBelieved() throws {
         let scene = try SigningScene()
-        let (known, _) = (try scene.sshKey("known", "ed25519"), try scene.sshKey("stranger", "ed25519"))
+        let (known, _) = (try scene.keys.sshKey("known", "ed25519"), try scene.keys.sshKey("stranger", "ed25519"))
         let signers = try AllowedSigners("ann@example.org \(known)", name: "allowed_signers")
         let stranger = try scene.commit(ssh: "stranger")
         #expect(problem { try signers.verify(commit: stranger) }?.kind == .unknownKey)
@@ -41,7 +42,7 @@ struct AllowedSignersTests {
 
     @Test func keysCountForTheirTimeAndPurpose() throws {
         let scene = try SigningScene()
-        let key = try scene.sshKey("key", "ed25519")
+        let key = try scene.keys.sshKey("key", "ed25519")
         let commit = try scene.commit(ssh: "key", at: "2026-05-05T12:00:00Z")
         func verify(_ options: String) throws -> Signer {
             try AllowedSigners("\"ann@example.org,an*\" \(options) \(key)", name: "allowed_signers").verify(commit: commit)
@@ -58,11 +59,11 @@ struct AllowedSignersTests {
 
     @Test func aSignatureForFilesIsNoneForCommits() throws {
         let scene = try SigningScene()
-        let key = try scene.sshKey("key", "ed25519")
+        let key = try scene.keys.sshKey("key", "ed25519")
         let commit = String(decoding: try scene.unsignedCommit(), as: UTF8.self)
-        try commit.write(toFile: scene.folder + "/payload", atomically: true, encoding: .utf8)
-        try scene.run("ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", scene.folder + "/key", scene.folder + "/payload")
-        let signature = try scene.text("payload.sig").split(separator: "\n").joined(separator: "\n ")
+        try commit.write(toFile: scene.keys.folder + "/payload", atomically: true, encoding: .utf8)
+        try scene.keys.run("ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", scene.keys.folder + "/key", scene.keys.folder + "/payload")
+        let signature = try scene.keys.text("payload.sig").split(separator: "\n").joined(separator: "\n ")
         let end = try #require(commit.range(of: "\n\n"))
         let forged = commit[..<end.lowerBound] + "\ngpgsig " + signature + commit[end.lowerBound...]
         let signers = try AllowedSigners("ann@example.org \(key)", name: "allowed_signers")
@@ -71,7 +72,7 @@ struct AllowedSignersTests {
 
     @Test func tagsAreSignedToo() throws {
         let scene = try SigningScene()
-        let key = try scene.sshKey("key", "ed25519")
+        let key = try scene.keys.sshKey("key", "ed25519")
         _ = try scene.unsignedCommit()
         let tag = try scene.tag(ssh: "key")
         let trusted = TrustedSigners(ssh: try AllowedSigners("ann@example.org \(key)", name: "allowed_signers"))

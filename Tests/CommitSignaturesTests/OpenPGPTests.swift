@@ -1,6 +1,7 @@
 import CommitSignatures
 import Diagnostics
 import Foundation
+import HomelabTestSupport
 import Testing
 
 /// What git signs with gpg's keys.
@@ -23,9 +24,9 @@ struct OpenPGPTests {
     @Test(arguments: ["ed25519", "nistp256", "nistp384", "rsa2048"])
     func everyKindOfKeyIsChecked(algorithm: String) throws {
         let scene = try SigningScene()
-        let fingerprint = try scene.openPGPKey("Ann <ann@example.org>", algorithm)
+        let fingerprint = try scene.keys.openPGPKey("Ann <ann@example.org>", algorithm)
         let commit = try scene.commit(openPGP: fingerprint, message: "first\n\nmore\n")
-        let keyring = try keyring(scene.export(fingerprint))
+        let keyring = try keyring(scene.keys.export(fingerprint))
         let signer = try TrustedSigners(openPGP: keyring).verify(SignedObject(commit: commit))
         #expect(signer == Signer(name: "Ann <ann@example.org>", fingerprint: fingerprint))
         var changed = commit
@@ -36,38 +37,39 @@ struct OpenPGPTests {
 
     @Test func subkeysSignForTheirOwner() throws {
         let scene = try SigningScene()
-        let primary = try scene.openPGPKey("Ann <ann@example.org>", "rsa2048")
-        try scene.run("gpg", "--batch", "--passphrase", "", "--quick-add-key", primary, "ed25519", "sign", "never")
+        let primary = try scene.keys.openPGPKey("Ann <ann@example.org>", "rsa2048")
+        try scene.keys.run("gpg", "--batch", "--passphrase", "", "--quick-add-key", primary, "ed25519", "sign", "never")
         let commit = try scene.commit(openPGP: primary)
-        let signer = try TrustedSigners(openPGP: keyring(scene.export(primary))).verify(SignedObject(commit: commit))
+        let signer = try TrustedSigners(openPGP: keyring(scene.keys.export(primary))).verify(SignedObject(commit: commit))
         #expect(signer.name == "Ann <ann@example.org>")
         #expect(signer.fingerprint != primary, "gpg signs with the newest key that can")
     }
 
     @Test func aRevokedKeyIsNotBelieved() throws {
         let scene = try SigningScene()
-        let fingerprint = try scene.openPGPKey("Ann <ann@example.org>", "ed25519")
+        let fingerprint = try scene.keys.openPGPKey("Ann <ann@example.org>", "ed25519")
         let commit = try scene.commit(openPGP: fingerprint)
-        let certificate = try scene.text("openpgp-revocs.d/\(fingerprint).rev").replacing(":-----BEGIN", with: "-----BEGIN")
-        try certificate.write(toFile: scene.folder + "/revocation", atomically: true, encoding: .utf8)
-        try scene.run("gpg", "--batch", "--import", scene.folder + "/revocation")
-        #expect(kind(try keyring(scene.export(fingerprint)), commit) == .notAllowed)
+        let certificate = try scene.keys.text("openpgp-revocs.d/\(fingerprint).rev").replacing(":-----BEGIN", with: "-----BEGIN")
+        try certificate.write(toFile: scene.keys.folder + "/revocation", atomically: true, encoding: .utf8)
+        try scene.keys.run("gpg", "--batch", "--import", scene.keys.folder + "/revocation")
+        #expect(kind(try keyring(scene.keys.export(fingerprint)), commit) == .notAllowed)
     }
 
     @Test func anExpiredKeyIsNotBelieved() throws {
         let scene = try SigningScene()
-        let fingerprint = try scene.openPGPKey("Old <old@example.org>", "ed25519", at: "20200101T000000")
+        let fingerprint = try scene.keys.openPGPKey("Old <old@example.org>", "ed25519", at: "20200101T000000")
         let commit = try scene.commit(openPGP: fingerprint)
         #expect(
-            try TrustedSigners(openPGP: keyring(scene.export(fingerprint))).verify(SignedObject(commit: commit)).fingerprint == fingerprint)
-        try scene.run("gpg", "--batch", "--faked-system-time", "20200102T000000", "--quick-set-expire", fingerprint, "1d")
-        #expect(kind(try keyring(scene.export(fingerprint)), commit) == .notAllowed)
+            try TrustedSigners(openPGP: keyring(scene.keys.export(fingerprint))).verify(SignedObject(commit: commit)).fingerprint
+                == fingerprint)
+        try scene.keys.run("gpg", "--batch", "--faked-system-time", "20200102T000000", "--quick-set-expire", fingerprint, "1d")
+        #expect(kind(try keyring(scene.keys.export(fingerprint)), commit) == .notAllowed)
     }
 
     @Test func whatIsNoKeyIsRefused() throws {
         let scene = try SigningScene()
-        let fingerprint = try scene.openPGPKey("Ann <ann@example.org>", "ed25519")
-        let exported = try scene.export(fingerprint)
+        let fingerprint = try scene.keys.openPGPKey("Ann <ann@example.org>", "ed25519")
+        let exported = try scene.keys.export(fingerprint)
         var keyring = OpenPGPKeyring()
         #expect(throws: Diagnostic.self) { try keyring.add("nothing", name: "a.asc") }
         #expect(throws: Diagnostic.self) { try keyring.add(String(exported.prefix(200)), name: "a.asc") }

@@ -72,15 +72,18 @@ package final class GitHost {
         ((try? String(contentsOfFile: folder + "/requests", encoding: .utf8)) ?? "").split(separator: "\n").map(String.init)
     }
 
-    /// Serves the repository below `/open`, below `/basic` to user `ada` with token `s3cret`, below `/bearer` to that token alone, and
-    /// redirects `/moved` to `/basic` and `/plain` to another scheme. With a certificate it speaks TLS.
-    /// - Parameter port: a free one when it is not given.
+    /// Serves the repository below `/open`, below `/basic` to user `ada` with token `s3cret`, below `/bearer` to that token alone, below
+    /// `/certificate` to who shows the client's certificate, and redirects `/moved` to `/basic` and `/plain` to another scheme. With a
+    /// certificate it speaks TLS.
+    /// - Parameters:
+    ///   - client: the certificate that a client may show; any other is refused.
+    ///   - port: a free one when it is not given.
     /// - Returns: the URL of the server's root.
-    package func serve(certificate: String? = nil, key: String? = nil, port: Int? = nil) throws -> String {
+    package func serve(certificate: String? = nil, key: String? = nil, client: String? = nil, port: Int? = nil) throws -> String {
         let port = try port ?? Loopback.freePort()
         let script = folder + "/server.py"
         try Self.program.write(toFile: script, atomically: true, encoding: .utf8)
-        server = try Loopback.spawn("/usr/bin/python3", [script, "\(port)", folder, certificate ?? "", key ?? ""])
+        server = try Loopback.spawn("/usr/bin/python3", [script, "\(port)", folder, certificate ?? "", key ?? "", client ?? ""])
         for _ in 0..<6000 {
             if let socket = try? Loopback.connect(port) {
                 close(socket)
@@ -100,8 +103,8 @@ package final class GitHost {
     }
 
     /// A self-signed certificate for localhost; the paths of certificate and key.
-    package func makeCertificate() throws -> (certificate: String, key: String) {
-        let (certificate, key) = (folder + "/tls.crt", folder + "/tls.key")
+    package func makeCertificate(_ name: String = "tls") throws -> (certificate: String, key: String) {
+        let (certificate, key) = ("\(folder)/\(name).crt", "\(folder)/\(name).key")
         try Loopback.run(
             "/usr/bin/openssl",
             [
@@ -113,7 +116,7 @@ package final class GitHost {
 
     private static let program = """
         import base64, http.server, os, ssl, subprocess, sys
-        port, root, certificate, key = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+        port, (root, certificate, key, client) = int(sys.argv[1]), sys.argv[2:]
         BASIC = "Basic " + base64.b64encode(b"ada:s3cret").decode()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -145,6 +148,8 @@ package final class GitHost {
                     return self.answer(401, [("WWW-Authenticate", 'Basic realm="git"')])
                 if area == "bearer" and given != "Bearer s3cret":
                     return self.answer(401, [("WWW-Authenticate", 'Bearer realm="git"')])
+                if area == "certificate" and not self.connection.getpeercert():
+                    return self.answer(403)
                 if area == "page":
                     return self.answer(200, [("Content-Type", "text/html")], b"<p>Welcome")
                 environment = dict(os.environ, GIT_PROJECT_ROOT=root, GIT_HTTP_EXPORT_ALL="1", PATH_INFO="/" + path,
@@ -162,6 +167,9 @@ package final class GitHost {
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, key)
+            if client:
+                context.verify_mode = ssl.CERT_OPTIONAL
+                context.load_verify_locations(client)
             server.socket = context.wrap_socket(server.socket, server_side=True)
         server.serve_forever()
         """

@@ -191,6 +191,11 @@ final class SyncBed: Sendable {
         return (status, status.conditions["Ready"])
     }
 
+    func repository(_ name: String) async throws -> FluxConditions {
+        let object = try await client.get(FluxKinds.gitRepository, namespace: "default", name: name)
+        return FluxConditions(object?.value[path: "status", "conditions"])
+    }
+
     func awaitReady(at commit: String, limit: Double = 30) async throws {
         try await eventually("Ready at \(commit.prefix(8))", limit: limit) {
             guard let report = try await report() else { return false }

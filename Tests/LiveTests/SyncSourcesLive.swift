@@ -41,16 +41,11 @@ struct SyncSourcesLive {
         return commit
     }
 
-    private func repository() async throws -> FluxConditions {
-        let object = try await bed.client.get(FluxKinds.gitRepository, namespace: "default", name: Self.name)
-        return FluxConditions(object?.value[path: "status", "conditions"])
-    }
-
     /// The GitRepository is not Ready for a reason that has these words, and still what was good is enforced.
     private func awaitTrouble(_ words: String..., title: String) async throws {
         var found: FluxCondition?
         try await bed.eventually("the GitRepository says: \(words)") {
-            found = try await repository()["Ready"]
+            found = try await bed.repository(Self.name)["Ready"]
             let text = "\(found?.reason ?? "") \(found?.message ?? "")"
             return found?.status == "False" && words.allSatisfy { text.contains($0) }
         }
@@ -61,7 +56,7 @@ struct SyncSourcesLive {
     private func awaitCommit(_ commit: String, title: String) async throws {
         try await bed.awaitUnit("afar", at: commit)
         #expect(try await bed.title("from-afar") == title)
-        try await bed.eventually("the GitRepository is Ready") { try await repository()["Ready"]?.status == "True" }
+        try await bed.eventually("the GitRepository is Ready") { try await bed.repository(Self.name)["Ready"]?.status == "True" }
     }
 
     @Test func t01_anUnreachableHost() async throws {
@@ -105,7 +100,7 @@ struct SyncSourcesLive {
         try Shell.must(["bash", "-c", "chmod -R u+w '\(mirrors)' && truncate --size=40 '\(mirrors)/\(mirror)'/objects/pack/*.pack"])
         try bed.startAgent()
         try await bed.eventually("it is told") {
-            let condition = try await repository()["Ready"]
+            let condition = try await bed.repository(Self.name)["Ready"]
             let message = try await bed.unit("afar")?.ready?.message ?? ""
             return condition?.status == "False" || message.contains("made anew")
         }

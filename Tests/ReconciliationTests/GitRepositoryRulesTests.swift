@@ -40,7 +40,8 @@ import YAML
         let clock = SystemClock()
         let own = GitSource(repository: MemoryRepository(), clock: clock, pollInterval: .seconds(3600))
         let folder = host.folder
-        let registry = SourceRegistry(own: own, urls: [], api: api, clock: clock) { spec, _ in
+        let namespaces = NamespaceFollowers(api: api, clock: clock)
+        let registry = SourceRegistry(own: own, urls: [], api: api, clock: clock, namespaces: namespaces) { spec, _ in
             let submodules = RemoteCommits(directory: folder + "/modules") { HTTPGitTransport(url: $0, transport: LoopbackHTTP()) { nil } }
             return RemoteRepository(
                 transport: HTTPGitTransport(url: spec.url, transport: LoopbackHTTP()) { nil }, following: try FollowedReference(spec),
@@ -113,6 +114,39 @@ import YAML
             await put(object("signed", spec, requested: "4"), registry)
             try await awaitReady("signed", "True", at: last)
             #expect(await api.object(Self.key("signed"))?.value[path: "status", "sourceVerificationMode"]?.string == "HEAD")
+        }
+    }
+
+    @Test func `a Secret that changes counts without anybody's asking, and what was good stays`() async throws {
+        for name in ["ann", "bob"] {
+            try Loopback.run("/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", "\(host.folder)/\(name)"])
+        }
+        for (name, value) in [("gpg.format", "ssh"), ("user.signingkey", host.folder + "/ann"), ("commit.gpgsign", "true")] {
+            try GitHost.git("-C", host.work, "config", name, value)
+        }
+        func putSigner(_ name: String) async throws {
+            let line = try String(contentsOfFile: "\(host.folder)/\(name).pub", encoding: .utf8)
+            await api.put(
+                Manifest([
+                    "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "signers", "namespace": "default"],
+                    "data": ["key.sshpub": .string(Base64.encode(Array(line.utf8)))],
+                ]))
+        }
+        let commit = try host.push(["a.yaml": "a: 1\n"])
+        try await running { registry in
+            await put(object("signed", ["verify": ["mode": "HEAD", "secretRef": ["name": "signers"]]]), registry)
+            try await eventually("the missing Secret is told") { await condition("signed", "Ready")?.status == "False" }
+            try await putSigner("ann")
+            try await awaitReady("signed", "True", at: commit)
+            // Ann is not believed any more; what she signed while she was stays.
+            try await putSigner("bob")
+            try await awaitReady("signed", "False", at: commit)
+            #expect(await condition("signed", "SourceVerified")?.reason == "InvalidCommitSignature")
+            try await putSigner("ann")
+            try await awaitReady("signed", "True", at: commit)
+            await api.remove(ObjectKey(group: "", kind: "Secret", namespace: "default", name: "signers"))
+            try await awaitReady("signed", "False", at: commit)
+            #expect(await condition("signed", "Ready")?.message.contains("Secret/default/signers") == true)
         }
     }
 

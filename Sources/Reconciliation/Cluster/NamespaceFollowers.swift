@@ -11,7 +11,7 @@ package actor NamespaceFollowers {
     }
 
     /// Why a unit follows something; each reason has topics of its own.
-    package enum Purpose: Hashable, Sendable, CaseIterable { case materials, users, healthChecks, kubeconfig, token }
+    package enum Purpose: Hashable, Sendable, CaseIterable { case materials, users, healthChecks, kubeconfig, token, login }
 
     private struct Follower: Hashable {
         var unit: Ownership

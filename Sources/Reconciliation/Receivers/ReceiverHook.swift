@@ -83,8 +83,9 @@ package struct ReceiverHook: Sendable {
         for resource in spec.resources {
             do {
                 for object in try await objects(of: resource) where try Self.concerns(message, object, [spec.filter, resource.filter]) {
+                    // Two messages within a second ask for two looks.
                     let annotations: Value = .object(
-                        Object([.init(key: FluxKinds.requestedAt, value: .string(clock.timestamp.description))]))
+                        Object([.init(key: FluxKinds.requestedAt, value: .string(clock.timestamp.microseconds))]))
                     _ = try await api.mergePatch(
                         resource.kind, namespace: object.namespace, name: object.name, patch: ["metadata": ["annotations": annotations]],
                         subresource: nil)

@@ -1,7 +1,8 @@
 package import Git
 package import Kustomize
 
-/// A commit's files as a build reads them; symbolic links are followed inside the commit only.
+/// A commit's files as a build reads them; symbolic links are followed inside the commit only. A submodule whose files are not fetched is
+/// an empty directory to who lists what is there, and an error to who names it.
 package struct GitFileTree: FileTree {
     let tree: GitTree
     private let directories: [String: Set<String>]
@@ -9,13 +10,19 @@ package struct GitFileTree: FileTree {
     package init(_ tree: GitTree) {
         self.tree = tree
         var directories: [String: Set<String>] = ["": []]
-        for path in tree.entries.keys {
+        for (path, entry) in tree.entries {
             var child = path[...]
+            var isFetched = entry.kind != .submodule
             while !child.isEmpty {
                 let slash = child.lastIndex(of: "/")
                 let parent = slash.map { child[..<$0] } ?? ""
                 let name = slash.map { child[child.index(after: $0)...] } ?? child
-                if directories[String(parent), default: []].insert(String(name)).inserted == false { break }
+                if isFetched {
+                    if directories[String(parent), default: []].insert(String(name)).inserted == false { break }
+                } else {
+                    directories[String(parent), default: []].formUnion([])
+                    isFetched = true
+                }
                 child = parent
             }
         }

@@ -7,8 +7,10 @@ struct GitRepositoryStatus {
     /// A merge patch for the status subresource.
     let patch: Value
 
-    /// - Parameter handled: the request for a look that was answered last.
-    init(_ object: Manifest, _ source: GitSource?, problem: String, handled: String, now: Timestamp) {
+    /// - Parameters:
+    ///   - isOwn: whether the repository is the agent's own, which the inventory names.
+    ///   - handled: the request for a look that was answered last.
+    init(_ object: Manifest, _ source: GitSource?, isOwn: Bool, problem: String, handled: String, now: Timestamp) {
         let state = source?.state.value
         let generation = object.generation ?? 0
         var conditions = FluxConditions(object.value[path: "status", "conditions"])
@@ -17,7 +19,8 @@ struct GitRepositoryStatus {
         }
         let revision = state?.commit.map { "\(source?.reference ?? "")@sha1:\($0.id.hex)" } ?? ""
         var new: [FluxCondition] = []
-        if let problem = state?.problem.map({ "\($0.message); \($0.remedy)" }) ?? (problem.isEmpty ? nil : problem) {
+        let trouble = state?.problem.map { "\($0.message); \(isOwn ? $0.remedy : $0.remedyOfObject)" }
+        if let problem = trouble ?? (problem.isEmpty ? nil : problem) {
             let kind = state?.problem?.kind
             let reason = kind == .unverified || kind == .includeMissing ? kind?.rawValue ?? "" : "GitOperationFailed"
             new = [condition("Ready", "False", reason, problem)]

@@ -23,6 +23,8 @@ package actor GitSource {
     nonisolated let answered = Shared(0)
 
     private let verification: CommitVerification?
+    /// Whether the commit was taken by this very source, and not from one before it, which may have believed others.
+    private var isOwnChoice = false
     private let clock: any AgentClock
     private let pollInterval: Duration
     /// Rung for a look now; those whose state matters here ring it too.
@@ -79,7 +81,11 @@ package actor GitSource {
         do throws(SourceProblem) {
             let head = try await repository.head()
             if let head {
-                if head != state.value.commit?.id, let commit = try await repository.fetch() { take(commit, try await signers(of: commit)) }
+                if head != state.value.commit?.id {
+                    if let commit = try await repository.fetch() { take(commit, try await signers(of: commit)) }
+                } else if !isOwnChoice, let commit = state.value.commit {
+                    take(commit, try await signers(of: commit))
+                }
             }
             try takeInclusions()
             backoff.reset()
@@ -115,7 +121,8 @@ package actor GitSource {
     }
 
     private func take(_ commit: CommitInfo, _ signers: String) {
-        guard state.value.commit != commit else { return }
+        isOwnChoice = true
+        guard state.value.commit != commit || state.value.signers != signers else { return }
         let now = clock.timestamp
         state.update { state in
             state.commit = commit

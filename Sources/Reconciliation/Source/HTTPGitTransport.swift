@@ -229,6 +229,7 @@ extension GitError {
             case .unreachable, .connectionLost: .unreachable
             case .timedOut: .timedOut
             case .untrusted: .untrusted
+            case .refused: .authentication
             case .invalidRequest: .other
             }
         self.init(kind, operation: "", message: error.detail)

@@ -19,9 +19,13 @@ package struct KustomizeManifests: ManifestSource {
     package func build(
         _ files: GitFileTree, at path: String, overlay: FluxOverlay?, decryption: FileDecryption
     ) async throws(Diagnostics) -> BuiltManifests {
-        guard files.hasDirectory(path) else {
+        do throws(FileTreeError) {
+            guard try files.resolve(path)?.isDirectory == true else { throw FileTreeError("") }
+        } catch {
+            let remedy = "add it, or correct the path of the unit"
             throw Diagnostics([
-                Diagnostic(.error, "the commit has no directory \(path)", remedy: "add it, or correct the path of the unit")
+                Diagnostic(
+                    .error, "the commit has no directory \(path)", cause: error.reason.isEmpty ? nil : error.reason, remedy: remedy)
             ])
         }
         var options = BuildOptions(generatesMissingKustomization: true)

@@ -35,7 +35,7 @@ struct PushAnnouncements: Sendable {
     /// Tells the other agents of a push that a git host told this one of.
     func tell() async throws {
         _ = try await api.apply(
-            Self.manifest(["commit": "", "pushed": .string(clock.timestamp.description)]),
+            Self.manifest(["commit": "", "pushed": .string(clock.timestamp.microseconds)]),
             options: ApplyOptions(fieldManager: "homelab-announcement"))
     }
 

@@ -61,7 +61,11 @@ package actor RemoteRepository: RepositorySource {
             throw problem(error)
         }
         await consolidate(besides: left)
-        return try await mirrored()
+        guard let commit = try await mirrored() else {
+            throw SourceProblem(
+                .branchMissing, "the history of \(target?.name ?? "what is followed") has no commit \(target?.commit.hex ?? "")")
+        }
+        return commit
     }
 
     /// Every fetch leaves a pack behind, and every force-push what nobody needs any more: a mirror of years would be thousands of files,

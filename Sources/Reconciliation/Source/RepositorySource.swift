@@ -73,6 +73,20 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case .other: "see the message"
         }
     }
+
+    /// What to do where a GitRepository names the repository, and not the inventory.
+    var remedyOfObject: String {
+        switch kind {
+        case .authentication: "correct the login in the Secret of spec.secretRef, or let it read the repository"
+        case .untrusted:
+            "compare the host's key or certificate with the real one; which is believed stands in the Secret of spec.secretRef, under "
+                + "known_hosts for ssh and ca.crt for https"
+        case .repositoryMissing: "correct spec.url, or let the login in the Secret of spec.secretRef read the repository"
+        case .keyRefused: "register the key with the git host, for reading only, or correct it in the Secret of spec.secretRef"
+        case .branchMissing: "push it, or correct spec.ref"
+        default: remedy
+        }
+    }
 }
 
 extension SourceProblem {

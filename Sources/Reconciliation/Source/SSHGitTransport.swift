@@ -32,8 +32,9 @@ package actor SSHGitTransport: GitTransport {
         do throws(SSHError) {
             return .stream(SSHGitStream(try await command(), remote))
         } catch {
-            guard case .authenticationFailed = error.kind else { throw GitError(error) }
-            let key = (try? login())?.publicKey
+            guard case .authenticationFailed(_, let hint) = error.kind else { throw GitError(error) }
+            // A key that cannot even be used need not be registered.
+            let key = hint.isEmpty ? (try? login())?.publicKey : nil
             let text = key.map { "; its key is \($0)" } ?? "; \(error.advice)"
             throw GitError(.authentication, operation: "", message: error.summary + text)
         }

@@ -26,6 +26,8 @@ package actor SourceRegistry {
         /// Follows the source; nil for the agent's own, which is followed elsewhere.
         var follower: Task<Void, Never>?
         var problem = ""
+        /// The versions of the Secrets that it was opened with.
+        var secrets: [ObjectKey: String] = [:]
         /// When what could not be opened is tried again.
         var retryAt: Duration?
         var written: Value?
@@ -55,6 +57,7 @@ package actor SourceRegistry {
     private let ownURLs: Set<String>
     private let api: any ClusterAPI
     private let clock: any AgentClock
+    private let namespaces: NamespaceFollowers
     private let factory: RepositoryFactory?
     private let events: EventRecorder?
     /// Counts the pushes that git hosts told of, not saying to which repository.
@@ -64,14 +67,15 @@ package actor SourceRegistry {
     private nonisolated let bell = Bell()
 
     package init(
-        own: GitSource, urls: Set<String>, api: any ClusterAPI, clock: any AgentClock, factory: RepositoryFactory?,
-        pushes: Shared<Int> = Shared(0), events: EventRecorder? = nil
+        own: GitSource, urls: Set<String>, api: any ClusterAPI, clock: any AgentClock, namespaces: NamespaceFollowers,
+        factory: RepositoryFactory?, pushes: Shared<Int> = Shared(0), events: EventRecorder? = nil
     ) {
         self.own = own
         self.events = events
         ownURLs = urls
         self.api = api
         self.clock = clock
+        self.namespaces = namespaces
         self.factory = factory
         self.pushes = pushes
         seenPushes = pushes.value
@@ -114,6 +118,7 @@ package actor SourceRegistry {
         } else {
             var known = old?.spec
             known?.isSuspended = spec.isSuspended
+            await namespaces.follow(Self.secrets(of: spec), for: Self.follower(key), .login, bell)
             await open(&entry, after: known == spec ? old?.source : nil)
         }
         place(entry, at: key)
@@ -148,9 +153,12 @@ package actor SourceRegistry {
     private func isLeftAlone(_ entry: Entry) -> Bool { entry.spec.isSuspended && entry.source !== own }
 
     private func place(_ entry: Entry, at key: ObjectKey) {
-        if let source = entry.source, source !== own {
-            source.state.attach(bell)
-            source.answered.attach(bell)
+        if entries[key]?.source !== entry.source {
+            stop(key)
+            if let source = entry.source, source !== own {
+                source.state.attach(bell)
+                source.answered.attach(bell)
+            }
         }
         entries[key] = entry
         connectInclusions()
@@ -158,9 +166,10 @@ package actor SourceRegistry {
         bell.ring()
     }
 
-    package func remove(_ key: ObjectKey) {
+    package func remove(_ key: ObjectKey) async {
         stop(key)
         entries[key] = nil
+        await namespaces.leave(Self.follower(key))
         connectInclusions()
         changed.ring()
     }
@@ -180,25 +189,25 @@ package actor SourceRegistry {
     /// - Parameter old: what followed the same until now; its last good commit stays.
     private func open(_ entry: inout Entry, after old: GitSource? = nil) async {
         let spec = entry.spec
+        entry.retryAt = nil
         guard spec.obstacles.isEmpty else {
             entry.problem = spec.obstacles.joined(separator: "; ")
             return
         }
+        entry.secrets = [:]
         do {
-            let secrets = RepositorySecrets(
-                login: try await secret(spec.secret, of: spec), proxy: try await secret(spec.proxySecret, of: spec))
+            let secrets = RepositorySecrets(login: try await read(spec.secret, &entry), proxy: try await read(spec.proxySecret, &entry))
             guard let factory, let repository = try await factory(spec, secrets) else {
                 entry.problem = "\(spec.url) cannot be followed yet: only the agent's own repository is"
                 return
             }
-            let keys = try await secret(spec.verification?.secret, of: spec)
+            let keys = try await read(spec.verification?.secret, &entry)
             let source = GitSource(
                 repository: repository, clock: clock, pollInterval: spec.interval, reference: spec.referenceName,
                 rules: try SourceRules(spec, keys: keys), followsBranch: spec.branch != nil)
             if let old { source.state.update { $0 = old.state.value } }
             entry.source = source
             entry.problem = ""
-            entry.retryAt = nil
             entry.follower = Task { if spec.isSuspended { await source.restore() } else { await source.run() } }
         } catch {
             // A Secret may come after the object that names it.
@@ -207,13 +216,14 @@ package actor SourceRegistry {
         }
     }
 
-    private func secret(_ name: String?, of spec: GitRepositorySpec) async throws -> [String: [UInt8]] {
+    private func read(_ name: String?, _ entry: inout Entry) async throws -> [String: [UInt8]] {
         guard let name else { return [:] }
-        let kind = GroupVersionKind(group: "", version: "v1", kind: "Secret")
-        guard let secret = try await api.get(kind, namespace: spec.namespace, name: name) else {
+        let namespace = entry.spec.namespace
+        guard let secret = try await api.get(Self.secretKind, namespace: namespace, name: name) else {
             throw ClusterError(
-                .notFound, subject: "Secret/\(spec.namespace)/\(name)", message: "it is named by the GitRepository and is not there")
+                .notFound, subject: "Secret/\(namespace)/\(name)", message: "it is named by the GitRepository and is not there")
         }
+        entry.secrets[secret.key] = secret.resourceVersion
         var data: [String: [UInt8]] = [:]
         for member in secret.value["data"]?.object ?? Object() {
             data[member.key] = member.value.string.flatMap { Base64.decode($0) }
@@ -221,19 +231,38 @@ package actor SourceRegistry {
         return data
     }
 
-    /// Opens what could not be opened before; gives when to try again.
+    private static let secretKind = GroupVersionKind(group: "", version: "v1", kind: "Secret")
+
+    private static func secrets(of spec: GitRepositorySpec) -> [ObjectKey: GroupVersionKind] {
+        let names = [spec.secret, spec.proxySecret, spec.verification?.secret].compactMap { $0 }
+        let keys = names.map { ObjectKey(group: "", kind: secretKind.kind, namespace: spec.namespace, name: $0) }
+        return Dictionary(keys.map { ($0, secretKind) }) { $1 }
+    }
+
+    /// No unit has such a name.
+    private static func follower(_ key: ObjectKey) -> Ownership { Ownership(namespace: key.namespace, name: "repository/\(key.name)") }
+
+    /// Opens what could not be opened before, and anew what has another Secret now; gives when to try again.
     private func reopen() async -> Duration? {
-        for (key, entry) in entries {
-            guard let due = entry.retryAt, due <= clock.now else { continue }
+        for (key, entry) in entries where entry.source !== own {
+            let secrets = await namespaces.versions(of: Self.secrets(of: entry.spec)) ?? entry.secrets
+            let isDue = entry.retryAt.map { $0 <= clock.now } ?? false
+            guard isDue || secrets != entry.secrets else { continue }
             var changed = entry
-            await open(&changed)
+            // What cannot be opened any more goes on as it was.
+            await open(&changed, after: entry.source)
+            changed.secrets = secrets
+            let isNew = changed.source !== entry.source
             // The object may have been changed or removed meanwhile.
-            guard entries[key]?.spec == entry.spec, entries[key]?.source == nil else {
-                changed.follower?.cancel()
+            guard let now = entries[key], now.spec == entry.spec, now.source === entry.source else {
+                if isNew { changed.follower?.cancel() }
                 continue
             }
-            changed.object = entries[key]?.object ?? changed.object
+            changed.object = now.object
+            changed.handled = now.handled
+            changed.request = isNew ? nil : now.request
             place(changed, at: key)
+            takeRequest(of: key)
         }
         return entries.values.compactMap(\.retryAt).min()
     }
@@ -283,7 +312,7 @@ package actor SourceRegistry {
             for (key, entry) in entries where !isLeftAlone(entry) {
                 let handled = answer(key, entry)
                 let status = GitRepositoryStatus(
-                    entry.object, entry.source, problem: entry.problem, handled: handled, now: clock.timestamp
+                    entry.object, entry.source, isOwn: entry.source === own, problem: entry.problem, handled: handled, now: clock.timestamp
                 ).patch
                 guard status != entry.written else { continue }
                 // What the agent before this one has written is no news.
@@ -303,6 +332,7 @@ package actor SourceRegistry {
         own.state.detach(bell)
         own.answered.detach(bell)
         for entry in entries.values { entry.follower?.cancel() }
+        for key in entries.keys { await namespaces.leave(Self.follower(key)) }
     }
 
     /// Notes that a request was answered; gives the last that was.

@@ -1,3 +1,4 @@
+import Diagnostics
 import KubernetesModel
 import YAML
 
@@ -10,7 +11,7 @@ extension KustomizationStatus {
         func condition(_ type: String, _ status: String, _ reason: String, _ message: String) -> FluxCondition {
             FluxCondition(type, status, reason, message, generation: generation)
         }
-        let message = report.message.isEmpty ? report.phase.rawValue : report.message
+        let message = Self.message(of: report)
         var new: [FluxCondition]
         switch report.phase {
         case .ready:
@@ -40,6 +41,16 @@ extension KustomizationStatus {
             digest: digest, status: new.first?.reason ?? "", revision: scene.revision(report.attemptedRevision), duration: scene.duration,
             now: scene.now)
     }
+
+    /// What the report says; where that is one of its errors, all of them.
+    private static func message(of report: StatusReport) -> String {
+        let errors = report.errors.map(\.description)
+        guard errors.contains(report.message) else { return report.message.isEmpty ? report.phase.rawValue : report.message }
+        let rest = errors.count - errorLimit
+        return errors.prefix(errorLimit).joined(separator: "\n") + (rest > 0 ? "\nand \(rest) more" : "")
+    }
+
+    private static let errorLimit = 20
 
     /// What a report does not say of itself.
     struct Scene: Sendable {

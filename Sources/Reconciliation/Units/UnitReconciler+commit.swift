@@ -202,7 +202,8 @@ extension UnitReconciler {
                 try await live.learnStorageClasses()
             }
             if isResuming {
-                unsettled = Set(tree.objects.map(\.key))
+                // Nobody waits for what is left to others.
+                unsettled = Set(tree.objects.filter { $0.marks.isDisjoint(with: [.ignored, .reconcileDisabled]) }.map(\.key))
                 isResuming = false
             }
             current.tree = tree

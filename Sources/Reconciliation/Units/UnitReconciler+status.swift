@@ -101,9 +101,15 @@ extension UnitReconciler {
     /// What a person should know of a unit that is ready all the same.
     private var notes: [String] {
         let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"] + lostFlags.map(\.note)
-        let more = (unservedNote.map { [$0] } ?? []) + uncheckedNotes + (leftBehind.map { [$0] } ?? [])
+        let more = [unservedNote, leftBehind, unconfirmedNote].compactMap { $0 } + uncheckedNotes
         let wanted = contests.filter { $0.cause?.hasSuffix("this unit has it") == true }
         return leftOutNote + driftNotes + ((lastPlan?.refusals ?? []) + wanted).map(\.description) + more
+    }
+
+    /// What stays until a person confirms that it may go.
+    private var unconfirmedNote: String? {
+        let kept = (lastPlan?.kept ?? []).filter { $0.cause == .needsConfirmation }
+        return kept.first.map { "\($0.key) \($0.reason)" + (kept.count > 1 ? "; so do \(kept.count - 1) more" : "") }
     }
 
     private var driftNotes: [String] {

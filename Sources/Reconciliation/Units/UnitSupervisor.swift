@@ -48,8 +48,8 @@ package actor UnitSupervisor {
             spec: spec, context: context, source: own.source,
             record: InventoryStore(api: context.api, clock: context.clock, unit: spec.records, bell: bell), bell: bell)
         sources = SourceRegistry(
-            own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock, factory: factory,
-            pushes: pushes, events: context.events)
+            own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock,
+            namespaces: context.namespaces, factory: factory, pushes: pushes, events: context.events)
     }
 
     /// Runs until cancelled; then every unit stops at its next request.
