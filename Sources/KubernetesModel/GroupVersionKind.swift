@@ -41,13 +41,5 @@ package struct GroupKind: Hashable, Sendable, CustomStringConvertible {
     package var description: String { group.isEmpty ? kind : "\(kind).\(group)" }
 
     /// Whether Kubernetes itself has the group: no definition brings a kind of it.
-    package var isBuiltIn: Bool { group.isEmpty || Self.builtInGroups.contains(group) }
-
-    /// https://kubernetes.io/docs/reference/kubernetes-api/
-    private static let builtInGroups: Set<String> = [
-        "apps", "autoscaling", "batch", "policy", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io",
-        "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
-        "events.k8s.io", "flowcontrol.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "rbac.authorization.k8s.io",
-        "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
-    ]
+    package var isBuiltIn: Bool { ListKeys.isBuiltIn(group) }
 }
