@@ -42,9 +42,9 @@ struct SyncLive {
             spec: {interval: 1h, chart: {spec: {chart: chart, sourceRef: {kind: HelmRepository, name: charts}}}}
 
             """
-        // Before it, Events are about the agent's ConfigMap.
+        // Until the agent has written to it, Events are about the agent's ConfigMap.
         try await bed.eventually("the agent's own Kustomization") {
-            try await bed.client.get(FluxKinds.kustomization, namespace: "homelab-system", name: "sync") != nil
+            try await bed.client.get(FluxKinds.kustomization, namespace: "homelab-system", name: "sync")?.condition("Ready") != nil
         }
         let commit = try bed.push([
             "clusters/sync/lamp.yaml": lamp, "clusters/sync/definition.yaml": definition, "clusters/sync/chart.yaml": release,
