@@ -148,4 +148,21 @@ struct SyncLoginsLive {
         try await bed.putSecret(bare.name, bare.secret)
         try await awaitApplied([stranger, bare], at: commit)
     }
+
+    @Test func t03_aHostThatTakesConnectionsAndNeverAnswers() async throws {
+        let (socket, port) = try Loopback.listen()
+        defer { close(socket) }
+        let keys = try SigningKeys()
+        let line = try keys.sshKey("id", "ed25519")
+        let secret = ["identity": try keys.text("id"), "known_hosts": "[127.0.0.1]:\(port) \(line)\n"]
+        let start = Date()
+        try await bed.follow([
+            FollowedRepository(name: "mute-http", url: "http://127.0.0.1:\(port)/home.git", more: "timeout: 2s"),
+            FollowedRepository(name: "mute-ssh", url: "ssh://git@127.0.0.1:\(port)/home.git", secret: secret, more: "timeout: 2s"),
+        ])
+        for name in ["mute-http", "mute-ssh"] {
+            try await bed.awaitTrouble(name, ["the agent keeps trying; see what the host is busy with"])
+        }
+        #expect(Date().timeIntervalSince(start) < 15, "spec.timeout is two seconds")
+    }
 }
