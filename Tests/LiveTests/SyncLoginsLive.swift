@@ -22,10 +22,10 @@ struct SyncLoginsLive {
     private func awaitApplied(_ repositories: [FollowedRepository], at commit: String) async throws {
         for repository in repositories {
             do {
-                try await bed.awaitUnit(repository.name, at: commit, limit: 20)
+                try await bed.awaitUnit(repository.name, at: commit)
             } catch {
                 let ready = try await bed.repository(repository.name)["Ready"]
-                throw Lab.Timeout(what: "\(repository.name): \(ready?.reason ?? "") \(ready?.message ?? "nothing")", seconds: 20)
+                throw Lab.Timeout(what: "\(repository.name): \(ready?.reason ?? "") \(ready?.message ?? "nothing")", seconds: 30)
             }
             #expect(try await bed.title("\(repository.name)-read") == "1")
         }
