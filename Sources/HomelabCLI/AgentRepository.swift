@@ -50,8 +50,17 @@ enum AgentRepository {
             guard let transport = try way.transport(to: spec.url) else { return nil }
             let submodules = spec.recursesSubmodules ? RemoteCommits(directory: mirror + ".submodules") { try way.submodule($0) } : nil
             return RemoteRepository(
-                transport: transport, following: followed, mirror: mirror, submodules: submodules, inUse: inUse, log: log)
+                transport: transport, following: followed, mirror: mirror, limits: limits(of: spec), submodules: submodules, inUse: inUse,
+                log: log)
         }
+    }
+
+    /// What `spec.timeout` leaves a host to answer in. A fetch that goes on is let go on: the first of a large repository takes long.
+    private static func limits(of spec: GitRepositorySpec) -> RemoteLimits {
+        var limits = RemoteLimits()
+        limits.listing = spec.timeout
+        limits.silence = max(min(spec.timeout, limits.silence), spec.timeout / 2)
+        return limits
     }
 
     private static func texts(_ data: [String: [UInt8]]) -> [String: String] { data.mapValues { String(decoding: $0, as: UTF8.self) } }

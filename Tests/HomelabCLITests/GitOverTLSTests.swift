@@ -46,6 +46,7 @@ import Testing
         #expect(source.localPath == nil)
         let problem = await #expect(throws: SourceProblem.self) { try await source.head() }
         #expect(problem?.kind == .untrusted, "\(problem?.message ?? "")")
+        #expect(problem?.message.hasSuffix("nobody who is trusted vouches for the server's certificate") == true)
         try certificate.write(toFile: host.folder + "/ca.crt", atomically: true, encoding: .utf8)
         configuration.repository.caFile = host.folder + "/ca.crt"
         #expect(try await AgentRepository.source(of: configuration) { _ in }.head() != nil)

@@ -61,12 +61,12 @@ extension SyncBed {
     func awaitTrouble(_ name: String, reason: String = "GitOperationFailed", _ words: [String]) async throws {
         var found: FluxCondition?
         do {
-            try await eventually("\(name) says \(words)", limit: 20) {
+            try await eventually("\(name) says \(words)", limit: 30) {
                 found = try await repository(name)["Ready"]
                 return found?.status == "False" && found?.reason == reason && words.allSatisfy { found?.message.contains($0) == true }
             }
         } catch {
-            throw Lab.Timeout(what: "\(name) says \(words); it says \(found?.reason ?? "") \(found?.message ?? "nothing")", seconds: 20)
+            throw Lab.Timeout(what: "\(name) says \(words); it says \(found?.reason ?? "") \(found?.message ?? "nothing")", seconds: 30)
         }
     }
 }

@@ -22,10 +22,10 @@ struct SyncLoginsLive {
     private func awaitApplied(_ repositories: [FollowedRepository], at commit: String) async throws {
         for repository in repositories {
             do {
-                try await bed.awaitUnit(repository.name, at: commit, limit: 20)
+                try await bed.awaitUnit(repository.name, at: commit)
             } catch {
                 let ready = try await bed.repository(repository.name)["Ready"]
-                throw Lab.Timeout(what: "\(repository.name): \(ready?.reason ?? "") \(ready?.message ?? "nothing")", seconds: 20)
+                throw Lab.Timeout(what: "\(repository.name): \(ready?.reason ?? "") \(ready?.message ?? "nothing")", seconds: 30)
             }
             #expect(try await bed.title("\(repository.name)-read") == "1")
         }
@@ -147,5 +147,22 @@ struct SyncLoginsLive {
         bare.secret["known_hosts"] = edwards
         try await bed.putSecret(bare.name, bare.secret)
         try await awaitApplied([stranger, bare], at: commit)
+    }
+
+    @Test func t03_aHostThatTakesConnectionsAndNeverAnswers() async throws {
+        let (socket, port) = try Loopback.listen()
+        defer { close(socket) }
+        let keys = try SigningKeys()
+        let line = try keys.sshKey("id", "ed25519")
+        let secret = ["identity": try keys.text("id"), "known_hosts": "[127.0.0.1]:\(port) \(line)\n"]
+        let start = Date()
+        try await bed.follow([
+            FollowedRepository(name: "mute-http", url: "http://127.0.0.1:\(port)/home.git", more: "timeout: 2s"),
+            FollowedRepository(name: "mute-ssh", url: "ssh://git@127.0.0.1:\(port)/home.git", secret: secret, more: "timeout: 2s"),
+        ])
+        for name in ["mute-http", "mute-ssh"] {
+            try await bed.awaitTrouble(name, ["the agent keeps trying; see what the host is busy with"])
+        }
+        #expect(Date().timeIntervalSince(start) < 15, "spec.timeout is two seconds")
     }
 }

@@ -237,4 +237,15 @@ struct SyncTreesLive {
         #expect(try post("/hook", hosts[0].right) == "202")
         try await awaitApplied("hooked", commit, "last")
     }
+    @Test func t05_aLookThatFindsNothingIsOneListing() async throws {
+        try await bed.follow([repository("polled", "{branch: main}")])
+        try await awaitApplied("polled", try push("one", to: "main"), "one")
+        let before = host.requests.count
+        try await Task.sleep(for: .seconds(4))
+        let looks = host.requests.dropFirst(before)
+        #expect((2...6).contains(looks.count), "one in a second, or so: \(looks)")
+        #expect(looks.allSatisfy { $0.hasPrefix("GET /open/home.git/info/refs") }, "\(looks)")
+        try await awaitApplied("polled", try push("two", to: "main"), "two")
+        #expect(host.requests.dropFirst(before).count { $0.hasPrefix("POST") } == 1, "what is new is fetched once")
+    }
 }

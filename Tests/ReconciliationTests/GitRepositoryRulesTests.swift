@@ -3,6 +3,7 @@ import Foundation
 import Git
 import HomelabTestSupport
 import KubernetesModel
+import Kustomize
 import Testing
 import YAML
 
@@ -241,6 +242,12 @@ import YAML
             let files = try await source.trees.files(of: try #require(ObjectID(commit))).tree
             #expect(files.entries.keys.sorted() == ["apps/a.yaml", "apps/library/deep/more.yaml", "apps/library/lib.yaml"])
             #expect(files.text("apps/library/lib.yaml") == "lib: 1\n", "the commit that the tree names, not the newest")
+            await put(object("plain", [:]), registry)
+            try await awaitReady("plain", "True", at: commit)
+            let plain = try #require(await registry.source(for: .init(kind: "GitRepository", namespace: "default", name: "plain")))
+            let bare = try await plain.trees.files(of: try #require(ObjectID(commit)))
+            #expect(try bare.entries("apps") == ["a.yaml"], "what is not fetched is not listed")
+            #expect(throws: FileTreeError("it is a submodule, whose files are not fetched")) { try bare.resolve("apps/library") }
         }
     }
 

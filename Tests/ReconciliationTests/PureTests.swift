@@ -72,6 +72,24 @@ import YAML
 }
 
 @Suite struct StatusReportTests {
+    @Test func `a Kustomization tells all errors, as far as there is room`() {
+        func message(_ count: Int) -> String {
+            var report = StatusReport(unit: "home")
+            report.phase = .buildFailed
+            report.errors = (1...count).map { Diagnostic(.error, "is wrong", at: SourceLocation(file: "f", line: $0)) }
+            report.message = report.errors[0].description
+            var status = KustomizationStatus(of: Manifest([:]))
+            status.take(
+                report,
+                in: .init(
+                    generation: 1, reference: "main", checksHealth: false, duration: .zero, now: Timestamp(secondsSinceEpoch: 0),
+                    note: "", stallReason: ""))
+            return status.conditions["Ready"]?.message ?? ""
+        }
+        #expect(message(2).split(separator: "\n") == ["f:1:1: error: is wrong", "f:2:1: error: is wrong"])
+        #expect(message(25).hasSuffix("f:20:1: error: is wrong\nand 5 more"), "\(message(25))")
+    }
+
     @Test func `a report is read back as it was written`() throws {
         var report = StatusReport(unit: "home")
         report.path = "clusters/home"

@@ -113,6 +113,14 @@ import YAML
                 $0.commit = first
             } == (first, first, "a: 1\n"))
         #expect(try await followed("no-version") { $0.semver = "9.x" } == (nil, nil, nil))
+        let nowhere = String(repeating: "1", count: 40)
+        let problem = await #expect(throws: SourceProblem.self) {
+            try await followed("no-commit") {
+                $0.branch = "main"
+                $0.commit = nowhere
+            }
+        }
+        #expect(problem == SourceProblem(.branchMissing, "the history of refs/heads/main has no commit \(nowhere)"))
         let wrong = await #expect(throws: SourceProblem.self) { try await followed("wrong") { $0.semver = "newest" } }
         #expect(wrong?.message.contains("spec.ref.semver newest is no range") == true)
     }
