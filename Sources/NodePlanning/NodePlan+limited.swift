@@ -13,7 +13,7 @@ extension NodePlan {
         limited.phases = phases.compactMap { phase in
             var phase = phase
             phase.tasks = phase.tasks.compactMap { task in
-                if phase.kind == .snapshot || phase.isWait(task) { return task }
+                if phase.kind == .snapshot || phase.kind != .agents && phase.isWait(task) { return task }
                 var task = task
                 task.steps = task.steps.compactMap { planned in
                     if nodes.contains(planned.step.subjectNode ?? task.node) { return planned }
@@ -46,9 +46,9 @@ extension NodePlan {
 }
 
 extension Phase {
-    /// Nothing but waiting for a server before others join.
-    fileprivate func isWait(_ task: NodeTask) -> Bool {
-        guard kind == .firstServer || kind == .servers else { return false }
+    /// Nothing but waiting for a machine that is on its way, before others follow.
+    func isWait(_ task: NodeTask) -> Bool {
+        guard [.firstServer, .servers, .agents].contains(kind) else { return false }
         return task.steps.allSatisfy { planned in
             switch planned.step {
             case .awaitK3s, .awaitNode: true

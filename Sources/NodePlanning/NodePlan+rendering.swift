@@ -3,10 +3,13 @@ internal import NodeInventory
 package import YAML
 
 extension NodePlan {
-    /// Equal for plans that would do the same: over all steps with their content, in order; the reasons and notes do not count.
+    /// Equal for plans that would change the same: over all steps with their content, in order; the reasons and notes do not count, nor does
+    /// what only waits for a machine that an earlier run started, since that passes by itself.
     package var hash: String {
-        let steps = phases.map { phase -> Value in
-            let tasks = phase.tasks.map { task -> Value in
+        let steps = phases.compactMap { phase -> Value? in
+            let changing = phase.tasks.filter { !phase.isWait($0) }
+            if changing.isEmpty { return nil }
+            let tasks = changing.map { task -> Value in
                 var value: Value = ["node": .string(task.node), "steps": .array(task.steps.map { $0.step.json })]
                 // A plan without a way back keeps the hash it always had.
                 if let fallback = task.fallback, !fallback.steps.isEmpty {

@@ -155,7 +155,8 @@ package struct Bootstrapper: Sendable {
     }
 
     /// Asks, carries out and looks again.
-    func run(_ observation: ProvisioningObservation) async throws -> BootstrapReport {
+    /// - Parameter rounds: how often a plan may be begun with that turns out to be another one once its machines are locked.
+    func run(_ observation: ProvisioningObservation, rounds: Int = 5) async throws -> BootstrapReport {
         let findings = observation.findings
         try findings.throwIfErrors()
         var report = BootstrapReport(plan: observation.plan)
@@ -193,9 +194,10 @@ package struct Bootstrapper: Sendable {
                 return plan
             }
         } catch is PlanDeclined {
-            _ = await options.journal?.end()
             report.wasDeclined = true
             return report
+        } catch let grown as PlanOutgrown where rounds > 1 {
+            return try await run(grown.observation, rounds: rounds - 1)
         } catch {
             _ = await options.journal?.end()
             throw error
@@ -210,20 +212,29 @@ package struct Bootstrapper: Sendable {
 
     private struct PlanDeclined: Error {}
 
+    /// There is something to do on machines now that are not locked: everything begins with this look.
+    private struct PlanOutgrown: Error, CustomStringConvertible {
+        var observation: ProvisioningObservation
+        var description: String { "what is to be done changes again and again; run again when the machines have come to rest" }
+    }
+
     /// What is to be done now that nobody else changes anything: another run may have, since the plan was made and while it was read.
-    /// - Returns: the new plan once it is confirmed like the first; nil while it is still the same.
+    /// - Returns: the new plan once it is confirmed like the first; nil while the first holds. What changes the same things is not asked
+    ///   about again, and that of the two is taken which waits for more.
     private func replan(_ before: ProvisioningObservation) async throws -> NodePlan? {
         // A recovery starts what is down, by a plan of its own.
         if options.recovers { return nil }
-        let now = try await observer.observeAgain(before.nodes.hosts)
-        if now.plan.hash == before.plan.hash { return nil }
-        var findings = aboutChosen(now.findings)
-        try findings.throwIfErrors()
-        findings.append(
+        var now = try await observer.observeAgain(before.nodes.hosts)
+        now.findings = aboutChosen(now.findings)
+        let isLocked = Set(now.plan.involvedNodes).isSubset(of: before.plan.involvedNodes)
+        if now.plan.hash == before.plan.hash { return isLocked && now.plan.stepCount > before.plan.stepCount ? now.plan : nil }
+        try now.findings.throwIfErrors()
+        now.findings.append(
             Diagnostic(
                 .warning, "what is to be done is not what it was when the plan was made: this is the plan now",
                 subject: "cluster \"\(spec.name)\"", remedy: "another run, or the agent, was at work meanwhile, or a machine went or came"))
-        guard await interaction.confirmPlan(now.plan, findings) else {
+        guard isLocked else { throw PlanOutgrown(observation: now) }
+        guard await interaction.confirmPlan(now.plan, now.findings) else {
             try Task.checkCancellation()
             throw PlanDeclined()
         }

@@ -20,11 +20,15 @@ final class ClusterLease: Sendable {
     private let duration: Int64
     private let pause: Duration
     private let isHeld = Mutex(false)
+    /// Of another holder, while this run goes on without: what was seen, and since when.
+    private let seen = Mutex<(version: String, since: ContinuousClock.Instant)?>(nil)
+    private let subject: String
 
     init(
-        servers: [any Host], run: String, owner: String, recorder: RunRecorder, duration: Int64 = Int64(HostLock.staleAfter),
-        pause: Duration = .seconds(2)
+        cluster: String, servers: [any Host], run: String, owner: String, recorder: RunRecorder,
+        duration: Int64 = Int64(HostLock.staleAfter), pause: Duration = .seconds(2)
     ) {
+        subject = "cluster \"\(cluster)\""
         self.servers = servers
         self.run = run
         self.owner = owner
@@ -84,8 +88,14 @@ final class ClusterLease: Sendable {
     func renew() async -> Diagnostic? {
         guard case .found(let record, let version) = await look() else { return nil }
         if let record, isOther(record) {
-            // One that was there before this run could take it may have died; only one that took it from this run has ended this one.
-            return isHeld.withLock { $0 } ? HostLock.lost("cluster", to: Self.owner(of: record)) : nil
+            if isHeld.withLock({ $0 }) { return HostLock.lost(subject, to: Self.owner(of: record)) }
+            // One that was there before this run could take it lives when it renews, and has died when it does not.
+            let before = seen.withLock { seen in
+                defer { if seen?.version != version { seen = (version, .now) } }
+                return seen
+            }
+            if let before, before.version != version { return held(by: record) }
+            if before.map({ ContinuousClock.now - $0.since <= .seconds(record.durationSeconds) }) ?? true { return nil }
         }
         _ = await write(record, version)
         return nil
@@ -119,7 +129,7 @@ final class ClusterLease: Sendable {
 
     private func held(by record: LeaseRecord) -> Diagnostic {
         Diagnostic(
-            .error, "another run is changing the machines of this cluster", subject: "cluster",
+            .error, "another run is changing the machines of this cluster", subject: subject,
             cause: "\(Self.owner(of: record)), since \(record.acquireTime?.description ?? "a while")",
             remedy: "Wait until it has ended. A run that died gives way \(duration) s after its last sign of life.")
     }

@@ -73,7 +73,8 @@ package struct PlanExecutor: Sendable {
         let run = run ?? SecureRandom.hex(bytes: 8)
         let locks = NodeLocks(hosts: involved, run: run, owner: lockOwner, recorder: recorder)
         let lease = leaseServers.map { names in
-            ClusterLease(servers: names.compactMap { hosts[$0] }, run: run, owner: lockOwner, recorder: recorder)
+            ClusterLease(
+                cluster: cluster, servers: names.compactMap { hosts[$0] }, run: run, owner: lockOwner, recorder: recorder)
         }
         let execution = PhaseExecution(
             runner: runner, servers: servers, recorder: recorder, isSuperseded: isSuperseded, locks: locks)

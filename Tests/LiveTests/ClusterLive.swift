@@ -137,7 +137,19 @@ struct ClusterLive {
         try answers.write(contentsOf: Data("y\n".utf8))
         let result = run.end(limit: 120)
         #expect(result.succeeded, "\(result.text)")
-        #expect(try lab.kubectl("get", "node", "m2", "-o", "jsonpath={.metadata.labels.disk}").output == "nvme")
+
+        // A machine that the first plan did not touch: nothing is locked there yet, and everything begins anew.
+        try Self.write(lab, disk: "sata")
+        let (further, more) = try lab.startOnTerminal("bootstrap")
+        try lab.wait(further, question)
+        try lab.on("m3", "rm \(file)")
+        try more.write(contentsOf: Data("y\n".utf8))
+        try lab.wait("the second question", limit: 60) { further.output.components(separatedBy: question).count == 3 }
+        try more.write(contentsOf: Data("y\n".utf8))
+        let anew = further.end(limit: 120)
+        #expect(anew.succeeded && anew.output.contains("this is the plan now"), "\(anew.text)")
+        #expect(try lab.on("m3", "ls \(file)").succeeded)
+        #expect(try lab.kubectl("get", "node", "m2", "-o", "jsonpath={.metadata.labels.disk}").output == "sata")
         #expect(try lab.on("m1", "ls \(file)").succeeded)
         try Self.write(lab)
         #expect(try lab.bootstrap().succeeded)

@@ -49,6 +49,21 @@ import YAML
         #expect(reasons.hash == plan.hash)
     }
 
+    /// A server that an interrupted run started becomes well by itself: that is no other plan.
+    @Test func whatOnlyWaitsDoesNotCount() throws {
+        let plan = try PlanningCase.named("fresh-three-servers").plan()
+        var waiting = plan
+        let wait = NodeTask(node: "s1", steps: [PlannedStep(.awaitNode(name: "s1", via: "s1", votingMember: true), "")])
+        let at = try #require(plan.phases.firstIndex { $0.kind == .servers })
+        waiting.phases[at].tasks.insert(wait, at: 0)
+        #expect(waiting.hash == plan.hash)
+        waiting.phases.insert(Phase(.firstServer, tasks: [wait]), at: 0)
+        #expect(waiting.hash == plan.hash)
+        // One that starts it first does.
+        waiting.phases[0].tasks[0].steps.insert(PlannedStep(.startUnit("k3s.service"), ""), at: 0)
+        #expect(waiting.hash != plan.hash)
+    }
+
     @Test func noSecretIsInAPlan() throws {
         let plan = try PlanningCase.named("fresh-three-servers").plan()
         let json = JSONWriter.text(plan.json)

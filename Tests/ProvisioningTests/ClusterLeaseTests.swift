@@ -84,7 +84,8 @@ private final class LeaseHost: Host {
     private func lease(_ hosts: [LeaseHost], _ run: String, owner: String = "alice@laptop, homelab bootstrap") throws -> ClusterLease {
         let events = self.events
         return ClusterLease(
-            servers: hosts, run: run, owner: owner, recorder: try RunRecorder(folder: nil, forward: { events.add($0) }), duration: 1,
+            cluster: "home", servers: hosts, run: run, owner: owner, recorder: try RunRecorder(folder: nil, forward: { events.add($0) }),
+            duration: 1,
             pause: .milliseconds(20))
     }
 
@@ -152,6 +153,29 @@ private final class LeaseHost: Host {
         host.set(isAway: false)
         #expect(await lease.renew() == nil)
         #expect(host.holder?.hasSuffix("/r1") == true, "through the server that answers")
+    }
+
+    /// Both began while no API answered: the one that comes second sees the other live, or its end.
+    @Test func whoGoesOnWithoutItLearnsOfAnotherThatLives() async throws {
+        let host = LeaseHost()
+        host.set(isAway: true)
+        let lease = try lease([host], "r1")
+        try await lease.acquire(besides: [])
+        host.set(isAway: false)
+        host.renew(as: "bob@desk, homelab bootstrap/r2")
+        #expect(await lease.renew() == nil, "it may have died")
+        host.renew(as: "bob@desk, homelab bootstrap/r2")
+        let refused = await lease.renew()
+        #expect(refused?.subject == "cluster \"home\"" && refused?.cause?.hasPrefix("bob@desk, homelab bootstrap, since") == true)
+
+        let later = try self.lease([host], "r3")
+        host.set(isAway: true)
+        try await later.acquire(besides: [])
+        host.set(isAway: false)
+        #expect(await later.renew() == nil && host.holder?.hasSuffix("/r2") == true)
+        try await Task.sleep(for: .milliseconds(1100))
+        #expect(await later.renew() == nil)
+        #expect(host.holder?.hasSuffix("/r3") == true, "it gave no sign of life")
     }
 
     @Test func whoLostItIsTold() async throws {
