@@ -22,6 +22,11 @@ struct SnapshotFile {
             remedy: "give another one: `homelab snapshot list` shows what there is")
     }
 
+    /// k3s unpacks one whose name says so.
+    var ending: String {
+        get throws { (try FileReader(path).next(limit: 4) ?? []).starts(with: Self.zip) ? ".zip" : "" }
+    }
+
     private func found() throws -> String? {
         let size = try Files.status(path).size
         let head = try FileReader(path).next(limit: 8192) ?? []

@@ -11,7 +11,8 @@ package struct SnapshotRestore: Sendable {
     private let file: String
     private let token: Secret
     private let sha256: String
-    private static let destination = "/tmp/homelab-restore"
+    /// Of the file on the first server.
+    private let name: String
 
     /// - Parameter file: a copy as `saveSnapshot` keeps it, with `<file>.token` beside it.
     /// - Throws: `Diagnostic` when one of the two cannot be read or is damaged, or the data is not in etcd.
@@ -29,6 +30,7 @@ package struct SnapshotRestore: Sendable {
                 remedy: "give a file that `homelab snapshot save` wrote; its token is in \(file).token")
         }
         try SnapshotFile(file).check()
+        name = "homelab-restore" + (try SnapshotFile(file).ending)
         machines.recorder.conceal(token)
     }
 
@@ -44,7 +46,7 @@ package struct SnapshotRestore: Sendable {
         guard let first = servers.first, let leader = hosts[first.name] else { return }
         try await machines.step("bring the snapshot to it", leader) {
             try await leader.upload(
-                FileUpload(source: file, destination: Self.destination, mode: 0o600, sha256: sha256), progress: { _, _ in })
+                FileUpload(source: file, destination: "/tmp/\(name)", mode: 0o600, sha256: sha256), progress: { _, _ in })
         }
         for server in servers {
             guard let host = hosts[server.name] else { continue }
@@ -59,7 +61,7 @@ package struct SnapshotRestore: Sendable {
                 try await start(server, host, tell)
             }
             // The next may join only when this member votes: etcd takes one learner at a time.
-            try await machines.waitingStep("wait until its member votes", host) { try await awaitVoter(server, host, leader, $0) }
+            try await machines.waitingStep("wait until its member votes", leader) { try await awaitVoter(server, host, leader, $0) }
         }
         for server in servers {
             guard let host = hosts[server.name] else { continue }
@@ -86,13 +88,13 @@ package struct SnapshotRestore: Sendable {
             set -e
             cd \(NodeLayout.dataDirectory)/server/db
             before=" $(echo etcd-old-*) "
-            cp -p \(NodeLayout.token) \(NodeLayout.token).before
+            [ -e \(NodeLayout.token).before ] || [ ! -e \(NodeLayout.token) ] || cp -p \(NodeLayout.token) \(NodeLayout.token).before
             \(RemoteCommand.storing(token))
-            install -m 600 -o root \(Self.destination) homelab-restore
-            rm -f reset-flag \(Self.destination)
+            install -m 600 -o root /tmp/\(name) \(name)
+            rm -f reset-flag /tmp/\(name)
             timeout 600 \(NodeLayout.k3s) server --cluster-reset \
-            --cluster-reset-restore-path="$PWD/homelab-restore" >/run/homelab-restore.log 2>&1 || :
-            rm -f homelab-restore
+            --cluster-reset-restore-path="$PWD/\(name)" >/run/homelab-restore.log 2>&1 || :
+            rm -f \(name)
             if grep -q 'membership has been reset' /run/homelab-restore.log; then
             rm -f \(NodeLayout.token).before
             exit 0
@@ -103,7 +105,8 @@ package struct SnapshotRestore: Sendable {
             [ ! -e etcd ] || rm -r etcd
             mv "$old" etcd
             done
-            mv -f \(NodeLayout.token).before \(NodeLayout.token)
+            rm -f \(NodeLayout.token)
+            [ ! -e \(NodeLayout.token).before ] || mv -f \(NodeLayout.token).before \(NodeLayout.token)
             tail -n 5 /run/homelab-restore.log >&2
             exit 1
             """

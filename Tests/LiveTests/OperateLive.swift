@@ -256,6 +256,7 @@ struct OperateLive {
                 "error: \(part): this is no whole snapshot of etcd, and nothing was done with it: it breaks off: the sha256 at its end is missing\n"
                     + "    give another one: `homelab snapshot list` shows what there is"), "\(damaged.text)")
         #expect(try lab.on("m1", "systemctl is-active k3s homelab-agent").output == "active\nactive\n")
+        try putBackWhatK3sCannotRead(token: file + ".token")
         let unconfirmed = try lab.homelab("snapshot", "restore", file)
         #expect(unconfirmed.status == 1 && unconfirmed.text.contains("--confirm home"), "\(unconfirmed.text)")
         let restored = try lab.homelab("snapshot", "restore", file, "--confirm", "home")
@@ -265,6 +266,35 @@ struct OperateLive {
         #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded)
         #expect(try lab.kubectl("get", "configmap", "after", "-n", "default").status != 0, "what came later is gone")
         try lab.wait("two ready nodes", limit: 120) { try lab.readyNodes() == 2 }
+    }
+
+    /// A file that is whole by its own sha256, and of which k3s can make nothing: the cluster is as it was.
+    private func putBackWhatK3sCannotRead(token: String) throws {
+        let forged = lab.folder + "/snapshots/forged"
+        let script = """
+            import hashlib, sys
+            pages = bytearray(8192)
+            for at in (16, 4112): pages[at:at + 4] = bytes.fromhex('edda0ced')
+            open(sys.argv[1], 'wb').write(bytes(pages) + hashlib.sha256(pages).digest())
+            """
+        try Shell.must(["python3", "-c", script, forged])
+        try FileManager.default.copyItem(atPath: token, toPath: forged + ".token")
+        let refused = try lab.homelab("snapshot", "restore", forged, "--confirm", "home")
+        try FileManager.default.removeItem(atPath: forged)
+        try FileManager.default.removeItem(atPath: forged + ".token")
+        #expect(refused.status == 1 && refused.errors.contains(#"error: node "m1": the restore stopped here: "#), "\(refused.text)")
+        #expect(
+            refused.errors.contains(
+                "\n    All servers are stopped and have their data from before: `homelab recover` starts k3s again as it was, "
+                    + "`homelab bootstrap` the agents."), "\(refused.text)")
+        let recovered = try lab.homelab("recover", "--yes")
+        #expect(recovered.succeeded, "\(recovered.text)")
+        let again = try lab.bootstrap()
+        #expect(again.succeeded, "\(again.text)")
+        #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded, "its data are back")
+        let left = try lab.on("m1", "ls /var/lib/rancher/k3s/server/db /etc/rancher/k3s | grep -e etcd-old -e homelab-restore -e before")
+            .output
+        #expect(left == "")
     }
 
     @Test func t08_anAdoptedClusterNeedsNoChange() throws {

@@ -78,7 +78,7 @@ struct RemovalLive {
             #expect(found != nil, "\(words) is not, or not in its place, in\n\(said)")
             if let found { rest = rest[found.upperBound...] }
         }
-        for agent in ["m4", "m5"] { #expect(said.contains("\(agent): revoke the join token: done in "), "\(said)") }
+        #expect(said.components(separatedBy: "m1: revoke the join token: done in ").count == 3, "one for each agent:\n\(said)")
     }
 
     @Test func t01_aRemovalThatWouldLoseTheMajorityIsRefused() throws {
@@ -144,9 +144,12 @@ struct RemovalLive {
         try Self.write(lab, absent: ["m3", "m4", "m5"])
         let result = try lab.bootstrap(limit: 600)
         #expect(result.succeeded, "\(result.text)")
-        for node in ["m3", "m4"] { #expect(result.text.contains("\(node) is not part of the cluster"), "\(result.text)") }
+        for node in ["m3", "m4"] {
+            #expect(result.text.contains("  \(node)  is not part of the cluster, as the inventory says\n"), "\(result.text)")
+        }
         #expect(
-            result.text.contains("m5 cannot be reached: it is taken out of the cluster, and what is on its disk stays"), "\(result.text)")
+            result.text.contains("  m5  cannot be reached: it is taken out of the cluster, and what is on its disk stays"), "\(result.text)"
+        )
         #expect(result.text.contains("wipe it before it is used again"), "\(result.text)")
         #expect(result.text.contains("m1: delete node m5: done in "), "\(result.text)")
         #expect(try nodes() == ["m1", "m2"])
