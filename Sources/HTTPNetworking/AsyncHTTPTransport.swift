@@ -1,4 +1,5 @@
 internal import AsyncHTTPClient
+internal import Glibc
 package import HTTP
 internal import NIOCore
 internal import NIOHTTP1
@@ -27,6 +28,8 @@ package final class AsyncHTTPTransport: HTTPTransport {
         configuration.redirectConfiguration = followsRedirects ? .follow(max: 5, allowCycles: false) : .disallow
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connectionsPerHost
         configuration.connectionPool.idleTimeout = .seconds(60)
+        // What refuses a connection is told at once: whether to try again, and when, is for the caller to say.
+        configuration.connectionPool.retryConnectionEstablishment = false
         // Several HTTP/1.1 connections carry many small requests to an API server faster than one HTTP/2 connection does.
         configuration.httpVersion = .http1Only
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
@@ -158,12 +161,21 @@ package final class AsyncHTTPTransport: HTTPTransport {
             default: return HTTPError(.connectionLost, url: url, detail: error.shortDescription)
             }
         case let error as NIOConnectionError:
-            let refused = error.connectionErrors.map { "\($0.error)" }
+            let refused = error.connectionErrors.map { ($0.error as? IOError).map(Self.words) ?? "\($0.error)" }
             return HTTPError(.unreachable, url: url, detail: refused.first ?? "the name \(error.host) is not known")
+        case let error as IOError:
+            let isAway = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN].contains(error.errnoCode)
+            return HTTPError(isAway ? .unreachable : .connectionLost, url: url, detail: Self.words(error))
         default:
             if let failure = TLSFailure(error) { return HTTPError(failure.kind, url: url, detail: failure.detail) }
             return HTTPError(.connectionLost, url: url, detail: "\(error)")
         }
+    }
+
+    /// The system's own words, such as "connection refused".
+    private static func words(_ error: IOError) -> String {
+        let text = String(cString: strerror(error.errnoCode))
+        return text.prefix(1).lowercased() + text.dropFirst()
     }
 }
 

@@ -1,7 +1,9 @@
 import ArgumentParser
+import Diagnostics
 import FileSystem
 import HTTPNetworking
 import KubernetesClient
+import KubernetesModel
 import Reconciliation
 
 /// Which cluster a command speaks to: `--kubeconfig`, `--context`, else what kubectl would take.
@@ -28,7 +30,24 @@ struct ClusterOption: ParsableArguments {
             return result
         } catch {
             await transport.shutdown()
-            throw error
+            throw (error as? ClusterError).flatMap { Self.explained($0, connection) } ?? error
+        }
+    }
+
+    /// What a person does about an API that does not answer, or not to them; nil for every other error, and for another cluster's.
+    private static func explained(_ error: ClusterError, _ connection: ClusterConnection) -> Diagnostic? {
+        switch error.kind {
+        case .unreachable where error.message.hasPrefix(connection.server):
+            Diagnostic(
+                .error, "the cluster's API does not answer", subject: connection.server,
+                cause: error.message.split(separator: ": ", maxSplits: 1).last.map(String.init),
+                remedy: "name another kubeconfig if it is not this cluster's; `homelab doctor` looks at its machines, and `homelab recover` "
+                    + "brings it back")
+        case .unauthorized:
+            Diagnostic(
+                .error, "the cluster and this kubeconfig do not know each other", subject: connection.server, cause: error.message,
+                remedy: "`homelab kubeconfig --merge` brings its present one")
+        default: nil
         }
     }
 }

@@ -42,6 +42,23 @@ import Testing
         #expect(wrong.errors.contains("--yess") && wrong.errors.contains("Usage:"))
     }
 
+    @Test func `an API that does not answer is told at once, with what to do`() throws {
+        let file = NSTemporaryDirectory() + "homelab-kubeconfig-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try """
+        apiVersion: v1
+        kind: Config
+        clusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]
+        contexts: [{name: a, context: {cluster: a, user: a}}]
+        current-context: a
+        users: [{name: a, user: {token: t}}]
+        """.write(toFile: file, atomically: true, encoding: .utf8)
+        let answer = try homelab("status", "--kubeconfig", file)
+        #expect(answer.status == 1 && answer.output.isEmpty)
+        #expect(answer.errors.hasPrefix("error: https://127.0.0.1:1: the cluster's API does not answer: connection refused\n"))
+        #expect(answer.errors.contains("`homelab recover`"), "\(answer.errors)")
+    }
+
     @Test func `validate tells what is wrong with machines and objects in one run`() throws {
         let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
         defer { try? FileManager.default.removeItem(atPath: folder) }
