@@ -41,8 +41,8 @@ struct ClusterOption: ParsableArguments {
             Diagnostic(
                 .error, "the cluster's API does not answer", subject: connection.server,
                 cause: error.message.split(separator: ": ", maxSplits: 1).last.map(String.init),
-                remedy: "name another kubeconfig if it is not this cluster's; `homelab doctor` looks at its machines, and `homelab recover` "
-                    + "brings it back")
+                remedy: "name another kubeconfig if it is not this cluster's; `homelab doctor` looks at its machines, and "
+                    + "`homelab recover` brings it back")
         case .unauthorized:
             Diagnostic(
                 .error, "the cluster and this kubeconfig do not know each other", subject: connection.server, cause: error.message,
