@@ -31,6 +31,7 @@ enum Dialer {
         let status = address.withUnsafeBytes { bytes in
             bytes.withMemoryRebound(to: sockaddr.self) { Glibc.connect(descriptor, $0.baseAddress, socklen_t(bytes.count)) }
         }
+        let began = ContinuousClock.now
         var code = status == 0 ? 0 : errno
         if code == EINPROGRESS { code = finish(descriptor, until: until) }
         if code == 0 { return descriptor }
@@ -38,7 +39,8 @@ enum Dialer {
         switch code {
         case ECONNREFUSED: throw .refused
         case EHOSTUNREACH, ENETUNREACH: throw .noRoute
-        case ETIMEDOUT: throw .noAnswer(after: timeout)
+        // The system gives up earlier than a long time limit.
+        case ETIMEDOUT: throw .noAnswer(after: min(timeout, .seconds((ContinuousClock.now - began).components.seconds + 1)))
         default: throw .other(String(cString: strerror(code)))
         }
     }
