@@ -80,7 +80,9 @@ struct AdoptLive {
 
     @Test func t01_itsInventoryHasEverySettingAndNoSecret() throws {
         try lab.wait("three nodes", limit: 120) {
+            // The taint of one that is not ready goes a moment after it is.
             try lab.on("m1", "k3s kubectl get nodes").output.components(separatedBy: " Ready").count == 4
+                && !nodes().contains("node.kubernetes.io/")
         }
         print(try nodes())
         try lab.trustHosts(["m1", "m2", "m3"])
@@ -113,6 +115,7 @@ struct AdoptLive {
         let result = try lab.bootstrap()
         #expect(result.succeeded, "\(result.text)")
         #expect(try lab.readyNodes() == 3)
+        try lab.wait("the taints of restarted nodes to go", limit: 60) { try !nodes().contains("node.kubernetes.io/") }
         #expect(try nodes() == before, "the same Nodes with the same settings")
         let again = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
         #expect(again.status == 0, "\(again.text)")
