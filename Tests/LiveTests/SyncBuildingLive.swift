@@ -173,5 +173,8 @@ struct SyncBuildingLive {
         for part in ["app/c.yaml:1", "the variable first is not set", "app/d.yaml:1", "the variable second is not set"] {
             #expect(broken.reason == "BuildFailed" && broken.message.contains(part), "\(broken.message)")
         }
+        // The directory is another unit's in the next suite.
+        try bed.push(["clusters/sync/n.yaml": SyncFiles.config("vars-end", "1")])
+        try await bed.eventually("the unit is gone") { try await bed.unit("vars") == nil }
     }
 }
