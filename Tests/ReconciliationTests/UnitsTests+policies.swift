@@ -303,4 +303,26 @@ extension UnitsTests {
             try await eventually("it is gone") { await bench.api.object(Self.config("site-aa")) == nil }
         }
     }
+
+    @Test func `units that leave with all that they are built from, and those that they made, go`() async throws {
+        var files = ["clusters/home/one.yaml": Files.config("one", name: "one", namespace: "default")]
+        bench.repository.push(
+            files.merging([
+                "clusters/home/apps.yaml": Self.unit("apps", path: "apps"), "apps/inner.yaml": Self.unit("inner", path: "inner"),
+                "inner/web.yaml": Self.unit("web", path: "web"),
+                "web/two.yaml": Files.config("two", name: "two", namespace: "default"),
+            ]) { $1 })
+        try await bench.run { source in
+            try await eventually("the innermost object") { await bench.api.object(Self.config("two")) != nil }
+            files["clusters/home/one.yaml"] = Files.config("more", name: "one", namespace: "default")
+            let commit = bench.repository.push(files)
+            source.wake()
+            try await bench.phase(.ready, at: commit)
+            for name in ["apps", "inner", "web"] {
+                let unit = ObjectKey(unit: Ownership(namespace: "default", name: name))
+                try await eventually("\(name) is gone") { await bench.api.object(unit) == nil }
+            }
+            #expect(await bench.api.object(Self.config("two")) == nil)
+        }
+    }
 }

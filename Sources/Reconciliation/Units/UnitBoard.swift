@@ -244,7 +244,15 @@ extension UnitBoard.State {
         return a.isSame(as: b)
     }
 
-    fileprivate func isLeaving(_ unit: Ownership) -> Bool { children.values.contains { $0.leaving.contains(unit) } }
+    /// A unit has left the repository when its definition has, or when all that make it have: these may not even be built any more.
+    fileprivate func isLeaving(_ unit: Ownership) -> Bool { isLeaving(unit, below: []) }
+
+    private func isLeaving(_ unit: Ownership, below path: Set<Ownership>) -> Bool {
+        if children.values.contains(where: { $0.leaving.contains(unit) }) { return true }
+        let path = path.union([unit])
+        let makers = children.filter { $0.value.wanted.contains(unit) && !path.contains($0.key) }.keys
+        return !makers.isEmpty && makers.allSatisfy { isLeaving($0, below: path) }
+    }
 
     /// Gives the bells of those who want, or wanted, the same.
     fileprivate mutating func setClaims(_ claims: [PackedManifest], of unit: Ownership) -> [Bell] {
@@ -280,7 +288,7 @@ extension UnitBoard.State {
         for (other, its) in entries where other != unit && its.source == entry.source && !its.isIdle && its.built != commit {
             if !isLeaving(other) { return other }
         }
-        for (parent, children) in children {
+        for (parent, children) in children where !isLeaving(parent) {
             if parent != unit, entries[parent]?.source == entry.source, !children.wanted.isEmpty || !children.leaving.isEmpty,
                 children.sent != commit
             {
