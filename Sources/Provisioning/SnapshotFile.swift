@@ -37,10 +37,7 @@ struct SnapshotFile {
             return "it does not begin as a database of etcd does"
         }
         guard size % 512 == Self.hashSize else { return "it breaks off: the sha256 at its end is missing" }
-        let said = try end(of: size, Self.hashSize).map { byte in
-            let text = String(byte, radix: 16)
-            return text.count == 1 ? "0" + text : text
-        }.joined()
+        let said = Hex.encode(try end(of: size, Self.hashSize))
         return try SHA256.hex(ofFile: path, first: size - Self.hashSize) == said ? nil : "its content does not have the sha256 at its end"
     }
 
