@@ -25,9 +25,8 @@ extension StepRunner {
             if let diagnosis = watch.diagnosis, diagnosis.isHopeless, look.active != "active" {
                 throw diagnosis.diagnostic(node: host.name, watch.words)
             }
-            let restarts = look.restarts - (restartsBefore ?? 0)
-            if look.active != "active", restarts >= (role == .agent ? limits.agentRestarts : limits.serverRestarts) {
-                throw ended(restarts, role, watch, reason, on: host)
+            if look.active != "active", let times = tooManyRestarts(look, since: restartsBefore, role) {
+                throw ended(times, role, watch, reason, on: host)
             }
             if .now >= deadline { throw notReady(watch, reason, "k3s", after: limits.k3s, on: host) }
             try await limits.pause(since: began)
@@ -40,8 +39,9 @@ extension StepRunner {
     ) async throws {
         let server = try self.host(via, for: step.activity)
         let node = hosts[name]
-        let unit = voting ? NodeRole.server.unit : NodeRole.agent.unit
-        var watch = UnitWatch(unit: unit, cursor: state.now.cursors["\(name)/\(unit)"])
+        let role: NodeRole = voting || via == name ? .server : .agent
+        var watch = UnitWatch(unit: role.unit, cursor: state.now.cursors["\(name)/\(role.unit)"])
+        var restartsBefore: Int?
         let deadline = ContinuousClock.now + limits.node
         var looks = 0
         while true {
@@ -64,7 +64,13 @@ extension StepRunner {
                 reason = "it has not registered yet"
             }
             // The journal costs a round trip, so it is read now and then only, for the reason behind a node that does not come.
-            if let node, looks % 4 == 3 { _ = try await look(&watch, on: node) }
+            if let node, looks % 4 == 3 {
+                let look = try await look(&watch, on: node)
+                restartsBefore = restartsBefore ?? look.restarts
+                if look.active != "active", let times = tooManyRestarts(look, since: restartsBefore, role) {
+                    throw ended(times, role, watch, reason, on: node)
+                }
+            }
             looks += 1
             let words = reason.hasPrefix("it has not registered") ? watch.lastWords.map { "; k3s: \($0)" } ?? "" : ""
             detail(host, step, reason + words)
@@ -102,6 +108,12 @@ extension StepRunner {
         let look = watch.read(result.output)
         for line in look.lines { recorder.log(host.name, line) }
         return look
+    }
+
+    /// How often k3s was begun again since the first look, when that is more than a cluster that only has to come up explains.
+    private func tooManyRestarts(_ look: UnitWatch.Look, since before: Int?, _ role: NodeRole) -> Int? {
+        let times = look.restarts - (before ?? look.restarts)
+        return times >= (role == .agent ? limits.agentRestarts : limits.serverRestarts) ? times : nil
     }
 
     private func ended(_ times: Int, _ role: NodeRole, _ watch: UnitWatch, _ reason: String, on host: any Host) -> Diagnostic {

@@ -39,7 +39,8 @@ struct UnitWatch: Sendable {
         ])
     }
 
-    /// For OpenRC, in the words of systemd.
+    /// For OpenRC, in the words of systemd. A process is active once it has lived for some seconds: one that ends at once and is begun
+    /// again and again would be taken for one that runs.
     private var openRC: String {
         let service = InitSystem.service(unit)
         let log = InitSystem.log(unit)
@@ -47,10 +48,15 @@ struct UnitWatch: Sendable {
         return """
             echo Supervisor=openrc
             options=/run/openrc/options/\(service)
+            lives() {
+            began=$(awk '{ sub(/.*\\) /, ""); if ($1 != "Z") print $20 }' "/proc/$(cat $options/child_pid)/stat" 2>/dev/null)
+            [ -n "$began" ] && awk -v began="$began" -v ticks="$(getconf CLK_TCK 2>/dev/null || echo 100)" \
+            '{ exit ($1 - began / ticks < \(Self.livesAfter)) }' /proc/uptime
+            }
             echo "NRestarts=$(cat $options/start_count 2>/dev/null || echo 0)"
             case $(rc-service \(ShellLine.quoted(service)) status 2>/dev/null) in
             *started*)
-            if [ -d "/proc/$(cat $options/child_pid 2>/dev/null)" ]; then echo ActiveState=active; else echo ActiveState=activating; fi ;;
+            if lives; then echo ActiveState=active; else echo ActiveState=activating; fi ;;
             *crashed*) echo ActiveState=failed ;; *) echo ActiveState=inactive ;;
             esac
             echo '-- journal'
@@ -61,6 +67,9 @@ struct UnitWatch: Sendable {
             echo "-- cursor: $size"
             """
     }
+
+    /// Seconds.
+    private static let livesAfter = 4
 
     static func cursor(in output: String) -> String? {
         output.split(separator: "\n").last { $0.hasPrefix("-- cursor: ") }.map { String($0.dropFirst("-- cursor: ".count)) }

@@ -8,7 +8,7 @@
 IMAGE_SUITES="bookworm trixie"
 IMAGE_VARIANTS="plain extras openrc"
 PACKAGE_RECIPE=1 # raise when the way packages are installed changes
-FINISH_RECIPE=2  # raise when finish_image changes
+FINISH_RECIPE=3  # raise when finish_image changes
 
 # A Debian server as an installer leaves it, plus the login shells that tests of remote commands need. No git, no container runtime.
 packages_of() { # KIND
@@ -124,8 +124,9 @@ finish_image() { # KIND ROOT
 
 finish_systemd() { # TREE
     local tree=$1 unit
+    # What runs by the clock would change a machine in the middle of a test.
     for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
-        console-getty.service getty@.service systemd-networkd-wait-online.service; do
+        logrotate.timer man-db.timer console-getty.service getty@.service systemd-networkd-wait-online.service; do
         ln -sf /dev/null "$tree/etc/systemd/system/$unit"
     done
     install -D -m 644 "$MACHINES/image/manager.conf" "$tree/etc/systemd/system.conf.d/90-lab.conf"
@@ -135,13 +136,14 @@ finish_systemd() { # TREE
     ln -sf ../lab-kernel-view.service "$tree/etc/systemd/system/sysinit.target.wants/"
 }
 
-# What looks after disks and consoles has nothing to look after.
+# What looks after disks and consoles has nothing to look after; what runs by the clock would change a machine in the middle of a test.
 finish_openrc() { # TREE
     local service
     for service in checkroot.sh checkroot-bootclean.sh checkfs.sh mountall.sh mountall-bootclean.sh mountnfs.sh mountnfs-bootclean.sh \
         mountdevsubfs.sh hwclock.sh kmod brightness; do
         rm -f "$1"/etc/runlevels/*/"$service"
     done
+    chmod -x "$1"/etc/cron.*ly/*
     for service in mountkernfs.sh mountdevsubfs.sh mount-configfs; do install -m 755 "$MACHINES/image-openrc/mounted" "$1/etc/init.d/$service"; done
     install -m 644 "$MACHINES/image-openrc/inittab" "$1/etc/inittab"
 }
