@@ -46,19 +46,24 @@ package struct ClusterObserver: Sendable {
         return Look(facts: isThereAServer ? ClusterFacts(unavailable: reasons.joined(separator: "; ")) : .none)
     }
 
-    /// One round trip for the nodes and what the bootstrap tokens are for; the tokens themselves stay on the server.
+    /// One round trip for the nodes and, asked for at the same time, what the bootstrap tokens are for; the tokens themselves stay on the
+    /// server.
     private func ask(_ host: any Host) async throws -> Look {
         let kubectl = "\(NodeLayout.k3s) kubectl --request-timeout=10s"
         let command = RemoteCommand([
             "sh", "-c",
             """
-            \(kubectl) get nodes -o json || exit 1
-            printf '\\n-- tokens\\n'
+            {
             \(kubectl) get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o go-template='\(Self.printedTokens)'
             printf -- '-- ca\\n'
             sed -n 's/.*certificate-authority-data: *//p' \(NodeLayout.kubeconfig) | head -n 1
             printf -- '-- members\\n'
             \(Self.members)
+            } | {
+            \(kubectl) get nodes -o json || exit 1
+            printf '\\n-- tokens\\n'
+            cat
+            }
             """,
         ])
         let result = try await host.run(command)

@@ -56,7 +56,7 @@ extension NodesInventory {
         }
         #expect(isCutOff == entries.contains { $0.result == "interrupted" }, "what was cut off is told, and nothing else")
         for machine in try names() {
-            #expect(try !lab.on(machine, "test -e /run/homelab.lock").succeeded, "\(machine) is locked still")
+            try lab.wait("\(machine) without a lock", limit: 30) { try !lab.on(machine, "test -e /run/homelab.lock").succeeded }
         }
         #expect(try !lab.kubectl("get", "secrets", "-n", "kube-system", "-o", "name").output.contains("bootstrap-token-"))
         // A node that was without power counts as Ready for a while, and then not.

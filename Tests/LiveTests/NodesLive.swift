@@ -136,10 +136,14 @@ struct NodesLive {
         let entries = try nodes.expectOrder()
         #expect(entries.contains { $0.node == machine && $0.step == "start k3s-agent.service" && $0.result == "done" })
         // What cannot be reached is looked at again and again, and not in a hurry: of one that lets nobody in, its own log says so.
-        let attempts = try lab.on("m10", "journalctl -u ssh -o short-unix --no-pager | grep -E 'preauth' | cut -d. -f1 | uniq").output
-            .split(separator: "\n").compactMap { Double($0) }
+        var attempts: [Double] = []
+        try lab.wait("a further look at m10", limit: 120) {
+            attempts = try lab.on("m10", "journalctl -u ssh -o short-unix --no-pager | grep -E 'preauth' | cut -d. -f1 | uniq").output
+                .split(separator: "\n").compactMap { Double($0) }
+            return attempts.count >= 2
+        }
         print("looks at a machine that lets nobody in: \(zip(attempts, attempts.dropFirst()).map { $1 - $0 }) s apart")
-        #expect(attempts.count >= 2 && attempts.count < 20, "\(attempts)")
+        #expect(attempts.count < 20, "\(attempts)")
     }
 
     @Test func t04_anEntryThatVanishesIsAnOrphanAndABrokenInventoryChangesNothing() throws {

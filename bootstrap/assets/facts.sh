@@ -1,23 +1,18 @@
 # Prints everything homelab has to know about this machine, one `key=value` a line, between "homelab-facts 1" and "end".
-# Runs as root under dash, bash and busybox ash; reads only. The lists $files, $private, $units, $directories, $sysctls and
+# Runs as root under dash, bash and busybox ash; reads only, and starts few programs: they are what a look costs. The lists $files, $private, $units, $directories, $sysctls and
 # $modules are set in front of it (paths without blanks; a private file's hash is not printed).
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 umask 077
 
+newline='
+'
 say() { printf '%s=%s\n' "$1" "$2"; }
 has() { command -v "$1" >/dev/null 2>&1; }
-first() { head -n 1 "$1" 2>/dev/null; }
-sum() { sha256sum "$1" 2>/dev/null | cut -d ' ' -f 1; }
-# The nearest directory above a path that exists.
-existing() { p=$1; while [ ! -e "$p" ] && [ "$p" != / ]; do p=${p%/*}; [ -n "$p" ] || p=/; done; printf '%s' "$p"; }
+first() { line= && IFS= read -r line 2>/dev/null <"$1"; printf '%s' "$line"; }
+sum() { line=$(sha256sum "$1" 2>/dev/null); printf '%s' "${line%% *}"; }
 limited() { if has timeout; then timeout 20 "$@"; else "$@"; fi; }
-# The options of the mount that a path is on.
-mounted() {
-    m=$(df -P "$1" 2>/dev/null | awk 'NR == 2 { print $6 }')
-    awk -v m="$m" '$2 == m { options = $4 } END { print "," options "," }' /proc/mounts
-}
 
 system() {
     (
@@ -28,9 +23,12 @@ system() {
         say os.version "$VERSION_ID"
         say os.name "$PRETTY_NAME"
     )
-    say machine "$(uname -m)"
-    say kernel "$(uname -r)"
-    say hostname "$(uname -n)"
+    read -r name release machine <<END
+$(uname -nrm)
+END
+    say machine "$machine"
+    say kernel "$release"
+    say hostname "$name"
     say machine-id "$(first /etc/machine-id)"
     say boot-id "$(first /proc/sys/kernel/random/boot_id)"
     libc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=
@@ -40,7 +38,7 @@ system() {
     if [ -d /run/systemd/system ]; then init=systemd; elif [ -x /sbin/openrc-run ]; then init=openrc; else init=$(first /proc/1/comm); fi
     say init "$init"
     if [ -r /proc/device-tree/model ]; then say model "$(tr -d '\0' </proc/device-tree/model)"; fi
-    up=$(cut -d ' ' -f 1 /proc/uptime)
+    read -r up rest </proc/uptime
     now=$(date +%s.%N)
     case $now in *[!0-9.]* | *.) now=$(date +%s) ;; esac
     say time "$now"
@@ -48,25 +46,46 @@ system() {
     cpus=$(nproc 2>/dev/null) || cpus=$(grep -c '^processor' /proc/cpuinfo)
     say cpus "$cpus"
     awk '/^MemTotal:/ { print "memory.kib=" $2 } /^SwapTotal:/ { print "swap.kib=" $2 }' /proc/meminfo
+    directories
+}
+
+# Space and inodes under each directory, and what its mount forbids. One that does not exist is looked at as the nearest one above it.
+directories() {
+    there=
     for d in $directories; do
-        e=$(existing "$d")
-        say free "$d $(df -Pk "$e" 2>/dev/null | awk 'NR == 2 { print $4 }')"
-        # File systems that make inodes as they need them say 0 of 0.
-        inodes=$(df -Pi "$e" 2>/dev/null | awk 'NR == 2 && $2 > 0 { print $4 }')
-        [ -z "$inodes" ] || say inodes "$d $inodes"
-        # busybox calls everything writable to root.
-        options=$(mounted "$e")
-        case $options in
-        *,ro,*) say read-only "$d" ;;
-        *) [ -w "$e" ] || say read-only "$d" ;;
-        esac
-        case $options in *,noexec,*) say no-exec "$d" ;; esac
+        e=$d
+        while [ ! -e "$e" ] && [ -n "$e" ]; do e=${e%/*}; done
+        there="$there ${e:-/}"
     done
+    { cat /proc/mounts; echo; df -Pk $there 2>/dev/null; df -Pi $there 2>/dev/null; } |
+        awk -v directories="$directories" -v there="$there" '
+            BEGIN { n = split(directories, directory, " "); split(there, path, " ") }
+            NF == 0 { table = 1; next }
+            !table { options[$2] = $4; next }
+            $1 == "Filesystem" { table++; row = 0; next }
+            table == 2 { space[++row] = $4; mount[row] = $6 }
+            table == 3 && $2 > 0 { inodes[++row] = $4; next }
+            table == 3 { row++ }
+            END {
+                for (i = 1; i <= n; i++)
+                    print directory[i], path[i], "," options[mount[i]] ",", space[i] != "" ? space[i] : "-", inodes[i] != "" ? inodes[i] : "-"
+            }' |
+        while read -r d e options space inodes; do
+            say free "$d ${space#-}"
+            # File systems that make inodes as they need them say 0 of 0.
+            [ "$inodes" = - ] || say inodes "$d $inodes"
+            # busybox calls everything writable to root.
+            case $options in
+            *,ro,*) say read-only "$d" ;;
+            *) [ -w "$e" ] || say read-only "$d" ;;
+            esac
+            case $options in *,noexec,*) say no-exec "$d" ;; esac
+        done
 }
 
 kernel() {
     if [ -r /sys/fs/cgroup/cgroup.controllers ]; then
-        say cgroup "2 $(cat /sys/fs/cgroup/cgroup.controllers)"
+        say cgroup "2 $(first /sys/fs/cgroup/cgroup.controllers)"
     elif [ -r /proc/cgroups ]; then
         say cgroup "1 $(awk '!/^#/ && $4 == 1 { printf "%s ", $1 }' /proc/cgroups)"
     fi
@@ -77,13 +96,14 @@ kernel() {
         br_netfilter) [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] && state=present ;;
         esac
         [ -d "/sys/module/$m" ] && state=present
-        if [ $state = missing ] && grep -q "/$m\.ko" "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null; then state=present; fi
+        if [ $state = missing ] && grep -q "/$m\.ko" "/lib/modules/$release/modules.builtin" 2>/dev/null; then state=present; fi
         if [ $state = missing ] && modprobe -n -q "$m" 2>/dev/null; then state=loadable; fi
         say module "$m $state"
     done
     for s in $sysctls; do
-        f=/proc/sys/$(printf '%s' "$s" | tr . /)
-        [ -r "$f" ] && say sysctl "$s $(cat "$f")"
+        f=$s
+        while :; do case $f in *.*) f=${f%%.*}/${f#*.} ;; *) break ;; esac; done
+        [ -r "/proc/sys/$f" ] && say sysctl "$s $(first "/proc/sys/$f")"
     done
     for f in /boot/firmware/cmdline.txt /boot/cmdline.txt; do
         [ -f "$f" ] && [ ! -L "$f" ] && say command-line "$f $(first "$f")" && break
@@ -91,7 +111,7 @@ kernel() {
     if [ -r /sys/fs/selinux/enforce ]; then
         policy=
         [ ! -f /usr/share/selinux/packages/k3s.pp ] || policy=" k3s-policy"
-        if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then say selinux "enforcing$policy"; else say selinux "permissive$policy"; fi
+        if [ "$(first /sys/fs/selinux/enforce)" = 1 ]; then say selinux "enforcing$policy"; else say selinux "permissive$policy"; fi
     fi
 }
 
@@ -103,9 +123,17 @@ network() {
             for (i = 5; i <= NF; i++) if ($i == "dynamic") kind = "dynamic"
             print "address=" $2 " " $4 " " kind
         }'
-        device=$(ip -o route show default 2>/dev/null | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }')
-        [ -z "$device" ] || say default-route "$device"
-        ip -o route show 2>/dev/null | awk '$1 != "default" { d = ""; for (i = 1; i < NF; i++) if ($i == "dev") d = $(i + 1); print "route=" $1 " " d }'
+        routes=$(ip -o route show 2>/dev/null | awk '
+            { d = ""; for (i = 1; i < NF; i++) if ($i == "dev") { d = $(i + 1); break } }
+            $1 != "default" { print "route=" $1 " " d; next }
+            !found && d != "" { print "default-route=" d; found = 1 }')
+        [ -z "$routes" ] || printf '%s\n' "$routes"
+        case $routes in
+        *default-route=*)
+            device=${routes##*default-route=}
+            device=${device%%"$newline"*}
+            ;;
+        esac
         ip -o link show 2>/dev/null | awk -F ': ' '{ sub(/@.*/, "", $2); print "link=" $2 }'
     fi
     if has ss; then
@@ -208,26 +236,49 @@ access() {
     say home "$home"
     grep ' homelab-[a-z]*@[^ ]*$' "$home/.ssh/authorized_keys" 2>/dev/null | sed 's/^/authorized-key=/'
     for f in /etc/ssh/ssh_host_*_key.pub; do
-        [ -r "$f" ] && say host-key "$(cut -d ' ' -f 1,2 "$f")"
+        [ -r "$f" ] && read -r type key rest <"$f" && say host-key "$type $key"
     done
     [ -s /run/homelab.lock ] && say lock "$(tr '\n' ' ' </run/homelab.lock)"
 }
 
-# What goes while it is looked at is absent: an uninstallation goes on when the run that began it is cut off.
+# Of each file what it is, and of a plain one hash, mode, owner and time of change. What goes while it is looked at is absent: an
+# uninstallation goes on when the run that began it is cut off.
 describe() {
-    what=absent
-    if [ -L "$1" ]; then
-        target=$(readlink "$1" 2>/dev/null) && what="link $target"
-    elif [ -f "$1" ]; then
-        hash=-
-        case " $private " in *" $1 "*) ;; *) hash=$(sum "$1") ;; esac
-        attributes=$(stat -c '%a %U %Y' "$1" 2>/dev/null) && [ -n "$hash" ] && what="file $hash $attributes"
-    elif [ -d "$1" ]; then
-        attributes=$(stat -c '%a %U' "$1" 2>/dev/null) && what="directory $attributes"
-    elif [ -e "$1" ]; then
-        what=other
-    fi
-    say file "$1 $what"
+    plain= hashed= links=
+    for f in $files; do
+        if [ -L "$f" ]; then
+            links="$links $f"
+        elif [ -f "$f" ]; then
+            plain="$plain $f"
+            case " $private " in *" $f "*) ;; *) hashed="$hashed $f" ;; esac
+        elif [ -d "$f" ]; then
+            if attributes=$(stat -c '%a %U' "$f" 2>/dev/null); then say file "$f directory $attributes"; else say file "$f absent"; fi
+        elif [ -e "$f" ]; then
+            say file "$f other"
+        else
+            say file "$f absent"
+        fi
+    done
+    {
+        [ -z "$hashed" ] || sha256sum $hashed 2>/dev/null
+        [ -z "$plain" ] || stat -c '%a %U %Y %n' $plain 2>/dev/null
+        [ -z "$links" ] || ls -ld $links 2>/dev/null
+    } | awk -v plain="$plain" -v hashed="$hashed" -v links="$links" '
+        length($1) == 64 { hash[$2] = $1; next }
+        /^[0-7]/ { attributes[$4] = $1 " " $2 " " $3; next }
+        (arrow = index($0, " -> ")) { n = split(substr($0, 1, arrow - 1), words, " "); target[words[n]] = substr($0, arrow + 4) }
+        END {
+            n = split(hashed, names, " ")
+            for (i = 1; i <= n; i++) secret[names[i]] = "no"
+            n = split(plain, names, " ")
+            for (i = 1; i <= n; i++) {
+                f = names[i]
+                if (secret[f] != "no") hash[f] = "-"
+                print "file=" f " " (f in attributes && hash[f] != "" ? "file " hash[f] " " attributes[f] : "absent")
+            }
+            n = split(links, names, " ")
+            for (i = 1; i <= n; i++) print "file=" names[i] " " (names[i] in target ? "link " target[names[i]] : "absent")
+        }'
 }
 
 # The same of OpenRC's service, under the name that systemd would have for it. The supervisor writes its file at each start.
@@ -249,26 +300,30 @@ openrc() {
     say unit "$1.service $state $enabled $started loaded"
 }
 
-# A unit's state, and when its process started, in seconds since 1970.
-unit() {
-    [ "$init" != openrc ] || openrc "${1%.service}"
+# Each unit's state, and when its process started, in seconds since 1970.
+units() {
+    if [ "$init" = openrc ]; then for u in $units; do openrc "${u%.service}"; done; fi
     [ "$init" = systemd ] || return 0
     systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p MainPID \
-        -p ExecMainStartTimestampMonotonic "$1" 2>/dev/null |
-        awk -F = -v unit="$1" -v now="$now" -v up="$up" '
-            { v[$1] = $2 }
-            END {
-                if (v["LoadState"] == "not-found" || v["LoadState"] == "") { print "unit=" unit " absent"; exit }
+        -p ExecMainStartTimestampMonotonic $units 2>/dev/null |
+        awk -F = -v units="$units" -v now="$now" -v up="$up" '
+            function tell() {
+                if (v["LoadState"] == "not-found" || v["LoadState"] == "") { print "unit=" unit[++told] " absent"; return }
                 started = "-"
                 if (v["MainPID"] > 0) started = sprintf("%.2f", now - up + v["ExecMainStartTimestampMonotonic"] / 1000000)
-                print "unit=" unit " " v["ActiveState"] " " (v["UnitFileState"] == "enabled" ? "enabled" : "disabled") \
+                print "unit=" unit[++told] " " v["ActiveState"] " " (v["UnitFileState"] == "enabled" ? "enabled" : "disabled") \
                     " " started " " (v["NeedDaemonReload"] == "yes" ? "reload" : "loaded")
-            }'
+            }
+            BEGIN { n = split(units, unit, " ") }
+            NF == 0 { tell(); split("", v); next }
+            { v[$1] = $2 }
+            END { while (told < n) { tell(); split("", v) } }'
 }
 
 # Of a large file: openssl, where it is there, is several times as fast as coreutils.
 digest() {
-    d=$(openssl dgst -sha256 -r "$1" 2>/dev/null | cut -d ' ' -f 1)
+    d=$(openssl dgst -sha256 -r "$1" 2>/dev/null)
+    d=${d%% *}
     case $d in ????????????????????????????????????????????????????????????????) printf '%s' "$d" ;; *) sum "$1" ;; esac
 }
 
@@ -293,8 +348,8 @@ k3s() {
     if [ -f /etc/rancher/k3s/config.yaml ]; then
         secret='token\|agent-token\|cluster-secret\|datastore-endpoint\|etcd-s3-access-key\|etcd-s3-secret-key\|etcd-s3-session-token\|vpn-auth'
         sed -e "s/^\( *\"\{0,1\}\($secret\)\"\{0,1\} *:\).*/\1 \"***\"/" \
-            -e "s/\([{,] *\"\{0,1\}\($secret\)\"\{0,1\} *: *\)\(\"[^\"]*\"\|[^,}]*\)/\1\"***\"/g" /etc/rancher/k3s/config.yaml |
-            sed 's/^/k3s.config=/'
+            -e "s/\([{,] *\"\{0,1\}\($secret\)\"\{0,1\} *: *\)\(\"[^\"]*\"\|[^,}]*\)/\1\"***\"/g" \
+            -e 's/^/k3s.config=/' /etc/rancher/k3s/config.yaml
     fi
 }
 
@@ -323,8 +378,8 @@ kernel
 network
 firewall
 access
-for f in $files; do describe "$f"; done
-for u in $units; do unit "$u"; done
+describe
+units
 for c in git git-receive-pack git-upload-pack kubectl crictl ctr ssh-keygen iptables nft restorecon logrotate; do
     has $c && say command "$c $(command -v $c)"
 done
