@@ -90,12 +90,12 @@ import YAML
                   kubeConfig: {configMapRef: {name: k}}
                   serviceAccountName: me
                 """))
-        #expect(spec.obstacles.count == 2 && spec.warnings.isEmpty && spec.serviceAccount == "me" && spec.kubeconfig == nil)
+        #expect(spec.obstacles.count == 1 && spec.warnings.isEmpty && spec.serviceAccount == "me" && spec.kubeconfig == .configMap("k"))
         let far = KustomizationSpec(
             of: try manifest("metadata: {name: a, namespace: d}\nspec: {kubeConfig: {secretRef: {name: k, key: x}}}\n"))
-        #expect(far.kubeconfig == KustomizationSpec.KubeconfigReference(secret: "k", key: "x") && far.obstacles.isEmpty)
+        #expect(far.kubeconfig == .secret("k", key: "x") && far.obstacles.isEmpty)
         let odd = KustomizationSpec(of: try manifest("metadata: {name: a, namespace: d}\nspec: {kubeConfig: {}}\n"))
-        #expect(odd.obstacles == ["spec.kubeConfig names no Secret; it takes secretRef: {name: SECRET}"])
+        #expect(odd.obstacles == ["spec.kubeConfig names nothing; it takes secretRef: {name: SECRET} or configMapRef: {name: CONFIGMAP}"])
     }
 
     @Test func `expressions without a kind are for all kinds of the group that have none of their own`() throws {

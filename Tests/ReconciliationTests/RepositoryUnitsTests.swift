@@ -94,6 +94,23 @@ import YAML
         #expect(found.first { $0.hasPrefix("twice") }?.contains("clusters/home does too, at clusters/home/own.yaml:1") == true)
     }
 
+    @Test func `the way to another cluster is looked at where a file has it`() {
+        func found(_ data: String, account: String = "serviceAccountName: far") -> [String] {
+            problems([
+                "clusters/home/far.yaml": UnitsTests.unit("far", path: "far", more: "kubeConfig: {configMapRef: {name: far}}"),
+                "clusters/home/way.yaml": Self.config("far", "\(data), address: far.example.org, \(account)"),
+                "far/a.yaml": Self.config("a", "a: b"),
+            ])
+        }
+        #expect(found("provider: generic").isEmpty, "\(found("provider: generic"))")
+        let cloud = found("provider: gcp")
+        #expect(cloud.count == 1 && cloud[0].hasPrefix("clusters/home/way.yaml:1"), "\(cloud)")
+        #expect(cloud.first?.contains("`provider` is gcp") == true && cloud.first?.contains("spec.kubeConfig.secretRef") == true)
+        #expect(found("a: b").first?.contains("`provider` is missing") == true)
+        #expect(found("provider: generic", account: "a: b").first?.contains("`serviceAccountName` is missing") == true)
+        #expect(found("provider: '${p}'").isEmpty, "what a variable is put into is known later")
+    }
+
     @Test func `what only the cluster knows is no problem`() {
         let found = problems([
             "clusters/home/other.yaml": """
