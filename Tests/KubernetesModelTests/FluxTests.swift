@@ -127,6 +127,21 @@ import YAML
         let repository = GitRepositorySpec(
             of: try manifest("metadata: {name: a, namespace: d}\nspec: {url: 'https://x', serviceAccountName: reader}\n"))
         #expect(repository.obstacles.first?.hasPrefix("spec.serviceAccountName goes with the providers aws and azure") == true)
+        for provider in ["azure", "aws"] {
+            let cloud = GitRepositorySpec(
+                of: try manifest(
+                    "metadata: {name: a, namespace: d}\nspec: {url: 'https://x', provider: \(provider), serviceAccountName: me}\n"))
+            #expect(cloud.obstacles.count == 1 && cloud.provider == .generic, "\(cloud.obstacles)")
+            #expect(
+                cloud.obstacles.first?.hasPrefix("spec.provider \(provider) wants credentials that only machines of that cloud") == true)
+        }
+        func github(_ spec: String) throws -> GitRepositorySpec {
+            GitRepositorySpec(of: try manifest("metadata: {name: a, namespace: d}\nspec: {provider: github, \(spec)}\n"))
+        }
+        let app = try github("url: 'https://github.com/me/home', secretRef: {name: app}")
+        #expect(app.provider == .github && app.obstacles.isEmpty)
+        #expect(try github("url: 'https://github.com/me/home'").obstacles.first?.contains("needs spec.secretRef") == true)
+        #expect(try github("url: 'ssh://git@github.com/me/home', secretRef: {name: app}").obstacles.first?.contains("is for https") == true)
         let built = KustomizationSpec(
             of: try manifest("metadata: {name: a, namespace: d}\nspec: {sourceRef: {kind: ExternalArtifact, name: apps}}\n"))
         #expect(built.obstacles.first?.contains("name the GitRepository that the files come from") == true)

@@ -64,7 +64,7 @@ import YAML
             apiVersion: source.toolkit.fluxcd.io/v1
             kind: GitRepository
             metadata: {name: other, namespace: default}
-            spec: {interval: 1m, url: "git@example.org:me/home.git", provider: github, ref: {semver: newest}}
+            spec: {interval: 1m, url: "git@example.org:me/home.git", provider: azure, ref: {semver: newest}}
             """
         let found = problems([
             "clusters/home/broken.yaml": broken, "clusters/home/other.yaml": source,
@@ -81,7 +81,7 @@ import YAML
             ("clusters/home/broken.yaml:1", "spec.decryption.provider vault is not known"),
             ("clusters/home/broken.yaml:1", "spec.ignore: spec/replicas is no JSON pointer"),
             ("clusters/home/broken.yaml:1", "names the unit default/nobody"), ("clusters/home/other.yaml:1", "it takes https://"),
-            ("clusters/home/other.yaml:1", "spec.provider github is not handled"),
+            ("clusters/home/other.yaml:1", "spec.provider azure wants credentials that only machines"),
             ("clusters/home/other.yaml:1", "spec.ref.semver newest is no range"),
             ("clusters/home/lost.yaml:1", "spec.sourceRef names GitRepository/homelab-system/hme"),
             ("web/a.yaml:1", "the variable port is not set"), ("web/a.yaml:6", "unable to parse variable name"),
