@@ -64,7 +64,8 @@ package actor ServiceAccountCredential: Hashable {
     /// The server refused it: its ServiceAccount was made anew, or the server has other keys now.
     /// - Returns: Whether another is worth the try; one that was given a moment ago would be refused as well.
     package func forget(_ refused: Secret) -> Bool {
-        guard let held, held.text == refused else { return held == nil }
+        // Others may have replaced it already.
+        guard let held, held.text == refused else { return true }
         guard now() - held.since > .seconds(10) else { return false }
         self.held = nil
         return true
