@@ -118,7 +118,7 @@ let package = Package(
 
         // Tests: each module its own; LiveTests run on the test bed (Tests/TestBed).
         .target(
-            name: "HomelabTestSupport", dependencies: ["KubernetesModel", "YAML"], path: "Tests/HomelabTestSupport",
+            name: "HomelabTestSupport", dependencies: ["KubernetesModel", "YAML", "Diagnostics"], path: "Tests/HomelabTestSupport",
             swiftSettings: settings),
         tests("Diagnostics"),
         tests("YAML", ["CLibyaml", "HomelabTestSupport"], fixtures: true),

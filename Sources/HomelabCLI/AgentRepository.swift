@@ -38,8 +38,8 @@ enum AgentRepository {
     }
 
     /// The repositories of GitRepository objects, with what their Secrets hold, by Flux' names: `username` and `password`, `bearerToken`,
-    /// `ca.crt` or `caFile`, `tls.crt` and `tls.key`; `identity`, `known_hosts` and the key's `password` for ssh; `address`, `username` and
-    /// `password` of a proxy.
+    /// `ca.crt` or `caFile`, `tls.crt` and `tls.key`; `identity`, `known_hosts` and the key's `password` for ssh; those of a GitHub App
+    /// (``GitHubApp``); `address`, `username` and `password` of a proxy.
     static func factory(
         _ configuration: AgentConfiguration, inUse: CommitsInUse? = nil, log: @escaping @Sendable (String) -> Void
     ) -> RepositoryFactory {

@@ -13,6 +13,8 @@ struct RepositoryAccess: Sendable {
     private let client: AsyncHTTPTransport
     /// Without the login and the certificates, for other hosts.
     private let stranger: AsyncHTTPTransport
+    /// Where a GitHub App stands for a login.
+    private let tokens: GitHubInstallationTokens?
 
     init(_ spec: GitRepositorySpec, _ data: [String: String], proxy: [String: String]) throws {
         self.spec = spec
@@ -20,6 +22,7 @@ struct RepositoryAccess: Sendable {
         let tls = TLSOptions(
             trustRoots: data["ca.crt"] ?? data["caFile"], clientCertificate: data["tls.crt"] ?? data["certFile"],
             clientKey: data["tls.key"] ?? data["keyFile"])
+        let app = try Self.app(spec, data)
         let way = try Self.proxy(spec, proxy)
         do throws(HTTPError) {
             client = try AsyncHTTPTransport(tls: tls, followsRedirects: false, connectionsPerHost: 2, proxy: way)
@@ -29,6 +32,21 @@ struct RepositoryAccess: Sendable {
                 remedy: "correct ca.crt, tls.crt or tls.key in it")
         }
         stranger = try AsyncHTTPTransport(followsRedirects: false, connectionsPerHost: 2, proxy: way)
+        tokens = app.map { [client] app in
+            GitHubInstallationTokens(app, transport: client, clock: SystemClock(), patience: min(spec.timeout, .seconds(60)))
+        }
+    }
+
+    private static func app(_ spec: GitRepositorySpec, _ data: [String: String]) throws(Diagnostic) -> GitHubApp? {
+        let secret = "Secret/\(spec.namespace)/\(spec.secret ?? "")"
+        if spec.provider == .github { return try GitHubApp(data, secret: secret) }
+        guard !GitHubApp.isNamed(in: data) else {
+            throw Diagnostic(
+                .error, "\(spec.url) cannot be reached with a GitHub App as it is written", subject: secret,
+                cause: "the Secret names an App, and spec.provider of the GitRepository is not github",
+                remedy: "write spec.provider: github, or put a login into the Secret")
+        }
+        return nil
     }
 
     private static func proxy(_ spec: GitRepositorySpec, _ data: [String: String]) throws -> HTTPProxy? {
@@ -56,6 +74,11 @@ struct RepositoryAccess: Sendable {
             return SSHGitTransport(remote) { login }
         }
         guard url.hasPrefix("https://") || url.hasPrefix("http://") else { return nil }
+        if let tokens {
+            return HTTPGitTransport(
+                url: url, transport: client, credential: { () throws(GitError) in try await tokens.credential() },
+                refused: { await tokens.forget() })
+        }
         let credential = credential
         return HTTPGitTransport(url: url, transport: client) { credential }
     }

@@ -10,6 +10,8 @@ package struct ClusterConnection: Hashable, Sendable {
         /// Read again for each request, as tokens in files are rotated.
         case tokenFile(String)
         case basic(user: String, password: Secret)
+        /// Of another cluster, whose tokens this one takes.
+        case serviceAccount(ServiceAccountCredential)
     }
 
     /// `https://192.168.1.10:6443`, without a slash at the end.

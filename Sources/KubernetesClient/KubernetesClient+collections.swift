@@ -55,7 +55,7 @@ extension KubernetesClient {
             ("watch", "true"), ("allowWatchBookmarks", "true"), ("resourceVersion", resourceVersion), ("timeoutSeconds", String(seconds)),
         ]
         if let labelSelector { query.append(("labelSelector", labelSelector)) }
-        let request = try sender.request(Call(method: "GET", path: path, query: query, subject: subject))
+        let request = try await sender.request(Call(method: "GET", path: path, query: query, subject: subject))
         let response: HTTPStreamingResponse
         do {
             response = try await transport.stream(request, timeout: options.timeout, idleTimeout: .seconds(seconds + 30))
@@ -65,7 +65,8 @@ extension KubernetesClient {
         guard response.status == 200 else {
             var body: [UInt8] = []
             for try await chunk in response.body where body.count < 65536 { body += chunk }
-            let error = StatusAnswer.error(status: response.status, headers: response.headers, body: body, subject: subject)
+            if response.status == 401 { _ = await sender.canProveAnew(after: request) }
+            let error = sender.refusal(status: response.status, headers: response.headers, body: body, subject: subject)
             if error.kind == .notFound { throw await unknown(kind, subject) }
             throw error
         }

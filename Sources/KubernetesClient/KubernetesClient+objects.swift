@@ -1,3 +1,4 @@
+internal import Diagnostics
 package import KubernetesModel
 package import YAML
 
@@ -59,6 +60,23 @@ extension KubernetesClient {
             if Self.tellsUnknownKind(error) { throw await unknown(kind, target.subject) }
             return false
         }
+    }
+
+    package func requestToken(namespace: String, serviceAccount: String, audiences: [String]) async throws -> ServiceAccountToken {
+        let account = GroupVersionKind(group: "", version: "v1", kind: "ServiceAccount")
+        let target = try await target(account, namespace, serviceAccount)
+        let body: Value = [
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": audiences.isEmpty ? [:] : ["audiences": .array(audiences.map { .string($0) })],
+        ]
+        let answer = try await sender.value(
+            Call(method: "POST", path: target.path + "/token", body: JSONWriter.bytes(body), subject: target.subject))
+        guard let text = answer[path: "status", "token"]?.string, !text.isEmpty else {
+            throw ClusterError(.serverFailure, subject: target.subject, message: "the server's answer has no token")
+        }
+        // Ten minutes is the shortest that a server gives.
+        let seconds = answer[path: "spec", "expirationSeconds"]?.int ?? 600
+        return ServiceAccountToken(text: Secret(text), lifetime: .seconds(max(seconds, 1)))
     }
 
     /// Servers that do not know `fieldValidation` (before 1.25) ignore it, so it is always asked for.

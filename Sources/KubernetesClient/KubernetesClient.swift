@@ -103,7 +103,7 @@ struct RequestSender: Sendable {
     func value(_ call: Call) async throws -> Value {
         let response = try await response(call)
         guard (200..<300).contains(response.status) else {
-            throw StatusAnswer.error(status: response.status, headers: response.headers, body: response.body, subject: call.subject)
+            throw refusal(status: response.status, headers: response.headers, body: response.body, subject: call.subject)
         }
         do {
             return try JSONReader.value(response.body)
@@ -114,7 +114,13 @@ struct RequestSender: Sendable {
 
     /// Waits as a busy server asks, keeping its place, so that everything behind it slows down too.
     func response(_ call: Call) async throws -> HTTPResponse {
-        let request = try request(call)
+        let request = try await request(call)
+        let response = try await inTurn(request, call)
+        guard response.status == 401, await canProveAnew(after: request) else { return response }
+        return try await inTurn(try await self.request(call), call)
+    }
+
+    private func inTurn(_ request: HTTPRequest, _ call: Call) async throws -> HTTPResponse {
         if call.isUrgent { return try await patiently(request, call) }
         return try await limit.run { try await patiently(request, call) }
     }
@@ -144,7 +150,7 @@ struct RequestSender: Sendable {
         }
     }
 
-    func request(_ call: Call) throws -> HTTPRequest {
+    func request(_ call: Call) async throws -> HTTPRequest {
         var url = connection.server + call.path
         for (index, item) in call.query.enumerated() {
             url += (index == 0 && !call.path.contains("?") ? "?" : "&") + item.name + "=" + Self.encoded(item.value)
@@ -162,10 +168,26 @@ struct RequestSender: Sendable {
             } catch {
                 throw ClusterError(.unauthorized, subject: call.subject, message: "the token \(error.description)")
             }
+        case .serviceAccount(let account): headers.append(("Authorization", "Bearer \(try await account.token().revealed)"))
         case .basic(let user, let password):
             headers.append(("Authorization", "Basic \(Base64.encode(Array("\(user):\(password.revealed)".utf8)))"))
         }
         return HTTPRequest(method: call.method, url: url, headers: headers, body: call.body)
+    }
+
+    /// Whether what the server refused in this request is replaced by something new.
+    func canProveAnew(after request: HTTPRequest) async -> Bool {
+        guard case .serviceAccount(let account) = connection.credentials,
+            let sent = request.headers.first(where: { $0.name == "Authorization" })
+        else { return false }
+        return await account.forget(Secret(String(sent.value.dropFirst("Bearer ".count))))
+    }
+
+    /// The error behind an answer that is no success, with who was refused where the server does not say.
+    func refusal(status: Int, headers: [(name: String, value: String)], body: [UInt8], subject: String) -> ClusterError {
+        var error = StatusAnswer.error(status: status, headers: headers, body: body, subject: subject)
+        if status == 401, case .serviceAccount(let account) = connection.credentials { error.message += account.advice }
+        return error
     }
 
     /// Percent-encoding of everything but RFC 3986's unreserved characters.

@@ -18,6 +18,8 @@ package protocol ClusterAPI: Sendable {
     func mergePatch(_ kind: GroupVersionKind, namespace: String, name: String, patch: Value, subresource: String?) async throws -> Manifest
     /// Answers when the server accepted the deletion; false when there was no such object. A `uid` guards against deleting a successor.
     func delete(_ kind: GroupVersionKind, namespace: String, name: String, options: DeleteOptions) async throws -> Bool
+    /// A token of a ServiceAccount for these audiences; for the API server's own where none is named.
+    func requestToken(namespace: String, serviceAccount: String, audiences: [String]) async throws -> ServiceAccountToken
     /// Changes after `resourceVersion`, until the server ends the stream (normal) or an error is thrown.
     func watch(_ kind: GroupVersionKind, namespace: String, labelSelector: String?, resourceVersion: String) async throws
         -> AsyncThrowingStream<WatchEvent, any Error>

@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import Git
 import HTTP
@@ -97,6 +98,31 @@ import Testing
         #expect(refused?.message.contains("proxy") == true && refused?.message.contains("wrong") == false, "\(refused?.message ?? "")")
         let useless = await #expect(throws: (any Error).self) { try await head(spec, [:], proxy: ["address": "localhost"]) }
         #expect("\(String(describing: useless))".contains("Secret/apps/way-out"))
+    }
+
+    @Test func `a GitHub App reads a repository by tokens of its own, which the proxy carries, too`() async throws {
+        let first = try host.push(["a.yaml": "a: 1\n"])
+        let proxy = try ConnectProxy(log: host.folder + "/tunnels")
+        var spec = GitRepositorySpec(namespace: "apps", name: "tools", url: root + "/app/home.git", branch: "main")
+        spec.provider = .github
+        spec.secret = "app"
+        let secret = [
+            "ca.crt": certificate, "githubAppID": "7", "githubAppInstallationOwner": "ada", "githubAppPrivateKey": try host.makeApp(),
+            "githubAppBaseURL": root + "/api/v3",
+        ]
+        spec.proxySecret = "way-out"
+        let data = ["address": "http://localhost:\(proxy.port)", "username": "ada", "password": "s3cret"]
+        #expect(try await head(spec, secret, proxy: data) == first)
+        let tunnels = try String(contentsOfFile: host.folder + "/tunnels", encoding: .utf8)
+        #expect(tunnels.split(separator: "\n").count >= 2, "to the API and to the repository: \(tunnels)")
+        #expect(host.tokenCount == 1)
+        spec.proxySecret = nil
+        spec.provider = .generic
+        let unsaid = await #expect(throws: Diagnostic.self) { try await head(spec, secret) }
+        #expect(unsaid?.remedy?.hasPrefix("write spec.provider: github") == true, "\(String(describing: unsaid))")
+        spec.provider = .github
+        let login = await #expect(throws: Diagnostic.self) { try await head(spec, ["username": "ada", "password": "s3cret"]) }
+        #expect(login?.cause?.hasPrefix("it has no githubAppID") == true && login?.subject == "Secret/apps/app")
     }
 
     @Test(arguments: [

@@ -110,7 +110,7 @@ extension FakeClusterAPI {
         }
     }
 
-    private func missing(_ key: ObjectKey) -> ClusterError {
+    func missing(_ key: ObjectKey) -> ClusterError {
         ClusterError(.notFound, subject: key.description, message: "not found")
     }
 

@@ -1,3 +1,4 @@
+import Diagnostics
 package import KubernetesModel
 import YAML
 
@@ -16,7 +17,7 @@ package actor FakeClusterAPI: ClusterAPI {
         package var user: String?
     }
 
-    package enum Verb: String, Hashable, Sendable { case get, list, apply, create, replace, patch, delete, watch, raw, discover }
+    package enum Verb: String, Hashable, Sendable { case get, list, apply, create, replace, patch, delete, watch, raw, discover, token }
 
     var resources: [GroupKind: APIResource]
     var objects: [ObjectKey: Manifest] = [:]
@@ -31,6 +32,9 @@ package actor FakeClusterAPI: ClusterAPI {
     var happenings: [Happening] = []
     var rawAnswers: [String: (status: Int, body: String)]
     var isReachable = true
+    var tokens = 0
+    /// Of the tokens that are given from now on.
+    var tokenLifetime = Duration.seconds(3600)
     /// Every call so far, refused ones too.
     package private(set) var requests: [Request] = []
 
@@ -100,6 +104,16 @@ package actor FakeClusterAPI: ClusterAPI {
             $0.key.groupKind == kind.groupKind && (namespace.isEmpty || $0.namespace == namespace) && selector.matches($0)
         }
         return ObjectList(items: items.sorted { $0.key < $1.key }, resourceVersion: String(clock))
+    }
+
+    /// `token 1 of default/far for a, b`, if there is such a ServiceAccount.
+    package func requestToken(namespace: String, serviceAccount: String, audiences: [String]) async throws -> ServiceAccountToken {
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "ServiceAccount")
+        try begin(.token, kind, namespace, serviceAccount)
+        guard objects[try key(kind, namespace, serviceAccount)] != nil else { throw missing(try key(kind, namespace, serviceAccount)) }
+        tokens += 1
+        let text = "token \(tokens) of \(namespace)/\(serviceAccount) for \(audiences.joined(separator: ", "))"
+        return ServiceAccountToken(text: Secret(text), lifetime: tokenLifetime)
     }
 
     package func raw(_ path: String) async throws -> (status: Int, body: String) {

@@ -74,7 +74,7 @@ package final class GitHost {
 
     /// Serves the repository below `/open`, below `/basic` to user `ada` with token `s3cret`, below `/bearer` to that token alone, below
     /// `/certificate` to who shows the client's certificate, and redirects `/moved` to `/basic` and `/plain` to another scheme. With a
-    /// certificate it speaks TLS.
+    /// certificate it speaks TLS. With ``makeApp(_:)`` it serves `/app` and `/api/v3`, too.
     /// - Parameters:
     ///   - client: the certificate that a client may show; any other is refused.
     ///   - port: a free one when it is not given.
@@ -83,6 +83,7 @@ package final class GitHost {
         let port = try port ?? Loopback.freePort()
         let script = folder + "/server.py"
         try Self.program.write(toFile: script, atomically: true, encoding: .utf8)
+        try Self.github.write(toFile: folder + "/github.py", atomically: true, encoding: .utf8)
         server = try Loopback.spawn("/usr/bin/python3", [script, "\(port)", folder, certificate ?? "", key ?? "", client ?? ""])
         for _ in 0..<6000 {
             if let socket = try? Loopback.connect(port) {
@@ -115,7 +116,7 @@ package final class GitHost {
     }
 
     private static let program = """
-        import base64, http.server, os, ssl, subprocess, sys
+        import base64, github, http.server, json, os, ssl, subprocess, sys
         port, (root, certificate, key, client) = int(sys.argv[1]), sys.argv[2:]
         BASIC = "Basic " + base64.b64encode(b"ada:s3cret").decode()
 
@@ -124,6 +125,9 @@ package final class GitHost {
 
             def log_message(self, *_):
                 pass
+
+            def date_time_string(self, timestamp=None):
+                return super().date_time_string(github.now(root) if timestamp is None else timestamp)
 
             def answer(self, status, headers=(), body=b""):
                 self.send_response(status)
@@ -148,6 +152,11 @@ package final class GitHost {
                     return self.answer(401, [("WWW-Authenticate", 'Basic realm="git"')])
                 if area == "bearer" and given != "Bearer s3cret":
                     return self.answer(401, [("WWW-Authenticate", 'Bearer realm="git"')])
+                if area == "api":
+                    status, said = github.answer(root, self.command, "/" + path, given)
+                    return self.answer(status, [("Content-Type", "application/json")], json.dumps(said).encode())
+                if area == "app" and not github.lets_in(root, given):
+                    return self.answer(401, [("WWW-Authenticate", 'Basic realm="GitHub"')])
                 if area == "certificate" and not self.connection.getpeercert():
                     return self.answer(403)
                 if area == "page":

@@ -90,12 +90,12 @@ import YAML
                   kubeConfig: {configMapRef: {name: k}}
                   serviceAccountName: me
                 """))
-        #expect(spec.obstacles.count == 2 && spec.warnings.isEmpty && spec.serviceAccount == "me" && spec.kubeconfig == nil)
+        #expect(spec.obstacles.count == 1 && spec.warnings.isEmpty && spec.serviceAccount == "me" && spec.kubeconfig == .configMap("k"))
         let far = KustomizationSpec(
             of: try manifest("metadata: {name: a, namespace: d}\nspec: {kubeConfig: {secretRef: {name: k, key: x}}}\n"))
-        #expect(far.kubeconfig == KustomizationSpec.KubeconfigReference(secret: "k", key: "x") && far.obstacles.isEmpty)
+        #expect(far.kubeconfig == .secret("k", key: "x") && far.obstacles.isEmpty)
         let odd = KustomizationSpec(of: try manifest("metadata: {name: a, namespace: d}\nspec: {kubeConfig: {}}\n"))
-        #expect(odd.obstacles == ["spec.kubeConfig names no Secret; it takes secretRef: {name: SECRET}"])
+        #expect(odd.obstacles == ["spec.kubeConfig names nothing; it takes secretRef: {name: SECRET} or configMapRef: {name: CONFIGMAP}"])
     }
 
     @Test func `expressions without a kind are for all kinds of the group that have none of their own`() throws {
@@ -127,6 +127,21 @@ import YAML
         let repository = GitRepositorySpec(
             of: try manifest("metadata: {name: a, namespace: d}\nspec: {url: 'https://x', serviceAccountName: reader}\n"))
         #expect(repository.obstacles.first?.hasPrefix("spec.serviceAccountName goes with the providers aws and azure") == true)
+        for provider in ["azure", "aws"] {
+            let cloud = GitRepositorySpec(
+                of: try manifest(
+                    "metadata: {name: a, namespace: d}\nspec: {url: 'https://x', provider: \(provider), serviceAccountName: me}\n"))
+            #expect(cloud.obstacles.count == 1 && cloud.provider == .generic, "\(cloud.obstacles)")
+            #expect(
+                cloud.obstacles.first?.hasPrefix("spec.provider \(provider) wants credentials that only machines of that cloud") == true)
+        }
+        func github(_ spec: String) throws -> GitRepositorySpec {
+            GitRepositorySpec(of: try manifest("metadata: {name: a, namespace: d}\nspec: {provider: github, \(spec)}\n"))
+        }
+        let app = try github("url: 'https://github.com/me/home', secretRef: {name: app}")
+        #expect(app.provider == .github && app.obstacles.isEmpty)
+        #expect(try github("url: 'https://github.com/me/home'").obstacles.first?.contains("needs spec.secretRef") == true)
+        #expect(try github("url: 'ssh://git@github.com/me/home', secretRef: {name: app}").obstacles.first?.contains("is for https") == true)
         let built = KustomizationSpec(
             of: try manifest("metadata: {name: a, namespace: d}\nspec: {sourceRef: {kind: ExternalArtifact, name: apps}}\n"))
         #expect(built.obstacles.first?.contains("name the GitRepository that the files come from") == true)

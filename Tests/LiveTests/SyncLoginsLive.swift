@@ -165,4 +165,82 @@ struct SyncLoginsLive {
         }
         #expect(Date().timeIntervalSince(start) < 15, "spec.timeout is two seconds")
     }
+
+    /// A host that is GitHub to an App, and what the App's Secret says.
+    private func githubHost(_ rules: GitHubAppRules = GitHubAppRules()) throws -> (host: GitHost, url: String, secret: [String: String]) {
+        let host = try GitHost()
+        let server = try host.makeCertificate()
+        let root = try host.serve(certificate: server.certificate, key: server.key)
+        let secret = [
+            "ca.crt": try text(server.certificate), "githubAppID": "7", "githubAppInstallationID": "42",
+            "githubAppPrivateKey": try host.makeApp(rules), "githubAppBaseURL": root + "/api/v3",
+        ]
+        return (host, root + "/app/home.git", secret)
+    }
+
+    @Test func t04_byAGitHubApp() async throws {
+        let (host, url, secret) = try githubHost()
+        let commit = try host.push(["app/a.yaml": SyncFiles.config("read", "1")])
+        func repository(_ name: String, _ more: [String: String?] = [:], provider: String = "provider: github") -> FollowedRepository {
+            var data = secret
+            for (key, text) in more { data[key] = text }
+            return FollowedRepository(name: name, url: url, secret: data, more: provider)
+        }
+        let known = [
+            repository("app-number"), repository("app-owner", ["githubAppInstallationID": nil, "githubAppInstallationOwner": "ada"]),
+        ]
+        let stranger = try GitHost()
+        var wrong = repository("app-wrong-key", ["githubAppPrivateKey": try stranger.makeApp()])
+        var rules = GitHubAppRules()
+        rules.skew = 1000
+        let ahead = try githubHost(rules)
+        let late = FollowedRepository(name: "app-late", url: ahead.url, secret: ahead.secret, more: "provider: github")
+        let refused = [
+            (wrong, words: ["does not believe what the GitHub App has signed", "HTTP 401", "have to be of one App", "the Secret"]),
+            (repository("app-wrong-place", ["githubAppInstallationID": "43"]), ["knows no installation 43 of this App (HTTP 404"]),
+            (repository("app-no-key", ["githubAppPrivateKey": nil]), ["Secret/default/app-no-key", "it has no githubAppPrivateKey"]),
+            (
+                repository("app-no-pem", ["githubAppPrivateKey": "-----BEGIN RSA PRIVATE KEY-----\ns3cret\n"]),
+                ["githubAppPrivateKey cannot be read"]
+            ),
+            (repository("app-unsaid", provider: ""), ["spec.provider of the GitRepository is not github"]),
+            (late, ["this server's clock is ", "behind GitHub's; set it"]),
+            (repository("app-azure", provider: "provider: azure"), ["spec.provider azure wants credentials"]),
+        ]
+        try await bed.follow(known + refused.map { $0.0 })
+        try await awaitApplied(known, at: commit)
+        try await awaitRefused(refused)
+        // What its owner corrects in the Secret counts at once.
+        wrong.secret["githubAppPrivateKey"] = secret["githubAppPrivateKey"]
+        try await bed.putSecret(wrong.name, wrong.secret)
+        try await awaitApplied([wrong], at: commit)
+        let log = try text(bed.folder + "/agent-0/log")
+        let told = ["s3cret", "PRIVATE KEY", "Bearer", "eyJ"].filter { log.contains($0) }
+        #expect(told.isEmpty, "\(told) in the agent's log")
+    }
+
+    @Test func t05_tokensOfAGitHubAppEndAndAreTakenBack() async throws {
+        var rules = GitHubAppRules()
+        rules.life = 10
+        let (host, url, secret) = try githubHost(rules)
+        var commit = try host.push(["app/a.yaml": SyncFiles.config("read", "1")])
+        let repository = FollowedRepository(name: "app-short", url: url, secret: secret, more: "provider: github")
+        try await bed.follow([repository])
+        try await awaitApplied([repository], at: commit)
+        // Two of them end meanwhile, and no look fails.
+        let (tokens, start) = (host.tokenCount, Date())
+        while Date().timeIntervalSince(start) < 20 {
+            let ready = try await bed.repository(repository.name)["Ready"]
+            #expect(ready?.status == "True", "\(ready?.message ?? "")")
+            try await Task.sleep(for: .milliseconds(500))
+        }
+        let given = host.tokenCount - tokens
+        #expect((2...3).contains(given), "\(given) tokens in 20 s, each good for 10")
+        #expect(host.requests.count { $0.hasPrefix("GET /app/home.git/info/refs") } >= 10, "it is looked at all the time")
+        // Another, once the one that is held is taken back.
+        try host.revokeTokens()
+        commit = try host.push(["app/a.yaml": SyncFiles.config("read", "2")])
+        try await bed.awaitUnit(repository.name, at: commit)
+        #expect(try await bed.title("app-short-read") == "2")
+    }
 }

@@ -64,7 +64,7 @@ import YAML
             apiVersion: source.toolkit.fluxcd.io/v1
             kind: GitRepository
             metadata: {name: other, namespace: default}
-            spec: {interval: 1m, url: "git@example.org:me/home.git", provider: github, ref: {semver: newest}}
+            spec: {interval: 1m, url: "git@example.org:me/home.git", provider: azure, ref: {semver: newest}}
             """
         let found = problems([
             "clusters/home/broken.yaml": broken, "clusters/home/other.yaml": source,
@@ -81,7 +81,7 @@ import YAML
             ("clusters/home/broken.yaml:1", "spec.decryption.provider vault is not known"),
             ("clusters/home/broken.yaml:1", "spec.ignore: spec/replicas is no JSON pointer"),
             ("clusters/home/broken.yaml:1", "names the unit default/nobody"), ("clusters/home/other.yaml:1", "it takes https://"),
-            ("clusters/home/other.yaml:1", "spec.provider github is not handled"),
+            ("clusters/home/other.yaml:1", "spec.provider azure wants credentials that only machines"),
             ("clusters/home/other.yaml:1", "spec.ref.semver newest is no range"),
             ("clusters/home/lost.yaml:1", "spec.sourceRef names GitRepository/homelab-system/hme"),
             ("web/a.yaml:1", "the variable port is not set"), ("web/a.yaml:6", "unable to parse variable name"),
@@ -92,6 +92,23 @@ import YAML
         }
         #expect(found.count == expected.count, "\(found.joined(separator: "\n"))")
         #expect(found.first { $0.hasPrefix("twice") }?.contains("clusters/home does too, at clusters/home/own.yaml:1") == true)
+    }
+
+    @Test func `the way to another cluster is looked at where a file has it`() {
+        func found(_ data: String, account: String = "serviceAccountName: far") -> [String] {
+            problems([
+                "clusters/home/far.yaml": UnitsTests.unit("far", path: "far", more: "kubeConfig: {configMapRef: {name: far}}"),
+                "clusters/home/way.yaml": Self.config("far", "\(data), address: far.example.org, \(account)"),
+                "far/a.yaml": Self.config("a", "a: b"),
+            ])
+        }
+        #expect(found("provider: generic").isEmpty, "\(found("provider: generic"))")
+        let cloud = found("provider: gcp")
+        #expect(cloud.count == 1 && cloud[0].hasPrefix("clusters/home/way.yaml:1"), "\(cloud)")
+        #expect(cloud.first?.contains("`provider` is gcp") == true && cloud.first?.contains("spec.kubeConfig.secretRef") == true)
+        #expect(found("a: b").first?.contains("`provider` is missing") == true)
+        #expect(found("provider: generic", account: "a: b").first?.contains("`serviceAccountName` is missing") == true)
+        #expect(found("provider: '${p}'").isEmpty, "what a variable is put into is known later")
     }
 
     @Test func `what only the cluster knows is no problem`() {

@@ -492,15 +492,15 @@ import YAML
 
     @Test func `what cannot be done is said`() async throws {
         bench.repository.push([
-            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "kubeConfig: {configMapRef: {name: eks}}"),
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: "kubeConfig: {}"),
             "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
         ])
         try await bench.run { _ in
             try await awaitReady("a", "False")
             #expect(await ready("a")?.reason == "InvalidSpec")
-            #expect(await ready("a")?.message.contains("credentials from a cloud provider") == true)
+            #expect(await ready("a")?.message.contains("spec.kubeConfig names nothing") == true)
             try await eventually("an event says so") {
-                await events(of: "a", "InvalidSpec").contains { $0.contains("credentials from a cloud provider") }
+                await events(of: "a", "InvalidSpec").contains { $0.contains("spec.kubeConfig names nothing") }
             }
             #expect(await bench.api.object(Self.config("one")) == nil)
         }

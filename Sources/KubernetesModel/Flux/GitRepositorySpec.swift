@@ -33,12 +33,21 @@ package struct GitRepositorySpec: Hashable, Sendable {
         package var toPath: String
     }
 
+    /// Who is asked for a login.
+    package enum Provider: String, Hashable, Sendable {
+        /// Nobody: it is in the Secret.
+        case generic
+        /// GitHub, by an App that the Secret names.
+        case github
+    }
+
     package var namespace: String
     package var name: String
     package var url: String
     package var reference = Reference()
     package var interval: Duration = .seconds(60)
     package var timeout: Duration = .seconds(60)
+    package var provider = Provider.generic
     /// A Secret in the same namespace.
     package var secret: String?
     /// A Secret in the same namespace, with the `address` of a proxy and its `username` and `password`.
@@ -89,10 +98,28 @@ package struct GitRepositorySpec: Hashable, Sendable {
         if proxySecret != nil, url.hasPrefix("ssh://") {
             obstacles.append("spec.proxySecretRef is for https; this repository is reached over ssh")
         }
-        if let provider = spec["provider"]?.string, provider != "generic" {
-            obstacles.append("spec.provider \(provider) is not handled yet; there is generic, with a login in the Secret of spec.secretRef")
-        } else if spec["serviceAccountName"] != nil {
+        readProvider(spec)
+    }
+
+    private mutating func readProvider(_ spec: Value) {
+        let name = spec["provider"]?.string ?? ""
+        guard let known = name.isEmpty ? .generic : Provider(rawValue: name) else {
+            obstacles.append(
+                "spec.provider \(name) wants credentials that only machines of that cloud are given, and none in a cupboard is; take it away, "
+                    + "and put a login for reading into the Secret of spec.secretRef (there is github, too, for a GitHub App)")
+            return
+        }
+        provider = known
+        if spec["serviceAccountName"] != nil {
             obstacles.append("spec.serviceAccountName goes with the providers aws and azure, which are not handled; take it away")
+        }
+        guard provider == .github else { return }
+        if secret == nil {
+            obstacles.append(
+                "spec.provider github needs spec.secretRef: a Secret with githubAppID, githubAppInstallationID and githubAppPrivateKey")
+        }
+        if !url.hasPrefix("https://"), !url.hasPrefix("http://") {
+            obstacles.append("spec.provider github is for https; write spec.url as https://github.com/OWNER/REPOSITORY")
         }
     }
 

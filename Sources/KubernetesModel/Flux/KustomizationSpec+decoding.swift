@@ -126,13 +126,11 @@ extension KustomizationSpec {
         if value["secretRef"] != nil, value["configMapRef"] != nil {
             obstacles.append("spec.kubeConfig names a Secret and a ConfigMap; it takes one of them, secretRef here")
         } else if let secret = value[path: "secretRef", "name"]?.string, !secret.isEmpty {
-            kubeconfig = KubeconfigReference(secret: secret, key: value[path: "secretRef", "key"]?.string ?? "")
-        } else if value["configMapRef"] != nil {
-            obstacles.append(
-                "spec.kubeConfig.configMapRef gets credentials from a cloud provider, which this agent does not; put a kubeconfig into a "
-                    + "Secret and name it in spec.kubeConfig.secretRef")
+            kubeconfig = .secret(secret, key: value[path: "secretRef", "key"]?.string ?? "")
+        } else if let name = value[path: "configMapRef", "name"]?.string, !name.isEmpty {
+            kubeconfig = .configMap(name)
         } else {
-            obstacles.append("spec.kubeConfig names no Secret; it takes secretRef: {name: SECRET}")
+            obstacles.append("spec.kubeConfig names nothing; it takes secretRef: {name: SECRET} or configMapRef: {name: CONFIGMAP}")
         }
     }
 

@@ -50,16 +50,12 @@ package struct KustomizationSpec: Hashable, Sendable {
         }
     }
 
-    /// A Secret in the Kustomization's namespace that holds the kubeconfig of another cluster.
-    package struct KubeconfigReference: Hashable, Sendable {
-        package var secret: String
-        /// Of the Secret's data; empty for `value`, or `value.yaml` without that.
-        package var key: String
-
-        package init(secret: String, key: String = "") {
-            self.secret = secret
-            self.key = key
-        }
+    /// What in the Kustomization's namespace leads to another cluster.
+    package enum KubeconfigReference: Hashable, Sendable {
+        /// A Secret with a kubeconfig; `key` of its data is empty for `value`, or `value.yaml` without that.
+        case secret(String, key: String)
+        /// A ConfigMap with an address, and who is known there.
+        case configMap(String)
     }
 
     /// Fields of some objects that are left as they are in the cluster.

@@ -75,6 +75,7 @@ package struct RepositoryUnits: Sendable {
         var result = ownProblems
         for unit in units { result.append(contentsOf: unit.problems) }
         result.append(contentsOf: Diagnostics(DependencyCircles.problems(in: all)))
+        result.append(contentsOf: Diagnostics(uselessWays))
         result.append(contentsOf: Diagnostics(contested))
         result.append(contentsOf: Diagnostics(oldVersions))
         for manifest in all where manifest.key.groupKind == FluxKinds.gitRepository.groupKind {
@@ -241,6 +242,21 @@ package struct RepositoryUnits: Sendable {
                 .warning, "\(objects.count) \(kind.kind) in the old version \(kind.apiVersion): applied as v1",
                 subject: objects[0].key.description,
                 at: objects[0].origin, remedy: "write apiVersion: \(kind.group)/v1")
+        }
+    }
+
+    /// ConfigMaps that units name as the way to another cluster, and that lead to none. A Secret is not read: it is encrypted, or not here.
+    private var uselessWays: [Diagnostic] {
+        let named = units.compactMap { unit -> ObjectKey? in
+            guard case .configMap(let name)? = UnitSpec(of: unit.object).kubeconfig else { return nil }
+            return ObjectKey(group: "", kind: "ConfigMap", namespace: unit.object.namespace, name: name)
+        }
+        let maps = all.filter { Set(named).contains($0.key) }
+        return maps.compactMap { map in
+            // What a variable is put into is known to the cluster alone.
+            if (map.value["data"]?.object ?? Object()).contains(where: { $0.value.string?.contains("${") == true }) { return nil }
+            do throws(Diagnostic) { _ = try WorkloadIdentity(of: map) } catch { return error }
+            return nil
         }
     }
 

@@ -15,7 +15,7 @@ package struct UnitClusters: Sendable {
     /// - Throws: `Diagnostic` when the kubeconfig that a unit names cannot be used from here.
     package func api(of unit: Manifest) async throws -> any ClusterAPI {
         guard let reference = KustomizationSpec(of: unit).kubeconfig else { return home }
-        let (connection, _) = try await KubeconfigSecret(reference, namespace: unit.namespace).connection(home)
+        let (connection, _) = try await KubeconfigObject(reference, namespace: unit.namespace).connection(home)
         guard let factory else {
             throw ClusterError(.unreachable, subject: connection.server, message: "other clusters are not reached from here")
         }

@@ -26,15 +26,20 @@ package struct GitCredential: Sendable {
 package struct HTTPGitTransport: GitTransport {
     package let url: String
     private let transport: any HTTPTransport
-    private let credential: @Sendable () throws(GitError) -> GitCredential?
+    private let credential: @Sendable () async throws(GitError) -> GitCredential?
+    private let refused: @Sendable () async -> Void
 
-    /// - Parameter transport: must not follow redirects by itself; they are followed here, within the URL's scheme.
+    /// - Parameters:
+    ///   - transport: must not follow redirects by itself; they are followed here, within the URL's scheme.
+    ///   - refused: hears that the host did not take the credential.
     package init(
-        url: String, transport: any HTTPTransport, credential: @escaping @Sendable () throws(GitError) -> GitCredential?
+        url: String, transport: any HTTPTransport, credential: @escaping @Sendable () async throws(GitError) -> GitCredential?,
+        refused: @escaping @Sendable () async -> Void = {}
     ) {
         self.url = url
         self.transport = transport
         self.credential = credential
+        self.refused = refused
     }
 
     /// With a token from a file of this server.
@@ -51,7 +56,7 @@ package struct HTTPGitTransport: GitTransport {
     }
 
     package func connect() async throws(GitError) -> GitConversation {
-        .requests(HTTPGitRequests(url: url, credential: try credential(), transport: transport))
+        .requests(HTTPGitRequests(url: url, credential: try await credential(), transport: transport, refused: refused))
     }
 }
 
@@ -66,18 +71,20 @@ private final class HTTPGitRequests: GitRequests {
     private let origin: Substring
     private let credential: GitCredential?
     private let transport: any HTTPTransport
+    private let refused: @Sendable () async -> Void
     private let state: Mutex<State>
 
     /// Until the answer begins, and between two pieces of it; the conversation's own limits are shorter or longer as its caller likes.
     private static let patience = Duration.seconds(60)
 
-    init(url: String, credential: GitCredential?, transport: any HTTPTransport) {
+    init(url: String, credential: GitCredential?, transport: any HTTPTransport, refused: @escaping @Sendable () async -> Void) {
         let (base, user) = Self.parts(of: url)
         origin = Self.origin(of: base)
         var credential = credential
         if credential?.username == nil { credential?.username = user }
         self.credential = credential
         self.transport = transport
+        self.refused = refused
         state = Mutex(State(base: base, sendsBearer: credential?.isBearer == true))
     }
 
@@ -99,7 +106,7 @@ private final class HTTPGitRequests: GitRequests {
                 let target = try Self.target(of: response, asked: place)
                 state.withLock { $0.base = target }
             case 401 where wantsBearer(response): state.withLock { $0.sendsBearer = true }
-            default: throw refusal(response.status)
+            default: throw await refusal(response.status)
             }
         }
         throw GitError(.other, operation: "", message: "it redirects again and again")
@@ -111,7 +118,7 @@ private final class HTTPGitRequests: GitRequests {
             method: "POST", url: base + "/git-upload-pack", headers: [("content-type", "application/x-git-upload-pack-request")],
             body: request)
         let response = try await ask(post, accept: "application/x-git-upload-pack-result")
-        guard response.status == 200 else { throw refusal(response.status) }
+        guard response.status == 200 else { throw await refusal(response.status) }
         return HTTPGitAnswer(body: response.body, url: base)
     }
 
@@ -143,9 +150,10 @@ private final class HTTPGitRequests: GitRequests {
         return offers.contains { $0.hasPrefix("bearer") } && !offers.contains { $0.hasPrefix("basic") }
     }
 
-    private func refusal(_ status: Int) -> GitError {
+    private func refusal(_ status: Int) async -> GitError {
         switch status {
         case 401, 403:
+            await refused()
             let missing = "it wants a token, and none is given (repository.token; of a GitRepository, spec.secretRef)"
             let text = credential == nil ? missing : "it refuses the token"
             return GitError(.authentication, operation: "", message: "\(text) (HTTP \(status))")
@@ -217,7 +225,7 @@ private struct HTTPGitAnswer: GitAnswer {
 
 extension GitError {
     /// Without the URL, which the operation names.
-    fileprivate init(http error: any Error) {
+    init(http error: any Error) {
         guard let error = error as? HTTPError else {
             self.init(
                 error is CancellationError ? .cancelled : .unreachable, operation: "",

@@ -4,20 +4,20 @@ import KubernetesModel
 extension UnitReconciler {
     /// A kubeconfig as it was read last.
     struct KnownKubeconfig {
-        var secret: KubeconfigSecret
+        var object: KubeconfigObject
         var version: String
     }
 
-    var kubeconfig: KubeconfigSecret? { spec.kubeconfig.map { KubeconfigSecret($0, namespace: spec.owner.namespace) } }
+    var kubeconfig: KubeconfigObject? { spec.kubeconfig.map { KubeconfigObject($0, namespace: spec.owner.namespace) } }
 
     /// Finds the cluster of the unit's objects. The kubeconfig is followed, and read anew when it changes.
     /// - Returns: Whether it is another cluster than before: then the pass ends, as its turn is that cluster's no longer.
     /// - Throws: `Diagnostic` or `ClusterError` while there is no way to that cluster: then nothing may be planned or applied.
     func reachCluster() async throws -> Bool {
-        guard let secret = kubeconfig else {
+        guard let way = kubeconfig else {
             await context.namespaces.follow([:], for: spec.owner, .kubeconfig, bell)
             await context.clusters.leave(spec.owner)
-            knownKubeconfig = nil
+            (knownKubeconfig, knownAccount) = (nil, nil)
             let hasMoved = await aim(at: context.home)
             let notes = [await object?.annotation(Self.whereabouts), await object?.annotation(Self.leftBehindAnnotation), leftBehind]
             if notes.contains(where: { $0 != nil }) {
@@ -27,11 +27,13 @@ extension UnitReconciler {
             return hasMoved
         }
         let wasHome = target.identity == context.home.identity && enforced?.tree != nil
-        await context.namespaces.follow([secret.key: KubeconfigSecret.kind], for: spec.owner, .kubeconfig, bell)
-        let versions = await context.namespaces.versions(of: [secret.key: KubeconfigSecret.kind])
-        if let known = knownKubeconfig, known.secret == secret, versions.map({ $0[secret.key] == known.version }) ?? true { return false }
-        let (connection, version) = try await secret.connection(context.api)
+        await follow(way)
+        let versions = await context.namespaces.versions(of: [way.key: way.kind])
+        if let known = knownKubeconfig, known.object == way, versions.map({ $0[way.key] == known.version }) ?? true { return false }
+        let (connection, version) = try await way.connection(context.api)
         server = connection.server
+        if case .serviceAccount(let credential) = connection.credentials { knownAccount = credential.account } else { knownAccount = nil }
+        await follow(way)
         let cluster = try await context.clusters.cluster(at: connection, for: spec.owner)
         if !cluster.mark.isAsked || !context.home.mark.isAsked {
             try await context.home.identify()
@@ -40,9 +42,16 @@ extension UnitReconciler {
         }
         let hasMoved = await aim(at: cluster)
         try await noteWhereabouts(cluster.mark.uid.map { "\($0) \(connection.server)" }, wasHome: wasHome)
-        knownKubeconfig = KnownKubeconfig(secret: secret, version: version)
+        knownKubeconfig = KnownKubeconfig(object: way, version: version)
         register()
         return hasMoved
+    }
+
+    /// With the ServiceAccount that it names, which may come after it.
+    private func follow(_ way: KubeconfigObject) async {
+        var objects = [way.key: way.kind]
+        if let knownAccount { objects[knownAccount] = WorkloadIdentity.accountKind }
+        await context.namespaces.follow(objects, for: spec.owner, .kubeconfig, bell)
     }
 
     /// From now on the unit's objects are there; what was seen elsewhere says nothing of them.

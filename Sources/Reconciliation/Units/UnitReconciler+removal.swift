@@ -25,13 +25,11 @@ extension UnitReconciler {
 
     /// Nobody can delete anything in a cluster whose kubeconfig is gone (as in Flux); one that only does not answer is waited for.
     private func hasKubeconfig(_ record: ResourceInventory) async throws -> Bool {
-        if let secret = kubeconfig,
-            try await context.api.get(KubeconfigSecret.kind, namespace: secret.key.namespace, name: secret.key.name) == nil
-        {
+        if let lost = try await kubeconfig?.loss(context.api) {
             events.record(
                 unitEvent(
                     "Kept",
-                    "the unit is deleted and \(secret.key) with the kubeconfig is gone, so these are left: \(Self.list(record.keys))",
+                    "the unit is deleted and \(lost), which leads to its cluster, is gone, so these are left: \(Self.list(record.keys))",
                     isWarning: true))
             return false
         }

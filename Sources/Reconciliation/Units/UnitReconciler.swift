@@ -51,6 +51,8 @@ package actor UnitReconciler {
     /// The server of another cluster, for messages.
     var server = ""
     var knownKubeconfig: KnownKubeconfig?
+    /// Whose tokens open that cluster, where it is no kubeconfig that does.
+    var knownAccount: ObjectKey?
     /// What is on a cluster that the unit does not apply to any more.
     var leftBehind: String?
 
