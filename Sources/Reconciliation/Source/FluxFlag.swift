@@ -25,7 +25,7 @@ struct FluxFlag: Hashable, Sendable {
             remedy: "set spec.serviceAccountName in each Kustomization"),
         Known(
             name: "--no-cross-namespace-refs", effective: true,
-            consequence: "units may name sources and dependencies in other namespaces",
+            consequence: "units may name sources in other namespaces",
             remedy: "let nobody make Kustomizations who may not see those, or have a ValidatingAdmissionPolicy refuse them"),
         Known(
             name: "--sops-age-secret", consequence: "units have only the keys that they name",
