@@ -171,6 +171,23 @@ import YAML
         #expect(found.count == 2, "\(found)")
     }
 
+    @Test(arguments: [
+        (["--default-service-account", "plain"], ["--default-service-account=plain"]),
+        (["--sops-age-secret=false", "--no-cross-namespace-refs=F"], ["--sops-age-secret=false"]),
+        (["--no-cross-namespace-refs", "--watch-all-namespaces=true"], ["--no-cross-namespace-refs"]),
+        (["--watch-all-namespaces=false", "--sops-age-secret="], ["--watch-all-namespaces=false"]),
+        (["--watch-label-selector=!sharding.fluxcd.io/key", "--no-remote-bases=true"], []),
+        (["--watch-label-selector=team=a,x!=b"], ["--watch-label-selector=team=a,x!=b"]),
+    ])
+    func `of the arguments of Flux' controller those that make a difference are told`(arguments: [String], told: [String]) {
+        var files = UnitsTests.bootstrappedByFlux
+        files["clusters/home/flux-system/flags.yaml"] = UnitsTests.controller(arguments)
+            .replacing("name: kustomize-controller, namespace: flux-system", with: "name: kustomize-controller, namespace: flux")
+        let found = problems(files)
+        #expect(found.count == told.count, "\(found)")
+        for flag in told { #expect(found.contains { $0.contains("Flux ran with \(flag), which") }, "\(found)") }
+    }
+
     @Test func `a repository that Flux was bootstrapped from is checked as the agent runs it`() {
         let found = problems(UnitsTests.bootstrappedByFlux.filter { $0.key != "apps/one.yaml" })
         #expect(found.count == 1 && found[0].contains("spec.path is apps, and there is no such directory"), "\(found)")

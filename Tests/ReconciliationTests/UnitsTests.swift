@@ -403,7 +403,7 @@ import YAML
               versions: [{name: v1beta2, served: true, storage: true}]
             ---
 
-            """ + Self.controller(["--no-cross-namespace-refs=true", "--no-remote-bases=true", "--sops-age-secret=false"])
+            """ + Self.controller(["--no-cross-namespace-refs=true", "--no-remote-bases=true", "--sops-age-secret="])
         files["clusters/home/apps.yaml"] = """
             apiVersion: kustomize.toolkit.fluxcd.io/v1beta2
             kind: Kustomization
