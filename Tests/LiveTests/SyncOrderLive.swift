@@ -70,11 +70,12 @@ struct SyncOrderLive {
             files["clusters/sync/other.yaml"] = denied(SyncFiles.unit("ord-other", path: "a"))
             files["a/new.yaml"] = SyncFiles.config("ord-new", "1")
             try bed.push(files)
+            try await expectAbsent("ord-new")
             try await bed.eventually("the refusal is told by the unit") {
                 let message = try await bed.unit("ord-apps")?.ready?.message ?? ""
                 return message.contains("waits until") && message.contains("the policy of this house forbids it")
             }
-            try await expectAbsent("ord-new")
+            #expect(try await bed.configMap("ord-new") == nil)
         }
         files["clusters/sync/apps.yaml"] = SyncFiles.unit("ord-apps", path: "b")
         files["clusters/sync/other.yaml"] = SyncFiles.unit("ord-other", path: "a")
