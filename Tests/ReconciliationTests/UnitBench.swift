@@ -17,6 +17,8 @@ struct UnitBench {
     let monitor = Shared(AgentState(node: "m1", version: "1.0", identity: "m1_1", startedAt: Timestamp(secondsSinceEpoch: 0)))
     /// The directories that were built, in order.
     let built = Shared<[String]>([])
+    /// The directories whose build takes until they are not in here any more.
+    let held = Shared<Set<String>>([])
     /// Makes the objects of a directory.
     var manifests = KustomizeManifests()
     var spec = UnitSpec(owner: Ownership(namespace: "homelab-system", name: "home"), path: "clusters/home")
@@ -35,7 +37,7 @@ struct UnitBench {
         let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
         let events = EventRecorder(api: api, clock: clock, node: "m1")
         let context = UnitContext(
-            api: api, clock: clock, manifests: NotedManifests(source: manifests, built: built), events: events,
+            api: api, clock: clock, manifests: NotedManifests(source: manifests, built: built, held: held), events: events,
             status: StatusWriter(api: api), monitor: monitor,
             clusters: { [other, connections] connection in
                 connections.update { $0.append(connection) }
@@ -90,6 +92,7 @@ struct UnitBench {
 private struct NotedManifests: ManifestSource {
     let source: KustomizeManifests
     let built: Shared<[String]>
+    let held: Shared<Set<String>>
 
     var asksOthers: Bool { source.asksOthers }
     func isCurrent(_ followed: [RemoteName: RemoteCommit]) async throws -> Bool { try await source.isCurrent(followed) }
@@ -97,6 +100,7 @@ private struct NotedManifests: ManifestSource {
     func build(
         _ files: GitFileTree, at path: String, overlay: FluxOverlay?, decryption: FileDecryption
     ) async throws(Diagnostics) -> BuiltManifests {
+        while held.value.contains(path), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
         built.update { $0.append(path) }
         return try await source.build(files, at: path, overlay: overlay, decryption: decryption)
     }

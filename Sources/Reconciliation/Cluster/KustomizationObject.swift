@@ -24,6 +24,8 @@ package actor KustomizationObject: UnitRecord {
         var isBeingDeleted: Bool
         var annotations: Value?
         var finalizers: [String]
+        /// The unit that makes it.
+        var parent: Ownership?
 
         init(_ object: Manifest) {
             generation = object.generation ?? 0
@@ -31,6 +33,7 @@ package actor KustomizationObject: UnitRecord {
             isBeingDeleted = object.isBeingDeleted
             annotations = object.value[path: "metadata", "annotations"]
             finalizers = object.finalizers
+            parent = Ownership(of: object)
         }
 
         func annotation(_ name: String) -> String? { annotations?[name]?.string }
@@ -62,7 +65,7 @@ package actor KustomizationObject: UnitRecord {
             isFinalized = newer.finalizers.contains(FluxKinds.finalizer)
         }
         return newer.generation ?? 0 != object.generation || newer.isBeingDeleted != object.isBeingDeleted
-            || newer.value[path: "metadata", "annotations"] != object.annotations
+            || newer.value[path: "metadata", "annotations"] != object.annotations || Ownership(of: newer) != object.parent
     }
 
     /// As the server has it, but for a status that is newer.

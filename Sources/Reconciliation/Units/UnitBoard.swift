@@ -6,7 +6,7 @@ import Synchronization
 /// What the units know of each other: who is ready, who wants which object, and who has looked at the newest commit already. Whoever
 /// waits for one of these is rung when it changes.
 package final class UnitBoard: Sendable {
-    fileprivate struct Entry {
+    struct Entry {
         var bell: Bell
         /// Which repository it is built from; units of one repository are compared at one commit.
         var source: ObjectIdentifier?
@@ -22,10 +22,18 @@ package final class UnitBoard: Sendable {
         var claims: [PackedManifest] = []
         /// Suspended, or impossible: nobody waits for it.
         var isIdle = false
+        /// The unit that makes it, and the digest of the definition that it carries.
+        var parent: Ownership?
+        var definition = ""
+        /// What was built last could not be.
+        var isBroken = false
+        /// The commit that it does not build for now, and whether that is for its parent.
+        var aside: ObjectID?
+        var awaitsParent = false
     }
 
     /// The units that a unit's tree makes.
-    fileprivate struct Children {
+    struct Children {
         var wanted: Set<Ownership> = []
         /// Applied once, and not in the tree any more.
         var leaving: Set<Ownership> = []
@@ -33,9 +41,15 @@ package final class UnitBoard: Sendable {
         var sent: ObjectID?
         /// The generation that the server gave each.
         var generations: [Ownership: Int64] = [:]
+        /// The digests of definitions that are, perhaps, not those in force.
+        var redefined: [Ownership: String] = [:]
+        /// What became of definitions at the commit that was sent.
+        var outcomes: [Ownership: ChildOutcome] = [:]
+        /// What keeps the parent from applying them.
+        var trouble = ""
     }
 
-    fileprivate struct State {
+    struct State {
         var entries: [Ownership: Entry] = [:]
         /// The units that wait for one to be ready, so that its news costs no look at all the others.
         var dependents: [Ownership: Set<Ownership>] = [:]
@@ -46,14 +60,16 @@ package final class UnitBoard: Sendable {
         var judges: [Ownership: Set<Ownership>] = [:]
         var children: [Ownership: Children] = [:]
         var waiting: Set<Ownership> = []
+        /// By parent, the units that wait until it has taken up a commit.
+        var awaiting: [Ownership: Set<Ownership>] = [:]
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     package init() {}
 
     /// Changes the state and then rings, outside the lock.
-    private func update(_ change: (inout State) -> [Bell]) {
+    func update(_ change: (inout State) -> [Bell]) {
         let bells = state.withLock { change(&$0) }
         for bell in bells { bell.ring() }
     }
@@ -62,7 +78,7 @@ package final class UnitBoard: Sendable {
 
     func register(
         _ unit: Ownership, bell: Bell, source: GitSource?, cluster: ClusterMark?, dependsOn: [Ownership],
-        judged: Set<Ownership> = [], isIdle: Bool
+        judged: Set<Ownership> = [], isIdle: Bool, parent: Ownership? = nil, definition: String = ""
     ) {
         update { state in
             var entry = state.entries[unit] ?? Entry(bell: bell)
@@ -73,8 +89,13 @@ package final class UnitBoard: Sendable {
             entry.dependsOn = dependsOn
             state.setJudged(judged, by: unit)
             entry.isIdle = isIdle
+            entry.parent = parent
+            entry.definition = definition
             state.entries[unit] = entry
-            return state.waitingBells + (isIdle != wasIdle ? state.dependentBells(of: unit) : [])
+            if let parent, let wanted = state.children[parent]?.redefined[unit], wanted == definition {
+                state.children[parent]?.redefined[unit] = nil
+            }
+            return state.waitingBells + (isIdle != wasIdle ? state.dependentBells(of: unit) : []) + state.takeAwaiting(unit)
         }
     }
 
@@ -85,7 +106,7 @@ package final class UnitBoard: Sendable {
             state.setDependencies([], of: unit, before: state.entries[unit]?.dependsOn ?? [])
             state.entries[unit] = nil
             state.children[unit] = nil
-            return rivals + state.waitingBells + state.dependentBells(of: unit)
+            return rivals + state.waitingBells + state.dependentBells(of: unit) + state.takeAwaiting(unit)
         }
     }
 
@@ -95,20 +116,29 @@ package final class UnitBoard: Sendable {
             guard state.entries[unit] != nil else { return [] }
             state.entries[unit]?.built = commit
             state.entries[unit]?.generation = generation
+            state.entries[unit]?.isBroken = claims == nil
+            state.entries[unit]?.aside = nil
+            state.entries[unit]?.awaitsParent = false
             let rivals = claims.map { state.setClaims($0, of: unit) } ?? []
-            return rivals + state.waitingBells
+            return rivals + state.waitingBells + state.takeAwaiting(unit)
         }
     }
 
     /// Which cluster somebody's objects are in has become known: all may have rivals now.
     func clustersAreKnown() { update { state in state.entries.values.map(\.bell) } }
 
-    func show(_ unit: Ownership, isReady: Bool, applied: ObjectID?) {
+    /// - Parameter trouble: what keeps it from applying anything; empty for nothing.
+    func show(_ unit: Ownership, isReady: Bool, applied: ObjectID?, trouble: String = "") {
         update { state in
-            guard let entry = state.entries[unit], entry.isReady != isReady || entry.applied != applied else { return [] }
+            var awaiting: [Bell] = []
+            if let known = state.children[unit], known.trouble != trouble {
+                state.children[unit]?.trouble = trouble
+                awaiting = state.takeAwaiting(unit)
+            }
+            guard let entry = state.entries[unit], entry.isReady != isReady || entry.applied != applied else { return awaiting }
             state.entries[unit]?.isReady = isReady
             state.entries[unit]?.applied = applied
-            return state.dependentBells(of: unit)
+            return awaiting + state.dependentBells(of: unit)
         }
     }
 
@@ -117,10 +147,16 @@ package final class UnitBoard: Sendable {
         update { state in (state.judges[unit] ?? []).compactMap { state.entries[$0]?.bell } }
     }
 
-    func setChildren(of parent: Ownership, wanted: Set<Ownership>, leaving: Set<Ownership>) {
+    /// - Parameter redefined: the digests of the definitions that may not be those in force.
+    func setChildren(
+        of parent: Ownership, wanted: Set<Ownership>, leaving: Set<Ownership>, redefined: [Ownership: String] = [:]
+    ) {
         update { state in
             // Few units make others, and what is asked of all parents is asked often.
             if state.children[parent] == nil, wanted.isEmpty, leaving.isEmpty { return [] }
+            if state.children[parent]?.redefined.isEmpty == false || !redefined.isEmpty {
+                state.children[parent, default: Children()].redefined = redefined.filter { state.entries[$0.key]?.definition != $0.value }
+            }
             guard state.children[parent]?.wanted != wanted || state.children[parent]?.leaving != leaving else { return [] }
             state.children[parent, default: Children()].wanted = wanted
             state.children[parent]?.leaving = leaving
@@ -136,8 +172,15 @@ package final class UnitBoard: Sendable {
         }
     }
 
-    func sent(_ child: Ownership, generation: Int64, by parent: Ownership) {
-        state.withLock { $0.children[parent, default: Children()].generations[child] = generation }
+    /// - Parameter definition: the digest that the server keeps with the child, which is what the child has to carry.
+    func sent(_ child: Ownership, generation: Int64, definition: String, by parent: Ownership) {
+        update { state in
+            state.children[parent, default: Children()].generations[child] = generation
+            guard let wanted = state.children[parent]?.redefined[child] else { return [] }
+            let isCarried = state.entries[child]?.definition == definition
+            state.children[parent]?.redefined[child] = isCarried ? nil : definition
+            return isCarried || wanted != definition ? state.entries[child].map { [$0.bell] } ?? [] : []
+        }
     }
 
     // MARK: What a unit asks
@@ -217,7 +260,7 @@ package final class UnitBoard: Sendable {
 }
 
 extension UnitBoard.State {
-    fileprivate var waitingBells: [Bell] { waiting.compactMap { entries[$0]?.bell } }
+    var waitingBells: [Bell] { waiting.compactMap { entries[$0]?.bell } }
 
     fileprivate func dependentBells(of unit: Ownership) -> [Bell] { (dependents[unit] ?? []).compactMap { entries[$0]?.bell } }
 
@@ -273,7 +316,7 @@ extension UnitBoard.State {
         return touched.compactMap { entries[$0]?.bell }
     }
 
-    fileprivate func claimants(of key: ObjectKey) -> [Ownership] {
+    func claimants(of key: ObjectKey) -> [Ownership] {
         guard let first = claimants[key] else { return [] }
         return [first] + (laterClaimants[key] ?? [])
     }
@@ -286,7 +329,7 @@ extension UnitBoard.State {
     fileprivate func laggard(before unit: Ownership, at commit: ObjectID) -> Ownership? {
         guard let entry = entries[unit] else { return nil }
         for (other, its) in entries where other != unit && its.source == entry.source && !its.isIdle && its.built != commit {
-            if !isLeaving(other) { return other }
+            if !isLeaving(other), !isRefused(other, at: commit) { return other }
         }
         for (parent, children) in children where !isLeaving(parent) {
             if parent != unit, entries[parent]?.source == entry.source, !children.wanted.isEmpty || !children.leaving.isEmpty,

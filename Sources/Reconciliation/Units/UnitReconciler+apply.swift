@@ -150,7 +150,8 @@ extension UnitReconciler {
         case .applied(let action, let answer):
             failures[apply.key] = nil
             if spec.kubeconfig == nil, let child = apply.key.unit, let generation = answer?.generation {
-                board.sent(child, generation: generation, by: spec.owner)
+                board.sent(
+                    child, generation: generation, definition: answer?.annotation(DesiredObject.digestAnnotation) ?? "", by: spec.owner)
             }
             outcome.changes.append(ChangeSet.Entry(apply.key, action))
             if action == .created || action == .configured { unsettled.insert(apply.key) }

@@ -9,7 +9,10 @@ extension UnitReconciler {
     func adoptNewestCommit() async throws -> Bool {
         guard let source else { return enforced?.tree != nil }
         let state = source.state.value
-        if let newest = state.commit {
+        if mustAwaitParent() {
+            held = nil
+            sourceProblem = nil
+        } else if let newest = state.commit {
             let hasMoved = await haveOthersMoved()
             let materials = try await materials(at: newest.id)
             do throws(SourceProblem) {
@@ -85,6 +88,7 @@ extension UnitReconciler {
         }
         held = commit.id
         sourceProblem = reason
+        board.passOver(spec.owner, commit.id)
     }
 
     /// A commit must follow from what was applied, unless a person has accepted that it does not.
@@ -111,6 +115,7 @@ extension UnitReconciler {
         attemptStart = clock.now
         hasNewSource = false
         rebuildAt = nil
+        let before = (pending ?? enforced)?.manifests
         if var current = pending ?? enforced, current.followed.isEmpty, current.buildKey == spec.buildKey, current.materials == materials,
             current.fingerprint == files.fingerprint(of: current.inputs)
         {
@@ -118,7 +123,7 @@ extension UnitReconciler {
             current.commit = commit
             buildErrors = []
             pending = current
-            await announce(current, generation: generation)
+            await announce(current, generation: generation, since: before)
             return
         }
         do {
@@ -126,7 +131,7 @@ extension UnitReconciler {
             pending = built
             buildErrors = []
             if !built.followed.isEmpty { rebuildAt = clock.now + spec.retryLimit }
-            await announce(built, generation: generation)
+            await announce(built, generation: generation, since: before)
         } catch {
             var found = Diagnostics()
             found.append(error, subject: "commit \(commit.id.hex.prefix(12))")
@@ -158,11 +163,12 @@ extension UnitReconciler {
     }
 
     /// Tells the other units what this one wants, with the places it is written at, and which units it makes or gives up.
-    private func announce(_ built: Enforced, generation: Int64) async {
+    private func announce(_ built: Enforced, generation: Int64, since before: [PackedManifest]?) async {
         if spec.kubeconfig == nil {
             let wanted = Set(built.manifests.compactMap(\.key.unit))
             let leaving = Set(await store.inventory.keys.compactMap(\.unit)).subtracting(wanted)
-            board.setChildren(of: spec.owner, wanted: wanted, leaving: leaving)
+            let redefined = await redefinitions(in: built, since: before)
+            board.setChildren(of: spec.owner, wanted: wanted, leaving: leaving, redefined: redefined)
         }
         board.built(spec.owner, built.commit.id, generation: generation, claims: built.manifests)
     }
@@ -215,6 +221,7 @@ extension UnitReconciler {
         } catch let errors as Diagnostics {
             // Like a commit that cannot be built.
             buildErrors = errors.sorted
+            if current.commit.id == attempted { board.built(spec.owner, current.commit.id, generation: spec.generation, claims: nil) }
             events.record(unitEvent("BuildFailed", buildErrors.first?.description ?? "", isWarning: true))
             enforced = lastGood
             if enforced == nil, current.commit.id == attempted { await buildLastGood() }

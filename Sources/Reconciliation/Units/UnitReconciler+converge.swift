@@ -22,6 +22,7 @@ extension UnitReconciler {
         if isSuperseded { return .zero }
         if !outcome.isAborted, let commit = enforced?.commit.id { board.sent(spec.owner, commit) }
         if outcome.sentAnything { plan = try await makePlan(tree) }
+        if spec.kubeconfig == nil { tellChildren(plan) }
         lastPlan = plan
         // These are known elsewhere, and large.
         lastPlan?.record = ResourceInventory()

@@ -12,7 +12,9 @@ extension UnitReconciler {
         monitor.update { [isRoot, owner = spec.owner] in
             if isRoot { $0.unit = report } else { $0.units[owner] = report.isHealthy }
         }
-        board.show(spec.owner, isReady: report.isHealthy, applied: applied)
+        board.show(
+            spec.owner, isReady: report.isHealthy, applied: applied,
+            trouble: awaitedParent?.wait.reason ?? dependencyProblem ?? problem?.description ?? "")
         // While much happens, four times a second is often enough; a new phase is shown at once, one more revision with time.
         let isNews = lastPhase != report.phase || (report.phase == .ready && !lastChanges.isEmpty && !isRoot)
         let pace: Duration = isNews ? .zero : lastPhase == .ready && !isRoot ? .seconds(1) : .milliseconds(250)
@@ -83,7 +85,8 @@ extension UnitReconciler {
     private func show(_ report: StatusReport) async throws -> Bool {
         if report.phase == .suspended { return try await object?.showDrift(driftNotes.first) ?? false }
         guard let object, report.phase != .unreachable else { return false }
-        let isHandled = attempted == source?.state.value.commit?.id || report.phase == .stalled || problem != nil
+        let isBehind = attempted != source?.state.value.commit?.id && awaitedParent == nil
+        let isHandled = !isBehind || report.phase == .stalled || problem != nil
         if isHandled { await object.noteHandled() }
         let scene = KustomizationStatus.Scene(
             generation: spec.generation, reference: source?.reference ?? "main",
@@ -240,6 +243,9 @@ extension UnitReconciler {
             if !server.isEmpty, problem.kind != .invalid {
                 report.message += " (the cluster of \(kubeconfig?.key.description ?? ""), \(server))"
             }
+        } else if let awaitedParent {
+            report.phase = .dependencyNotReady
+            report.message = awaitedParent.wait.reason
         } else if !buildErrors.isEmpty, dependencyProblem == nil {
             report.phase = .buildFailed
             report.message = buildErrors.first.map(\.description) ?? ""

@@ -88,6 +88,8 @@ package actor UnitReconciler {
     /// Objects that another unit has, and this one only wants.
     var yielded: Set<ObjectKey> = []
     var hasNewTree = false
+    /// The newest commit, where the unit's maker has not taken it up yet.
+    var awaitedParent: AwaitedParent?
     /// What was sent since the unit was last ready, for the event that says so.
     var lastChanges = ""
     /// The newest commit, when it may not or cannot be used.
@@ -253,7 +255,7 @@ package actor UnitReconciler {
         board.register(
             spec.owner, bell: bell, source: source, cluster: isReached ? target.mark : nil, dependsOn: spec.dependsOn,
             judged: Set(spec.readyExpressions.keys),
-            isIdle: spec.isSuspended || spec.isImpossible || source == nil)
+            isIdle: spec.isSuspended || spec.isImpossible || source == nil, parent: isRoot ? nil : spec.parent, definition: spec.definition)
     }
 
     /// Somebody asks for a look, or changed something: waits after failures are over.
@@ -265,6 +267,7 @@ package actor UnitReconciler {
 
     /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
     private func takeTurn() async -> Duration? {
+        if let end = await shortWait() { return end }
         let start = clock.now
         let next = isRoot ? await pass() : try? await target.turns.run { await self.pass() }
         await rest(after: clock.now - start)
@@ -288,6 +291,10 @@ package actor UnitReconciler {
         } catch {
             if Task.isCancelled { return nil }
             let wait = take(error)
+            // Nothing but a person's help lets this unit look at the commit; those that it makes go on.
+            if problem?.isTransient == false, let newest = source?.state.value.commit?.id, newest != attempted {
+                board.passOver(spec.owner, newest)
+            }
             next = clock.now + wait
         }
         let statusRetry = await publish()
@@ -298,7 +305,7 @@ package actor UnitReconciler {
         let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
         // One that is overdue waits for something else.
         let rebuild = rebuildAt.map { max($0, clock.now + .seconds(1)) }
-        wholeLookAt = [next, heldRetry, spec.isSuspended ? nil : rebuild].compactMap { $0 }.min()
+        wholeLookAt = [next, heldRetry, spec.isSuspended ? nil : rebuild, endOfParentWait].compactMap { $0 }.min()
         return [wholeLookAt, statusRetry].compactMap { $0 }.min()
     }
 
@@ -357,6 +364,6 @@ package actor UnitReconciler {
 
     var isSuperseded: Bool {
         guard let newest = source?.state.value.commit?.id else { return Task.isCancelled }
-        return (newest != attempted && newest != held) || Task.isCancelled
+        return (newest != attempted && newest != held && newest != awaitedParent?.commit) || Task.isCancelled
     }
 }

@@ -48,6 +48,9 @@ package struct UnitSpec: Hashable, Sendable {
     package var obstacles: [String] = []
     package var invalidExpressions: [String] = []
     package var warnings: [String] = []
+    /// The unit that made its Kustomization, and the digest of what that one made it from.
+    var parent: Ownership?
+    var definition = ""
     /// Of the Kustomization; 0 where there is none.
     package var generation: Int64 = 0
     /// Names the ConfigMaps with the record and the status of the agent's own unit, which stay when it is called otherwise.
@@ -101,6 +104,8 @@ package struct UnitSpec: Hashable, Sendable {
             obstacles.append("spec.ignore: target: \(error.summary)")
         }
         generation = object.generation ?? 0
+        parent = Ownership(of: object)
+        definition = object.annotation(DesiredObject.digestAnnotation) ?? ""
     }
 
     package var name: String { owner.name }
