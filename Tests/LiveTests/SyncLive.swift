@@ -219,6 +219,53 @@ struct SyncLive {
         #expect(try await bed.title("of-tenant") == "1")
     }
 
+    @Test func t06b_aUnitHasTheRightsThatFluxGaveIt() async throws {
+        let files = [
+            "clusters/sync/flux.yaml": """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: kustomize-controller, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            spec: {template: {spec: {containers: [{name: manager, args: [--default-service-account=plain]}]}}}
+
+            """,
+            "clusters/sync/u.yaml": SyncFiles.unit("plainly", path: "app", more: "retryInterval: 2s"),
+            "app/a.yaml": SyncFiles.config("of-plain", "1"),
+        ]
+        let commit = try bed.push(files)
+        func expectRefused() async throws {
+            try await bed.eventually("the refusal") {
+                try await bed.unit("plainly")?.ready?.message.contains("system:serviceaccount:default:plain") == true
+            }
+            #expect(try await bed.configMap("of-plain") == nil)
+        }
+        try await expectRefused()
+        // An agent that starts knows it before it applies anything.
+        try await bed.stopAgent(signal: SIGKILL)
+        try bed.startAgent()
+        try await Task.sleep(for: .seconds(3))
+        try await expectRefused()
+        try bed.apply(
+            """
+            apiVersion: v1
+            kind: ServiceAccount
+            metadata: {name: plain, namespace: default}
+            ---
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: Role
+            metadata: {name: plain, namespace: default}
+            rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, create, patch, delete]}]
+            ---
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: RoleBinding
+            metadata: {name: plain, namespace: default}
+            roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: plain}
+            subjects: [{kind: ServiceAccount, name: plain, namespace: default}]
+
+            """)
+        try await bed.awaitUnit("plainly", at: commit)
+        #expect(try await bed.title("of-plain") == "1")
+    }
+
     @Test func t07_aJobRunsOnceForWhatItSays() async throws {
         func job(_ image: String) -> String {
             "apiVersion: batch/v1\nkind: Job\nmetadata: {name: step, namespace: default}\n"

@@ -145,6 +145,13 @@ struct SyncOrderLive {
             $0["clusters/sync/parent.yaml"] = parent + "  suspend: true\n"
             $0["units/child.yaml"] = SyncFiles.unit("ord-child", path: "a", more: "namePrefix: other-")
         }
+        // One that is deleted while it is suspended leaves all that it made.
+        try await push("resumed") {
+            $0["clusters/sync/parent.yaml"] = parent
+            $0["units/child.yaml"] = SyncFiles.unit("ord-child", path: "a")
+            $0["units/never.yaml"] = nil
+        }
         try await bed.awaitReady(at: try bed.push(["clusters/sync/stays.yaml": SyncFiles.config("ord-stays", "1")]), limit: 60)
+        try await bed.eventually("it is gone") { try await bed.unit("ord-child") == nil }
     }
 }

@@ -158,7 +158,7 @@ import YAML
         }
         files["b/inner.yaml"] = files["clusters/home/a.yaml"]?.replacing("name: a,", with: "name: inner,").replacing("./a", with: "./inner")
         files["inner/one.yaml"] = Self.config("inner", "a: b")
-        files["clusters/home/flux-system/flags.yaml"] = UnitsTests.controller(["--default-service-account=default", "--log-level=info"])
+        files["clusters/home/flux-system/flags.yaml"] = UnitsTests.controller(["--watch-label-selector=team=a", "--log-level=info"])
             .replacing("name: kustomize-controller, namespace: flux-system", with: "name: kustomize-controller, namespace: flux")
         let found = problems(files)
         #expect(
@@ -166,15 +166,14 @@ import YAML
             "\(found)")
         #expect(
             found.contains {
-                $0.contains("Flux ran with --default-service-account=default") && $0.hasPrefix("clusters/home/flux-system/flags")
+                $0.contains("Flux ran with --watch-label-selector=team=a") && $0.hasPrefix("clusters/home/flux-system/flags")
             })
         #expect(found.count == 2, "\(found)")
     }
 
     @Test(arguments: [
-        (["--default-service-account", "plain"], ["--default-service-account=plain"]),
-        (["--sops-age-secret=false", "--no-cross-namespace-refs=F"], ["--sops-age-secret=false"]),
-        (["--no-cross-namespace-refs", "--watch-all-namespaces=true"], ["--no-cross-namespace-refs"]),
+        (["--default-service-account", "plain", "--sops-age-secret=false", "--no-cross-namespace-refs=F"], []),
+        (["--watch-label-selector", "team=a", "--watch-all-namespaces=true"], ["--watch-label-selector=team=a"]),
         (["--watch-all-namespaces=false", "--sops-age-secret="], ["--watch-all-namespaces=false"]),
         (["--watch-label-selector=!sharding.fluxcd.io/key", "--no-remote-bases=true"], []),
         (["--watch-label-selector=team=a,x!=b"], ["--watch-label-selector=team=a,x!=b"]),

@@ -36,6 +36,8 @@ package struct RepositoryUnits: Sendable {
     package private(set) var ownProblems = Diagnostics()
     /// Objects in versions of Flux' API before the served one, as they were written.
     private var old: [Manifest] = []
+    /// How Flux was told to run that lies in the agent's own directory.
+    private var flux = FluxSettings()
 
     /// - Parameter path: the directory that the agent covers, from the root of the files.
     package init(_ files: some FileTree, path: String, _ setting: Setting = Setting()) {
@@ -48,6 +50,7 @@ package struct RepositoryUnits: Sendable {
             objects = result.manifests.map(FluxKinds.served)
             let components = FluxComponents(result.manifests, path: path)
             old = components.old
+            flux = components.settings
             ownProblems.append(contentsOf: Diagnostics(components.lostFlags.map(\.diagnostic)))
         } catch {
             ownProblems.append(contentsOf: remote(error))
@@ -89,7 +92,8 @@ package struct RepositoryUnits: Sendable {
         var waiting = found.filter { $0.key.unit != nil }[...]
         while let object = waiting.popFirst() {
             guard !units.contains(where: { $0.object.key == object.key }) else { continue }
-            let spec = UnitSpec(of: object)
+            var spec = UnitSpec(of: object)
+            spec.flux = flux
             var unit = Unit(object: object)
             unit.problems.append(contentsOf: Diagnostics(Self.problems(of: spec, object)))
             // A path that a variable is still to be put into is known to nobody here.
@@ -203,7 +207,8 @@ package struct RepositoryUnits: Sendable {
         func problem(_ severity: Diagnostic.Severity, _ summary: String, _ cause: String, _ remedy: String) -> Diagnostic {
             Diagnostic(severity, summary, subject: object.key.description, at: object.origin, cause: cause, remedy: remedy)
         }
-        var result = spec.obstacles.map { problem(.error, "the unit would apply nothing", $0, "correct it in its Kustomization") }
+        let hindrances = spec.hindrances.filter { !spec.invalidExpressions.contains($0) }
+        var result = hindrances.map { problem(.error, "the unit would apply nothing", $0, "correct it in its Kustomization") }
         result += missing(["interval", "prune", "sourceRef"], in: object)
         result += spec.invalidExpressions.map {
             problem(.error, "an expression cannot be read", $0, "correct it; the language is CEL, cel.dev")

@@ -37,9 +37,11 @@ package struct UnitPreview: Sendable {
     }
 
     private func tree(_ files: some FileTree, _ api: any ClusterAPI) async throws -> DesiredTree {
+        var spec = spec
+        spec.flux = try await FluxSettings.inForce(clusters.home)
         guard !spec.isImpossible else {
             throw Diagnostics(
-                (spec.obstacles + spec.invalidExpressions).map {
+                spec.hindrances.map {
                     Diagnostic(
                         .error, "the unit applies nothing", subject: unit.key.description, cause: $0, remedy: "correct its Kustomization")
                 })

@@ -10,6 +10,8 @@ struct FluxComponents {
 
     private(set) var manifests: [Manifest] = []
     private(set) var leftOut: [PlannedException] = []
+    /// How Flux was told to run, as far as that is heeded.
+    private(set) var settings = FluxSettings()
     /// How Flux was told to run, as far as a unit would notice and nobody here heeds it.
     private(set) var lostFlags: [FluxFlag] = []
     /// Objects as they were written, in versions of Flux' API before the served one.
@@ -35,6 +37,7 @@ struct FluxComponents {
             } else if manifest.label("app.kubernetes.io/part-of") == "flux",
                 !Self.kept.contains(manifest.kind) || FluxKinds.isOutdated(definition: manifest)
             {
+                settings.take(manifest)
                 lostFlags += FluxFlag.flags(of: manifest)
                 leave(manifest)
             } else {

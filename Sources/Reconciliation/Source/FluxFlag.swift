@@ -2,9 +2,9 @@ import Diagnostics
 import KubernetesModel
 import YAML
 
-/// How Flux' kustomize-controller was told to run, where a unit would notice: nobody here heeds it, so it is told.
+/// How Flux' kustomize-controller was told to run, where a unit would notice and nobody here heeds it, so it is told.
 struct FluxFlag: Hashable, Sendable {
-    /// `--default-service-account=default`.
+    /// `--watch-all-namespaces=false`.
     let text: String
     let origin: SourceLocation?
     let consequence: String
@@ -21,16 +21,6 @@ struct FluxFlag: Hashable, Sendable {
 
     private static let known = [
         Known(
-            name: "--default-service-account", consequence: "units without serviceAccountName are applied with the agent's rights",
-            remedy: "set spec.serviceAccountName in each Kustomization"),
-        Known(
-            name: "--no-cross-namespace-refs", effective: true,
-            consequence: "units may name sources in other namespaces",
-            remedy: "let nobody make Kustomizations who may not see those, or have a ValidatingAdmissionPolicy refuse them"),
-        Known(
-            name: "--sops-age-secret", consequence: "units have only the keys that they name",
-            remedy: "set spec.decryption with provider and secretRef in each Kustomization that has encrypted files"),
-        Known(
             name: "--watch-all-namespaces", effective: false, consequence: "units in all namespaces are applied",
             remedy: "let nobody make Kustomizations in other namespaces, or have a ValidatingAdmissionPolicy refuse them"),
         Known(
@@ -41,34 +31,41 @@ struct FluxFlag: Hashable, Sendable {
     /// Tells the controllers of a divided Flux apart, all of whose units are the agent's.
     private static let shardLabel = "sharding.fluxcd.io/key"
 
+    /// An argument of the controller.
+    struct Argument {
+        let name: String
+        /// nil for a flag that stands alone, and for one that is given nothing.
+        let text: String?
+
+        /// As a switch, which Go's flags read so.
+        var isOn: Bool { text.map { !["0", "f", "false"].contains($0.lowercased()) } ?? true }
+    }
+
     /// Of the Deployment of the controller; none of any other object.
-    static func flags(of manifest: Manifest) -> [FluxFlag] {
+    static func arguments(of manifest: Manifest) -> [Argument] {
         guard manifest.kind == "Deployment", manifest.name == "kustomize-controller" else { return [] }
         let containers = manifest.value[path: "spec", "template", "spec", "containers"]?.array ?? []
         return containers.flatMap { container in
             let arguments = (container["args"]?.array ?? []).compactMap(\.string)
-            return arguments.indices.compactMap { index in
+            return arguments.indices.map { index in
+                let parts = arguments[index].split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
                 let following = index + 1 < arguments.count ? arguments[index + 1] : nil
-                return flag(arguments[index], following, at: manifest.origin)
+                let value = parts.count > 1 ? parts[1] : following.flatMap { $0.hasPrefix("-") ? nil : $0 }
+                return Argument(name: parts[0], text: value?.isEmpty == true ? nil : value)
             }
         }
     }
 
-    /// - Parameter following: the value, where the argument is of a flag that needs one and has none itself.
-    private static func flag(_ argument: String, _ following: String?, at origin: SourceLocation?) -> FluxFlag? {
-        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let flag = known.first(where: { $0.name == parts[0] }) else { return nil }
-        var text = argument
-        if let effective = flag.effective {
-            let isOff = parts.count > 1 && ["0", "f", "false"].contains(parts[1].lowercased())
-            guard effective != isOff else { return nil }
-        } else {
-            guard let value = parts.count > 1 ? String(parts[1]) : following, !value.isEmpty, !value.contains(shardLabel) else {
-                return nil
-            }
-            text = "\(flag.name)=\(value)"
+    /// Those that are not heeded, as far as they change anything.
+    static func flags(of manifest: Manifest) -> [FluxFlag] {
+        arguments(of: manifest).compactMap { argument in
+            guard let flag = known.first(where: { $0.name == argument.name }) else { return nil }
+            if let effective = flag.effective, effective != argument.isOn { return nil }
+            if flag.effective == nil, argument.text?.contains(shardLabel) ?? true { return nil }
+            return FluxFlag(
+                text: argument.name + (argument.text.map { "=" + $0 } ?? ""), origin: manifest.origin, consequence: flag.consequence,
+                remedy: flag.remedy)
         }
-        return FluxFlag(text: text, origin: origin, consequence: flag.consequence, remedy: flag.remedy)
     }
 
     var note: String { "Flux ran with \(text), which is not heeded: \(consequence); \(remedy)" }

@@ -18,10 +18,10 @@ struct BuildMaterials: Hashable, Sendable {
 
     /// The objects they come from: the sources of variables, then the Secret with the keys.
     static func origins(of spec: UnitSpec) -> [ObjectKey] {
-        let secret = spec.decryptionSecret.map { [KustomizationSpec.VariableSource(kind: "Secret", name: $0)] } ?? []
-        return (spec.variables.sources + secret).map {
+        let variables = spec.variables.sources.map {
             ObjectKey(group: "", kind: $0.kind, namespace: spec.owner.namespace, name: $0.name)
         }
+        return variables + [spec.keySecret].compactMap { $0 }
     }
 
     static func read(_ spec: UnitSpec, _ api: any ClusterAPI) async throws -> BuildMaterials {
@@ -69,7 +69,7 @@ struct BuildMaterials: Hashable, Sendable {
             missing.map {
                 Diagnostic(
                     .error, "what the unit names in its spec cannot be read", cause: "there is no \($0)",
-                    remedy: "add it to the unit's namespace; a source of variables can be marked `optional: true`")
+                    remedy: "add it; a source of variables can be marked `optional: true`")
             }
         ).throwIfErrors()
     }

@@ -21,7 +21,7 @@ extension StatusReport {
     }
 
     package var json: Value {
-        [
+        var value: Value = [
             "unit": .string(unit), "kustomization": ["namespace": .string(owner.namespace), "name": .string(owner.name)],
             "path": .string(path), "phase": .string(phase.rawValue), "healthy": .bool(isHealthy),
             "message": .string(message),
@@ -42,6 +42,8 @@ extension StatusReport {
             "objects": .array(objects.map(\.json)),
             "exceptions": .array(exceptions.map(\.json)),
         ]
+        if let flux = flux.json { value["flux"] = flux }
+        return value
     }
 
     package init?(json: Value) {
@@ -65,6 +67,7 @@ extension StatusReport {
         agentNode = text("agent", "node")
         agentVersion = text("agent", "version")
         lastChange = text("lastChange")
+        flux = FluxSettings(json: json["flux"])
         errors = (json["errors"]?.array ?? []).compactMap { Diagnostic(json: $0) }
         objectCount = Int(json["objectCount"]?.int ?? 0)
         for member in json["health"]?.object ?? Object() {

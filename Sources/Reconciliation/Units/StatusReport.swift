@@ -74,6 +74,8 @@ package struct StatusReport: Hashable, Sendable {
     package var objects: [ObjectStatus] = []
     /// What waits, is kept or is left alone, and why.
     package var exceptions: [ObjectStatus] = []
+    /// Of the agent's own unit: how Flux was told to run that lies in its directory.
+    package var flux = FluxSettings()
     /// When an object was last changed by the agent.
     package var lastChange = ""
 

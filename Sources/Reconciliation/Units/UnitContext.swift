@@ -12,6 +12,8 @@ package struct UnitContext: Sendable {
     package let events: EventRecorder
     package let status: StatusWriter
     package let monitor: Shared<AgentState>
+    /// How Flux was told to run that the agent took the place of; nil until the agent's own unit knows.
+    package let flux = Shared<FluxSettings?>(nil)
 
     package var api: any ClusterAPI { home.api }
     package var live: LiveState { home.live }

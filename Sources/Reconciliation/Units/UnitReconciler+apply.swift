@@ -233,8 +233,8 @@ extension UnitReconciler {
             remedy = "the namespace \(object.key.namespace) may be missing: add a Namespace to the tree, or wait for what makes it"
         case .invalid:
             remedy = "correct the manifest; if it changes a field that cannot be changed, delete the object and it is made anew"
-        case .forbidden where spec.serviceAccount != nil:
-            let account = "\(spec.owner.namespace)/\(spec.serviceAccount ?? "")"
+        case .forbidden where spec.actingAccount != nil:
+            let account = "\(spec.owner.namespace)/\(spec.actingAccount ?? "")"
             remedy = "the unit acts as ServiceAccount \(account); bind a Role to it that allows this"
         case .forbidden: remedy = "the server does not allow it: look at its admission webhooks and quotas"
         case .tooManyRequests, .serverFailure, .conflict: remedy = "the agent tries again"

@@ -151,6 +151,7 @@ extension UnitReconciler {
         let ours = spec.kubeconfig == nil ? FluxComponents(built.manifests, path: spec.path) : nil
         leftOut = ours?.leftOut ?? []
         lostFlags = ours?.lostFlags ?? []
+        if isRoot, let settings = ours?.settings, settings != context.flux.value { context.flux.update { $0 = settings } }
         let manifests = try materials.put(into: ours?.manifests ?? built.manifests, always: spec.variables.always)
         var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs

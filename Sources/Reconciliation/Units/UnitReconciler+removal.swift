@@ -38,7 +38,7 @@ extension UnitReconciler {
 
     /// Without the ServiceAccount that it acts as, a unit may delete nothing; it must not hang about for ever for that (as in Flux).
     private func mayDelete(_ record: ResourceInventory) async throws -> Bool {
-        guard let account = spec.serviceAccount else { return true }
+        guard let account = spec.actingAccount else { return true }
         let kind = GroupVersionKind(group: "", version: "v1", kind: "ServiceAccount")
         if try await api.get(kind, namespace: spec.owner.namespace, name: account) != nil { return true }
         events.record(

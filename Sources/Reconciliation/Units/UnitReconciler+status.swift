@@ -144,6 +144,7 @@ extension UnitReconciler {
         report.attemptedRevision = attempted?.hex ?? ""
         report.appliedRevision = applied?.hex ?? ""
         report.lastChange = lastChange
+        if isRoot { report.flux = context.flux.value ?? FluxSettings() }
         let refused = [failures, pruneFailures].flatMap { $0.sorted { $0.key < $1.key }.map(\.value.diagnostic) }
         report.errors = buildErrors + refused + contests + (lastPlan?.refusals ?? [])
         let fluxProblem = monitor.value.fluxProblem
@@ -235,7 +236,7 @@ extension UnitReconciler {
             report.message = "suspended; nothing is applied and nothing is repaired" + (driftNotes.first.map { "; \($0)" } ?? "")
         } else if spec.isImpossible {
             report.phase = .stalled
-            report.message = (spec.obstacles + spec.invalidExpressions).joined(separator: "; ")
+            report.message = spec.hindrances.joined(separator: "; ")
         } else if let problem {
             // That another cluster cannot be reached can be told in this one.
             report.phase = spec.kubeconfig == nil ? .unreachable : .applyFailed

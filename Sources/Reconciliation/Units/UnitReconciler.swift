@@ -238,6 +238,16 @@ package actor UnitReconciler {
         bell.ring()
     }
 
+    /// Flux was told to run in another way.
+    package func heed(_ flux: FluxSettings) {
+        guard spec.flux != flux else { return }
+        spec.flux = flux
+        knownMaterials = nil
+        register()
+        retryNow()
+        bell.ring()
+    }
+
     package func use(_ source: GitSource?) {
         guard self.source !== source else { return }
         self.source?.state.detach(bell)
@@ -354,6 +364,8 @@ package actor UnitReconciler {
                 applied = ObjectID(last.appliedRevision)
                 lastChange = last.lastChange
                 lastPhase = last.phase
+                // As it was kept until now, before the newest commit is read.
+                context.flux.update { $0 = $0 ?? last.flux }
             }
         } else if let status = await object?.status {
             applied = KustomizationStatus.commit(of: status.lastAppliedRevision).flatMap { ObjectID($0) }

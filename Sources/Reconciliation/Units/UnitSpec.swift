@@ -37,13 +37,15 @@ package struct UnitSpec: Hashable, Sendable {
     package var forces = false
     /// Fields that are left as they are in the cluster.
     package var ignoreRules: [KustomizationSpec.IgnoreRule] = []
-    /// With whose rights the objects are applied and deleted, in the unit's namespace; nil for the agent's own.
+    /// With whose rights the objects are applied and deleted, in the unit's namespace; nil where it does not say.
     package var serviceAccount: String?
     /// Leads to the cluster of the objects; nil for the agent's own.
     package var kubeconfig: KustomizationSpec.KubeconfigReference?
     /// Changes made in the cluster are told, and not undone.
     package var reportsDrift = false
     package var isSuspended = false
+    /// How Flux was told to run before the agent took its place.
+    package var flux = FluxSettings()
     package var deletionPolicy = KustomizationSpec.DeletionPolicy.mirrorPrune
     package var obstacles: [String] = []
     package var invalidExpressions: [String] = []
@@ -110,14 +112,32 @@ package struct UnitSpec: Hashable, Sendable {
 
     package var name: String { owner.name }
 
-    /// The ServiceAccount as the API server calls it.
-    var user: String? { serviceAccount.map { "system:serviceaccount:\(owner.namespace):\($0)" } }
+    /// The ServiceAccount with whose rights it is applied; nil for the agent's own rights.
+    var actingAccount: String? { serviceAccount ?? flux.defaultServiceAccount }
 
-    /// Nothing is applied: what it asks for cannot be done, or cannot be understood.
-    var isImpossible: Bool { !obstacles.isEmpty || !invalidExpressions.isEmpty }
+    /// The ServiceAccount as the API server calls it.
+    var user: String? { actingAccount.map { "system:serviceaccount:\(owner.namespace):\($0)" } }
+
+    /// Holds the age keys.
+    var keySecret: ObjectKey? {
+        guard isDecrypting else { return nil }
+        guard let decryptionSecret else { return flux.ageSecret }
+        return ObjectKey(group: "", kind: "Secret", namespace: owner.namespace, name: decryptionSecret)
+    }
+
+    /// Why it may not be built from its source, in Flux' words.
+    private var deniedSource: String? {
+        guard flux.keepsToNamespace, let source, source.namespace != owner.namespace else { return nil }
+        return "can't access '\(source)', cross-namespace references have been blocked: Flux ran with --no-cross-namespace-refs"
+    }
+
+    /// Why nothing is applied: what it asks for cannot be done, is forbidden, or cannot be understood.
+    var hindrances: [String] { obstacles + [deniedSource].compactMap { $0 } + invalidExpressions }
+
+    var isImpossible: Bool { !hindrances.isEmpty }
 
     /// As Flux names it.
-    var stallReason: String { obstacles.isEmpty ? "InvalidCELExpression" : "InvalidSpec" }
+    var stallReason: String { !obstacles.isEmpty ? "InvalidSpec" : deniedSource != nil ? "AccessDenied" : "InvalidCELExpression" }
 
     /// What a build depends on besides the files. Kept several times by each unit, so it is a reference.
     final class BuildKey: Sendable, Equatable {
@@ -125,7 +145,7 @@ package struct UnitSpec: Hashable, Sendable {
         private let overlay: FluxOverlay?
         private let variables: VariablesSpec
         private let isDecrypting: Bool
-        private let decryptionSecret: String?
+        private let keySecret: ObjectKey?
         let ignoreRules: [KustomizationSpec.IgnoreRule]
 
         init(_ spec: UnitSpec) {
@@ -133,14 +153,14 @@ package struct UnitSpec: Hashable, Sendable {
             overlay = spec.overlay
             variables = spec.variables
             isDecrypting = spec.isDecrypting
-            decryptionSecret = spec.decryptionSecret
+            keySecret = spec.keySecret
             ignoreRules = spec.ignoreRules
         }
 
         static func == (a: BuildKey, b: BuildKey) -> Bool {
             a === b
                 || (a.path == b.path && a.overlay == b.overlay && a.variables == b.variables && a.isDecrypting == b.isDecrypting
-                    && a.decryptionSecret == b.decryptionSecret && a.ignoreRules == b.ignoreRules)
+                    && a.keySecret == b.keySecret && a.ignoreRules == b.ignoreRules)
         }
     }
 

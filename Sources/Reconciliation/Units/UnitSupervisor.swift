@@ -32,6 +32,8 @@ package actor UnitSupervisor {
     private let receivers: ReceiverRegistry?
     private var rootObject: KustomizationObject?
     private var running: [Ownership: Running] = [:]
+    /// Units that nobody knows yet how to keep: see `UnitContext.flux`.
+    private var waiting: [Ownership: Manifest] = [:]
     /// Tasks of units that were stopped; a successor starts when its predecessor has ended.
     private var ending: [Ownership: Task<Void, Never>] = [:]
 
@@ -102,6 +104,7 @@ package actor UnitSupervisor {
                     await self.assignSources()
                 }
             }
+            group.addTask { await self.heedFlux() }
             if let receivers { group.addTask { await receivers.run() } }
             // One that ends has lost its definition.
             await group.next()
@@ -141,10 +144,14 @@ package actor UnitSupervisor {
         switch change {
         case .all(let list):
             let present = Set(list.compactMap(\.key.unit))
+            waiting = waiting.filter { present.contains($0.key) }
             for unit in running.keys where !present.contains(unit) { await stop(unit) }
             for object in list { await take(object) }
         case .present(let object): await take(object)
-        case .gone(let object): if let unit = object.key.unit { await stop(unit) }
+        case .gone(let object):
+            guard let unit = object.key.unit else { return }
+            waiting[unit] = nil
+            await stop(unit)
         case .failed: break
         }
     }
@@ -155,8 +162,13 @@ package actor UnitSupervisor {
         if owner == rootSpec.owner { return await takeRoot(manifest) }
         // Most of what is seen are the agent's own statuses.
         if let known = running[owner], known.object.uid == manifest.uid, await !known.object.take(manifest) { return }
+        guard context.flux.value != nil else {
+            waiting[owner] = manifest
+            return
+        }
         var spec = UnitSpec(of: manifest)
         let source = await sources.source(for: spec.source)
+        spec.flux = context.flux.value ?? FluxSettings()
         if spec.path == rootSpec.path, source === own.source || manifest.namespace == "flux-system" {
             spec.obstacles.append("it covers the directory of \(rootSpec.owner), which the agent keeps itself; delete this Kustomization")
         }
@@ -166,6 +178,22 @@ package actor UnitSupervisor {
         }
         if running[owner] != nil { await stop(owner) }
         start(spec, manifest, source)
+    }
+
+    /// Keeps all units as Flux was told to, from when that is known on.
+    private func heedFlux() async {
+        let bell = Bell()
+        context.flux.attach(bell)
+        defer { context.flux.detach(bell) }
+        while !Task.isCancelled {
+            if let flux = context.flux.value {
+                let new = waiting.values
+                waiting = [:]
+                for object in new { await take(object) }
+                for entry in running.values { await entry.unit.heed(flux) }
+            }
+            await bell.wait()
+        }
     }
 
     private func takeRoot(_ manifest: Manifest) async {

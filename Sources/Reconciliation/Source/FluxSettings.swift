@@ -1,0 +1,54 @@
+package import KubernetesModel
+package import YAML
+
+/// How the kustomize-controller of a Flux that is left out was told to run, as far as the agent keeps its units the same way.
+package struct FluxSettings: Hashable, Sendable {
+    /// With whose rights a unit is applied that names no ServiceAccount itself: this one in the unit's namespace.
+    package var defaultServiceAccount: String?
+    /// A unit may be built from a source in its own namespace only.
+    package var keepsToNamespace = false
+    /// Has the age keys for units that decrypt and name no Secret.
+    package var ageSecret: ObjectKey?
+
+    package init() {}
+
+    package init(json: Value?) {
+        defaultServiceAccount = json?["defaultServiceAccount"]?.string
+        keepsToNamespace = json?["noCrossNamespaceRefs"]?.bool ?? false
+        if let namespace = json?[path: "sopsAgeSecret", "namespace"]?.string, let name = json?[path: "sopsAgeSecret", "name"]?.string {
+            ageSecret = Self.secret(namespace, name)
+        }
+    }
+
+    /// Takes what the Deployment of the controller says; any other object says nothing.
+    mutating func take(_ manifest: Manifest) {
+        for argument in FluxFlag.arguments(of: manifest) {
+            switch argument.name {
+            case "--default-service-account": defaultServiceAccount = argument.text
+            case "--no-cross-namespace-refs": keepsToNamespace = argument.isOn
+            case "--sops-age-secret": ageSecret = argument.text.map { Self.secret(manifest.namespace, $0) }
+            default: break
+            }
+        }
+    }
+
+    /// - Returns: nil where Flux was told nothing that is heeded.
+    package var json: Value? {
+        guard self != FluxSettings() else { return nil }
+        var value: Value = ["noCrossNamespaceRefs": .bool(keepsToNamespace)]
+        if let defaultServiceAccount { value["defaultServiceAccount"] = .string(defaultServiceAccount) }
+        if let ageSecret { value["sopsAgeSecret"] = ["namespace": .string(ageSecret.namespace), "name": .string(ageSecret.name)] }
+        return value
+    }
+
+    /// As the agent of the cluster keeps its units.
+    static func inForce(_ api: any ClusterAPI) async throws -> FluxSettings {
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
+        let reports = try await api.list(kind, namespace: HomelabNamespace.name, labelSelector: StatusReport.label).items
+        return reports.lazy.compactMap { StatusReport(of: $0)?.flux }.first { $0 != FluxSettings() } ?? FluxSettings()
+    }
+
+    private static func secret(_ namespace: String, _ name: String) -> ObjectKey {
+        ObjectKey(group: "", kind: "Secret", namespace: namespace, name: name)
+    }
+}
