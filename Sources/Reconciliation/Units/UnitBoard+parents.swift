@@ -44,6 +44,18 @@ extension UnitBoard {
         return found
     }
 
+    /// Rings the units that wait for a parent when a short time is over. One alarm for all of them: a thousand would take their memory.
+    func ringSoon(those parent: Ownership?, clock: any AgentClock) {
+        guard let parent, state.withLock({ $0.alarms.insert(parent).inserted }) else { return }
+        Task {
+            try? await clock.sleep(for: .milliseconds(500))
+            update { state in
+                state.alarms.remove(parent)
+                return state.takeAwaiting(parent)
+            }
+        }
+    }
+
     /// A unit cannot take up a commit for now, and nobody waits until it can.
     func passOver(_ unit: Ownership, _ commit: ObjectID) {
         update { state in

@@ -62,6 +62,8 @@ package final class UnitBoard: Sendable {
         var waiting: Set<Ownership> = []
         /// By parent, the units that wait until it has taken up a commit.
         var awaiting: [Ownership: Set<Ownership>] = [:]
+        /// The parents whose waiting units are rung soon in any case.
+        var alarms: Set<Ownership> = []
     }
 
     let state = Mutex(State())

@@ -11,8 +11,6 @@ extension UnitReconciler {
         var wait: ParentWait
     }
 
-    /// Nearly every wait is over within this time, and costs no pass.
-    private static let shortWait = Duration.milliseconds(500)
     /// A maker that does not come to look at a commit is not waited for any longer than this.
     private static let longestLook = Duration.seconds(15)
 
@@ -24,6 +22,7 @@ extension UnitReconciler {
             awaitedParent = nil
             return false
         }
+        if awaitedParent?.commit != newest { board.ringSoon(those: spec.parent, clock: clock) }
         let since = awaitedParent?.commit == newest ? awaitedParent?.since ?? clock.now : clock.now
         if wait.isBounded, clock.now >= since + Self.longestLook {
             awaitedParent = nil
@@ -33,13 +32,12 @@ extension UnitReconciler {
         return true
     }
 
-    /// Until when to do nothing at all for a maker that is about to take up the newest commit; what was to be done for the commit before is
-    /// done after that.
-    func shortWait() async -> Duration? {
-        guard mustAwaitParent(), let awaitedParent, clock.now < awaitedParent.since + Self.shortWait,
-            await object?.isBeingDeleted != true
-        else { return nil }
-        return awaitedParent.since + Self.shortWait
+    /// Whether to do nothing at all for now, for a maker that is about to take up the newest commit, as nearly every one is: what was to be
+    /// done for the commit before is done when the board rings.
+    func beginsParentWait() async -> Bool {
+        let before = awaitedParent?.commit
+        guard mustAwaitParent(), awaitedParent?.commit != before else { return false }
+        return await object?.isBeingDeleted != true
     }
 
     var endOfParentWait: Duration? {

@@ -277,7 +277,7 @@ package actor UnitReconciler {
 
     /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
     private func takeTurn() async -> Duration? {
-        if let end = await shortWait() { return end }
+        if await beginsParentWait() { return nil }
         let start = clock.now
         let next = isRoot ? await pass() : try? await target.turns.run { await self.pass() }
         await rest(after: clock.now - start)
