@@ -100,22 +100,29 @@ extension UnitBoard.State {
         if its.built != commit {
             if its.aside == commit, !its.awaitsParent { return nil }
             found = wait("waits until \(parent) has looked at \(short)", isBounded: its.aside != commit)
-        } else if !its.isBroken, let made = children[parent] {
+        } else if !its.isBroken {
+            let made = children[parent] ?? UnitBoard.Children()
             let outcome = made.sent == commit ? made.outcomes[unit] : nil
             if outcome == .stays { return nil }
-            if made.leaving.contains(unit) {
-                if let heir = claimants(of: ObjectKey(unit: unit)).first(where: { $0 != parent }) {
-                    let reason = children[heir]?.sent == commit ? children[heir]?.outcomes[unit]?.reason : nil
-                    found = wait("waits until \(heir) has taken it over from \(parent) in \(short)", because: reason)
-                } else {
-                    found = wait("is not in \(short) any more and waits until \(parent) deletes it", because: outcome?.reason)
-                }
+            if !made.wanted.contains(unit), let heir = heir(to: unit, of: parent) {
+                let reason = children[heir]?.sent == commit ? children[heir]?.outcomes[unit]?.reason : nil
+                found = wait("waits until \(heir) has taken it over from \(parent) in \(short)", because: reason)
+            } else if made.leaving.contains(unit) {
+                found = wait("is not in \(short) any more and waits until \(parent) deletes it", because: outcome?.reason)
             } else if let definition = made.redefined[unit], definition != entry.definition {
                 found = wait("waits until \(parent) has applied what \(short) says of it", because: outcome?.reason)
             }
         }
         if found != nil { awaiting[parent, default: []].insert(unit) }
         return found
+    }
+
+    /// The unit that takes over the definition of one which its maker has given up, unless that one does nothing now or leaves it as it is.
+    private func heir(to unit: Ownership, of parent: Ownership) -> Ownership? {
+        claimants(of: ObjectKey(unit: unit)).first { other in
+            guard other != parent, let its = entries[other] else { return false }
+            return !its.isIdle && !its.isBroken && children[other]?.outcomes[unit] != .stays
+        }
     }
 
     /// Whether a unit waits, by what it depends on and by who makes it, for another: the two must not wait for each other.
