@@ -80,8 +80,10 @@ struct OpenRCLive {
         try lab.wait("a further line of k3s", limit: 120) { try lab.on("m1", "[ -s \(log) ]").succeeded }
         let size = try lab.on("m1", "wc -c <\(log)").output.trimmingCharacters(in: .whitespacesAndNewlines)
         #expect(try #require(Int(size)) < 1_000_000)
-        let doctor = try lab.homelab("doctor")
-        #expect(doctor.succeeded && doctor.output.contains("active"), "\(doctor.text)")
+        try lab.wait("the doctor's word that all is well", limit: 60) {
+            let doctor = try lab.homelab("doctor")
+            return doctor.succeeded && doctor.output.contains("active")
+        }
     }
 
     @Test func t01c_itIsAdoptedAsItIs() throws {
