@@ -27,6 +27,9 @@ package enum InitSystem {
         return "if \(isSystemd); then systemctl disable --now -q \(unit); else \(openRC); fi"
     }
 
+    /// Reads a process' `/proc/PID/stat` and prints its start in clock ticks since the boot; nothing of one that has ended.
+    package static let processStart = #"awk '{ sub(/.*\) /, ""); if ($1 != "Z") print $20 }'"#
+
     package static let isSystemd = "[ -d /run/systemd/system ]"
 
     /// Prints something that is another after each start of the unit.
@@ -43,7 +46,7 @@ package enum InitSystem {
 package enum DetachedProcess {
     /// Shell functions `detach NAME COMMAND…` and `detached NAME` (is it running?).
     package static let functions = """
-        detached_start() { awk '{ sub(/.*\\) /, ""); if ($1 != "Z") print $20 }' "/proc/$1/stat" 2>/dev/null; }
+        detached_start() { \(InitSystem.processStart) "/proc/$1/stat" 2>/dev/null; }
         detached() {
         if \(InitSystem.isSystemd); then systemctl is-active --quiet "$1.service"; return; fi
         pid= since=

@@ -49,7 +49,7 @@ struct UnitWatch: Sendable {
             echo Supervisor=openrc
             options=/run/openrc/options/\(service)
             lives() {
-            began=$(awk '{ sub(/.*\\) /, ""); if ($1 != "Z") print $20 }' "/proc/$(cat $options/child_pid)/stat" 2>/dev/null)
+            began=$(\(InitSystem.processStart) "/proc/$(cat $options/child_pid)/stat" 2>/dev/null)
             [ -n "$began" ] && awk -v began="$began" -v ticks="$(getconf CLK_TCK 2>/dev/null || echo 100)" \
             '{ exit ($1 - began / ticks < \(Self.livesAfter)) }' /proc/uptime
             }

@@ -1,6 +1,6 @@
 # Prints everything homelab has to know about this machine, one `key=value` a line, between "homelab-facts 1" and "end".
-# Runs as root under dash, bash and busybox ash; reads only, and starts few programs: they are what a look costs. The lists $files, $private, $units, $directories, $sysctls and
-# $modules are set in front of it (paths without blanks; a private file's hash is not printed).
+# Runs as root under dash, bash and busybox ash; reads only, and starts few programs: they are what a look costs. The lists $files,
+# $private, $units, $directories, $sysctls and $modules are set in front of it (paths without blanks; a private file's hash is not printed).
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
