@@ -32,6 +32,20 @@ package enum InitSystem {
 
     package static let isSystemd = "[ -d /run/systemd/system ]"
 
+    /// Prints when the unit's process was started, in seconds of the machine's own clock; nothing when there is none.
+    package static func startTime(_ unit: String) -> RemoteCommand {
+        RemoteCommand([
+            "sh", "-c",
+            """
+            if \(isSystemd); then pid=$(systemctl show -p MainPID --value \(unit))
+            else pid=$(cat /run/openrc/options/\(service(unit))/child_pid 2>/dev/null); fi
+            began=$(\(processStart) "/proc/$pid/stat" 2>/dev/null)
+            [ -z "$began" ] || awk -v began="$began" -v ticks="$(getconf CLK_TCK 2>/dev/null || echo 100)" \
+            '/^btime / { printf "%d\\n", $2 + began / ticks }' /proc/stat
+            """,
+        ])
+    }
+
     /// Prints something that is another after each start of the unit.
     package static func invocation(_ unit: String) -> RemoteCommand {
         RemoteCommand([

@@ -293,14 +293,19 @@ extension NodePlanner {
 
     mutating func restartedServers() -> Phase {
         var tasks: [(node: String, steps: [PlannedStep])] = []
-        for (node, facts) in chosen(desired.servers) where upgrading[node.name] == nil {
+        func isWell(_ node: NodeSpec) -> Bool { cluster.node(named: node.name)?.isHealthyMember == true }
+        let servers = chosen(desired.servers)
+        var quorum = quorum
+        // One that is not well comes first: to restart it costs no vote, and the others follow only once it votes again.
+        for (node, facts) in servers.filter({ !isWell($0.node) }) + servers.filter({ isWell($0.node) }) where upgrading[node.name] == nil {
             let work = work(node, facts)
             guard work.start == nil, !(isLeaderRestarted && node.name == leader?.name) else { continue }
-            if work.restart != nil, quorum.members > 1, !quorum.survivesRestart {
-                wait(
-                    node.name, "is not restarted (\(work.restart ?? "")): etcd would lose its majority",
-                    wayToMajority)
-                continue
+            if work.restart != nil, quorum.members > 1 {
+                guard quorum.survivesRestart(ofHealthy: isWell(node)) else {
+                    wait(node.name, "is not restarted (\(work.restart ?? "")): etcd would lose its majority", wayToMajority)
+                    continue
+                }
+                if cluster.node(named: node.name)?.isEtcdMember == true, !isWell(node) { quorum.healthy += 1 }
             }
             tasks.append((node.name, restartSteps(node, work)))
         }

@@ -85,7 +85,7 @@ extension NodePlanner {
             return isAlone ? nil : ("is not upgraded now: the cluster's API does not answer", "bring the servers back first")
         }
         let isWell = cluster.node(named: node.name)?.isHealthyMember == true
-        if quorum.members > 1, isWell ? !quorum.survivesRestart : !quorum.isThere {
+        if quorum.members > 1, !quorum.survivesRestart(ofHealthy: isWell) {
             return (
                 "is not upgraded now: etcd has \(quorum.members) members, \(quorum.healthy) of them healthy, and would lose its majority",
                 wayToMajority

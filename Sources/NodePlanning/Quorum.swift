@@ -19,8 +19,10 @@ package struct Quorum: Hashable, Sendable {
         return isThere && left.members > 0 && left.isThere
     }
 
-    /// Whether one member may be stopped for a while.
-    package var survivesRestart: Bool { members == 1 || Quorum(members: members, healthy: healthy - 1).isThere }
+    /// Whether one member may be stopped for a while: one that is down already takes nothing away.
+    package func survivesRestart(ofHealthy isHealthy: Bool) -> Bool {
+        members == 1 || Quorum(members: members, healthy: healthy - (isHealthy ? 1 : 0)).isThere
+    }
 
     /// Whether a member may be added: etcd itself refuses while another one is down.
     package var mayGrow: Bool { isThere && healthy == members }

@@ -100,6 +100,13 @@ package struct ClusterObserver: Sendable {
         {{range .items}}{{.metadata.name}} {{with .data.description}}{{base64decode . | printf "%q"}}{{end}}{{"\\n"}}{{end}}
         """
 
+    /// As etcd itself lists them, whatever the Nodes' annotations say; nil where it cannot be asked.
+    static func members(_ server: any Host) async throws -> [EtcdMember]? {
+        let answer = try await server.run(RemoteCommand(["sh", "-c", members]))
+        guard answer.succeeded, let list = try? JSONReader.value(answer.output) else { return nil }
+        return ClusterFacts(nodes: .null, tokens: [:], members: list).members
+    }
+
     /// Prints what etcd calls its members, where etcd is: the supervisor tells servers (`/db/info`), who show the server token. It goes to
     /// kubectl over its standard input and nowhere else.
     static let members = """

@@ -1,3 +1,5 @@
+internal import KubernetesModel
+internal import NodeInventory
 internal import NodePlanning
 internal import YAML
 
@@ -6,6 +8,8 @@ struct NodeStatus: Hashable, Sendable {
     var isReady: Bool
     /// The Ready condition's message while it is not.
     var reason: String
+    /// When its kubelet said so last, by the node's own clock.
+    var reported: Timestamp?
     /// nil: no member of the embedded etcd.
     var isVotingMember: Bool?
     var kubeletVersion: String
@@ -22,6 +26,7 @@ struct NodeStatus: Hashable, Sendable {
         let conditions = node[path: "status", "conditions"]?.array ?? []
         let ready = conditions.first { $0["type"] == "Ready" }
         isReady = ready?["status"] == "True"
+        reported = ready?["lastHeartbeatTime"]?.string.flatMap { Timestamp($0) }
         kubeletVersion = node[path: "status", "nodeInfo", "kubeletVersion"]?.string ?? ""
         reason = ready?["message"]?.string ?? "its kubelet has not reported yet"
         let labels = node[path: "metadata", "labels"]
@@ -36,6 +41,16 @@ struct NodeStatus: Hashable, Sendable {
             isVotingMember = nil
         }
     }
+
+    /// Whether it is said by the k3s that runs on the machine now: a Node stays as the kubelet before a restart left it until the new one
+    /// reports, which every kubelet does once when it starts.
+    func isOfRunningK3s(_ role: NodeRole, on machine: any Host) async throws -> Bool {
+        let started = try await machine.run(InitSystem.startTime(role.unit)).output.trimmingLineBreaks
+        guard let seconds = Int64(started), let reported else { return false }
+        return reported.secondsSinceEpoch > seconds
+    }
+
+    static let isOfEarlierK3s = "Ready, but not yet by the word of the k3s that was started now"
 
     static func command(_ name: String) -> RemoteCommand {
         RemoteCommand([NodeLayout.k3s, "kubectl", "get", "node", name, "-o", "json", "--ignore-not-found", "--request-timeout=5s"])

@@ -61,7 +61,7 @@ package struct SnapshotRestore: Sendable {
                 try await start(server, host, tell)
             }
             // The next may join only when this member votes: etcd takes one learner at a time.
-            try await machines.waitingStep("wait until its member votes", leader) { try await awaitVoter(server, host, leader, $0) }
+            try await machines.waitingStep("wait until its member votes", host) { try await awaitVoter(server, host, leader, $0) }
         }
         for server in servers {
             guard let host = hosts[server.name] else { continue }
@@ -129,14 +129,20 @@ package struct SnapshotRestore: Sendable {
         while true {
             let answer = try await leader.run(NodeStatus.command(server.name))
             let status = answer.succeeded ? try NodeStatus(json: answer.output) : nil
-            if let status, status.isReady, status.isVotingMember == true { return }
             _ = watch.read(try await host.run(watch.command).output)
-            let words = watch.lastWords.map { "; k3s: \($0)" } ?? ""
-            let reason =
-                !answer.succeeded
-                ? "\(leader.name) does not answer: \(answer.complaint)"
-                : status.map { $0.isReady ? "its etcd member does not vote yet" : "not Ready: \($0.reason)" }
-                    ?? "it has not registered yet\(words)"
+            let reason: String
+            if !answer.succeeded {
+                reason = "\(leader.name) does not answer: \(answer.complaint)"
+            } else if let status, !status.isReady {
+                reason = "not Ready: \(status.reason)"
+            } else if let status, try await !status.isOfRunningK3s(server.role, on: host) {
+                reason = NodeStatus.isOfEarlierK3s
+            } else if let status {
+                if try await votes(server, status, leader) { return }
+                reason = "its etcd member does not vote yet"
+            } else {
+                reason = "it has not registered yet" + (watch.lastWords.map { "; k3s: \($0)" } ?? "")
+            }
             tell(reason)
             if .now >= deadline {
                 throw Diagnostic(
@@ -146,6 +152,12 @@ package struct SnapshotRestore: Sendable {
             }
             try await Task.sleep(for: .seconds(1))
         }
+    }
+
+    /// By etcd's own list where it tells: the Node in the snapshot says of the member before that it votes.
+    private func votes(_ server: NodeSpec, _ status: NodeStatus, _ leader: any Host) async throws -> Bool {
+        guard let members = try await ClusterObserver.members(leader) else { return status.isVotingMember == true }
+        return members.contains { $0.belongs(toNode: server.name, address: "none") && !$0.isLearner }
     }
 
     private func must(_ command: RemoteCommand, _ host: any Host, remedy: String? = nil) async throws {

@@ -52,14 +52,18 @@ extension StepRunner {
                 reason = "\(via) does not answer: \(answer.complaint)"
             } else if let status = try NodeStatus(json: answer.output) {
                 let isOfVersion = version == nil || status.kubeletVersion == version
-                if status.isReady, isOfVersion, !voting || status.isVotingMember == true { return }
-                reason =
-                    !isOfVersion
-                    ? "its kubelet is still \(status.kubeletVersion)"
-                    : !status.isReady
-                        ? "not Ready: \(status.reason)"
-                        : status.isVotingMember == nil
-                            ? "Ready, its etcd member is not there yet" : "Ready, its etcd member does not vote yet"
+                if !isOfVersion {
+                    reason = "its kubelet is still \(status.kubeletVersion)"
+                } else if !status.isReady {
+                    reason = "not Ready: \(status.reason)"
+                } else if voting, status.isVotingMember != true {
+                    let isMember = status.isVotingMember != nil
+                    reason = isMember ? "Ready, its etcd member does not vote yet" : "Ready, its etcd member is not there yet"
+                } else if let node, try await !status.isOfRunningK3s(role, on: node) {
+                    reason = NodeStatus.isOfEarlierK3s
+                } else {
+                    return
+                }
             } else {
                 reason = "it has not registered yet"
             }

@@ -1,7 +1,6 @@
 internal import Diagnostics
 internal import NodeInventory
 internal import NodePlanning
-internal import YAML
 
 /// The Deployments, StatefulSets and DaemonSets that have fewer ready pods than they ask for.
 struct WorkloadHealth: Hashable, Sendable {
@@ -74,15 +73,8 @@ extension StepRunner {
         }
     }
 
-    /// Whether etcd itself lists the node's member still, whatever the Node's annotations say; false where it cannot be asked.
-    private func isMember(_ node: String, _ server: any Host) async throws -> Bool {
-        let answer = try await server.run(RemoteCommand(["sh", "-c", ClusterObserver.members]))
-        guard answer.succeeded, let list = try? JSONReader.value(answer.output) else { return false }
-        return ClusterFacts(nodes: .null, tokens: [:], members: list).members.contains { $0.belongs(toNode: node, address: "none") }
-    }
-
-    /// Asks for a member's removal and waits until it is seen to be gone, in etcd's own list too, and the others have had time to elect a leader: what is done to
-    /// them meanwhile would be lost (docs.k3s.io, and the issues about a removed leader).
+    /// Asks for a member's removal and waits until it is seen to be gone, in etcd's own list too, and the others have had time to elect a
+    /// leader: what is done to them meanwhile would be lost (docs.k3s.io, and the issues about a removed leader).
     func removeMember(_ node: String, via: String, _ step: Step) async throws {
         let server = try host(via, for: step.activity)
         let ask = RemoteCommand([
@@ -95,7 +87,10 @@ extension StepRunner {
             let answer = try await server.run(NodeStatus.command(node))
             if answer.succeeded {
                 let status = try NodeStatus(json: answer.output)
-                if status?.isRemovedMember ?? true, try await !isMember(node, server) { break }
+                if status?.isRemovedMember ?? true {
+                    let members = try await ClusterObserver.members(server) ?? []
+                    if !members.contains(where: { $0.belongs(toNode: node, address: "none") }) { break }
+                }
             }
             let reason = answer.succeeded ? "its member is still there" : "\(via) does not answer: \(answer.complaint)"
             detail(server, step, reason)

@@ -96,7 +96,7 @@ struct RotationLive {
         let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first { !$0.hasSuffix(".token") })
         let result = try lab.homelab("snapshot", "restore", "\(folder)/\(name)", "--confirm", "home", limit: 900)
         #expect(result.succeeded, "\(result.text)")
-        for words in ["m1: begin anew from the snapshot", "m2: forget its data and join", "m1: wait until its member votes"] {
+        for words in ["m1: begin anew from the snapshot", "m2: forget its data and join", "m2: wait until its member votes"] {
             #expect(result.output.contains(words + ": done"), "\(result.text)")
         }
         #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded)

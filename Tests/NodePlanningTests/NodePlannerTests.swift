@@ -218,6 +218,18 @@ import YAML
         #expect(remedies.contains { $0.hasPrefix("bring old-1a2b3c4d (a member without a node), older-") })
     }
 
+    /// To restart a server that is not well takes nothing from the majority, and the others are restarted once it votes again.
+    @Test func aServerThatIsNotWellIsRestartedBeforeTheOthers() throws {
+        let scene = PlanningCase.named("config-change")
+        var cluster = try scene.cluster()
+        let unwell = try #require(cluster.nodes.firstIndex { $0.name == "s2" })
+        cluster.nodes[unwell].ready = false
+        let plan = NodePlanner.plan(
+            desired: try scene.spec(), observed: try scene.observed(), cluster: cluster, context: PlanningCase.context)
+        let restarts = plan.phases.filter { $0.kind == .configuration }.flatMap(\.tasks).map(\.node)
+        #expect(restarts == ["s2", "s1", "s3", "a1"], "\(plan.text)")
+    }
+
     @Test func aJoinThatWasInterruptedIsNoStranger() throws {
         let joining = EtcdMember(name: "s2-0badcafe", isLearner: true)
         #expect(try plan("interrupted-join", besides: [joining]).text == plan("interrupted-join", besides: []).text)

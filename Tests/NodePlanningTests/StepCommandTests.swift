@@ -85,13 +85,15 @@ import Testing
         let quorum = Quorum(members: members, healthy: healthy)
         // Two members become one, which is a majority of itself.
         #expect(quorum.survivesRemoval(ofHealthy: true) == (members == 2 ? true : removable))
-        #expect(quorum.survivesRestart == (members == 2 ? false : restartable))
+        #expect(quorum.survivesRestart(ofHealthy: true) == (members == 2 ? false : restartable))
     }
 
     @Test func deadMember() {
         #expect(Quorum(members: 3, healthy: 2).survivesRemoval(ofHealthy: false))
         #expect(!Quorum(members: 3, healthy: 1).survivesRemoval(ofHealthy: false))
         #expect(!Quorum(members: 2, healthy: 1).survivesRemoval(ofHealthy: false))
+        #expect(Quorum(members: 3, healthy: 2).survivesRestart(ofHealthy: false))
+        #expect(!Quorum(members: 3, healthy: 1).survivesRestart(ofHealthy: false))
     }
 
     @Test func growing() {

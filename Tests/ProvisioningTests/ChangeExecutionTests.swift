@@ -37,7 +37,7 @@ import YAML
 
     private static func node(_ version: String) -> String {
         #"{"metadata":{"name":"m2"},"status":{"nodeInfo":{"kubeletVersion":""# + version
-            + #""},"conditions":[{"type":"Ready","status":"True"}]}}"#
+            + #""},"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-11-26T10:00:30Z"}]}}"#
     }
 
     // MARK: Drain
@@ -105,7 +105,7 @@ import YAML
 
     @Test func anAgentGoesBackByItselfAndTheRunEnds() async throws {
         let m1 = FakeHost("m1").on("get node", .ok(Self.node("v1.33.4+k3s1"))).on("homelab.dev/cordoned", .ok())
-        let m2 = FakeHost("m2").on("homelab-upload", .ok())
+        let m2 = FakeHost("m2").on("homelab-upload", .ok()).on("-p MainPID", PlanExecutorTests.started)
             .on("systemctl show", Self.looks("activating"), Self.looks("activating", restarts: 9), Self.looks("active"))
             .withLocks().on("systemctl", .ok()).on(".prev", .ok())
         let m3 = FakeHost("m3")

@@ -1,5 +1,6 @@
 import Diagnostics
 import FileSystem
+import KubernetesModel
 import NodeInventory
 import NodePlanning
 import Testing
@@ -159,7 +160,7 @@ import Testing
         let m1 = FakeHost("m1").on("token create", .ok(token + "\n")).on("token", .ok("deleted")).on(
             "kubectl get node", .ok(Self.readyNode)
         ).withLocks()
-        let m2 = FakeHost("m2").on("systemctl show", Self.looks("active")).withLocks().on("", .ok())
+        let m2 = FakeHost("m2").on("-p MainPID", Self.started).on("systemctl show", Self.looks("active")).withLocks().on("", .ok())
         let report = try await executor([m1, m2], servers: ["m1"]).execute(
             plan(
                 Phase(
@@ -174,6 +175,33 @@ import Testing
         #expect(m2.inputs.contains { $0.contains(token) })
         #expect(!m2.log.contains { $0.contains(token) } && !m1.log.contains { $0.contains(token) })
         #expect(m1.log.contains { $0.contains("token") && $0.contains("delete") && $0.contains("abcdef") })
+    }
+
+    /// After a restart the Node still says what the kubelet before it said.
+    @Test func aNodeIsReadyOnceTheRestartedKubeletSaysSo() async throws {
+        let before = Self.readyNode.replacing("10:00:30", with: "09:58:00")
+        let m1 = FakeHost("m1").on("kubectl get node", .ok(before), .ok(before), .ok(Self.readyNode)).withLocks()
+        let m2 = FakeHost("m2").on("-p MainPID", .ok(), Self.started).on("systemctl show", Self.looks("active")).withLocks().on("", .ok())
+        let report = try await executor([m1, m2], servers: ["m1"]).execute(
+            plan(
+                Phase(
+                    .configuration,
+                    tasks: [task("m2", .restartUnit("k3s-agent.service"), .awaitNode(name: "m2", via: "m1", votingMember: false))])))
+        #expect(report.succeeded, "\(report.failures)")
+        #expect(m1.log.count { $0.contains("get node") } == 3)
+        #expect(events.lines.contains { $0.contains("Ready, but not yet by the word of the k3s that was started now") }, "\(events.lines)")
+    }
+
+    @Test func theWaitForANodeEndsWhenItsK3sEndsOverAndOver() async throws {
+        let m1 = FakeHost("m1").on("kubectl get node", .ok("")).withLocks()
+        func looks(restarts: Int) -> FakeHost.Answer {
+            .ok("ActiveState=activating\nSubState=x\nNRestarts=\(restarts)\n-- journal\nn b m2 k3s[1]: no such flag\n-- cursor: c1\n")
+        }
+        let m2 = FakeHost("m2").on("systemctl show", looks(restarts: 1), looks(restarts: 4), looks(restarts: 6)).withLocks()
+        let report = try await executor([m1, m2], servers: ["m1"]).execute(
+            plan(Phase(.configuration, tasks: [task("m2", .awaitNode(name: "m2", via: "m1", votingMember: false))])))
+        #expect(report.failures.map(\.summary) == ["k3s ended 5 times and does not come up"], "\(report.failures)")
+        #expect(report.failures.first?.subject == "node \"m2\"")
     }
 
     /// The agents' own token joins any machine and does not expire: an API that is away for a moment is no reason to hand it out.
@@ -278,6 +306,9 @@ import Testing
     }
 
     static let readyNode = """
-        {"metadata":{"name":"m2","labels":{}},"status":{"conditions":[{"type":"Ready","status":"True","message":"ok"}]}}
+        {"metadata":{"name":"m2","labels":{}},"status":{"conditions":[{"type":"Ready","status":"True","message":"ok",\
+        "lastHeartbeatTime":"2026-11-26T10:00:30Z"}]}}
         """
+    /// Seconds before the kubelet of `readyNode` reported.
+    static let started = FakeHost.Answer.ok("\(Timestamp("2026-11-26T10:00:20Z")!.secondsSinceEpoch)\n")
 }

@@ -43,24 +43,34 @@ import Testing
         FakeHost(name).on("-p ActiveState", .ok("ActiveState=active\n-- journal\n")).on("systemctl stop", .ok()).on(
             "--cluster-reset", .ok()
         ).on("rm -rf", .ok()).on("--no-block start", .ok())
-            .on("/readyz", .ok()).on("systemctl start homelab-agent", .ok())
+            .on("/readyz", .ok()).on("systemctl start homelab-agent", .ok()).on("-p MainPID", PlanExecutorTests.started)
     }
 
     private static let voter =
-        #"{"metadata":{"labels":{"node-role.kubernetes.io/etcd":"true"}},"status":{"conditions":[{"type":"Ready","status":"True"},"#
+        #"{"metadata":{"labels":{"node-role.kubernetes.io/etcd":"true"}},"status":{"conditions":["#
+        + #"{"type":"Ready","status":"True","lastHeartbeatTime":"2026-11-26T10:00:30Z"},"#
         + #"{"type":"EtcdIsVoter","status":"True"}]}}"#
+
+    private static func members(_ names: String..., isLearner: Bool = false) -> FakeHost.Answer {
+        let list = names.map { #"{"name":"\#($0)-1a2b3c4d","isLearner":\#(isLearner)}"# }
+        return .ok(#"{"members":[\#(list.joined(separator: ","))]}"#)
+    }
 
     @Test func allStopThenTheFirstBeginsAnewThenTheOthersOneByOne() async throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let restore = try SnapshotRestore(try machines(), file: try snapshot())
-        let (s1, s2, s3) = (server("s1").on("get node", .ok(Self.voter)), server("s2"), server("s3"))
+        // The Nodes come from the snapshot and say that all vote.
+        let s1 = server("s1").on("get node", .ok(Self.voter))
+            .on("/db/info", Self.members("s2", isLearner: true), Self.members("s2"), Self.members("s2", "s3"))
+        let (s2, s3) = (server("s2"), server("s3"))
         try await restore.run(["s1": s1, "s2": s2, "s3": s3])
         let steps = log.lines.filter { !$0.contains("done in") }
         #expect(
             steps == [
                 "s1: bring the snapshot to it", "s1: stop k3s and the homelab agent", "s2: stop k3s and the homelab agent",
                 "s3: stop k3s and the homelab agent", "s1: begin anew from the snapshot", "s1: start k3s", "s2: forget its data and join",
-                "s1: wait until its member votes", "s3: forget its data and join", "s1: wait until its member votes",
+                "s2: wait until its member votes", "s2: wait until its member votes: its etcd member does not vote yet",
+                "s3: forget its data and join", "s3: wait until its member votes",
             ])
         for host in [s1, s2, s3] { #expect(host.unexpected.isEmpty, "\(host.unexpected)") }
         #expect(s1.uploads.map(\.mode) == [0o600])
@@ -117,7 +127,7 @@ import Testing
         try Data([0x50, 0x4B, 0x03, 0x04] + Self.whole + [0x50, 0x4B, 0x05, 0x06] + [UInt8](repeating: 0, count: 18))
             .write(to: URL(fileURLWithPath: file))
         let restore = try SnapshotRestore(try machines(), file: file)
-        let s1 = server("s1").on("get node", .ok(Self.voter))
+        let s1 = server("s1").on("get node", .ok(Self.voter)).on("/db/info", Self.members("s2", "s3"))
         try await restore.run(["s1": s1, "s2": server("s2"), "s3": server("s3")])
         // k3s goes by the name's ending.
         #expect(s1.uploads.map(\.destination) == ["/tmp/homelab-restore.zip"])
