@@ -60,3 +60,18 @@ final class ManualClock: AgentClock {
         }
     }
 }
+
+/// A clock that runs, and that a test sets forward.
+final class ForwardClock: AgentClock {
+    private let base = SystemClock()
+    private let ahead = Shared(Duration.zero)
+
+    var now: Duration { base.now + ahead.value }
+    var timestamp: Timestamp { base.timestamp.advanced(by: ahead.value) }
+
+    func advance(by duration: Duration) { ahead.update { $0 += duration } }
+
+    func sleep(until deadline: Duration) async throws {
+        while now < deadline { try await Task.sleep(for: min(.milliseconds(20), deadline - now)) }
+    }
+}

@@ -89,6 +89,30 @@ import YAML
         }
     }
 
+    @Test func `a Receiver keeps to its own namespace where Flux was told so`() async throws {
+        bench.repository.push([
+            "clusters/home/flux-system/flags.yaml": UnitsTests.controller(["--no-cross-namespace-refs"])
+                .replacing("kustomize-controller", with: "notification-controller"),
+            "clusters/home/a.yaml": UnitsTests.unit("a", path: "a"), "a/one.yaml": Files.config("1", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await bench.phase(.ready)
+            await putToken("t0k3n")
+            try await put(
+                "host",
+                """
+                {type: generic, secretRef: {name: token}, resources: [
+                {kind: GitRepository, name: home, namespace: homelab-system}, {kind: Kustomization, name: a}]}
+                """)
+            try await eventually("it is ready") { await ready("host")?.status == "True" }
+            let refused = await answer(path("host"), [])
+            #expect(refused?.status == 500)
+            #expect(refused?.complaint.contains("GitRepository/homelab-system/home is in another namespace") == true, "\(String(describing: refused))")
+            #expect(await request(of: Self.repository) == nil)
+            #expect(await request(of: UnitsTests.key("a")) != nil, "what is in its own namespace is looked at")
+        }
+    }
+
     @Test func `a message that proves nothing does nothing`() async throws {
         try await bench.run { _ in
             try await eventually("the kind is known") { (try? await bench.api.resource(for: FluxKinds.receiver)) != nil }

@@ -24,6 +24,7 @@ struct UnitBench {
     var spec = UnitSpec(owner: Ownership(namespace: "homelab-system", name: "home"), path: "clusters/home")
 
     var answersWebhooks = false
+    var clock: any AgentClock = SystemClock()
 
     /// Another cluster, which kubeconfigs with the server `https://other:6443` lead to; each client that was made for it is counted.
     let other = FakeClusterAPI(name: "-other")
@@ -33,7 +34,6 @@ struct UnitBench {
 
     /// Runs the agent's parts for as long as `body` takes, then stops them.
     func run(_ body: (GitSource) async throws -> Void) async rethrows {
-        let clock = SystemClock()
         let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
         let events = EventRecorder(api: api, clock: clock, node: "m1")
         let context = UnitContext(

@@ -61,6 +61,41 @@ extension UnitsTests {
         }
     }
 
+    @Test func `a maker that does not come to look at a commit is waited for a short time only`() async throws {
+        let clock = ForwardClock()
+        var bench = bench
+        bench.clock = clock
+        var files = files()
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("apps")
+            files["a/one.yaml"] = Self.text("new", "one")
+            files["clusters/home/note.yaml"] = Self.text("1", "note")
+            bench.held.update { $0 = ["clusters/home"] }
+            bench.repository.push(files)
+            source.wake()
+            try await Task.sleep(for: .milliseconds(1000))
+            #expect(await title("one") == "old")
+            clock.advance(by: .seconds(16))
+            try await eventually("it is applied without the maker") { await title("one") == "new" }
+            bench.held.update { $0 = [] }
+        }
+    }
+
+    @Test func `a unit that begins before its maker waits until that one has begun too`() throws {
+        let board = UnitBoard()
+        let (maker, unit) = (Ownership(namespace: "default", name: "maker"), Ownership(namespace: "default", name: "apps"))
+        let commit = try #require(ObjectID(String(repeating: "1", count: 40)))
+        board.expect([maker, unit])
+        let bell = Bell()
+        board.register(unit, bell: bell, source: nil, cluster: nil, dependsOn: [], isIdle: false, parent: maker)
+        #expect(board.parentWait(of: unit, at: commit)?.reason == "waits until default/maker has begun")
+        board.register(maker, bell: Bell(), source: nil, cluster: nil, dependsOn: [], isIdle: false)
+        #expect(board.parentWait(of: unit, at: commit)?.reason == "waits until default/maker has looked at 111111111111")
+        board.remove(maker)
+        #expect(board.parentWait(of: unit, at: commit) == nil, "one that nobody expects is not waited for")
+    }
+
     @Test func `a unit waits for a definition that the server refuses, says why, and a newer commit ends that`() async throws {
         var files = files()
         bench.repository.push(files)

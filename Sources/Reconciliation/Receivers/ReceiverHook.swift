@@ -80,7 +80,20 @@ package struct ReceiverHook: Sendable {
     private func ask(for spec: ReceiverSpec, _ request: HTTPRequest) async -> [String] {
         var problems: [String] = []
         let message = (try? JSONReader.value(request.body)) ?? [:]
+        let isForeign = spec.resources.contains { $0.namespace != spec.namespace }
+        let keepsToNamespace: Bool
+        do {
+            keepsToNamespace = isForeign ? try await FluxSettings.inForce(api).receiversKeepToNamespace : false
+        } catch {
+            return ["how Flux was told to run is not known: \(error)"]
+        }
         for resource in spec.resources {
+            if keepsToNamespace, resource.namespace != spec.namespace {
+                problems.append(
+                    "\(resource.kind.kind)/\(resource.namespace)/\(resource.name) is in another namespace, and Flux ran with "
+                        + "--no-cross-namespace-refs")
+                continue
+            }
             do {
                 for object in try await objects(of: resource) where try Self.concerns(message, object, [spec.filter, resource.filter]) {
                     // Two messages within a second ask for two looks.

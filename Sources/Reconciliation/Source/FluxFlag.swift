@@ -42,8 +42,8 @@ struct FluxFlag: Hashable, Sendable {
     }
 
     /// Of the Deployment of the controller; none of any other object.
-    static func arguments(of manifest: Manifest) -> [Argument] {
-        guard manifest.kind == "Deployment", manifest.name == "kustomize-controller" else { return [] }
+    static func arguments(of manifest: Manifest, _ controller: String) -> [Argument] {
+        guard manifest.kind == "Deployment", manifest.name == controller else { return [] }
         let containers = manifest.value[path: "spec", "template", "spec", "containers"]?.array ?? []
         return containers.flatMap { container in
             let arguments = (container["args"]?.array ?? []).compactMap(\.string)
@@ -58,7 +58,7 @@ struct FluxFlag: Hashable, Sendable {
 
     /// Those that are not heeded, as far as they change anything.
     static func flags(of manifest: Manifest) -> [FluxFlag] {
-        arguments(of: manifest).compactMap { argument in
+        arguments(of: manifest, "kustomize-controller").compactMap { argument in
             guard let flag = known.first(where: { $0.name == argument.name }) else { return nil }
             if let effective = flag.effective, effective != argument.isOn { return nil }
             if flag.effective == nil, argument.text?.contains(shardLabel) ?? true { return nil }

@@ -1,12 +1,14 @@
 package import KubernetesModel
 package import YAML
 
-/// How the kustomize-controller of a Flux that is left out was told to run, as far as the agent keeps its units the same way.
+/// How the controllers of a Flux that is left out were told to run, as far as the agent keeps its units, and answers messages, the same way.
 package struct FluxSettings: Hashable, Sendable {
     /// With whose rights a unit is applied that names no ServiceAccount itself: this one in the unit's namespace.
     package var defaultServiceAccount: String?
     /// A unit may be built from a source in its own namespace only.
     package var keepsToNamespace = false
+    /// A Receiver may name objects in its own namespace only.
+    package var receiversKeepToNamespace = false
     /// Has the age keys for units that decrypt and name no Secret.
     package var ageSecret: ObjectKey?
 
@@ -15,14 +17,18 @@ package struct FluxSettings: Hashable, Sendable {
     package init(json: Value?) {
         defaultServiceAccount = json?["defaultServiceAccount"]?.string
         keepsToNamespace = json?["noCrossNamespaceRefs"]?.bool ?? false
+        receiversKeepToNamespace = json?["receiversNoCrossNamespaceRefs"]?.bool ?? false
         if let namespace = json?[path: "sopsAgeSecret", "namespace"]?.string, let name = json?[path: "sopsAgeSecret", "name"]?.string {
             ageSecret = Self.secret(namespace, name)
         }
     }
 
-    /// Takes what the Deployment of the controller says; any other object says nothing.
+    /// Takes what the Deployment of a controller says; any other object says nothing.
     mutating func take(_ manifest: Manifest) {
-        for argument in FluxFlag.arguments(of: manifest) {
+        for argument in FluxFlag.arguments(of: manifest, "notification-controller") where argument.name == "--no-cross-namespace-refs" {
+            receiversKeepToNamespace = argument.isOn
+        }
+        for argument in FluxFlag.arguments(of: manifest, "kustomize-controller") {
             switch argument.name {
             case "--default-service-account": defaultServiceAccount = argument.text
             case "--no-cross-namespace-refs": keepsToNamespace = argument.isOn
@@ -35,7 +41,9 @@ package struct FluxSettings: Hashable, Sendable {
     /// - Returns: nil where Flux was told nothing that is heeded.
     package var json: Value? {
         guard self != FluxSettings() else { return nil }
-        var value: Value = ["noCrossNamespaceRefs": .bool(keepsToNamespace)]
+        var value: Value = [
+            "noCrossNamespaceRefs": .bool(keepsToNamespace), "receiversNoCrossNamespaceRefs": .bool(receiversKeepToNamespace),
+        ]
         if let defaultServiceAccount { value["defaultServiceAccount"] = .string(defaultServiceAccount) }
         if let ageSecret { value["sopsAgeSecret"] = ["namespace": .string(ageSecret.namespace), "name": .string(ageSecret.name)] }
         return value

@@ -87,9 +87,13 @@ extension UnitBoard.State {
     }
 
     fileprivate mutating func parentWait(of unit: Ownership, at commit: ObjectID) -> ParentWait? {
-        guard let entry = entries[unit], let parent = entry.parent, parent != unit, let its = entries[parent], !its.isIdle,
-            its.source == entry.source
-        else { return nil }
+        guard let entry = entries[unit], let parent = entry.parent, parent != unit else { return nil }
+        guard let its = entries[parent] else {
+            guard expected.contains(parent) else { return nil }
+            awaiting[parent, default: []].insert(unit)
+            return ParentWait(reason: "waits until \(parent) has begun", isBounded: true)
+        }
+        guard !its.isIdle, its.source == entry.source else { return nil }
         let short = commit.hex.prefix(12)
         func wait(_ what: String, because reason: String? = nil, isBounded: Bool = false) -> ParentWait? {
             guard !leads(from: parent, to: unit) else { return nil }

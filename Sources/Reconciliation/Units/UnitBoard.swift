@@ -64,6 +64,8 @@ package final class UnitBoard: Sendable {
         var awaiting: [Ownership: Set<Ownership>] = [:]
         /// The parents whose waiting units are rung soon in any case.
         var alarms: Set<Ownership> = []
+        /// Units that are there and have not registered yet.
+        var expected: Set<Ownership> = []
     }
 
     let state = Mutex(State())
@@ -75,6 +77,9 @@ package final class UnitBoard: Sendable {
         let bells = state.withLock { change(&$0) }
         for bell in bells { bell.ring() }
     }
+
+    /// All units that are there now: those that begin first wait for the makers among the others.
+    func expect(_ units: Set<Ownership>) { state.withLock { $0.expected = units.subtracting($0.entries.keys) } }
 
     // MARK: What a unit tells
 
@@ -94,6 +99,7 @@ package final class UnitBoard: Sendable {
             entry.parent = parent
             entry.definition = definition
             state.entries[unit] = entry
+            state.expected.remove(unit)
             if let parent, let wanted = state.children[parent]?.redefined[unit], wanted == definition {
                 state.children[parent]?.redefined[unit] = nil
             }

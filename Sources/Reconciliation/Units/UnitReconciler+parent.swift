@@ -24,8 +24,9 @@ extension UnitReconciler {
         }
         if awaitedParent?.commit != newest { board.ringSoon(those: spec.parent, clock: clock) }
         let since = awaitedParent?.commit == newest ? awaitedParent?.since ?? clock.now : clock.now
-        if wait.isBounded, clock.now >= since + Self.longestLook {
+        if wait.isBounded, passedParent == newest || clock.now >= since + Self.longestLook {
             awaitedParent = nil
+            passedParent = newest
             return false
         }
         awaitedParent = AwaitedParent(commit: newest, since: since, wait: wait)

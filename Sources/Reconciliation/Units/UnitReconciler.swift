@@ -90,6 +90,8 @@ package actor UnitReconciler {
     var hasNewTree = false
     /// The newest commit, where the unit's maker has not taken it up yet.
     var awaitedParent: AwaitedParent?
+    /// The newest commit that the unit's maker was waited for long enough.
+    var passedParent: ObjectID?
     /// What was sent since the unit was last ready, for the event that says so.
     var lastChanges = ""
     /// The newest commit, when it may not or cannot be used.

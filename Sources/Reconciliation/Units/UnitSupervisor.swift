@@ -146,6 +146,7 @@ package actor UnitSupervisor {
             let present = Set(list.compactMap(\.key.unit))
             waiting = waiting.filter { present.contains($0.key) }
             for unit in running.keys where !present.contains(unit) { await stop(unit) }
+            context.board.expect(present)
             for object in list { await take(object) }
         case .present(let object): await take(object)
         case .gone(let object):
