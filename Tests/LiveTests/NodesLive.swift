@@ -317,7 +317,11 @@ struct NodesLive {
             $0.agents += ["m6"]
         }
         _ = try lab.push("m6 comes back")
-        try lab.wait("the beginning of the add", limit: 90) { try lab.on("m6", "test -e /run/homelab.lock", limit: 10).succeeded }
+        // Between two steps there is nothing to be cut off.
+        try lab.wait("a step of the add", limit: 90) {
+            let last = try lab.on(leader, "tail -n 1 /var/lib/homelab/journal/nodes.jsonl", limit: 10).output
+            return last.contains(#""node":"m6""#) && last.contains(#""result":"started""#)
+        }
         let cut = Date()
         try lab.lab("off", leader, "hard")
         let ready = try lab.wait("m6 Ready", limit: 300, since: cut) {

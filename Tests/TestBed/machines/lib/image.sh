@@ -91,10 +91,14 @@ install_packages() { # KIND
     local options=(--quiet --variant=apt --format=tar --include="$(packages_of "$kind")" --aptopt='Apt::Install-Recommends "false"')
     local folder
     for folder in doc man locale info; do options+=(--dpkgopt="path-exclude=/usr/share/$folder/*"); done
-    if ! mmdebstrap "${options[@]}" "$suite" - "${sources[@]}" 2>"$CACHE/mmdebstrap.log" | zstd -q -3 -T0 -f -o "$tar.part"; then
+    local try # a mirror that breaks off once is asked again
+    for try in 1 2 3; do
+        mmdebstrap "${options[@]}" "$suite" - "${sources[@]}" 2>"$CACHE/mmdebstrap.log" | zstd -q -3 -T0 -f -o "$tar.part" && break
         rm -f "$tar.part"
-        die "mmdebstrap failed for $kind: $(tail -n 3 "$CACHE/mmdebstrap.log" | tr '\n' ' ')(all of it: $CACHE/mmdebstrap.log)"
-    fi
+        say "attempt $try failed: $(tail -n 3 "$CACHE/mmdebstrap.log" | tr '\n' ' ')"
+        [ "$try" = 3 ] || sleep 10
+    done
+    [ -f "$tar.part" ] || die "mmdebstrap failed for $kind, all of it is in $CACHE/mmdebstrap.log"
     mv "$tar.part" "$tar"
     say "packages of $kind installed in $(seconds_since "$started") s"
 }
