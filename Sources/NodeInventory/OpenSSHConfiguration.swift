@@ -17,8 +17,11 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
             var proxies: [String] = []
             for (index, jump) in node.jumps.enumerated() {
                 let alias = Self.alias(node, jump: index)
-                proxies.append(alias)
-                lines += ["Host \(alias)"] + block(jump.host, jump.port, jump.user, jump.login, jump.hostKeys, alias: alias)
+                let own = block(jump.host, jump.port, jump.user, jump.login, jump.hostKeys, alias: alias)
+                lines += ["Host \(alias)"] + own
+                let word = isOnly(jump) ? jump.host : alias
+                if word != alias { lines += ["Host \(word)"] + own.dropFirst() }
+                proxies.append(word)
             }
             var own = block(node.host, node.port, node.user, node.login, node.hostKeys, alias: node.name)
             if !proxies.isEmpty { own.append("    ProxyJump \(proxies.joined(separator: ","))") }
@@ -44,9 +47,21 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
     /// What ssh is to be told for a node: its host, by which it may be in the operator's own file (a `HostName` or `ProxyJump` there is for the
     /// word on the command line only); its name where several nodes have that host, or the host is another one's name.
     package func word(for node: NodeSpec) -> String {
-        let names = spec.nodes.flatMap { node in [node.name] + node.jumps.indices.map { Self.alias(node, jump: $0) } }
         let isOnly = spec.nodes.count { $0.host == node.host } == 1
         return isOnly && !names.contains(node.host) ? node.host : node.name
+    }
+
+    private var names: [String] { spec.nodes.flatMap { node in [node.name] + node.jumps.indices.map { Self.alias(node, jump: $0) } } }
+
+    /// Whether its host means this one jump host, so that it can be told to ssh as it is: the operator's own file may know it by that.
+    private func isOnly(_ jump: JumpHost) -> Bool {
+        // An IPv6 address has another form as a jump host than in `Host`.
+        guard !names.contains(jump.host), !jump.host.contains(":"), !spec.nodes.contains(where: { $0.host == jump.host }) else { return false }
+        return spec.nodes.flatMap(\.jumps).filter { $0.host == jump.host }.allSatisfy { other in
+            var other = other
+            other.location = jump.location
+            return other == jump
+        }
     }
 
     private static func alias(_ node: NodeSpec, jump index: Int) -> String { "\(node.name)-jump-\(index + 1)" }

@@ -55,13 +55,16 @@ import Testing
         let attic = try settings("attic")
         #expect(attic["hostname"] == "192.0.2.1" && attic["port"] == "2222" && attic["user"] == "ops")
         #expect(attic["identityfile"] == "/keys/my key")
-        #expect(attic["proxyjump"] == "attic-jump-1,attic-jump-2")
+        // By their own names, by which the operator's file may know them.
+        #expect(attic["proxyjump"] == "gate.example.org,[192.0.2.9]", "ssh prints addresses in brackets")
         #expect(attic["stricthostkeychecking"] == "true" && attic["userknownhostsfile"] == "/state/known_hosts")
         #expect(attic["hostkeyalias"] == "attic")
-        let first = try settings("attic-jump-1")
-        #expect(first["hostname"] == "gate.example.org" && first["user"] == "me" && first["hostkeyalias"] == "attic-jump-1")
-        let second = try settings("attic-jump-2")
-        #expect(second["hostname"] == "192.0.2.9" && second["port"] == "2200" && second["user"] == "other")
+        for first in [try settings("attic-jump-1"), try settings("gate.example.org")] {
+            #expect(first["hostname"] == "gate.example.org" && first["user"] == "me" && first["hostkeyalias"] == "attic-jump-1")
+        }
+        for second in [try settings("attic-jump-2"), try settings("192.0.2.9")] {
+            #expect(second["hostname"] == "192.0.2.9" && second["port"] == "2200" && second["user"] == "other")
+        }
         let shelf = try settings("shelf")
         #expect(shelf["hostname"] == "shelf.lan" && shelf["user"] == "root" && shelf["identityagent"] == "none")
     }
@@ -89,6 +92,24 @@ import Testing
         // `ssh -G` prints them before their tokens are read.
         #expect(attic["identityfile"]?.replacing("%%", with: "%") == path)
         #expect(attic["userknownhostsfile"]?.replacing("%%", with: "%") == path + ".hosts")
+    }
+
+    @Test func aJumpHostThatMeansSeveralThingsGoesByANameOfItsOwn() throws {
+        func node(_ name: String, _ jump: String) -> String { "  - {name: \(name), role: agent, host: \(name).lan, jump: [\(jump)]}\n" }
+        let spec = try ClusterSpec.load(
+            "home.yaml",
+            files: [
+                "home.yaml": "apiVersion: homelab.dev/v1alpha1\nkind: Cluster\nname: home\nk3s: {version: v1.33.4+k3s1}\nnodes:\n"
+                    + "  - {name: attic, role: server, host: 192.0.2.1}\n" + node("shelf", "ann@gate") + node("cellar", "bob@gate")
+                    + node("loft", "attic") + node("shed", "192.0.2.1") + node("barn", "'[2001:db8::1]'") + node("den", "ops@hall")
+                    + node("hut", "ops@hall")
+            ])
+        let configuration = OpenSSHConfiguration(spec, knownHostsFile: "/state/known_hosts")
+        for name in ["shelf", "cellar", "loft", "shed", "barn"] {
+            #expect(try settings(name, of: configuration)["proxyjump"] == "\(name)-jump-1")
+        }
+        for name in ["den", "hut"] { #expect(try settings(name, of: configuration)["proxyjump"] == "hall") }
+        #expect(try settings("hall", of: configuration)["user"] == "ops")
     }
 
     /// `Host` entries of the operator's own file are for the word on ssh's command line.
