@@ -6,6 +6,9 @@ package struct ServiceWords: Hashable, Sendable {
 
     package init(usesOpenRC: Bool) { self.usesOpenRC = usesOpenRC }
 
+    /// Who starts a service again.
+    package var supervisor: String { usesOpenRC ? "OpenRC" : "systemd" }
+
     /// Shows all that services have said.
     package func log(_ units: String...) -> String {
         usesOpenRC

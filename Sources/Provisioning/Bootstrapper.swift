@@ -102,7 +102,7 @@ package struct Bootstrapper: Sendable {
         self.options = options
         self.interaction = interaction
         let recorder = try RunRecorder(
-            folder: options.logDirectory.map { "\($0)/\(spec.name)-\(RunRecorder.folderName())" },
+            folder: options.logDirectory.map { RunLogs.begin(in: $0, cluster: spec.name) },
             forward: { event in
                 options.journal?.record(event)
                 interaction.events(event)

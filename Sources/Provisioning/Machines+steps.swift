@@ -54,9 +54,12 @@ extension Machines {
                 throw diagnosis.diagnostic(node: node.name, watch.words)
             }
             tell(reason)
-            if .now >= deadline {
+            if .now >= deadline || watch.hasGivenUp {
+                let summary =
+                    watch.hasGivenUp
+                    ? "k3s has ended, and \(watch.words.supervisor) does not start it again" : "k3s is not ready 5 min after its restart"
                 var problem = Diagnostic(
-                    .error, "k3s is not ready 5 min after its restart", subject: "node \"\(node.name)\"", cause: recorder.scrub(reason),
+                    .error, summary, subject: "node \"\(node.name)\"", cause: recorder.scrub(reason),
                     remedy: "`homelab doctor \(node.name)` says why; the nodes after it were left alone")
                 if let known = watch.diagnosis, known.isOfKnownCause {
                     problem.summary += ": " + known.summary

@@ -18,7 +18,7 @@ package struct Machines: Sendable {
     ) throws {
         self.spec = spec
         let recorder = try RunRecorder(
-            folder: logDirectory.map { "\($0)/\(spec.name)-\(RunRecorder.folderName())" }, forward: interaction.events)
+            folder: logDirectory.map { RunLogs.begin(in: $0, cluster: spec.name) }, forward: interaction.events)
         self.recorder = recorder
         let secrets = SecretSource(base: inventoryDirectory, prompt: interaction.prompt, onFetched: { recorder.conceal($0) })
         connector = try SSHConnector(trust: .person(confirm: interaction.confirmHostKey), secrets: secrets)

@@ -24,6 +24,7 @@ package final class RunRecorder: Sendable {
                         "See that it can be written there; `XDG_STATE_HOME=FOLDER homelab …` keeps what homelab writes in another place.")
             }
         }
+        if let folder { RunLogs.rotate(folder) }
         self.folder = folder
         self.forward = forward
         scrubber = Mutex(Scrubber())

@@ -25,9 +25,7 @@ extension StepRunner {
             if let diagnosis = watch.diagnosis, diagnosis.isHopeless, look.active != "active" {
                 throw diagnosis.diagnostic(node: host.name, watch.words)
             }
-            if look.active != "active", let times = tooManyRestarts(look, since: restartsBefore, role) {
-                throw ended(times, role, watch, reason, on: host)
-            }
+            if let end = end(look, since: restartsBefore, watch, role) { throw ended(end, role, watch, reason, on: host) }
             if .now >= deadline { throw notReady(watch, reason, "k3s", after: limits.k3s, on: host) }
             try await limits.pause(since: began)
         }
@@ -71,9 +69,7 @@ extension StepRunner {
             if let node, looks % 4 == 3 {
                 let look = try await look(&watch, on: node)
                 restartsBefore = restartsBefore ?? look.restarts
-                if look.active != "active", let times = tooManyRestarts(look, since: restartsBefore, role) {
-                    throw ended(times, role, watch, reason, on: node)
-                }
+                if let end = end(look, since: restartsBefore, watch, role) { throw ended(end, role, watch, reason, on: node) }
             }
             looks += 1
             let words = reason.hasPrefix("it has not registered") ? watch.lastWords.map { "; k3s: \($0)" } ?? "" : ""
@@ -96,9 +92,13 @@ extension StepRunner {
             if health.succeeded, look.active == "active" { return }
             let reason = look.active == "active" ? health.complaint : watch.lastWords ?? "the unit is \(look.active)"
             detail(host, step, reason)
-            if .now >= deadline {
+            if .now >= deadline || watch.hasGivenUp {
+                let summary =
+                    watch.hasGivenUp
+                    ? "the homelab agent has ended, and \(watch.words.supervisor) does not start it again"
+                    : "the homelab agent is not healthy after \(limits.agent.inSeconds)"
                 throw Diagnostic(
-                    .error, "the homelab agent is not healthy after \(limits.agent.inSeconds)", subject: "node \"\(host.name)\"",
+                    .error, summary, subject: "node \"\(host.name)\"",
                     cause: recorder.scrub(reason), remedy: "Look at all it said (\(watch.words.log(unit)) on the node), then run again.")
             }
             try await limits.pause(since: began)
@@ -114,14 +114,16 @@ extension StepRunner {
         return look
     }
 
-    /// How often k3s was begun again since the first look, when that is more than a cluster that only has to come up explains.
-    private func tooManyRestarts(_ look: UnitWatch.Look, since before: Int?, _ role: NodeRole) -> Int? {
+    /// Why no waiting helps any more: nobody starts k3s again, or it was begun again more often since the first look than a cluster that
+    /// only has to come up explains.
+    private func end(_ look: UnitWatch.Look, since before: Int?, _ watch: UnitWatch, _ role: NodeRole) -> String? {
+        if watch.hasGivenUp { return "k3s has ended, and \(watch.words.supervisor) does not start it again" }
         let times = look.restarts - (before ?? look.restarts)
-        return times >= (role == .agent ? limits.agentRestarts : limits.serverRestarts) ? times : nil
+        guard look.active != "active", times >= (role == .agent ? limits.agentRestarts : limits.serverRestarts) else { return nil }
+        return "k3s ended \(times) times and does not come up"
     }
 
-    private func ended(_ times: Int, _ role: NodeRole, _ watch: UnitWatch, _ reason: String, on host: any Host) -> Diagnostic {
-        let summary = "k3s ended \(times) times and does not come up"
+    private func ended(_ summary: String, _ role: NodeRole, _ watch: UnitWatch, _ reason: String, on host: any Host) -> Diagnostic {
         let diagnosis = watch.diagnosis
         if let diagnosis, diagnosis.isOfKnownCause {
             var known = diagnosis.diagnostic(node: host.name, watch.words)

@@ -19,6 +19,9 @@ struct UnitWatch: Sendable {
     private(set) var cursor: String?
     /// Of the machine, as far as a look told.
     private(set) var words = ServiceWords.systemd
+    /// Looks in a row that found it ended for good; the first may be from before the start that is waited for.
+    private var looksAtFailed = 0
+    var hasGivenUp: Bool { looksAtFailed >= 3 }
     /// The latest lines, for the diagnosis.
     private(set) var recent: [String] = []
 
@@ -123,6 +126,7 @@ struct UnitWatch: Sendable {
                 }
             }
         }
+        looksAtFailed = look.active == "failed" ? looksAtFailed + 1 : 0
         recent = Array((recent + look.lines).suffix(300))
         return look
     }

@@ -204,6 +204,14 @@ import Testing
         #expect(report.failures.first?.subject == "node \"m2\"")
     }
 
+    @Test func theWaitEndsWhenNobodyStartsK3sAgain() async throws {
+        let m1 = FakeHost("m1").on("systemctl show", Self.looks("failed"), Self.looks("activating"), Self.looks("failed")).withLocks()
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            plan(Phase(.configuration, tasks: [task("m1", .awaitK3s(role: .server))])))
+        #expect(report.failures.map(\.summary) == ["k3s has ended, and systemd does not start it again"], "\(report.failures)")
+        #expect(m1.log.count { $0.contains("-p ActiveState") } == 5, "what was there before the start does not count")
+    }
+
     /// The agents' own token joins any machine and does not expire: an API that is away for a moment is no reason to hand it out.
     @Test func anAPIThatIsAwayIsAskedAgainForAToken() async throws {
         let token = "K10" + String(repeating: "a", count: 64) + "::abcdef.0123456789abcdef"

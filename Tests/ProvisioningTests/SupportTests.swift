@@ -284,6 +284,28 @@ import YAML
         #expect(problem?.remedy?.contains("XDG_STATE_HOME=FOLDER") == true)
     }
 
+    @Test func theNewestHundredRunsOfAClusterAreKept() throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        let others = ["home-lab-2026-01-01T00-00-00Z", "home-2026-notes", "shed-2026-01-01T00-00-00Z"]
+        let runs = (100...220).map { "home-2026-01-01T00-0\($0 / 60)-\($0 % 60 < 10 ? "0" : "")\($0 % 60)Z" }
+        for name in others + runs { try Files.makeDirectory("\(folder)/\(name)") }
+        let first = RunLogs.begin(in: folder, cluster: "home")
+        #expect(try Files.list(folder) == (others + runs.suffix(99)).sorted())
+        try Files.makeDirectory(first)
+        let second = RunLogs.begin(in: folder, cluster: "home")
+        #expect(second != first, "each run has a folder of its own")
+    }
+
+    @Test func aLogThatHasGrownLongIsPutAside() throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        try Files.write([UInt8](repeating: 10, count: 5 << 20), to: folder + "/m1.log")
+        try Files.write("short\n", to: folder + "/m2.log")
+        _ = try RunRecorder(folder: folder) { _ in }
+        #expect(try Files.list(folder) == ["m1.log.1", "m2.log"])
+    }
+
     @Test func longOutputIsCutWithAWord() throws {
         let folder = try Files.makeTemporaryDirectory()
         defer { try? Files.removeTree(folder) }

@@ -236,7 +236,8 @@ access() {
     say home "$home"
     grep ' homelab-[a-z]*@[^ ]*$' "$home/.ssh/authorized_keys" 2>/dev/null | sed 's/^/authorized-key=/'
     for f in /etc/ssh/ssh_host_*_key.pub; do
-        [ -r "$f" ] && read -r type key rest <"$f" && say host-key "$type $key"
+        key=
+        [ -r "$f" ] && { read -r type key rest <"$f" || [ -n "$key" ]; } && say host-key "$type $key"
     done
     [ -s /run/homelab.lock ] && say lock "$(tr '\n' ' ' </run/homelab.lock)"
 }
@@ -281,6 +282,10 @@ describe() {
         }'
 }
 
+# Whether a process runs for some seconds already: one that ends at once is begun again and again.
+lives() { [ -n "$1" ] && awk -v up="$up" -v ticks="$(getconf CLK_TCK 2>/dev/null || echo 100)" \
+    '{ sub(/.*\) /, ""); exit $1 == "Z" || up - $20 / ticks < 4 }' "/proc/$1/stat" 2>/dev/null; }
+
 # The same of OpenRC's service, under the name that systemd would have for it. The supervisor writes its file at each start.
 openrc() {
     if [ ! -e "/etc/init.d/$1" ]; then say unit "$1.service absent"; return 0; fi
@@ -288,7 +293,7 @@ openrc() {
     case $(rc-service "$1" status 2>/dev/null) in
     *started*)
         # The supervisor is there; between two tries its process is not.
-        if [ -d "/proc/$(first "$options/child_pid")" ]; then state=active; else state=activating; fi ;;
+        if lives "$(first "$options/child_pid")"; then state=active; else state=activating; fi ;;
     *crashed*) state=failed ;;
     *starting*) state=activating ;;
     *) state=inactive ;;

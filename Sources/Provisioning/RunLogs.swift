@@ -1,0 +1,38 @@
+internal import FileSystem
+
+/// The log files of runs on an operator's machine: a folder for each run, `home-2026-11-24T04-10-00Z`.
+enum RunLogs {
+    /// Older ones go when a run begins.
+    private static let kept = 100
+    /// Bytes; a log file that is longer when a run begins is put aside as `NAME.log.1`, in place of the one before.
+    private static let longest = 4 << 20
+
+    /// The folder for a run over the cluster that begins now; no other run has it.
+    static func begin(in directory: String, cluster: String) -> String {
+        let stem = "\(cluster)-\(RunRecorder.folderName())"
+        let folder = ([stem] + (2...99).map { "\(stem)-\($0)" }).lazy.map { "\(directory)/\($0)" }.first { !Files.exists($0) }
+        prune(directory, cluster)
+        return folder ?? "\(directory)/\(stem)"
+    }
+
+    /// A folder of old logs that cannot be removed is no reason against a run.
+    private static func prune(_ directory: String, _ cluster: String) {
+        let old = ((try? Files.list(directory)) ?? []).filter { isRun($0, of: cluster) }.dropLast(kept - 1)
+        for name in old { try? Files.removeTree("\(directory)/\(name)") }
+    }
+
+    /// Only what `begin` named is removed: `home-lab-2026…` is a run of another cluster than `home`.
+    private static func isRun(_ name: String, of cluster: String) -> Bool {
+        guard name.hasPrefix(cluster + "-") else { return false }
+        let shape = name.dropFirst(cluster.count + 1).prefix(20).map { $0.isASCII && $0.isNumber ? "0" : $0 }
+        return String(shape) == "0000-00-00T00-00-00Z"
+    }
+
+    /// Puts log files aside that have grown too long, in a folder that many runs write to.
+    static func rotate(_ folder: String) {
+        for name in (try? Files.list(folder)) ?? [] where name.hasSuffix(".log") {
+            guard let status = try? Files.status("\(folder)/\(name)"), status.size > longest else { continue }
+            try? Files.move("\(folder)/\(name)", to: "\(folder)/\(name).1")
+        }
+    }
+}
