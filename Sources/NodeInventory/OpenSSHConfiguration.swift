@@ -56,7 +56,7 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
     /// Whether its host means this one jump host, so that it can be told to ssh as it is: the operator's own file may know it by that.
     private func isOnly(_ jump: JumpHost) -> Bool {
         // An IPv6 address has another form as a jump host than in `Host`.
-        guard !names.contains(jump.host), !jump.host.contains(":"), !spec.nodes.contains(where: { $0.host == jump.host }) else { return false }
+        if jump.host.contains(":") || names.contains(jump.host) || spec.nodes.contains(where: { $0.host == jump.host }) { return false }
         return spec.nodes.flatMap(\.jumps).filter { $0.host == jump.host }.allSatisfy { other in
             var other = other
             other.location = jump.location

@@ -1,6 +1,5 @@
 import Diagnostics
 import FileSystem
-import KubernetesModel
 import NodeInventory
 import NodePlanning
 import Testing
@@ -317,6 +316,6 @@ import Testing
         {"metadata":{"name":"m2","labels":{}},"status":{"conditions":[{"type":"Ready","status":"True","message":"ok",\
         "lastHeartbeatTime":"2026-11-26T10:00:30Z"}]}}
         """
-    /// Seconds before the kubelet of `readyNode` reported.
-    static let started = FakeHost.Answer.ok("\(Timestamp("2026-11-26T10:00:20Z")!.secondsSinceEpoch)\n")
+    /// 10:00:20, ten seconds before the kubelet of `readyNode` reported.
+    static let started = FakeHost.Answer.ok("1795687220\n")
 }

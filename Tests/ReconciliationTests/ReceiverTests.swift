@@ -107,7 +107,8 @@ import YAML
             try await eventually("it is ready") { await ready("host")?.status == "True" }
             let refused = await answer(path("host"), [])
             #expect(refused?.status == 500)
-            #expect(refused?.complaint.contains("GitRepository/homelab-system/home is in another namespace") == true, "\(String(describing: refused))")
+            let complaint = refused?.complaint ?? ""
+            #expect(complaint.contains("GitRepository/homelab-system/home is in another namespace"), "\(complaint)")
             #expect(await request(of: Self.repository) == nil)
             #expect(await request(of: UnitsTests.key("a")) != nil, "what is in its own namespace is looked at")
         }
