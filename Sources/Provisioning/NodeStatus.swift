@@ -50,7 +50,7 @@ struct NodeStatus: Hashable, Sendable {
         return reported.secondsSinceEpoch > seconds
     }
 
-    static let isOfEarlierK3s = "Ready, but not yet by the word of the k3s that was started now"
+    static let isOfEarlierK3s = "Ready, but only by a report from before k3s was started"
 
     static func command(_ name: String) -> RemoteCommand {
         RemoteCommand([NodeLayout.k3s, "kubectl", "get", "node", name, "-o", "json", "--ignore-not-found", "--request-timeout=5s"])

@@ -7,7 +7,7 @@ enum RunLogs {
     /// Bytes; a log file that is longer when a run begins is put aside as `NAME.log.1`, in place of the one before.
     private static let longest = 4 << 20
 
-    /// The folder for a run over the cluster that begins now; no other run has it.
+    /// The folder for a run over the cluster that begins now, of a name that no run before has.
     static func begin(in directory: String, cluster: String) -> String {
         let stem = "\(cluster)-\(RunRecorder.folderName())"
         let folder = ([stem] + (2...99).map { "\(stem)-\($0)" }).lazy.map { "\(directory)/\($0)" }.first { !Files.exists($0) }
@@ -24,8 +24,10 @@ enum RunLogs {
     /// Only what `begin` named is removed: `home-lab-2026…` is a run of another cluster than `home`.
     private static func isRun(_ name: String, of cluster: String) -> Bool {
         guard name.hasPrefix(cluster + "-") else { return false }
-        let shape = name.dropFirst(cluster.count + 1).prefix(20).map { $0.isASCII && $0.isNumber ? "0" : $0 }
-        return String(shape) == "0000-00-00T00-00-00Z"
+        let rest = name.dropFirst(cluster.count + 1)
+        let shape = rest.prefix(20).map { $0.isASCII && $0.isNumber ? "0" : $0 }
+        let number = rest.dropFirst(20)
+        return String(shape) == "0000-00-00T00-00-00Z" && (number.isEmpty || number.first == "-" && Int(number.dropFirst()) != nil)
     }
 
     /// Puts log files aside that have grown too long, in a folder that many runs write to.

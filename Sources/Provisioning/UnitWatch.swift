@@ -19,7 +19,7 @@ struct UnitWatch: Sendable {
     private(set) var cursor: String?
     /// Of the machine, as far as a look told.
     private(set) var words = ServiceWords.systemd
-    /// Looks in a row that found it ended for good; the first may be from before the start that is waited for.
+    /// Looks in a row that found it ended and no start of it queued; the first may be from before the start that is waited for.
     private var looksAtFailed = 0
     var hasGivenUp: Bool { looksAtFailed >= 3 }
     /// The latest lines, for the diagnosis.
@@ -96,7 +96,7 @@ struct UnitWatch: Sendable {
             \(openRC)
             exit 0
             fi
-            systemctl show -p ActiveState -p SubState -p NRestarts \(unit)
+            systemctl show -p ActiveState -p SubState -p NRestarts -p Job \(unit)
             echo '-- journal'
             \(from)
             journalctl --no-pager -q -o short -u \(unit) --show-cursor "$@" 2>/dev/null | tail -n 300
@@ -108,6 +108,7 @@ struct UnitWatch: Sendable {
     mutating func read(_ output: String) -> Look {
         var look = Look()
         var inJournal = false
+        var isQueued = false
         for line in output.split(separator: "\n").map(String.init) {
             if line == "-- journal" {
                 inJournal = true
@@ -121,12 +122,13 @@ struct UnitWatch: Sendable {
                 case "ActiveState": look.active = value
                 case "SubState": look.sub = value
                 case "Supervisor": words = ServiceWords(usesOpenRC: value == "openrc")
+                case "Job": isQueued = value != "0" && !value.isEmpty
                 case "NRestarts": look.restarts = Int(value) ?? 0
                 default: break
                 }
             }
         }
-        looksAtFailed = look.active == "failed" ? looksAtFailed + 1 : 0
+        looksAtFailed = look.active == "failed" && !isQueued ? looksAtFailed + 1 : 0
         recent = Array((recent + look.lines).suffix(300))
         return look
     }

@@ -188,7 +188,7 @@ import Testing
                     tasks: [task("m2", .restartUnit("k3s-agent.service"), .awaitNode(name: "m2", via: "m1", votingMember: false))])))
         #expect(report.succeeded, "\(report.failures)")
         #expect(m1.log.count { $0.contains("get node") } == 3)
-        #expect(events.lines.contains { $0.contains("Ready, but not yet by the word of the k3s that was started now") }, "\(events.lines)")
+        #expect(events.lines.contains { $0.contains("Ready, but only by a report from before k3s was started") }, "\(events.lines)")
     }
 
     @Test func theWaitForANodeEndsWhenItsK3sEndsOverAndOver() async throws {
@@ -209,6 +209,17 @@ import Testing
             plan(Phase(.configuration, tasks: [task("m1", .awaitK3s(role: .server))])))
         #expect(report.failures.map(\.summary) == ["k3s has ended, and systemd does not start it again"], "\(report.failures)")
         #expect(m1.log.count { $0.contains("-p ActiveState") } == 5, "what was there before the start does not count")
+    }
+
+    @Test func theWaitEndsWhenNobodyStartsTheAgentAgain() async throws {
+        let queued = FakeHost.Answer.ok("ActiveState=failed\nSubState=failed\nNRestarts=0\nJob=412\n-- journal\n-- cursor: c1\n")
+        let m1 = FakeHost("m1").on("agent-health", .fails("connection refused"))
+            .on("systemctl show", queued, queued, queued, queued, Self.looks("failed")).withLocks()
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            plan(Phase(.homelabAgent, tasks: [task("m1", .awaitAgent(listen: "127.0.0.1:9797"))])))
+        let end = "the homelab agent has ended, and systemd does not start it again"
+        #expect(report.failures.map(\.summary) == [end], "\(report.failures)")
+        #expect(m1.log.count { $0.contains("-p ActiveState") } == 7, "one whose start is queued has not given up")
     }
 
     /// The agents' own token joins any machine and does not expire: an API that is away for a moment is no reason to hand it out.

@@ -287,7 +287,7 @@ import YAML
     @Test func theNewestHundredRunsOfAClusterAreKept() throws {
         let folder = try Files.makeTemporaryDirectory()
         defer { try? Files.removeTree(folder) }
-        let others = ["home-lab-2026-01-01T00-00-00Z", "home-2026-notes", "shed-2026-01-01T00-00-00Z"]
+        let others = ["home-lab-2026-01-01T00-00-00Z", "home-2026-notes", "home-2026-01-01T00-00-00Z.kept", "shed-2026-01-01T00-00-00Z"]
         let runs = (100...220).map { "home-2026-01-01T00-0\($0 / 60)-\($0 % 60 < 10 ? "0" : "")\($0 % 60)Z" }
         for name in others + runs { try Files.makeDirectory("\(folder)/\(name)") }
         let first = RunLogs.begin(in: folder, cluster: "home")
