@@ -4,6 +4,7 @@ internal import FileSystem
 package import HTTP
 package import NodeInventory
 package import NodePlanning
+internal import Synchronization
 
 /// The agent's way to the machines: what it sees of them, and how it changes them.
 ///
@@ -62,29 +63,38 @@ package struct NodeJoiner: Sendable {
     /// Looks at all machines and plans; changes nothing. Nodes without a pinned key are not reached at all. Close the connections with `observation.nodes.close()`.
     package func observe() async throws -> ProvisioningObservation {
         let own = configuration.node
-        var observation = try await observer.observe { [connector] node in
+        let observation = try await observer.observe { [connector] node in
             if node.name == own { return LocalHost(name: own, user: node.user) }
             let host = connector.host(for: node)
             try await host.connect()
             return host
         }
-        observation.plan = observation.plan.acting(through: own)
+        return acting(observation)
+    }
+
+    private func acting(_ observation: ProvisioningObservation) -> ProvisioningObservation {
+        var observation = observation
+        observation.plan = observation.plan.acting(through: configuration.node)
         return observation
     }
 
-    /// Carries out a plan that was made from this observation.
-    /// - Throws: `Diagnostics` and `Diagnostic` when nothing was begun: a file is not to be had, a node is locked by another run. What
-    ///   failed later is in the report.
+    /// Carries out what of an observation's plan is to be done.
+    /// - Parameter admitted: what that is; asked again of a second look once the machines are locked, since another run may have changed
+    ///   them after the first.
+    /// - Throws: `Diagnostics` and `Diagnostic` when nothing was begun: a file is not to be had, a node is locked by another run, there is
+    ///   now something to do on a machine that is not locked. What failed later is in the report.
     package func carryOut(
-        _ plan: NodePlan, of observation: ProvisioningObservation, isSuperseded: @escaping @Sendable () -> Bool
+        _ observation: ProvisioningObservation, isSuperseded: @escaping @Sendable () -> Bool,
+        admitted: @escaping @Sendable (ProvisioningObservation) -> NodePlan
     ) async throws -> ExecutionReport {
+        let plan = admitted(observation)
         guard !plan.isEmpty else { return ExecutionReport() }
-        let files = try await artifacts.fetch(for: plan, recorder: recorder)
+        let files = Mutex(try await artifacts.fetch(for: plan, recorder: recorder))
         var hosts = observation.nodes.hosts
         hosts[configuration.node] = hosts[configuration.node] ?? LocalHost(name: configuration.node)
         var executor = PlanExecutor(
             cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: hosts,
-            files: { try files.path(of: $0) },
+            files: { artifact in try files.withLock { $0 }.path(of: artifact) },
             secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
             recorder: recorder, lockOwner: "the homelab agent on \(configuration.node)")
         executor.backups = configuration.stateDirectory + "/backups"
@@ -92,7 +102,12 @@ package struct NodeJoiner: Sendable {
         executor.run = run
         executor.isSuperseded = isSuperseded
         executor.leaseServers = observation.leaseServers(spec, first: configuration.node)
-        return try await executor.execute(plan)
+        return try await executor.execute(plan) {
+            let now = admitted(acting(try await observer.observeAgain(observation.nodes.hosts)))
+            let fetched = try await artifacts.fetch(for: now, recorder: recorder)
+            files.withLock { $0 = fetched }
+            return now
+        }
     }
 
     private var run: String { "agent-\(configuration.node)" }

@@ -84,10 +84,16 @@ struct NodeRun: Sendable {
             journal.begin(commit: revision, plan: admission.hash)
             isAtWork.update { $0 = true }
             do {
+                let remembered = memory
                 let result =
                     admission.ownTurn == .alone
                     ? try await own.run(inventory, admission, commit: revision)
-                    : OwnNodeChange.Result(try await joiner.carryOut(admission.plan, of: observation, isSuperseded: isSuperseded))
+                    : OwnNodeChange.Result(
+                        try await joiner.carryOut(observation, isSuperseded: isSuperseded) { seen in
+                            let changes = PlanChanges(seen.plan, desired: spec, cluster: seen.cluster)
+                            let now = self.admission(seen, changes, remembered, handOver).admitted
+                            return changes.limited(to: admission.admitted.intersection(now))
+                        })
                 if admission.ownTurn == .alone { journal.reload() }
                 note(result, for: admission.admitted, &memory, &failures)
                 if !failures.isEmpty {

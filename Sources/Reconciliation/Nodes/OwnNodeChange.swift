@@ -107,9 +107,10 @@ package struct OwnNodeChange: Sendable {
             spec: spec, configuration: configuration, inventoryDirectory: configuration.stateDirectory, transport: transport,
             recorder: recorder)
         let observation = try await joiner.observe()
-        let plan = PlanChanges(observation.plan, desired: spec, cluster: observation.cluster).limited(to: changes)
         isAtWork.update { $0 = true }
-        let report = try await joiner.carryOut(plan, of: observation, isSuperseded: { false })
+        let report = try await joiner.carryOut(observation, isSuperseded: { false }) { seen in
+            PlanChanges(seen.plan, desired: spec, cluster: seen.cluster).limited(to: changes)
+        }
         await observation.nodes.close()
         return report
     }
