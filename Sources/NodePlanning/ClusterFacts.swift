@@ -23,6 +23,12 @@ package struct ClusterFacts: Hashable, Sendable {
 
     package func node(named name: String) -> ClusterNode? { nodes.first { $0.name == name } }
 
+    /// The servers' votes, and who is down. One that votes without a Node counts as down: nobody knows better.
+    package var quorum: Quorum {
+        let members = nodes.filter(\.isEtcdMember)
+        return Quorum(members: members.count + membersWithoutNode.count { !$0.isLearner }, healthy: members.filter(\.isHealthyMember).count)
+    }
+
     /// Members that no Node object stands for: their votes count all the same. A server that is joining is one for a moment.
     package var membersWithoutNode: [EtcdMember] {
         members.filter { member in

@@ -16,6 +16,12 @@ enum HostPreparation {
     /// What a Raspberry Pi's firmware needs to be told, or it starts the kernel without the memory controller.
     static let commandLineWords = ["cgroup_memory=1", "cgroup_enable=memory"]
 
+    /// Those of them that are not in a command line.
+    static func missingWords(_ commandLine: String) -> [String] {
+        let present = commandLine.split(whereSeparator: \.isWhitespace).map(String.init)
+        return commandLineWords.filter { !present.contains($0) }
+    }
+
     private static func lines(_ text: String) -> [String] {
         text.split(separator: "\n").map(String.init).filter { !$0.hasPrefix("#") && !$0.allSatisfy(\.isWhitespace) }
     }

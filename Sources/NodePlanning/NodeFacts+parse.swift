@@ -124,6 +124,7 @@ extension NodeFacts {
         case "command-line":
             guard let path = words.first else { return false }
             kernel.commandLine = KernelFacts.CommandLine(path: path, text: String(value.dropFirst(path.count + 1)))
+        case "booted-with": kernel.bootedWith = value
         case "selinux":
             kernel.selinux = words.first ?? ""
             kernel.hasK3sPolicy = words.contains("k3s-policy")

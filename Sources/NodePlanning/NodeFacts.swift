@@ -84,6 +84,8 @@ package struct KernelFacts: Hashable, Sendable {
     package var sysctls: [String: String] = [:]
     /// The file that holds the boot command line as one line (Raspberry Pi); nil elsewhere.
     package var commandLine: CommandLine?
+    /// What the running kernel was started with; nil when it does not say.
+    package var bootedWith: String?
     /// `enforcing`, `permissive`, `disabled` or `absent`.
     package var selinux: String = "absent"
     /// The package k3s-selinux is installed (k3s' install.sh looks for its policy in the same place).

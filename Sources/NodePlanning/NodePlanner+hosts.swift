@@ -28,11 +28,12 @@ extension NodePlanner {
             steps.append(PlannedStep(.setSysctls(different), now.joined(separator: ", ")))
         }
         if !facts.kernel.cgroupControllers.contains("memory"), let line = facts.kernel.commandLine {
-            let present = line.text.split(separator: " ").map(String.init)
-            let words = HostPreparation.commandLineWords.filter { !present.contains($0) }
+            let words = HostPreparation.missingWords(line.text)
             if !words.isEmpty {
                 steps.append(PlannedStep(.extendKernelCommandLine(path: line.path, words: words), "the memory cgroup is off"))
                 steps.append(PlannedStep(.reboot, "the kernel's command line changes"))
+            } else if let booted = facts.kernel.bootedWith, !HostPreparation.missingWords(booted).isEmpty {
+                steps.append(PlannedStep(.reboot, "the kernel's command line was changed since it started"))
             }
         }
         return steps + firewall(node, facts)

@@ -10,7 +10,7 @@ extension NodePlanner {
     mutating func chooseUpgrades(unless broken: Phase) {
         let servers = chosen(desired.servers).compactMap { node, facts in reasonToUpgrade(node, facts).map { (node, facts, $0) } }
         let agents = chosen(desired.agents).compactMap { node, facts in reasonToUpgrade(node, facts).map { (node, facts, $0) } }
-        if let first = broken.tasks.first?.steps.first?.step.subjectNode {
+        if let first = broken.tasks.first?.steps.lazy.compactMap(\.step.subjectNode).first {
             noJoining = "\(first) is taken out first"
             for (node, _, _) in servers + agents {
                 wait(node.name, "is not upgraded yet: \(first) is taken out first", "run again afterwards")
@@ -178,9 +178,10 @@ extension NodePlanner {
         let service = service(node, facts)
         let isActive = facts.isActive(unit)
         let work = work(node, facts)
-        var steps = isActive ? drain(node, for: .upgrade, via: via) : []
-        if isActive { steps += work.token }
-        steps += work.files + work.enable + images(facts)
+        // What takes long comes before the node is emptied.
+        var steps = images(facts)
+        if isActive { steps += drain(node, for: .upgrade, via: via) + work.token }
+        steps += work.files + work.enable
         let swaps = needsBinary(facts)
         if swaps, let architecture = facts.system.architecture, let sha256 = context.k3s[architecture] {
             // Its database is whole only while nothing writes to it.
@@ -192,6 +193,7 @@ extension NodePlanner {
             let artifact = Artifact(name: .k3s, architecture: architecture, sha256: sha256, path: NodeLayout.k3s)
             steps.append(PlannedStep(.installBinary(artifact), reason))
             steps.append(PlannedStep(copies ? .startUnit(service) : .restartUnit(service), "the binary is \(version) then"))
+            if copies { steps.append(PlannedStep(.bringCopy, "it is to outlive the node's disk")) }
         } else if !isActive || work.restart != nil || isNewer(NodeLayout.k3s, than: unit, facts) {
             steps.append(PlannedStep(.restartUnit(service), work.restart ?? reason))
         }

@@ -92,12 +92,7 @@ package struct NodePlanner: Sendable {
         return desired.k3s.datastore ?? (holdsEtcd ? .etcd : desired.datastore)
     }
 
-    /// The servers' votes, and who is down. One that votes without a Node counts as down: nobody knows better.
-    var quorum: Quorum {
-        let members = cluster.nodes.filter(\.isEtcdMember)
-        return Quorum(
-            members: members.count + cluster.membersWithoutNode.count { !$0.isLearner }, healthy: members.filter(\.isHealthyMember).count)
-    }
+    var quorum: Quorum { cluster.quorum }
 }
 
 extension Phase {

@@ -138,10 +138,10 @@ package struct Preflight {
     private mutating func kernel(_ node: NodeSpec, _ facts: NodeFacts) {
         let controllers = facts.kernel.cgroupControllers
         if !controllers.contains("memory") {
-            let words = facts.kernel.commandLine?.text.split(separator: " ").map(String.init)
-            if let words, !HostPreparation.commandLineWords.allSatisfy(words.contains) {
-                // The plan adds the words and reboots.
-            } else if words != nil {
+            let lines = [facts.kernel.commandLine?.text, facts.kernel.bootedWith].compactMap(\.self)
+            if facts.kernel.commandLine != nil, lines.contains(where: { !HostPreparation.missingWords($0).isEmpty }) {
+                // The plan adds the words and reboots, or reboots only.
+            } else if facts.kernel.commandLine != nil {
                 error(
                     node, "the memory cgroup is off although the command line asks for it",
                     "update the firmware and kernel (`apt-get full-upgrade`), reboot, and look at /sys/fs/cgroup/cgroup.controllers")

@@ -44,7 +44,8 @@ extension Step {
         case .installImages(let artifact): "install \(artifact.path)"
         case .stopUnit(let unit): "stop \(unit)"
         case .saveSnapshot: "save a snapshot of etcd, check it, and copy it here with the cluster's token"
-        case .copyDatabase: "copy the database, and bring the copy here with the cluster's token"
+        case .copyDatabase: "copy the database"
+        case .bringCopy: "bring the copy here with the cluster's token"
         case .cordon(let node, _, _): "cordon \(node)"
         case .drain(let request, _):
             "drain \(request.node)" + (request.force ? ", going on after \(request.timeout) s" : ", giving up after \(request.timeout) s")
@@ -139,6 +140,7 @@ extension Step {
         case .saveSnapshot(let name, let directory):
             return ["step": "saveSnapshot", "name": .string(name), "directory": .string(directory)]
         case .copyDatabase: return ["step": "copyDatabase"]
+        case .bringCopy: return ["step": "bringCopy"]
         case .cordon(let node, let mark, let via):
             var value = about("cordon", node, via)
             value["for"] = .string(mark.rawValue)

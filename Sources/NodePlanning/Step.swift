@@ -7,7 +7,7 @@ package import NodeInventory
 /// - `uploadBinary`, `installBinary` and `installImages` first upload the file to `NodeLayout.upload(_:)` as the SSH user;
 /// - `writeToken`, `authorizeKeys`, `writeSecretFile` and files with secrets need `StepInputs` that the executor fetches first
 ///   (see each case);
-/// - `reboot`, `saveSnapshot`, `copyDatabase`, `drain`, `removeMember`, `fetchKubeconfig` and everything that begins with `await` have
+/// - `reboot`, `saveSnapshot`, `copyDatabase`, `bringCopy`, `drain`, `removeMember`, `fetchKubeconfig` and everything that begins with `await` have
 ///   rules of their own.
 package enum Step: Hashable, Sendable {
     /// Load the modules now (they are written to modules-load.d by a `writeFile`). A module that is missing but built in is no failure.
@@ -62,8 +62,10 @@ package enum Step: Hashable, Sendable {
     case makeDirectory(path: String, mode: String, owner: String)
     /// An etcd snapshot on this server, verified there, then brought to the operator's side together with the cluster's token.
     case saveSnapshot(name: String, directory: String)
-    /// A copy of the SQLite database of a stopped server, on the node and on the operator's side, with the token.
+    /// A copy of the SQLite database of a stopped server, on the node.
     case copyDatabase
+    /// That copy brought to the operator's side, with the token.
+    case bringCopy
     /// Let no new pod onto a node, and note on it that this was homelab and why; one that somebody else cordoned stays his.
     case cordon(node: String, for: Cordon, via: String)
     /// Move the node's pods elsewhere by the eviction API, which respects PodDisruptionBudgets.

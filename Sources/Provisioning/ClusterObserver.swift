@@ -48,7 +48,7 @@ package struct ClusterObserver: Sendable {
 
     /// One round trip for the nodes and, asked for at the same time, what the bootstrap tokens are for; the tokens themselves stay on the
     /// server.
-    private func ask(_ host: any Host) async throws -> Look {
+    func ask(_ host: any Host) async throws -> Look {
         let kubectl = "\(NodeLayout.k3s) kubectl --request-timeout=10s"
         let command = RemoteCommand([
             "sh", "-c",

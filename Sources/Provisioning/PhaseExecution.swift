@@ -68,6 +68,7 @@ final class PhaseExecution: Sendable {
         for (index, planned) in task.steps.enumerated() {
             if Task.isCancelled {
                 stop(at: planned.step, on: task.node)
+                await leaveInUse(task, at: index)
                 return
             }
             if let subject = planned.step.subjectNode, subject != task.node, hasFailed(subject) {
@@ -79,10 +80,31 @@ final class PhaseExecution: Sendable {
             if !isDone {
                 if let fallback = task.fallback, planned.step.bringsK3sUp, !progress.withLock({ $0.report.wasStopped }) {
                     await fallBack(fallback, on: task.node, from: failuresBefore)
+                } else {
+                    await leaveInUse(task, at: index)
                 }
                 skip(task.steps[(index + 1)...], on: task.node, because: "a step before failed")
                 return
             }
+        }
+    }
+
+    /// A task that ends in its middle leaves no node without use: k3s that was stopped for a moment is started again, and, when the task
+    /// failed, a node that was emptied takes pods again, unless another k3s was begun with on it.
+    private func leaveInUse(_ task: NodeTask, at index: Int) async {
+        let (begun, left) = (task.steps[...index].map(\.step), task.steps[index...].map(\.step))
+        var steps: [Step] = begun.compactMap { step in
+            guard case .stopUnit(let unit) = step, left.contains(.startUnit(unit)) else { return nil }
+            return .startUnit(unit)
+        }
+        let isCordoned = begun.contains { if case .cordon(_, .upgrade, _) = $0 { true } else { false } }
+        if isCordoned, !begun.contains(where: \.bringsK3sUp), !progress.withLock({ $0.report.wasStopped }) {
+            steps += left.filter { if case .uncordon = $0 { true } else { false } }
+        }
+        guard !steps.isEmpty else { return }
+        recorder.emit(.note(node: task.node, text: "is left in use: \(steps.map(\.activity).joined(separator: ", "))"))
+        await shielded { [self, steps] in
+            for step in steps { guard await attempt(step, on: task.node) else { return } }
         }
     }
 

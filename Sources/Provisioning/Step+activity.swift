@@ -43,6 +43,7 @@ extension Step {
         case .stopUnit(let unit): "stop \(unit)"
         case .saveSnapshot: "save a snapshot of etcd"
         case .copyDatabase: "copy the database"
+        case .bringCopy: "bring the copy of the database"
         case .cordon(let node, _, _): "cordon \(node)"
         case .drain(let request, _): "drain \(request.node)"
         case .uncordon(let node, _): "uncordon \(node)"

@@ -6,13 +6,16 @@ internal import NodePlanning
 /// What an upgrade can be taken back with: the data and the token that opens them, away from the node they are of.
 struct Backup: Hashable, Sendable {
     var node: String
-    /// On the node.
+    /// On the node, and how large and of which sha256 it is there.
     var path: String
+    var size: Int64
+    var sha256: String
     /// On this machine; nil when none was kept here.
     var folder: String?
 }
 
 extension StepRunner {
+    /// Makes a copy on the node. Of a snapshot it is brought here at once; a database is copied while nothing runs, so that waits.
     func backUp(_ step: Step, on host: any Host) async throws {
         guard let command = try step.commands(inputs: StepInputs()).first else { return }
         let result = try await run(command, on: host)
@@ -23,16 +26,21 @@ extension StepRunner {
                 .error, "cannot tell where the copy is", subject: "node \"\(host.name)\"", cause: recorder.scrub(result.complaint),
                 remedy: "Run again.")
         }
-        var backup = Backup(node: host.name, path: words[0])
-        if let backups {
-            let folder = "\(backups)/\(cluster)-\(RunRecorder.folderName())"
-            try Files.makeDirectory(folder, mode: 0o700)
-            let local = "\(folder)/\(Files.baseName(words[0]))"
-            try await fetch(words[0], size: size, sha256: words[2], to: local, step, from: host)
-            if let token = try await host.read(NodeLayout.serverToken) { try Files.write(token, to: folder + "/token", mode: 0o600) }
-            backup.folder = folder
-            recorder.emit(.note(node: host.name, text: "the copy from before the upgrade and the cluster's token are in \(folder)"))
-        }
+        state.update { $0.backup = Backup(node: host.name, path: words[0], size: size, sha256: words[2]) }
+        if case .saveSnapshot = step { try await bringBackup(step, on: host) }
+    }
+
+    /// Brings the copy that was made to this machine, with the token that opens it.
+    func bringBackup(_ step: Step, on host: any Host) async throws {
+        // An agent's own server has it already.
+        guard let backups, var backup = state.now.backup, !(host is LocalHost) else { return }
+        let folder = "\(backups)/\(cluster)-\(RunRecorder.folderName())"
+        try Files.makeDirectory(folder, mode: 0o700)
+        let local = "\(folder)/\(Files.baseName(backup.path))"
+        try await fetch(backup.path, size: backup.size, sha256: backup.sha256, to: local, step, from: host)
+        if let token = try await host.read(NodeLayout.serverToken) { try Files.write(token, to: folder + "/token", mode: 0o600) }
+        backup.folder = folder
+        recorder.emit(.note(node: host.name, text: "the copy from before the upgrade and the cluster's token are in \(folder)"))
         state.update { [backup] in $0.backup = backup }
     }
 

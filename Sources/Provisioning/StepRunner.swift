@@ -50,6 +50,7 @@ struct StepRunner: Sendable {
         case .installBinary(let artifact), .installImages(let artifact): try await install(artifact, step, on: host)
         case .writeToken(let source): try await writeToken(source, step, on: host)
         case .startUnit(let unit), .restartUnit(let unit):
+            if case .restartUnit = step, Self.isServer(unit) { try await awaitMajority(without: host, step) }
             try await markJournal(of: unit, on: host)
             try await runCommands(of: step, StepInputs(), on: host)
         case .awaitK3s(let role): try await awaitK3s(role, step, on: host)
@@ -75,17 +76,25 @@ struct StepRunner: Sendable {
             }
             try await runCommands(of: step, inputs, on: host)
         case .saveSnapshot, .copyDatabase: try await backUp(step, on: host)
+        case .bringCopy: try await bringBackup(step, on: host)
         case .switchAgent(let change): try await switchAgent(change, step, on: host)
         case .drain(let request, let via): try await drain(request, via: via, step)
         case .awaitWorkloads(let node, let via): try await awaitWorkloads(node, via: via, step)
         case .removeMember(let node, let via): try await removeMember(node, via: via, step)
-        case .cordon(_, _, let via), .uncordon(_, let via), .deleteNode(_, let via):
+        case .cordon(let node, let purpose, let via):
+            // Not only at its restart: it is not emptied for nothing either.
+            if purpose == .upgrade, node == via { try await awaitMajority(without: host, step) }
+            for command in try step.commands(inputs: StepInputs()) { try await askAPI(command, via: via, step) }
+        case .uncordon(_, let via), .deleteNode(_, let via):
             for command in try step.commands(inputs: StepInputs()) { try await askAPI(command, via: via, step) }
         case .loadModules, .setSysctls, .extendKernelCommandLine, .link, .enableUnit, .updateNode, .createRepository, .makeDirectory,
             .stopUnit, .restoreBinary, .uninstall, .revokeKeys, .openFirewall, .closeFirewall:
             try await runCommands(of: step, StepInputs(), on: host)
         }
     }
+
+    /// A unit of systemd, or a service of OpenRC.
+    private static func isServer(_ unit: String) -> Bool { InitSystem.service(unit) == InitSystem.service(NodeRole.server.unit) }
 
     func runCommands(of step: Step, _ inputs: StepInputs, on host: any Host) async throws {
         for command in try step.commands(inputs: inputs) {

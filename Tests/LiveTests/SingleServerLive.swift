@@ -40,10 +40,20 @@ struct SingleServerLive {
         try lab.writeInventory([try lab.node("m1", role: "server")], version: "v1.20.3+k3s1")
         let planned = try plan()
         #expect(planned.status == 2, "\(planned.text)")
-        #expect(planned.output.contains("copy the database, and bring the copy here with the cluster's token"), "\(planned.text)")
+        #expect(planned.output.contains("bring the copy here with the cluster's token"), "\(planned.text)")
+        // There is no room for the copy: k3s is stopped for it, and must not stay so.
+        let copies = "/var/lib/rancher/k3s/server/homelab-copies"
+        try lab.on("m1", "mkdir -p \(copies) && mount -t tmpfs -o size=64k tmpfs \(copies)")
+        let full = try lab.bootstrap()
+        #expect(full.status == 1 && full.text.contains("cannot copy the database"), "\(full.text)")
+        #expect(full.text.contains("m1: is left in use: start k3s.service"), "\(full.text)")
+        #expect(try lab.on("m1", "umount \(copies)").succeeded)
+        _ = try lab.wait("the API is there as before") {
+            try lab.kubectl("get", "node", "m1", "-o", "jsonpath={.status.nodeInfo.kubeletVersion}").output == "v1.20.2+k3s1"
+        }
         let result = try lab.bootstrap()
         #expect(result.succeeded, "\(result.text)")
-        #expect(result.output.contains("m1: copy the database: done"), "\(result.text)")
+        #expect(result.output.contains("m1: bring the copy of the database: done"), "\(result.text)")
         let version = try lab.kubectl("get", "node", "m1", "-o", "jsonpath={.status.nodeInfo.kubeletVersion}").output
         #expect(version == "v1.20.3+k3s1")
         #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded)

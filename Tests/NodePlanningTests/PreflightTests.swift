@@ -82,6 +82,11 @@ import Testing
         #expect(found.count == 1 && found[0].contains("the memory cgroup is off although the command line asks for it"), "\(found)")
         let silent = "uid=0\ncommand-line=/boot/firmware/cmdline.txt root=x"
         #expect(try findings(["s1": [" memory hugetlb": " hugetlb", "uid=0": silent]]).isEmpty)
+        // A run that was stopped after it wrote the line and before the reboot.
+        let unread = asking + "\nbooted-with=coherent_pool=1M root=x"
+        #expect(try findings(["s1": [" memory hugetlb": " hugetlb", "uid=0": unread]]).isEmpty)
+        let inVain = asking + "\nbooted-with=coherent_pool=1M root=x cgroup_memory=1 cgroup_enable=memory"
+        #expect(try findings(["s1": [" memory hugetlb": " hugetlb", "uid=0": inVain]]).count == 1)
     }
 
     @Test func whatOnlyServersNeedIsNoMatterOnAgents() throws {

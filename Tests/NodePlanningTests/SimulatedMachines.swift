@@ -71,7 +71,9 @@ struct SimulatedMachines {
         case .loadModules(let names): facts.kernel.features.formUnion(names)
         case .setSysctls(let pairs): for pair in pairs { facts.kernel.sysctls[pair.key] = pair.value }
         case .extendKernelCommandLine(_, let words): facts.kernel.commandLine?.text += " " + words.joined(separator: " ")
-        case .reboot: facts.kernel.cgroupControllers.insert("memory")
+        case .reboot:
+            facts.kernel.cgroupControllers.insert("memory")
+            facts.kernel.bootedWith = facts.kernel.commandLine?.text
         case .installBinary(let artifact):
             let version = artifact.name == .k3s ? spec.k3s.version.description : "0.1.0"
             let binary = BinaryFact(sha256: artifact.sha256, version: version)
@@ -136,7 +138,7 @@ struct SimulatedMachines {
         case .switchAgent(let change):
             facts.agent.binary = BinaryFact(sha256: change.artifact.sha256, version: spec.agent.version)
         case .awaitNode(let node, _, _, _): if let at = index(node) { cluster.nodes[at].ready = true }
-        case .makeDirectory, .awaitK3s, .awaitAgent, .fetchKubeconfig, .uploadBinary, .saveSnapshot, .copyDatabase, .drain,
+        case .makeDirectory, .awaitK3s, .awaitAgent, .fetchKubeconfig, .uploadBinary, .saveSnapshot, .copyDatabase, .bringCopy, .drain,
             .awaitWorkloads, .restoreBinary:
             break
         }

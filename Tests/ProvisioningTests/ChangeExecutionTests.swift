@@ -132,7 +132,7 @@ import YAML
     }
 
     @Test func aServerStopsTheRunAndSaysTheRecipe() async throws {
-        let m1 = FakeHost("m1").on("homelab-upload", .ok())
+        let m1 = FakeHost("m1").on("-- members", .fails("no etcd")).on("homelab-upload", .ok())
             .on("systemctl show", Self.looks("activating"), Self.looks("activating", restarts: 20))
             .withLocks().on("systemctl", .ok())
         let report = try await executor([m1], servers: ["m1"]).execute(
@@ -150,6 +150,95 @@ import YAML
         #expect(report.failures.map(\.summary) == ["the upgrade of m1 failed, and the run stops here"])
         #expect(report.failures.first?.remedy == "Do this.")
         #expect(!m1.log.contains { $0.contains(".prev") && !$0.contains("homelab-upload") })
+    }
+
+    // MARK: What a run leaves behind
+
+    private static let databaseCopied: [Step] = [
+        .cordon(node: "m1", for: .upgrade, via: "m1"), .stopUnit("k3s.service"), .copyDatabase, swap, .startUnit("k3s.service"),
+        .bringCopy, .uncordon(node: "m1", via: "m1"),
+    ]
+
+    private func copying(_ answer: FakeHost.Answer) -> FakeHost {
+        FakeHost("m1").on("-- members", .fails("no etcd")).on("tar -cf", answer).on("homelab.dev/cordoned", .ok()).on("homelab-upload", .ok()).withLocks()
+            .on("systemctl", .ok()).file(NodeLayout.serverToken, "K10secret\n")
+    }
+
+    @Test func aServerStoppedForACopyThatFailsRunsAgainAndTakesPods() async throws {
+        let m1 = copying(.fails("tar: write error: No space left on device"))
+        let report = try await executor([m1], servers: ["m1"]).execute(
+            NodePlan(cluster: "home", phases: [Phase(.serverUpgrade, tasks: [task("m1", Self.databaseCopied)])]))
+        #expect(report.failures.map(\.summary) == ["cannot copy the database"])
+        let actions = m1.log.filter { !$0.contains("show") }
+        let copy = try #require(actions.firstIndex { $0.contains("tar -cf") })
+        #expect(actions[(copy + 1)...].contains { $0.contains("start") && $0.contains("k3s.service") }, "\(actions)")
+        #expect(actions.last?.contains("uncordon") == true, "\(actions)")
+        #expect(
+            events.lines.contains("m1: is left in use: start k3s.service, uncordon m1"), "\(events.lines)")
+    }
+
+    @Test func theCopyIsBroughtOnceTheNewK3sIsStarted() async throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        let content = "the database"
+        let m1 = copying(.ok("/copies/sqlite-1.tar \(content.utf8.count) \(SHA256.hex(of: content))\n")).on("dd if=", .ok(content))
+        var executor = try executor([m1], servers: ["m1"])
+        executor.backups = folder
+        let report = try await executor.execute(
+            NodePlan(cluster: "home", phases: [Phase(.serverUpgrade, tasks: [task("m1", Self.databaseCopied)])]))
+        #expect(report.succeeded, "\(report.failures)")
+        let start = try #require(m1.log.lastIndex { $0.contains("start") && $0.contains("k3s.service") })
+        let brought = try #require(m1.log.firstIndex { $0.contains("dd if=") })
+        #expect(start < brought, "the API is away no longer than it takes to copy on the disk: \(m1.log)")
+        #expect(try Files.list(folder + "/" + #require(Files.list(folder).first)).sorted() == ["sqlite-1.tar", "token"])
+    }
+
+    @Test func aNodeEmptiedForAnUpgradeThatDoesNotBeginTakesPodsAgain() async throws {
+        let m1 = FakeHost("m1").on("homelab.dev/cordoned", .ok())
+        let m2 = FakeHost("m2").on("homelab-upload", .fails("cat: write error: No space left on device")).withLocks()
+        let steps: [Step] = [
+            .cordon(node: "m2", for: .upgrade, via: "m1"), Self.swap, .restartUnit("k3s-agent.service"), .uncordon(node: "m2", via: "m1"),
+        ]
+        let report = try await executor([m1, m2], servers: ["m1"]).execute(
+            NodePlan(cluster: "home", phases: [Phase(.agentUpgrade, tasks: [task("m2", steps)])]))
+        #expect(report.failures.count == 1)
+        #expect(m1.log.last?.contains("uncordon") == true, "\(m1.log)")
+        #expect(!m2.log.contains { $0.contains("restart") })
+    }
+
+    // MARK: The majority
+
+    private static func server(_ name: String, ready: Bool) -> String {
+        #"{"metadata":{"name":"\#(name)","labels":{"node-role.kubernetes.io/etcd":"true"},"#
+            + #""annotations":{"etcd.k3s.cattle.io/node-name":"\#(name)-0123abcd"}},"#
+            + #""status":{"conditions":[{"type":"Ready","status":"\#(ready ? "True" : "Unknown")"}]}}"#
+    }
+
+    private static func cluster(thirdIsReady: Bool) -> FakeHost.Answer {
+        let nodes = [server("m1", ready: true), server("m2", ready: true), server("m3", ready: thirdIsReady)]
+        return .ok(#"{"items":[\#(nodes.joined(separator: ","))]}"# + "\n-- tokens\n-- ca\nQ0E=\n-- members\n")
+    }
+
+    @Test func aServerIsNotRestartedWhileAnotherIsAway() async throws {
+        func plan(_ step: Step) -> NodePlan { NodePlan(cluster: "home", phases: [Phase(.configuration, tasks: [task("m2", [step])])]) }
+        let m2 = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: false)).withLocks().on("systemctl", .ok())
+        for step in [Step.restartUnit("k3s.service"), .cordon(node: "m2", for: .upgrade, via: "m2")] {
+            let report = try await executor([m2], servers: ["m1", "m2", "m3"]).execute(plan(step))
+            #expect(
+                report.failures.map(\.summary) == [
+                    "cannot \(step.activity): etcd has 3 members, 2 of them healthy, and would lose its majority without m2 (m3 is away)"
+                ])
+        }
+        #expect(!m2.log.contains { $0.contains("restart k3s") || $0.contains("cordoned") }, "\(m2.log)")
+        #expect(events.lines.contains { $0.contains("waits: etcd has 3 members") })
+
+        let back = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: false), Self.cluster(thirdIsReady: true)).withLocks()
+            .on("systemctl", .ok())
+        let report = try await executor([back], servers: ["m1", "m2", "m3"]).execute(plan(.restartUnit("k3s.service")))
+        #expect(report.succeeded, "it goes on when m3 is there again: \(report.failures)")
+        // What does not run cannot be asked, and has nothing to lose.
+        let down = FakeHost("m2").on("-- members", .fails("connection refused")).withLocks().on("systemctl", .ok())
+        #expect(try await executor([down], servers: ["m1", "m2", "m3"]).execute(plan(.restartUnit("k3s.service"))).succeeded)
     }
 
     // MARK: Workloads and members

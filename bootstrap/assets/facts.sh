@@ -108,6 +108,7 @@ kernel() {
     for f in /boot/firmware/cmdline.txt /boot/cmdline.txt; do
         [ -f "$f" ] && [ ! -L "$f" ] && say command-line "$f $(first "$f")" && break
     done
+    [ ! -r /proc/cmdline ] || say booted-with "$(first /proc/cmdline)"
     if [ -r /sys/fs/selinux/enforce ]; then
         policy=
         [ ! -f /usr/share/selinux/packages/k3s.pp ] || policy=" k3s-policy"
