@@ -58,7 +58,7 @@ extension KubernetesClient {
         let request = try await sender.request(Call(method: "GET", path: path, query: query, subject: subject))
         let response: HTTPStreamingResponse
         do {
-            response = try await transport.stream(request, timeout: options.timeout, idleTimeout: .seconds(seconds + 30))
+            response = try await transport.stream(request, timeout: options.timeout, idleTimeout: Self.longestSilence)
         } catch let error as HTTPError {
             throw ClusterError(error, subject: subject)
         }
@@ -73,6 +73,9 @@ extension KubernetesClient {
         let decoder = WatchDecoder(subject: subject, trimsManagedFields: options.trimsManagedFields)
         return Self.events(of: response.body, decoder: decoder, subject: subject)
     }
+
+    /// A server sends a bookmark about every minute: a connection that is silent for longer than a few of them is dead.
+    private static let longestSilence = Duration.seconds(300)
 
     private static func events(
         of body: AsyncThrowingStream<[UInt8], any Error>, decoder: WatchDecoder, subject: String

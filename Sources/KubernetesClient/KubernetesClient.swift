@@ -12,6 +12,8 @@ package struct KubernetesClient: ClusterAPI {
         /// Requests on their way at once; watches do not count.
         package var requestsInFlight: Int
         package var timeout: Duration
+        /// For what changes something: more than the 60 s after which the server itself gives up, so that its own words arrive.
+        package var writeTimeout: Duration
         /// Items a page of a list has.
         package var pageSize: Int
         /// How often a request is repeated when the server says 429, each time after what it says.
@@ -20,11 +22,12 @@ package struct KubernetesClient: ClusterAPI {
         package var trimsManagedFields: Bool
 
         package init(
-            requestsInFlight: Int = 8, timeout: Duration = .seconds(30), pageSize: Int = 500, retriesWhenBusy: Int = 5,
-            trimsManagedFields: Bool = true
+            requestsInFlight: Int = 8, timeout: Duration = .seconds(30), writeTimeout: Duration = .seconds(70), pageSize: Int = 500,
+            retriesWhenBusy: Int = 5, trimsManagedFields: Bool = true
         ) {
             self.requestsInFlight = requestsInFlight
             self.timeout = timeout
+            self.writeTimeout = writeTimeout
             self.pageSize = pageSize
             self.retriesWhenBusy = retriesWhenBusy
             self.trimsManagedFields = trimsManagedFields
@@ -37,6 +40,8 @@ package struct KubernetesClient: ClusterAPI {
     let discovery: Discovery
     private let limit: InFlightLimit
     private let sleep: @Sendable (Duration) async throws -> Void
+    /// A request that takes longer is no work for the server: a webhook hangs, and must not keep all others from their turn.
+    private static let patience = Duration.seconds(5)
 
     package init(
         _ connection: ClusterConnection, transport: any HTTPTransport, options: Options = Options(),
@@ -46,7 +51,7 @@ package struct KubernetesClient: ClusterAPI {
         self.transport = transport
         self.options = options
         self.sleep = sleep
-        let limit = InFlightLimit(options.requestsInFlight)
+        let limit = InFlightLimit(options.requestsInFlight, patience: Self.patience)
         self.limit = limit
         let sender = RequestSender(connection: connection, transport: transport, options: options, limit: limit, sleep: sleep)
         discovery = Discovery { path, accept in
@@ -121,27 +126,30 @@ struct RequestSender: Sendable {
     }
 
     private func inTurn(_ request: HTTPRequest, _ call: Call) async throws -> HTTPResponse {
-        if call.isUrgent { return try await patiently(request, call) }
-        return try await limit.run { try await patiently(request, call) }
+        if call.isUrgent { return try await patiently(request, call, nil) }
+        return try await limit.run { try await patiently(request, call, $0) }
     }
 
-    private func patiently(_ request: HTTPRequest, _ call: Call) async throws -> HTTPResponse {
+    private func patiently(_ request: HTTPRequest, _ call: Call, _ place: InFlightLimit.Place?) async throws -> HTTPResponse {
         var retries = 0
         while true {
             let response = try await send(request, call)
             guard response.status == 429, retries < options.retriesWhenBusy else { return response }
             retries += 1
             let seconds = response.header("Retry-After").flatMap { Int64($0) } ?? 1
+            if let place { await limit.hold(place) }
             try await sleep(.seconds(min(max(seconds, 1), 30)))
+            if let place { await limit.goOn(place) }
         }
     }
 
     private func send(_ request: HTTPRequest, _ call: Call) async throws -> HTTPResponse {
+        let timeout = call.method == "GET" ? options.timeout : max(options.timeout, options.writeTimeout)
         do {
-            return try await transport.send(request, timeout: options.timeout)
+            return try await transport.send(request, timeout: timeout)
         } catch let error as HTTPError where error.kind == .connectionLost && call.isIdempotent {
             do {
-                return try await transport.send(request, timeout: options.timeout)
+                return try await transport.send(request, timeout: timeout)
             } catch let error as HTTPError {
                 throw ClusterError(error, subject: call.subject)
             }

@@ -68,7 +68,8 @@ extension ClusterError {
     init(_ error: HTTPError, subject: String) {
         let kind: Kind =
             switch error.kind {
-            case .unreachable, .timedOut, .connectionLost: .unreachable
+            case .unreachable, .connectionLost: .unreachable
+            case .timedOut: .timedOut
             case .untrusted, .refused: .unauthorized
             case .invalidRequest: .badRequest
             }

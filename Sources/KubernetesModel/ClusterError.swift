@@ -16,6 +16,8 @@ package struct ClusterError: Error, Hashable, Sendable, CustomStringConvertible 
         case serverFailure
         /// No answer at all: retry.
         case unreachable
+        /// It was asked and did not answer in time: an admission webhook behind it may hang while all else goes on.
+        case timedOut
         case badRequest
         /// The server knows no such kind (yet).
         case unknownKind
@@ -56,7 +58,7 @@ package struct ClusterError: Error, Hashable, Sendable, CustomStringConvertible 
     /// Whether trying the same again later can help.
     package var isTransient: Bool {
         switch kind {
-        case .tooManyRequests, .serverFailure, .unreachable, .conflict, .expired: true
+        case .tooManyRequests, .serverFailure, .unreachable, .timedOut, .conflict, .expired: true
         default: false
         }
     }

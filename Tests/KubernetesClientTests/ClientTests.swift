@@ -247,6 +247,35 @@ struct ClientTests {
         #expect(counter.total == 40 && counter.most == 3)
     }
 
+    @Test(.timeLimit(.minutes(1))) func `what hangs gives its turn to others, what waits for a busy server does not`() async throws {
+        let limit = InFlightLimit(1, patience: .milliseconds(50))
+        let (begun, begin) = AsyncStream.makeStream(of: Void.self)
+        let (ends, end) = AsyncStream.makeStream(of: Void.self)
+        async let hanging: Void = limit.run {
+            begin.yield()
+            for await _ in ends { return }
+        }
+        var starts = begun.makeAsyncIterator()
+        await starts.next()
+        for _ in 0..<3 { try await limit.run {} }
+        end.yield()
+        try await hanging
+        // Nor is the turn that was given away there twice.
+        let (done, finish) = AsyncStream.makeStream(of: String.self)
+        async let waiting: Void = limit.run { place in
+            await limit.hold(place)
+            begin.yield()
+            try await Task.sleep(for: .milliseconds(200))
+            finish.yield("the first")
+            await limit.goOn(place)
+        }
+        await starts.next()
+        try await limit.run { _ = finish.yield("the second") }
+        try await waiting
+        finish.finish()
+        #expect(await done.reduce(into: []) { $0.append($1) } == ["the first", "the second"])
+    }
+
     @Test(.timeLimit(.minutes(1))) func `a lease is renewed while everything waits for a busy server`() async throws {
         let lease = "/apis/coordination.k8s.io/v1/namespaces/homelab-system/leases/homelab-agent"
         let transport = ScriptedTransport()

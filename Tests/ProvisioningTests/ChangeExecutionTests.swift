@@ -160,8 +160,8 @@ import YAML
     ]
 
     private func copying(_ answer: FakeHost.Answer) -> FakeHost {
-        FakeHost("m1").on("-- members", .fails("no etcd")).on("tar -cf", answer).on("homelab.dev/cordoned", .ok()).on("homelab-upload", .ok()).withLocks()
-            .on("systemctl", .ok()).file(NodeLayout.serverToken, "K10secret\n")
+        FakeHost("m1").on("-- members", .fails("no etcd")).on("tar -cf", answer).on("homelab.dev/cordoned", .ok())
+            .on("homelab-upload", .ok()).withLocks().on("systemctl", .ok()).file(NodeLayout.serverToken, "K10secret\n")
     }
 
     @Test func aServerStoppedForACopyThatFailsRunsAgainAndTakesPods() async throws {

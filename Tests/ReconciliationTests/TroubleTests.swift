@@ -95,6 +95,61 @@ import YAML
         }
     }
 
+    @Test func `an object that gets no answer keeps no other back, as long as the server answers at all`() async throws {
+        let silence = ClusterError(.timedOut, subject: "ConfigMap/web/site", message: "no answer within 70 s")
+        await bench.api.fail(.apply, kind: Files.configKey.groupKind, name: "site", with: silence, times: 1)
+        var files = Files.app()
+        files["clusters/home/zz.yaml"] = Files.config("x", name: "zz")
+        bench.repository.push(files)
+        try await bench.run { _ in
+            try await bench.phase(.applyFailed)
+            #expect(await bench.report()?.errors.first?.cause == "no answer within 70 s")
+            #expect(await bench.api.keys.contains { $0.name == "zz" })
+            try await bench.phase(.ready)
+        }
+        await bench.api.fail(.apply, kind: Files.configKey.groupKind, name: "site", with: silence, times: .max)
+        await bench.api.fail(.raw, with: ClusterError(.timedOut, subject: "/readyz", message: "no answer within 30 s"), times: .max)
+        let second = bench.repository.push(Files.app(title: "two"))
+        try await bench.run { _ in
+            try await eventually("nothing answers") { bench.monitor.value.unit?.phase == .unreachable }
+            await bench.api.mend()
+            try await bench.phase(.ready, at: second)
+        }
+    }
+
+    @Test func `a kind that cannot be listed keeps no other back, and is named`() async throws {
+        let ingress = GroupKind(group: "networking.k8s.io", kind: "Ingress")
+        let error = ClusterError(.serverFailure, subject: "Ingress", message: "conversion webhook failed: no endpoints available")
+        await bench.api.fail(.list, kind: ingress, with: error, times: .max)
+        let manifest = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: front, namespace: web}\nspec: {}\n"
+        let key = ObjectKey(group: "networking.k8s.io", kind: "Ingress", namespace: "web", name: "front")
+        let left = ObjectKey(group: "", kind: "ConfigMap", namespace: "web", name: "left")
+        var files = Files.app()
+        files["clusters/home/left.yaml"] = Files.config("x", name: "left")
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await bench.phase(.ready)
+            files["clusters/home/left.yaml"] = nil
+            files["clusters/home/front.yaml"] = manifest
+            files["clusters/home/more.yaml"] = Files.config("x", name: "more")
+            let commit = bench.repository.push(files)
+            source.wake()
+            try await bench.phase(.applyFailed)
+            let message = await bench.report()?.message
+            #expect(
+                message
+                    == "Ingress/web/front waits, because the cluster does not list Ingress.networking.k8s.io: "
+                    + "conversion webhook failed: no endpoints available")
+            #expect(await bench.api.keys.contains { $0.name == "more" })
+            #expect(await bench.api.object(key) == nil)
+            #expect(await bench.api.object(left) != nil, "what left goes when all of the commit is there")
+            await bench.api.mend()
+            try await bench.phase(.ready, at: commit)
+            #expect(await bench.api.object(key) != nil)
+            try await eventually("it went") { await bench.api.object(left) == nil }
+        }
+    }
+
     @Test func `an object of an unknown kind waits for its definition, the rest does not`() async throws {
         var files = Files.app()
         files["clusters/home/widget.yaml"] =

@@ -101,10 +101,23 @@ extension UnitReconciler {
             if apply.reason == .absent { return .applied(.created, answer) }
             return .applied(answer.resourceVersion == before ? .unchanged : .configured, answer)
         } catch let error as ClusterError {
-            return .failed(error)
+            return .failed(await judged(error, on: target.api))
         } catch {
             return .failed(ClusterError(.unreachable, subject: object.key.description, message: String(describing: error)))
         }
+    }
+
+    /// One object that gets no answer, as behind a webhook that hangs, is that object's trouble; a server that answers nothing is all's.
+    private nonisolated func judged(_ error: ClusterError, on api: any ClusterAPI) async -> ClusterError {
+        guard error.kind == .timedOut else { return error }
+        do {
+            _ = try await api.raw("/readyz")
+        } catch let probe as ClusterError where probe.kind == .unreachable || probe.kind == .timedOut {
+            return probe
+        } catch {
+            // An answer, whatever it says.
+        }
+        return error
     }
 
     /// Applies an object, with the fields that are to be left alone as they are, and so that nothing stays in it that kubectl or Flux put
@@ -237,6 +250,7 @@ extension UnitReconciler {
             let account = "\(spec.owner.namespace)/\(spec.actingAccount ?? "")"
             remedy = "the unit acts as ServiceAccount \(account); bind a Role to it that allows this"
         case .forbidden: remedy = "the server does not allow it: look at its admission webhooks and quotas"
+        case .timedOut: remedy = "the agent tries again; an admission webhook may hang: look at the server's webhook configurations"
         case .tooManyRequests, .serverFailure, .conflict: remedy = "the agent tries again"
         default: break
         }

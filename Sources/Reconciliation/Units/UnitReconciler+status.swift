@@ -238,8 +238,9 @@ extension UnitReconciler {
             report.phase = .stalled
             report.message = spec.hindrances.joined(separator: "; ")
         } else if let problem {
-            // That another cluster cannot be reached can be told in this one.
-            report.phase = spec.kubeconfig == nil ? .unreachable : .applyFailed
+            // That another cluster cannot be reached can be told in this one, and so can what this one refuses.
+            let isAway = problem.kind == .unreachable || problem.kind == .timedOut || problem.kind == .unauthorized
+            report.phase = spec.kubeconfig == nil && isAway ? .unreachable : .applyFailed
             report.message = problem.description
             if !server.isEmpty, problem.kind != .invalid {
                 report.message += " (the cluster of \(kubeconfig?.key.description ?? ""), \(server))"
