@@ -49,22 +49,30 @@ package struct ClusterRecovery: Hashable, Sendable {
             phase.tasks.removeAll(where: \.steps.isEmpty)
             return phase.tasks.isEmpty ? nil : phase
         }
-        let words = holding.first.flatMap { observed[$0]?.facts?.system.words } ?? .systemd
-        notes = unseen + (missing > 0 ? [tooFew(words)] : [])
+        let survivors = servers.filter { holding.contains($0.name) }
+        notes = unseen + (missing > 0 ? [tooFew(survivors, survivors.map { observed[$0.name]?.facts?.system.words ?? .systemd })] : [])
     }
 
     /// Servers without the majority come up and wait for ever, so nothing is started.
-    private func tooFew(_ words: ServiceWords) -> NodeNote {
+    private func tooFew(_ survivors: [NodeSpec], _ words: [ServiceWords]) -> NodeNote {
         let names = unseen.compactMap(\.node)
         let count = holders.isEmpty ? "none" : "only \(holders.count)"
         let needs = members == 1 ? "the server that holds the data is needed" : "etcd needs \(majority) of its \(members) members"
         return NodeNote(
             node: nil, "\(needs), and \(count) can be reached",
             remedy: "bring \(Self.choice(missing, of: names)) back and run `homelab recover` again"
-                + (holders.first.map { survivor in
-                    "; when they are lost for good: on \(survivor) \(words.stop(NodeRole.server.unit)), `k3s server --cluster-reset` (it "
-                        + "keeps the newest data it has), \(words.start(NodeRole.server.unit)), then write state: absent for the lost ones"
-                } ?? ""))
+                + (survivors.first.map { "; when they are lost for good: " + beginAnew($0, Array(survivors.dropFirst()), words) } ?? ""))
+    }
+
+    /// The first survivor goes on with the newest data it has, the others join it.
+    private func beginAnew(_ first: NodeSpec, _ others: [NodeSpec], _ words: [ServiceWords]) -> String {
+        let unit = NodeRole.server.unit
+        let stop = ServiceWords.either(words.map { $0.stop(unit) })
+        let join =
+            others.isEmpty
+            ? "" : ResetRecipe.join(first, others.map(\.name), start: ServiceWords.either(words.dropFirst().map { $0.start(unit) })) + "; "
+        return "on \(([first] + others).map(\.name).joined(separator: ", ")) \(stop); on \(first.name) \(ResetRecipe.reset()), which keeps "
+            + "the newest data it has, and \(words[0].start(unit)); \(join)then write state: absent for the lost ones"
     }
 
     /// What is known of the servers, a line each, and what that means for the cluster.

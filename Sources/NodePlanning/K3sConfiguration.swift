@@ -104,6 +104,18 @@ package struct K3sConfiguration: Sendable {
         return PlannedFile(path: NodeLayout.registries, mode: "0600", text: heading + YAMLWriter.text(value), secrets: secrets)
     }
 
+    /// A server's own config.yaml as it has to be once it joins another one: all else stays, written as `config` is, so that a plan finds
+    /// nothing to change about it.
+    /// - Returns: nil when it says so already.
+    /// - Throws: `YAMLError`.
+    package static func joining(_ server: String, in text: String) throws -> String? {
+        var values = try YAMLReader.values(text, file: NodeLayout.k3sConfig).first?.object ?? Object()
+        if values["server"]?.string == server, values["cluster-init"] == nil { return nil }
+        values["cluster-init"] = nil
+        values["server"] = .string(server)
+        return heading + YAMLWriter.text(.object(values))
+    }
+
     /// `https://10.0.0.1:6443`, IPv6 in brackets.
     package static func url(of host: String, port: Int = 6443) -> String {
         host.contains(":") ? "https://[\(host)]:\(port)" : "https://\(host):\(port)"

@@ -158,9 +158,7 @@ extension NodePlanner {
                 && cluster.node(named: $0.node.name)?.isHealthyMember == true
         }
         let server = leader.name == context.acting ? others.first?.node ?? leader : leader
-        let directory =
-            server.config["etcd-snapshot-dir"]?.string ?? desired.k3s.serverConfig["etcd-snapshot-dir"]?.string
-            ?? desired.k3s.config["etcd-snapshot-dir"]?.string ?? NodeLayout.snapshots
+        let directory = desired.snapshotDirectory(of: server)
         let step = PlannedStep(.saveSnapshot(name: name, directory: directory), "without one there is no way back")
         return Phase(.snapshot, [(server.name, [step])])
     }
@@ -260,12 +258,11 @@ extension NodePlanner {
         let rejoin =
             others.isEmpty
             ? ""
-            : " on \(others.map(\.name).joined(separator: ", ")) remove \(NodeLayout.database) and "
-                + "\(ServiceWords.either(theirs.map { $0.start(unit) })), one after the other;"
+            : " " + ResetRecipe.join(node, others.map(\.name), start: ServiceWords.either(theirs.map { $0.start(unit) })) + ";"
         return again
             + " To go back to \(before) instead: \(ServiceWords.either([stop] + theirs.map { $0.stop(unit) })) on every server; on "
             + "\(node.name), and on every other that has \(desired.k3s.version) already, \(swap); on \(node.name) "
-            + "`k3s server --cluster-reset --cluster-reset-restore-path=SNAPSHOT` with the oldest of the snapshots \(nameBeforeUpgrade)-… "
+            + "\(ResetRecipe.reset(restoring: "SNAPSHOT")) with the oldest of the snapshots \(nameBeforeUpgrade)-… "
             + "(a run that went on after another saved a further one), then \(start);\(rejoin) "
             + "and set k3s.version back."
     }

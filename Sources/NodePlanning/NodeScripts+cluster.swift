@@ -30,6 +30,9 @@ extension NodeScripts {
         """
 
     /// k3s, name, folder. Prints path, size and sha256 of the new snapshot. etcd ends a snapshot with the sha256 of what is before it.
+    ///
+    /// k3s never removes a snapshot that was asked for: of homelab's own of this node, by their exact names, the newest five stay, and the
+    /// first of an upgrade to this version, since one that was interrupted is taken back with it.
     static let saveSnapshot = """
         set -eu
         mkdir -p "$3"
@@ -48,14 +51,28 @@ extension NodeScripts {
             [ "$sum" = "$end" ] || { echo "$file is damaged: its sha256 is $sum, not $end" >&2; exit 1; } ;;
         esac
         printf '%s %s %s\\n' "$file" "$size" "$(sha256sum "$file" | cut -d ' ' -f 1)"
+        node=${file##*/"$2"-}
+        node=${node%.zip}
+        old=$(ls "$3" | awk -v end="-${node%-*}" '
+            { stem = $0; sub(/\\.zip$/, "", stem); made = stem; sub(/.*-/, "", made) }
+            made !~ /^[0-9]+$/ || length(made) != 10 { next }
+            { stem = substr(stem, 1, length(stem) - 11); kind = substr(stem, 1, length(stem) - length(end)) }
+            kind end != stem { next }
+            kind ~ /^homelab-before-(removal|v[0-9]+\\.[0-9]+\\.[0-9]+(-(alpha|beta|rc)\\.?[0-9]+)?-k3s[0-9]+)$/ { print made, kind, $0 }
+            ' | sort -rn | awk -v kind="$2" '{ name[NR] = $3 } $2 == kind && kind ~ /-before-v/ { first = NR }
+            END { for (i = 6; i <= NR; i++) if (i != first) print name[i] }')
+        [ -n "$old" ] || exit 0
+        timeout 60 "$1" etcd-snapshot delete --etcd-snapshot-dir "$3" $old >&2 || :
+        for one in $old; do rm -f "$3/$one"; done
         """
 
     /// The data folder's db, the folder for copies. Prints path, size and sha256 of the copy. The database is whole only while k3s is
-    /// stopped.
+    /// stopped. The newest five copies stay.
     static let copyDatabase = """
         set -eu
         umask 077
         mkdir -p "$2"
+        rm -f "$2"/new.??????
         new=$(mktemp "$2/new.XXXXXX")
         trap 'rm -f "$new"' EXIT
         set -- "$1" "$2/sqlite-$(date -u +%Y%m%dT%H%M%SZ).tar"
@@ -63,6 +80,9 @@ extension NodeScripts {
         tar -tf "$new" >/dev/null
         mv "$new" "$2"
         printf '%s %s %s\\n' "$2" "$(wc -c <"$2")" "$(sha256sum "$2" | cut -d ' ' -f 1)"
+        ls "${2%/*}" | grep -E '^sqlite-[0-9]{8}T[0-9]{6}Z\\.tar$' | sort -r | tail -n +6 | while read -r old; do
+        rm -f "${2%/*}/$old"
+        done
         """
 
     /// target: what installBinary kept beside it comes back.

@@ -90,7 +90,7 @@ extension RemoteCommand {
     }
 
     /// Writes a file as a whole or not at all: a connection that breaks leaves the old one.
-    static func writing(_ input: Input, to path: String, mode: String) -> RemoteCommand {
+    package static func writing(_ input: Input, to path: String, mode: String) -> RemoteCommand {
         .script(NodeScripts.writeFile, [path, mode, String(input.bytes.count)], input: input)
     }
 }

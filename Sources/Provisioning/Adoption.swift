@@ -23,7 +23,7 @@ package struct Adoption: Sendable {
                 let facts = try await FactGatherer.facts(of: host, script: script)
                 var machine = AdoptedMachine(
                     host: node.host, port: node.port, user: node.user, identityFiles: node.login.identityFiles, facts: facts)
-                try await read(host, into: &machine)
+                (machine.given, machine.hasRegistries, machine.proxies) = try await Self.given(on: host)
                 found.append(machine)
                 guard facts.installedRole == .server, nodes == .null else { continue }
                 let answer = try await host.run(
@@ -73,8 +73,10 @@ package struct Adoption: Sendable {
         try problems.throwIfErrors()
     }
 
-    private func read(_ host: any Host, into machine: inout AdoptedMachine) async throws {
-        let result = try await host.run(RemoteCommand(["sh", "-c", Self.script]))
+    /// What the machine's k3s is given, whether it has registries, and the proxies that its unit itself sets.
+    static func given(on host: any Host) async throws -> (settings: K3sSettings, hasRegistries: Bool, proxies: [String]) {
+        let result = try await host.run(RemoteCommand(["sh", "-c", script]))
+        var (settings, hasRegistries, proxies) = (K3sSettings(), false, [String]())
         var documents: [String] = []
         var section = ""
         for line in result.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) {
@@ -83,18 +85,19 @@ package struct Adoption: Sendable {
                 section = line
             } else if ["-- unit", "-- registries", "-- environment", "-- proxies"].contains(line) {
                 section = line
-                if line == "-- registries" { machine.hasRegistries = true }
+                if line == "-- registries" { hasRegistries = true }
             } else if section == "-- config" {
                 documents[documents.count - 1] += line + "\n"
-            } else if section == "-- unit", machine.arguments.isEmpty {
-                machine.arguments = Self.arguments(line)
-            } else if section == "-- environment", let (name, value) = Self.assignment(line) {
-                machine.environment[name] = value
-            } else if section == "-- proxies", let (name, _) = Self.assignment(line), !machine.proxies.contains(name) {
-                machine.proxies.append(name)
+            } else if section == "-- unit", settings.arguments.isEmpty {
+                settings.arguments = arguments(line)
+            } else if section == "-- environment", let (name, value) = assignment(line) {
+                settings.environment[name] = value
+            } else if section == "-- proxies", let (name, _) = assignment(line), !proxies.contains(name) {
+                proxies.append(name)
             }
         }
-        for text in documents { machine.configurations += try YAMLReader.values(text, file: "\(host.name): config.yaml") }
+        for text in documents { settings.configurations += try YAMLReader.values(text, file: "\(host.name): config.yaml") }
+        return (settings, hasRegistries, proxies)
     }
 
     /// `NAME=VALUE`, the value perhaps in quotes.

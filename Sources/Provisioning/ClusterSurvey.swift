@@ -44,7 +44,8 @@ struct ClusterSurvey: Sendable {
         var review = ServerReview()
         guard let host else { return review }
         do {
-            let result = try await host.run(RemoteCommand(["sh", "-c", Self.script]))
+            let result = try await host.run(
+                RemoteCommand(["sh", "-c", Self.script, "homelab", spec.snapshotDirectory(of: server)]))
             review = ServerReview(printed: result.output)
         } catch {
             review.readiness = FactGatherer.diagnostic(error, node: server.name).summary
@@ -52,7 +53,7 @@ struct ClusterSurvey: Sendable {
         return review
     }
 
-    /// One round trip: readiness through the server's own API, the newest snapshot, and every certificate k3s renews.
+    /// The folder of snapshots. One round trip: readiness through the server's own API, the newest snapshot, and every certificate k3s renews.
     private static let script = """
         echo '-- readyz'
         timeout 15 \(NodeLayout.k3s) kubectl --request-timeout=10s get --raw '/readyz?verbose' 2>&1 | tail -n 60
@@ -67,7 +68,7 @@ struct ClusterSurvey: Sendable {
           echo
         fi
         echo '-- snapshots'
-        for f in \(NodeLayout.dataDirectory)/server/db/snapshots/*; do [ -f "$f" ] && stat -c %Y "$f"; done
+        for f in "$1"/*; do [ -f "$f" ] && stat -c %Y "$f"; done
         echo '-- certificates'
         \(CertificateReader.script)
         """

@@ -17,17 +17,8 @@ enum RunLogs {
 
     /// A folder of old logs that cannot be removed is no reason against a run.
     private static func prune(_ directory: String, _ cluster: String) {
-        let old = ((try? Files.list(directory)) ?? []).filter { isRun($0, of: cluster) }.dropLast(kept - 1)
+        let old = ((try? Files.list(directory)) ?? []).filter { RunRecorder.isFolder($0, of: cluster) }.dropLast(kept - 1)
         for name in old { try? Files.removeTree("\(directory)/\(name)") }
-    }
-
-    /// Only what `begin` named is removed: `home-lab-2026…` is a run of another cluster than `home`.
-    private static func isRun(_ name: String, of cluster: String) -> Bool {
-        guard name.hasPrefix(cluster + "-") else { return false }
-        let rest = name.dropFirst(cluster.count + 1)
-        let shape = rest.prefix(20).map { $0.isASCII && $0.isNumber ? "0" : $0 }
-        let number = rest.dropFirst(20)
-        return String(shape) == "0000-00-00T00-00-00Z" && (number.isEmpty || number.first == "-" && Int(number.dropFirst()) != nil)
     }
 
     /// Puts log files aside that have grown too long, in a folder that many runs write to.

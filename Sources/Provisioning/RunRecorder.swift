@@ -107,4 +107,13 @@ package final class RunRecorder: Sendable {
         return
             "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(two(parts.tm_hour))-\(two(parts.tm_min))-\(two(parts.tm_sec))Z"
     }
+
+    /// Whether a folder is one that was named by `folderName` for this cluster: `home-lab-2026…` is of another one than `home`.
+    static func isFolder(_ name: String, of cluster: String) -> Bool {
+        guard name.hasPrefix(cluster + "-") else { return false }
+        let rest = name.dropFirst(cluster.count + 1)
+        let shape = rest.prefix(20).map { $0.isASCII && $0.isNumber ? "0" : $0 }
+        let number = rest.dropFirst(20)
+        return String(shape) == "0000-00-00T00-00-00Z" && (number.isEmpty || number.first == "-" && Int(number.dropFirst()) != nil)
+    }
 }

@@ -44,6 +44,11 @@ package struct SnapshotRestore: Sendable {
     func run(_ hosts: [String: any Host]) async throws {
         let servers = machines.spec.servers
         guard let first = servers.first, let leader = hosts[first.name] else { return }
+        var joining: [String: JoiningConfiguration] = [:]
+        for server in servers {
+            guard let host = hosts[server.name] else { continue }
+            joining[server.name] = try await JoiningConfiguration(of: host, server, leader: first)
+        }
         try await machines.step("bring the snapshot to it", leader) {
             try await leader.upload(
                 FileUpload(source: file, destination: "/tmp/\(name)", mode: 0o600, sha256: sha256), progress: { _, _ in })
@@ -52,11 +57,15 @@ package struct SnapshotRestore: Sendable {
             guard let host = hosts[server.name] else { continue }
             try await machines.step("stop k3s and the homelab agent", host) { try await must(Self.stop, host) }
         }
-        try await machines.step("begin anew from the snapshot", leader) { try await reset(leader) }
+        try await machines.step("begin anew from the snapshot", leader) { try await reset(first, leader) }
         try await machines.waitingStep("start k3s", leader) { try await start(first, leader, $0) }
         for server in servers.dropFirst() {
             guard let host = hosts[server.name] else { continue }
             try await machines.waitingStep("forget its data and join", host) { tell in
+                if let text = joining[server.name]?.text {
+                    try await must(.writing(.secret(Secret(text)), to: NodeLayout.k3sConfig, mode: "0600"), host)
+                    machines.recorder.emit(.note(node: server.name, text: "its config.yaml says that it joins \(first.name)"))
+                }
                 try await must(forget, host)
                 try await start(server, host, tell)
             }
@@ -81,18 +90,21 @@ package struct SnapshotRestore: Sendable {
             input: .secret(Secret(token.revealed + "\n")))
     }
 
-    /// The token goes where config.yaml names it, so it is on no command line; a mark of an earlier reset would forbid this one. k3s puts the
-    /// data that were there aside before it reads the file: when it fails, they and their token come back into their places.
-    private func reset(_ host: any Host) async throws {
+    /// The token goes where config.yaml names it, so it is on no command line; a mark of an earlier reset would forbid this one. A `server:`,
+    /// which a first server has that once joined another one, would too: the empty flag counts more than all files and the environment. k3s
+    /// wants its folder of snapshots to be there, and puts the data that were there aside before it reads the file: when it fails, they and
+    /// their token come back into their places.
+    private func reset(_ server: NodeSpec, _ host: any Host) async throws {
         let script = """
             set -e
+            (umask 077; mkdir -p "$1")
             cd \(NodeLayout.dataDirectory)/server/db
             before=" $(echo etcd-old-*) "
             [ -e \(NodeLayout.token).before ] || [ ! -e \(NodeLayout.token) ] || cp -p \(NodeLayout.token) \(NodeLayout.token).before
             \(RemoteCommand.storing(token))
             install -m 600 -o root /tmp/\(name) \(name)
             rm -f reset-flag /tmp/\(name)
-            timeout 600 \(NodeLayout.k3s) server --cluster-reset \
+            timeout 600 \(NodeLayout.k3s) server --cluster-reset --server= \
             --cluster-reset-restore-path="$PWD/\(name)" >/run/homelab-restore.log 2>&1 || :
             rm -f \(name)
             if grep -q 'membership has been reset' /run/homelab-restore.log; then
@@ -111,7 +123,9 @@ package struct SnapshotRestore: Sendable {
             exit 1
             """
         try await must(
-            RemoteCommand(["sh", "-c", script], input: .secret(Secret(token.revealed + "\n"))), host,
+            RemoteCommand(
+                ["sh", "-c", script, "homelab", machines.spec.snapshotDirectory(of: server)],
+                input: .secret(Secret(token.revealed + "\n"))), host,
             remedy:
                 "All servers are stopped and have their data from before: `homelab recover` starts k3s again as it was, `homelab bootstrap` "
                 + "the agents. Or put right what the node says and run the same command again: it begins anew.")

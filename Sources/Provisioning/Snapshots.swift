@@ -42,28 +42,29 @@ package struct SnapshotFolder: Sendable {
 }
 
 extension Machines {
-    private static let directory = NodeLayout.dataDirectory + "/server/db/snapshots"
-
     /// Makes a snapshot on the first server that is ready, checks it and brings it here with the server token.
     /// - Returns: the copy on this machine.
     package func saveSnapshot(to folder: SnapshotFolder, name: String) async throws -> Snapshot {
         try requireEtcd()
         return try await withReadyServer { server, host in
-            let before = try await Self.snapshots(on: host)
+            let directory = spec.snapshotDirectory(of: server)
+            let before = try await Self.snapshots(in: directory, on: host)
             recorder.emit(.stepStarted(node: server.name, step: "make a snapshot"))
             let start = ContinuousClock.now
-            let made = try await host.run(RemoteCommand([NodeLayout.k3s, "etcd-snapshot", "save", "--name", name]))
+            // k3s makes its own folder only.
+            let save = #"umask 077; mkdir -p "$3" && exec "$1" etcd-snapshot save --name "$2" --etcd-snapshot-dir "$3""#
+            let made = try await host.run(RemoteCommand(["sh", "-c", save, "homelab", NodeLayout.k3s, name, directory]))
             recorder.log(server.name, made.output + made.errorOutput)
             guard made.succeeded else {
                 throw Diagnostic(
                     .error, "k3s made no snapshot", subject: "node \"\(server.name)\"", cause: made.complaint,
                     remedy: "put right what k3s says, then run again")
             }
-            let new = try await Self.snapshots(on: host).filter { !before.contains($0) && $0.name.hasPrefix(name) }
+            let new = try await Self.snapshots(in: directory, on: host).filter { !before.contains($0) && $0.name.hasPrefix(name) }
             guard let snapshot = new.max(by: { $0.made < $1.made }), snapshot.size > 0 else {
                 throw Diagnostic(
                     .error, "k3s made a snapshot that is not there", subject: "node \"\(server.name)\"", cause: made.complaint,
-                    remedy: "look into \(Self.directory) there")
+                    remedy: "look into \(directory) there")
             }
             let copy = try await fetch(snapshot, from: host, to: folder)
             recorder.emit(.stepDone(node: server.name, step: "make a snapshot", elapsed: ContinuousClock.now - start))
@@ -94,14 +95,17 @@ extension Machines {
     package func snapshots() async throws -> (snapshots: [Snapshot], unreached: Diagnostics) {
         try await with(spec.servers, needsAll: false) { hosts, unreached in
             var all: [Snapshot] = []
-            for (_, host) in hosts.sorted(by: { $0.key < $1.key }) { all += try await Self.snapshots(on: host) }
+            for server in spec.servers.sorted(by: { $0.name < $1.name }) {
+                guard let host = hosts[server.name] else { continue }
+                all += try await Self.snapshots(in: spec.snapshotDirectory(of: server), on: host)
+            }
             return (all.sorted { $0.made > $1.made }, unreached)
         }
     }
 
-    private static func snapshots(on host: any Host) async throws -> [Snapshot] {
-        let result = try await host.run(
-            RemoteCommand(["sh", "-c", "for f in \(directory)/*; do [ -f \"$f\" ] && stat -c '%Y %s %n' \"$f\"; done; :"]))
+    private static func snapshots(in directory: String, on host: any Host) async throws -> [Snapshot] {
+        let script = #"for f in "$1"/*; do [ -f "$f" ] && stat -c '%Y %s %n' "$f"; done; :"#
+        let result = try await host.run(RemoteCommand(["sh", "-c", script, "homelab", directory]))
         return result.output.split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ", maxSplits: 2).map(String.init)
             guard words.count == 3, let made = Int(words[0]), let size = Int(words[1]) else { return nil }

@@ -14,6 +14,13 @@ struct Backup: Hashable, Sendable {
     var folder: String?
 }
 
+extension Step {
+    /// How the names of the snapshots from before the same upgrade begin.
+    fileprivate var upgradeName: String? {
+        if case .saveSnapshot(let name, _) = self, name.hasPrefix("homelab-before-v") { name + "-" } else { nil }
+    }
+}
+
 extension StepRunner {
     /// Makes a copy on the node. Of a snapshot it is brought here at once; a database is copied while nothing runs, so that waits.
     func backUp(_ step: Step, on host: any Host) async throws {
@@ -40,6 +47,7 @@ extension StepRunner {
         try await fetch(backup.path, size: backup.size, sha256: backup.sha256, to: local, step, from: host)
         if let token = try await host.read(NodeLayout.serverToken) { try Files.write(token, to: folder + "/token", mode: 0o600) }
         backup.folder = folder
+        BackupFolders.prune(backups, cluster: cluster, new: folder, beginning: step.upgradeName)
         recorder.emit(.note(node: host.name, text: "the copy from before the upgrade and the cluster's token are in \(folder)"))
         state.update { [backup] in $0.backup = backup }
     }

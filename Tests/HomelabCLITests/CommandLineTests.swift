@@ -74,6 +74,13 @@ import YAML
         #expect(FileManager.default.fileExists(atPath: folder + "/clusters/home/hello/kustomization.yaml"))
     }
 
+    /// Or a snapshot of the operator's would be taken for one that homelab made, and be removed one day.
+    @Test func aSnapshotIsNotNamedLikeThoseThatAreRemoved() throws {
+        let message = #expect(throws: (any Error).self) { try SnapshotCommand.Save.parse(["--name", "homelab-before-removal"]) }
+        #expect(message.map { SnapshotCommand.Save.message(for: $0) }?.hasPrefix("Names that begin with homelab-before- are of") == true)
+        #expect(try SnapshotCommand.Save.parse(["--name", "before-the-move"]).name == "before-the-move")
+    }
+
     @Test func everyCommandExplainsItself() {
         for command in HomelabCommand.configuration.subcommands + HomelabCommand.configuration.groupedSubcommands.flatMap(\.subcommands) {
             #expect(!command.configuration.abstract.isEmpty, "\(command)")

@@ -8,12 +8,15 @@ struct RotationLive {
         let lab = try Lab("liverot")
         try lab.lab("up", "4", limit: 900)
         let servers = try ["m1", "m2", "m3"].map { try lab.node($0, role: "server") }
-        try lab.writeInventory(servers + [try lab.node("m4", role: "agent")])
+        try lab.writeInventory(servers + [try lab.node("m4", role: "agent")], k3s: snapshotFolder)
         try lab.trustHosts(["m1", "m2", "m3", "m4"])
         let result = try lab.bootstrap(limit: 900)
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
         return lab
     }
+
+    /// Not where k3s keeps them by itself.
+    private static let snapshotFolder = "  serverConfig: {etcd-snapshot-dir: /srv/snapshots}\n"
 
     let lab: Lab
 
@@ -40,6 +43,12 @@ struct RotationLive {
         try lab.change("create", "configmap", "before", "-n", "default")
         let saved = try lab.homelab("snapshot", "save", "--to", lab.folder + "/snapshots")
         #expect(saved.succeeded, "\(saved.text)")
+        let listed = try lab.homelab("snapshot", "list", "--from", lab.folder + "/snapshots")
+        #expect(listed.succeeded && listed.output.contains(" /srv/snapshots/homelab-m1-"), "\(listed.text)")
+        let kept = try lab.on("m1", "stat -c %a /srv/snapshots; ls -d /var/lib/rancher/k3s/server/db/snapshots 2>/dev/null").output
+        #expect(kept == "700\n", "\(kept)")
+        let looked = try lab.run([Lab.binary, "preflight", "--skip-reach", "--agent-binary", "amd64=" + Lab.binary], limit: 180)
+        #expect(looked.text.contains("m1") && !looked.text.contains("there is no snapshot of etcd"), "\(looked.text)")
     }
 
     @Test func t02_theTokenIsRotatedServerByServer() throws {
@@ -105,5 +114,68 @@ struct RotationLive {
         #expect(try lab.bootstrap().output.contains("nothing to do"))
     }
 
-    @Test func t06_tearDown() throws { try lab.tearDown() }
+    private static let servers = ["m1", "m2", "m3"]
+
+    private func entry(_ machine: String) throws -> [String] {
+        try lab.on(machine, "grep -e ^server: -e ^cluster-init: /etc/rancher/k3s/config.yaml").output.split(separator: "\n").map(
+            String.init)
+    }
+
+    private func joins(_ machine: String) throws -> String { "server: https://\(try lab.lab("ip", machine)):6443" }
+
+    /// Saves a snapshot, goes back to it, and looks whether all are one cluster again that needs no change.
+    private func goBack(to kept: String, first: String) throws -> Shell.Result {
+        // k3s itself does not begin anew on a server that once joined another one.
+        let refused = try lab.on(first, "k3s server --cluster-reset 2>&1")
+        let words = "cannot perform cluster-reset while server URL is set - remove server from configuration before resetting"
+        #expect(!refused.succeeded && refused.output.contains(words), "\(refused.text)")
+        try lab.change("create", "configmap", kept, "-n", "default")
+        let folder = lab.folder + "/" + kept
+        let saved = try lab.homelab("snapshot", "save", "--to", folder)
+        #expect(saved.succeeded, "\(saved.text)")
+        try lab.change("create", "configmap", "after-" + kept, "-n", "default")
+        let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first { !$0.hasSuffix(".token") })
+        let result = try lab.homelab("snapshot", "restore", "\(folder)/\(name)", "--confirm", "home", limit: 900)
+        #expect(result.succeeded && result.output.contains("\(first): begin anew from the snapshot: done"), "\(result.text)")
+        for machine in Self.servers {
+            let found = try lab.on(machine, "k3s kubectl get configmap -n default -o name").output
+            #expect(found.contains("configmap/\(kept)\n") && !found.contains("configmap/after-\(kept)\n"), "\(machine): \(found)")
+            #expect(try lab.on(machine, "k3s kubectl get nodes --no-headers").output.split(separator: "\n").count == 4, "\(machine)")
+        }
+        try expectFourReady()
+        let again = try lab.bootstrap()
+        #expect(again.output.contains("nothing to do"), "\(again.text)")
+        return result
+    }
+
+    @Test func t06_theFirstServerOfTheInventoryMayHaveJoinedAnotherOne() throws {
+        let nodes = try ["m2", "m3", "m1"].map { try lab.node($0, role: "server") } + [try lab.node("m4", role: "agent")]
+        try lab.writeInventory(nodes, k3s: Self.snapshotFolder)
+        let turned = try lab.bootstrap(limit: 600)
+        #expect(turned.succeeded, "\(turned.text)")
+        #expect(try entry("m1") == ["cluster-init: true"] && entry("m2") == [joins("m1")] && entry("m3") == [joins("m1")])
+        let result = try goBack(to: "turned", first: "m2")
+        // The one that had founded the cluster did not found a second one.
+        for machine in ["m1", "m3"] {
+            #expect(try entry(machine) == [joins("m2")])
+            #expect(result.output.contains("\(machine): its config.yaml says that it joins m2"), "\(result.text)")
+        }
+        #expect(try entry("m2") == [joins("m1")], "its own stays as it was")
+    }
+
+    @Test func t07_theFirstServerMayHaveAFreshDisk() throws {
+        try lab.lab("reinstall", "m1")
+        try lab.trustHosts(["m1", "m2", "m3", "m4"])
+        let nodes = try Self.servers.map { try lab.node($0, role: "server") } + [try lab.node("m4", role: "agent")]
+        try lab.writeInventory(nodes, k3s: Self.snapshotFolder)
+        try lab.wait("m1 not Ready", limit: 120) { try lab.on("m2", "k3s kubectl get nodes").output.contains(/m1 +NotReady/) }
+        let replaced = try lab.bootstrap(limit: 900)
+        #expect(replaced.succeeded, "\(replaced.text)")
+        #expect(try entry("m1") == [joins("m2")])
+        try expectFourReady()
+        _ = try goBack(to: "replaced", first: "m1")
+        #expect(try entry("m1") == [joins("m2")] && entry("m2") == [joins("m1")] && entry("m3") == [joins("m1")])
+    }
+
+    @Test func t08_tearDown() throws { try lab.tearDown() }
 }

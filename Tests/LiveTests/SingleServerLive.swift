@@ -41,8 +41,8 @@ struct SingleServerLive {
         let planned = try plan()
         #expect(planned.status == 2, "\(planned.text)")
         #expect(planned.output.contains("bring the copy here with the cluster's token"), "\(planned.text)")
+        let (copies, backups) = ("/var/lib/rancher/k3s/server/homelab-copies", lab.folder + "/.local/state/homelab/backups")
         // There is no room for the copy: k3s is stopped for it, and must not stay so.
-        let copies = "/var/lib/rancher/k3s/server/homelab-copies"
         try lab.on("m1", "mkdir -p \(copies) && mount -t tmpfs -o size=64k tmpfs \(copies)")
         let full = try lab.bootstrap()
         #expect(full.status == 1 && full.text.contains("cannot copy the database"), "\(full.text)")
@@ -51,9 +51,21 @@ struct SingleServerLive {
         _ = try lab.wait("the API is there as before") {
             try lab.kubectl("get", "node", "m1", "-o", "jsonpath={.status.nodeInfo.kubeletVersion}").output == "v1.20.2+k3s1"
         }
+        try lab.on("m1", "mkdir -p \(copies) && cd \(copies) && for n in 1 2 3 4 5 6 7; do >sqlite-2026010${n}T000000Z.tar; done; >mine")
+        for day in 1...7 {
+            let folder = "\(backups)/home-2026-01-0\(day)T00-00-00Z"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try "".write(toFile: folder + "/sqlite-2026010\(day)T000000Z.tar", atomically: true, encoding: .utf8)
+        }
         let result = try lab.bootstrap()
         #expect(result.succeeded, "\(result.text)")
         #expect(result.output.contains("m1: bring the copy of the database: done"), "\(result.text)")
+        // The newest five of those that homelab made stay, there and here.
+        let there = try lab.on("m1", "ls \(copies)").output.split(separator: "\n").map(String.init)
+        let days = (4...7).map { "2026010\($0)" }
+        #expect(there.count == 6 && there.contains("mine") && days.allSatisfy { there.contains("sqlite-\($0)T000000Z.tar") }, "\(there)")
+        let here = try FileManager.default.contentsOfDirectory(atPath: backups).sorted()
+        #expect(here.count == 5 && here.prefix(4) == (4...7).map { "home-2026-01-0\($0)T00-00-00Z" }[...], "\(here)")
         let version = try lab.kubectl("get", "node", "m1", "-o", "jsonpath={.status.nodeInfo.kubeletVersion}").output
         #expect(version == "v1.20.3+k3s1")
         #expect(try lab.kubectl("get", "configmap", "before", "-n", "default").succeeded)
@@ -74,5 +86,19 @@ struct SingleServerLive {
         #expect(try plan().status == 0)
     }
 
-    @Test func t03_tearDown() throws { try lab.tearDown() }
+    @Test func t03_ofItsOwnSnapshotsTheNewestFiveStay() throws {
+        let folder = "/var/lib/rancher/k3s/server/db/snapshots"
+        let old = "for n in 1 2 3 4 5 6 7; do >homelab-before-removal-m1-170000000$n; done; >nightly-m1-1700000000"
+        try lab.on("m1", "mkdir -p \(folder) && cd \(folder) && \(old)")
+        try lab.writeInventory([try lab.node("m1", role: "server")], version: "v1.20.4+k3s1", k3s: "  datastore: etcd\n")
+        let result = try lab.bootstrap()
+        #expect(result.succeeded && result.output.contains("m1: save a snapshot of etcd: done"), "\(result.text)")
+        let left = try lab.on("m1", "ls \(folder)").output.split(separator: "\n").map(String.init)
+        let kept = (4...7).map { "homelab-before-removal-m1-170000000\($0)" }
+        #expect(left.count == 6 && left.prefix(4) == kept[...] && left.last == "nightly-m1-1700000000", "\(left)")
+        #expect(left[4].hasPrefix("homelab-before-v1.20.4-k3s1-m1-"), "\(left)")
+        #expect(try lab.homelab("snapshot", "list").output.contains(left[4]))
+    }
+
+    @Test func t04_tearDown() throws { try lab.tearDown() }
 }

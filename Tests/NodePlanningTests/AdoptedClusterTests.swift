@@ -12,8 +12,8 @@ import YAML
         var machine = AdoptedMachine(
             host: name == "a1" ? "10.0.0.11" : "10.0.0.\(name.dropFirst())", port: 22, user: "ops", identityFiles: [],
             facts: try NodeFacts.parse(text))
-        machine.configurations = try configurations.flatMap { try YAMLReader.values($0, file: "config.yaml") }
-        machine.arguments = arguments
+        machine.given.configurations = try configurations.flatMap { try YAMLReader.values($0, file: "config.yaml") }
+        machine.given.arguments = arguments
         return machine
     }
 
@@ -50,7 +50,7 @@ import YAML
     }
 
     @Test func theCommandLineCountsToo() {
-        let flags = AdoptedMachine.flags([
+        let flags = K3sSettings.flags([
             "--disable", "traefik", "--disable=servicelb", "--debug", "--flannel-backend=host-gw", "--cluster-cidr", "10.1.0.0/16",
         ])
         let all = Dictionary(uniqueKeysWithValues: flags)
@@ -59,7 +59,7 @@ import YAML
     }
 
     @Test func shortNamesAndCommasAreUnderstood() {
-        let all = Dictionary(uniqueKeysWithValues: AdoptedMachine.flags(["-d", "/mnt/k3s", "-t=x", "--node-label", "a=b,c=d", "-v", "2"]))
+        let all = Dictionary(uniqueKeysWithValues: K3sSettings.flags(["-d", "/mnt/k3s", "-t=x", "--node-label", "a=b,c=d", "-v", "2"]))
         #expect(all["data-dir"] == "/mnt/k3s" && all["token"] == "x" && all["node-label"] == .array(["a=b,c=d"]) && all["v"] == "2")
     }
 
@@ -68,13 +68,13 @@ import YAML
         var shelf = try machine(
             "a1", ["resolv-conf: /etc/b\nkubelet-arg: [max-pods=60]\n"],
             ["--node-label", "disk=ssd,rack=1", "--selinux=false", "--node-ip", "10.0.0.11"])
-        shelf.environment = [
+        shelf.given.environment = [
             "K3S_NODE_NAME": "shelf", "K3S_RESOLV_CONF": "/etc/a", "K3S_SELINUX": "true", "K3S_TOKEN": "***",
             "K3S_URL": "https://10.0.0.1:6443",
         ]
         var attic = try machine(
             "s1", [], ["--cluster-init", "--cluster-dns", "10.53.0.10", "--service-cidr=10.53.0.0/16", "--tls-san", "k3s.home,10.0.0.1"])
-        attic.environment = ["K3S_KUBECONFIG_MODE": "644"]
+        attic.given.environment = ["K3S_KUBECONFIG_MODE": "644"]
         attic.proxies = ["HTTPS_PROXY", "NO_PROXY"]
         var cluster = AdoptedCluster(
             name: "home", machines: [attic, shelf], nodes: nodes([("attic", "10.0.0.1"), ("shelf", "10.0.0.11")]))
@@ -97,7 +97,7 @@ import YAML
         ] as [([String], [String: String], String)])
     func whatCannotBeKeptIsRefused(_ arguments: [String], _ environment: [String: String], _ words: String) throws {
         var machine = try machine("s1", [], arguments)
-        machine.environment = environment
+        machine.given.environment = environment
         var cluster = AdoptedCluster(name: "home", machines: [machine], nodes: nodes([("s1", "10.0.0.1")]))
         let error = try #require(throws: Diagnostics.self) { try cluster.inventory() }
         #expect(error.description.contains("k3s has \(words), with which homelab cannot keep it"), "\(error)")

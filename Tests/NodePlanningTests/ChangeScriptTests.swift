@@ -108,6 +108,70 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
         }
     }
 
+    /// A `k3s` that saves `homelab-before-…` of m1 at a time and writes down what it is to delete.
+    private func keeper(_ folder: String, _ name: String, _ made: Int) throws -> String {
+        let data = "dd if=/dev/zero bs=512 count=4 2>/dev/null"
+        let whole = "{ \(data); /usr/bin/printf \"$(\(data) | sha256sum | cut -c 1-64 | sed 's/../\\\\x&/g')\"; }"
+        try write(
+            "#!/bin/sh\nif [ \"$2\" = save ]; then \(whole) >\(folder)/s/\(name)-m1-\(made); else shift 4; echo \"$*\" >>\(folder)/deleted; exit 1; fi\n",
+            folder + "/k3s")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/k3s")
+        return folder + "/k3s"
+    }
+
+    @Test(arguments: shells) func ofItsOwnSnapshotsTheNewestFiveAreKept(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            try FileManager.default.createDirectory(atPath: folder + "/s", withIntermediateDirectories: true)
+            // Of the operator, of k3s, of another node in a shared folder, and names that only look alike.
+            let others = [
+                "homelab-m1-1700000001", "homelab-before-holidays-m1-1700000001", "etcd-snapshot-m1-1700000001",
+                "homelab-before-removal-m2-1700000001",
+                "homelab-before-removal-x-m1-1700000001", "homelab-before-removal-m1-1700000001.part", "homelab-before-removal-m1-17",
+                "homelab-before-v1.2-k3s1-m1-1700000001", "my homelab-before-removal-m1-1700000001",
+            ]
+            let first = "homelab-before-v1.34.1-k3s1-m1-1700000100"
+            let old = ["homelab-before-removal-m1-1700000002", "homelab-before-v1.33.4-rc1-k3s1-m1-1700000003.zip"]
+            let kept = [
+                "homelab-before-removal-m1-1700000201", "homelab-before-v1.33.4-k3s12-m1-1700000202",
+                "homelab-before-v1.34.1-k3s1-m1-1700000203",
+                "homelab-before-removal-m1-1700000204",
+            ]
+            for name in others + old + kept + [first] { try write("", "\(folder)/s/\(name)") }
+            let k3s = try keeper(folder, "homelab-before-v1.34.1-k3s1", 1_700_000_300)
+            let result = try run(shell, NodeScripts.saveSnapshot, [k3s, "homelab-before-v1.34.1-k3s1", folder + "/s"])
+            #expect(
+                result.status == 0 && result.output.hasPrefix("\(folder)/s/homelab-before-v1.34.1-k3s1-m1-1700000300 2080 "), "\(result)")
+            #expect(result.output.split(separator: "\n").count == 1)
+            let new = "homelab-before-v1.34.1-k3s1-m1-1700000300"
+            #expect(try list(folder + "/s") == (others + kept + [first, new]).sorted())
+            #expect(try text(folder + "/deleted") == old.reversed().joined(separator: " ") + "\n", "k3s is told, for its own records")
+            // The first of another upgrade is of no use any more.
+            let removal = try run(
+                shell, NodeScripts.saveSnapshot,
+                [keeper(folder, "homelab-before-removal", 1_700_000_301), "homelab-before-removal", folder + "/s"])
+            #expect(removal.status == 0, "\(removal.errors)")
+            #expect(
+                try list(folder + "/s") == (others + kept.dropFirst() + [new, "homelab-before-removal-m1-1700000301"]).sorted())
+        }
+    }
+
+    @Test(arguments: shells) func ofTheDatabasesCopiesTheNewestFiveAreKept(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            for path in ["/db", "/copies"] {
+                try FileManager.default.createDirectory(atPath: folder + path, withIntermediateDirectories: true)
+            }
+            let copies = (1...7).map { "sqlite-2026010\($0)T000000Z.tar" }
+            for name in copies + ["new.a1B2c3", "sqlite-mine.tar", "sqlite-20260101T000000Z.tar.gz"] {
+                try write("", "\(folder)/copies/\(name)")
+            }
+            let result = try run(shell, NodeScripts.copyDatabase, [folder + "/db", folder + "/copies"])
+            #expect(result.status == 0 && result.output.split(separator: "\n").count == 1, "\(result)")
+            let new = try #require(result.output.split(separator: " ").first?.split(separator: "/").last.map(String.init))
+            #expect(
+                try list(folder + "/copies") == (copies.suffix(4) + [new, "sqlite-mine.tar", "sqlite-20260101T000000Z.tar.gz"]).sorted())
+        }
+    }
+
     @Test(arguments: shells) func theDatabaseIsCopiedWhole(_ shell: [String]) throws {
         try withFolder { (folder: String) throws in
             try FileManager.default.createDirectory(atPath: folder + "/db/snapshots", withIntermediateDirectories: true)

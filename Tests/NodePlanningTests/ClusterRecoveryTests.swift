@@ -52,9 +52,34 @@ import Testing
         let recovery = try recovery(unreachable: ["s2", "s3"])
         let note = try #require(recovery.notes.first { $0.node == nil })
         #expect(note.text == "etcd needs 2 of its 3 members, and only 1 can be reached")
-        #expect(note.remedy?.contains("on s1 `systemctl stop k3s`, `k3s server --cluster-reset`") == true)
+        #expect(
+            note.remedy == "bring s2 or s3 back and run `homelab recover` again; when they are lost for good: on s1 `systemctl stop k3s`; "
+                + "on s1 `k3s server --cluster-reset --server=` (the empty `--server=` is there because k3s refuses this while config.yaml "
+                + "has a `server:`), which keeps the newest data it has, and `systemctl start k3s`; then write state: absent for the lost ones"
+        )
         #expect(recovery.missing == 1 && recovery.awaited == "s2 or s3")
         #expect(recovery.standing.last == "etcd needs 2 of its 3 members: 1 more has to come back")
+    }
+
+    /// Which of five is to join which, and not to found a cluster of its own.
+    @Test func `of several survivors one begins anew and the others join it`() throws {
+        let fixture = PlanningCase.named("power-cut")
+        var spec = try fixture.spec()
+        var observed = try fixture.observed()
+        for name in ["s4", "s5", "s6"] {
+            spec.nodes.append(spec.servers[0])
+            spec.nodes[spec.nodes.count - 1].name = name
+            observed[name] = .unreachable(reason: "no route to host")
+        }
+        let plan = NodePlanner.plan(
+            desired: spec, observed: observed, cluster: ClusterFacts(unavailable: "no server runs"), context: PlanningCase.context)
+        let recovery = ClusterRecovery(plan, desired: spec, observed: observed)
+        let remedy = try #require(recovery.notes.first { $0.node == nil }?.remedy)
+        for words in [
+            "on s1, s2, s3 `systemctl stop k3s`; on s1 `k3s server --cluster-reset --server=`",
+            "; on s2, s3, one after the other, write `server: https://10.0.0.1:6443` into /etc/rancher/k3s/config.yaml in place of "
+                + "`cluster-init` or another `server:`, remove /var/lib/rancher/k3s/server/db and `systemctl start k3s`; then write",
+        ] { #expect(remedy.contains(words), "\(words) is not in: \(remedy)") }
     }
 
     @Test func `with all servers off two are waited for, and none is told to begin anew`() throws {

@@ -155,8 +155,10 @@ import YAML
         #expect(server.steps.isEmpty && server.version == "v1.33.4+k3s1")
         let recipe = try #require(server.recipe)
         for words in [
-            "To go back to v1.33.4+k3s1 instead", "that has v1.34.1+k3s1 already", "--cluster-reset-restore-path=SNAPSHOT",
-            "on s2, s3 remove /var/lib/rancher/k3s/server/db", "with the oldest of the snapshots homelab-before-v1.34.1-k3s1-",
+            "To go back to v1.33.4+k3s1 instead", "that has v1.34.1+k3s1 already",
+            "`k3s server --cluster-reset --server= --cluster-reset-restore-path=SNAPSHOT`",
+            "on s2, s3, one after the other, write `server: https://10.0.0.1:6443` into /etc/rancher/k3s/config.yaml in place of `cluster-init`",
+            "with the oldest of the snapshots homelab-before-v1.34.1-k3s1-",
         ] { #expect(recipe.contains(words), "\(words) is not in: \(recipe)") }
         let single = try #require(try fallback(of: "s1", in: "upgrade-sqlite").recipe)
         #expect(single.contains("sqlite-*.tar") && !single.contains("cluster-reset"))

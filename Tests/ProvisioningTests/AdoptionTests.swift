@@ -32,7 +32,7 @@ import YAML
         facts.system.machineID = id
         if let role { facts.units[role.unit] = UnitFact(active: "active", enabled: true) }
         var machine = AdoptedMachine(host: host, port: 22, user: "root", identityFiles: [], facts: facts)
-        if let server { machine.configurations = [["server": .string(server)]] }
+        if let server { machine.given.configurations = [["server": .string(server)]] }
         return machine
     }
 

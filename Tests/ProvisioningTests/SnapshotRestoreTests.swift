@@ -2,6 +2,7 @@ import Cryptography
 import Diagnostics
 import Foundation
 import NodeInventory
+import NodePlanning
 import Testing
 
 @testable import Provisioning
@@ -39,10 +40,17 @@ import Testing
         return bytes + stride(from: 0, to: 64, by: 2).compactMap { UInt8(String(sum[$0...$0 + 1]), radix: 16) }
     }()
 
-    private func server(_ name: String) -> FakeHost {
-        FakeHost(name).on("-p ActiveState", .ok("ActiveState=active\n-- journal\n")).on("systemctl stop", .ok()).on(
-            "--cluster-reset", .ok()
-        ).on("rm -rf", .ok()).on("--no-block start", .ok())
+    private static let given = "echo '-- unit'"
+    private static let joinsTheFirst = "server: https://10.0.0.1:6443\n"
+
+    private func server(_ name: String, config: String? = nil) -> FakeHost {
+        let config = config ?? (name == "s1" ? "cluster-init: true\n" : Self.joinsTheFirst)
+        return FakeHost(name).on(Self.given, .ok("-- config\n\(config)")).file(NodeLayout.k3sConfig, config)
+            .on("homelab /etc/rancher/k3s/config.yaml 0600", .ok()).on("-p ActiveState", .ok("ActiveState=active\n-- journal\n")).on(
+                "systemctl stop", .ok()
+            ).on(
+                "--cluster-reset", .ok()
+            ).on("rm -rf", .ok()).on("--no-block start", .ok())
             .on("/readyz", .ok()).on("systemctl start homelab-agent", .ok()).on("-p MainPID", PlanExecutorTests.started)
     }
 
@@ -77,15 +85,55 @@ import Testing
         #expect(!s2.log.contains { $0.contains("--cluster-reset") } && !s1.log.contains { $0.contains("rm -rf") })
         // The token of the snapshot's time goes over stdin only.
         for host in [s1, s2, s3] {
-            #expect(!host.log.contains { $0.contains("secret") })
+            #expect(!host.log.contains { $0.contains("server:secret") })
             #expect(host.inputs.contains("K10abc::server:secret\n"))
         }
+    }
+
+    /// The first server of the inventory once joined the second, which founded the cluster; the third joined that one.
+    @Test func theOthersJoinTheFirstWhateverTheyDidBefore() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let machines = try machines()
+        func config(_ at: Int, _ entry: K3sConfiguration.Entry) -> String {
+            K3sConfiguration(spec: machines.spec, node: machines.spec.servers[at], entry: entry).config.text
+        }
+        let joinsTheSecond = K3sConfiguration.Entry.join(server: "https://10.0.0.2:6443")
+        let s1 = server("s1", config: config(0, joinsTheSecond)).on("get node", .ok(Self.voter)).on("/db/info", Self.members("s2", "s3"))
+        let s2 = server("s2", config: config(1, .cluster(initializesEtcd: true)))
+        let s3 = server("s3", config: config(2, joinsTheSecond))
+        try await SnapshotRestore(machines, file: try snapshot()).run(["s1": s1, "s2": s2, "s3": s3])
+        // k3s refuses a reset while it has a server to join.
+        #expect(s1.log.contains { $0.contains("server --cluster-reset --server= ") })
+        #expect(!s1.log.contains { $0.contains("config.yaml 0600") })
+        for (at, host) in [(1, s2), (2, s3)] {
+            let order = host.log.compactMap { line in ["config.yaml 0600", "rm -rf", "--no-block start k3s"].first { line.contains($0) } }
+            #expect(order == ["config.yaml 0600", "rm -rf", "--no-block start k3s"])
+            // The planner's own text: it has nothing to change afterwards.
+            #expect(host.inputs.contains(config(at, .join(server: "https://10.0.0.1:6443"))), "\(host.inputs)")
+            #expect(host.unexpected.isEmpty)
+        }
+        #expect(log.lines.contains("s2: its config.yaml says that it joins s1"), "\(log.lines)")
+    }
+
+    @Test(arguments: [
+        ("-- config\n\(joinsTheFirst)-- config\nserver: https://10.0.0.3:6443\n", "join https://10.0.0.3:6443, whatever config.yaml says"),
+        ("-- config\n\(joinsTheFirst)-- unit\nargv[]=k3s server --server https://10.0.0.9:6443 ; \n", "join https://10.0.0.9:6443"),
+        ("-- config\n\(joinsTheFirst)-- unit\n\n-- environment\nK3S_CONFIG_FILE=/etc/k3s.yaml\n", "it reads /etc/k3s.yaml in place of"),
+    ])
+    func whatWouldNotFollowIsToldBeforeAnythingStops(_ given: String, _ cause: String) async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let restore = try SnapshotRestore(try machines(), file: try snapshot())
+        let s1 = server("s1")
+        let s2 = FakeHost("s2").on(Self.given, .ok(given)).file(NodeLayout.k3sConfig, Self.joinsTheFirst)
+        let problem = await #expect(throws: Diagnostic.self) { try await restore.run(["s1": s1, "s2": s2, "s3": server("s3")]) }
+        #expect(problem?.subject == #"node "s2""# && problem?.cause?.contains(cause) == true, "\(String(describing: problem))")
+        #expect(!s1.log.contains { $0.contains("systemctl stop") } && s1.uploads.isEmpty)
     }
 
     @Test func aResetThatFailsLeavesTheOthersTheirData() async throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let restore = try SnapshotRestore(try machines(), file: try snapshot())
-        let s1 = FakeHost("s1").on("systemctl stop", .ok()).on("--cluster-reset", .fails("cannot read the snapshot"))
+        let s1 = FakeHost("s1").on(Self.given, .ok()).on("systemctl stop", .ok()).on("--cluster-reset", .fails("cannot read the snapshot"))
         let (s2, s3) = (server("s2"), server("s3"))
         await #expect(throws: Diagnostic.self) { try await restore.run(["s1": s1, "s2": s2, "s3": s3]) }
         #expect(!(s2.log + s3.log).contains { $0.contains("rm -rf") })
@@ -143,7 +191,8 @@ import Testing
         let restore = try SnapshotRestore(try machines(), file: try snapshot())
         let journal = "ActiveState=activating\n-- journal\nNov 24 10:00:00 s2 k3s[1]: time=\"t\" level=info msg=\"Waiting for etcd\"\n"
         let rejected = "ActiveState=activating\n-- journal\nNov 24 10:00:01 s2 k3s[1]: level=fatal msg=\"duplicate node name found\"\n"
-        let s2 = FakeHost("s2").on("systemctl stop", .ok()).on("rm -rf", .ok()).on("--no-block start", .ok())
+        let s2 = FakeHost("s2").on(Self.given, .ok("-- config\n" + Self.joinsTheFirst)).file(NodeLayout.k3sConfig, Self.joinsTheFirst)
+            .on("systemctl stop", .ok()).on("rm -rf", .ok()).on("--no-block start", .ok())
             .on("-p ActiveState", .ok(journal), .ok(rejected))
         let problem = await #expect(throws: Diagnostic.self) { try await restore.run(["s1": server("s1"), "s2": s2, "s3": server("s3")]) }
         #expect(problem?.summary == "etcd already has a member of this name")

@@ -34,6 +34,13 @@ package struct SnapshotCommand: AsyncParsableCommand {
 
         package init() {}
 
+        package func validate() throws {
+            guard !name.hasPrefix("homelab-before-") else {
+                throw ValidationError(
+                    "Names that begin with homelab-before- are of the snapshots that homelab makes and removes by itself.")
+            }
+        }
+
         package func run() async throws {
             let copy = try await ProgressView.following(.standard) { events in
                 let machines = try inventory.machines(logs: true, events: events)

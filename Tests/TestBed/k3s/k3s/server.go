@@ -39,6 +39,9 @@ func serverMain(args []string) {
 	if err != nil {
 		logrus.Fatal(err)
 	}
+	if o.flag("cluster-reset") && config.joinURL != "" {
+		logrus.Fatal("cannot perform cluster-reset while server URL is set - remove server from configuration before resetting")
+	}
 	logrus.Infof("Starting k3s %s (%s)", version(), commit)
 	s := &server{serverConfig: config, children: newChildren()}
 	if err := s.prepare(); err != nil {
