@@ -61,7 +61,7 @@ struct BootstrapArguments: ParsableArguments {
         return options
     }
 
-    private static var whoAmI: String {
+    static var whoAmI: String {
         var name = [CChar](repeating: 0, count: 256)
         gethostname(&name, name.count)
         let host = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
@@ -98,13 +98,19 @@ struct Operator {
 }
 
 extension InventoryOption {
-    /// The inventory's machines for a command that is no part of a plan; `logs` keeps what is done on each node.
-    func machines(logs: Bool = false, events: (@Sendable (ProvisioningEvent) -> Void)? = nil) throws -> Machines {
+    /// The inventory's machines for a command that is no part of a plan.
+    /// - Parameters:
+    ///   - command: what another run is told to wait for, where this one changes something.
+    ///   - logs: keep what is done on each node.
+    func machines(
+        for command: String = "homelab", logs: Bool = false, events: (@Sendable (ProvisioningEvent) -> Void)? = nil
+    ) throws -> Machines {
         let (path, spec) = try load()
         let user = Operator(console: .standard)
         let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
         return try Machines(
             spec, inventoryDirectory: Files.directoryName(path), logDirectory: logs ? state + "/homelab/logs" : nil,
+            owner: "\(BootstrapArguments.whoAmI), \(command)",
             interaction: BootstrapInteraction(events: events ?? user.waits, prompt: user.prompt, confirmHostKey: user.confirmHostKey))
     }
 }

@@ -26,7 +26,27 @@ package struct ClusterFacts: Hashable, Sendable {
     /// The servers' votes, and who is down. One that votes without a Node counts as down: nobody knows better.
     package var quorum: Quorum {
         let members = nodes.filter(\.isEtcdMember)
-        return Quorum(members: members.count + membersWithoutNode.count { !$0.isLearner }, healthy: members.filter(\.isHealthyMember).count)
+        return Quorum(
+            members: members.count + membersWithoutNode.count { !$0.isLearner }, healthy: members.filter(\.isHealthyMember).count)
+    }
+
+    /// Why etcd cannot spare this server for a while, and what to do about it; nil when it can, or the server is no member.
+    /// - Parameter isWell: who counts as healthy; by default whom its Node calls so.
+    package func reasonToKeep(
+        _ server: String, isWell: (ClusterNode) -> Bool = { $0.isHealthyMember }
+    ) -> (text: String, remedy: String)? {
+        let members = nodes.filter(\.isEtcdMember)
+        guard let own = members.first(where: { $0.name == server }) else { return nil }
+        var quorum = quorum
+        quorum.healthy = members.count(where: isWell)
+        if quorum.survivesRestart(ofHealthy: isWell(own)) { return nil }
+        let away = members.filter { $0.name != server && !isWell($0) }.map(\.name) + membersWithoutNode.map(\.label)
+        return (
+            "etcd has \(quorum.members) members, \(quorum.healthy) of them healthy, and would lose its majority",
+            away.isEmpty
+                ? "let another server join first, or take one out: of two, etcd can spare neither"
+                : "bring \(away.joined(separator: ", ")) back first, then run again"
+        )
     }
 
     /// Members that no Node object stands for: their votes count all the same. A server that is joining is one for a moment.

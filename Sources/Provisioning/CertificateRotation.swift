@@ -3,7 +3,7 @@ package import NodeInventory
 internal import NodePlanning
 
 /// Renews k3s' certificates (docs.k3s.io/cli/certificate, `k3s certificate rotate`) on nodes: servers first, one at a time; k3s stops,
-/// renews, starts, and has to be ready before the next.
+/// renews, starts, and has to be Ready and to vote before the next.
 ///
 /// The renewal takes away the certificate by which an agent that has joined is known to the servers. The token it joined with is long
 /// gone, so it gets one of its own for the start, which is deleted afterwards.
@@ -12,21 +12,33 @@ package struct CertificateRotation: Sendable {
 
     package init(machines: Machines) { self.machines = machines }
 
+    /// - Throws: `Diagnostics` when a node cannot be reached or another run works there; `Diagnostic` when a restart is refused or a step fails.
     package func run(_ nodes: [NodeSpec]) async throws {
-        let agents = nodes.filter { $0.role == .agent }
-        let servers = nodes.filter { $0.role == .server }
-        let leader = machines.spec.servers.first
-        let others = agents.isEmpty ? [] : [leader].compactMap { $0 }.filter { leader in !nodes.contains { $0.name == leader.name } }
-        try await machines.with(nodes + others) { hosts, _ in
-            for node in servers {
-                guard let host = hosts[node.name] else { continue }
-                try await machines.waitingStep(Self.title, host) { try await renew(node, host, $0) }
+        // Agents come back with tokens that the first server makes.
+        let leader = machines.spec.servers.first.flatMap { leader in
+            nodes.contains { $0.role == .agent && $0.name != leader.name } && !nodes.contains { $0.name == leader.name } ? leader : nil
+        }
+        let touched = nodes + [leader].compactMap { $0 }
+        try await machines.with(touched, besides: machines.spec.servers) { hosts in
+            try await machines.holding(touched, hosts) { try await run(nodes, hosts, RestartGate(machines, hosts: hosts)) }
+        }
+    }
+
+    /// The order itself, over connections that are there.
+    func run(_ nodes: [NodeSpec], _ hosts: [String: any Host], _ gate: RestartGate) async throws {
+        for node in nodes where node.role == .server {
+            guard let host = hosts[node.name] else { continue }
+            try await machines.waitingStep(Self.title, host) { tell in
+                try await gate.open(for: node, tell: tell)
+                try await renew(node, host, tell)
             }
-            guard let leader = leader.flatMap({ hosts[$0.name] }) else { return }
-            for node in agents {
-                guard let host = hosts[node.name] else { continue }
-                try await machines.waitingStep(Self.title, host) { try await renew(agent: node, host, leader, $0) }
-            }
+            try await gate.awaitReturn(of: node, via: node)
+        }
+        guard let first = machines.spec.servers.first, let leader = hosts[first.name] else { return }
+        for node in nodes where node.role == .agent {
+            guard let host = hosts[node.name] else { continue }
+            try await machines.waitingStep(Self.title, host) { try await renew(agent: node, host, leader, $0) }
+            try await gate.awaitReturn(of: node, via: first)
         }
     }
 

@@ -7,16 +7,20 @@ internal import NodePlanning
 package struct Machines: Sendable {
     package let spec: ClusterSpec
     package let recorder: RunRecorder
+    /// Whom another run is told to wait for while this one holds machines.
+    let owner: String
     private let connector: SSHConnector
 
     /// - Parameters:
     ///   - inventoryDirectory: relative names of secrets in the inventory start here.
     ///   - logDirectory: one log file per node goes to a folder in here; nil keeps none.
+    ///   - owner: `alice@laptop, homelab reset`, for a command that changes something.
     /// - Throws: `Diagnostic` about `~/.ssh/config`, `FileError` about the log folder.
     package init(
-        _ spec: ClusterSpec, inventoryDirectory: String, logDirectory: String?, interaction: BootstrapInteraction
+        _ spec: ClusterSpec, inventoryDirectory: String, logDirectory: String?, owner: String = "homelab", interaction: BootstrapInteraction
     ) throws {
         self.spec = spec
+        self.owner = owner
         let recorder = try RunRecorder(
             folder: logDirectory.map { RunLogs.begin(in: $0, cluster: spec.name) }, forward: interaction.events)
         self.recorder = recorder

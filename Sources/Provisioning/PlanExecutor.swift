@@ -79,9 +79,7 @@ package struct PlanExecutor: Sendable {
         let execution = PhaseExecution(
             runner: runner, servers: servers, recorder: recorder, isSuperseded: isSuperseded, locks: locks)
         do {
-            let dead = try await locks.acquire()
-            return try await locked(locks, lease) {
-                try await lease?.acquire(besides: dead)
+            return try await RunLocks(machines: locks, lease: lease).holding {
                 let now = try await confirmed?() ?? plan
                 let strangers = Set(now.involvedNodes).subtracting(plan.involvedNodes)
                 guard strangers.isEmpty else { throw Self.changed(strangers) }
@@ -92,29 +90,6 @@ package struct PlanExecutor: Sendable {
             report.wasStopped = true
             return report
         }
-    }
-
-    /// Does the work while the locks are kept alive, and gives them back. When one is lost to another run the work is stopped.
-    private func locked(
-        _ locks: NodeLocks, _ lease: ClusterLease?, _ work: @escaping @Sendable () async throws -> ExecutionReport
-    ) async throws -> ExecutionReport {
-        let outcome = await withTaskGroup(of: Result<ExecutionReport, any Error>?.self) { group in
-            group.addTask { await locks.keepAlive().map { .failure($0) } }
-            // A server that hangs must not hold up the machines' heartbeats.
-            group.addTask { await lease?.keepAlive().map { .failure($0) } }
-            group.addTask {
-                do { return .success(try await work()) } catch { return .failure(error) }
-            }
-            var outcome: Result<ExecutionReport, any Error>?
-            while outcome == nil, let result = await group.next() { outcome = result }
-            group.cancelAll()
-            await group.waitForAll()
-            return outcome ?? .success(ExecutionReport())
-        }
-        async let given: Void = shielded { await lease?.release() }
-        await locks.release()
-        await given
-        return try outcome.get()
     }
 
     private static func changed(_ nodes: Set<String>) -> Diagnostics {

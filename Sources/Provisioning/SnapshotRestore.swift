@@ -37,7 +37,11 @@ package struct SnapshotRestore: Sendable {
     /// Takes minutes. What fails leaves the servers stopped, and a further run begins again; until the first one has begun anew all data are
     /// as they were.
     package func run() async throws {
-        try await machines.with(machines.spec.servers) { hosts, _ in try await run(hosts) }
+        let servers = machines.spec.servers
+        try await machines.with(servers) { hosts, _ in
+            // The Lease would go back with the data it is in.
+            try await machines.holding(servers, hosts, keepsLease: false) { try await run(hosts) }
+        }
     }
 
     /// The order itself, over connections that are there.
@@ -83,11 +87,16 @@ package struct SnapshotRestore: Sendable {
         "\(InitSystem.command(.stop, NodeLayout.agentUnit)) 2>/dev/null; \(InitSystem.command(.stop, NodeRole.server.unit))",
     ])
 
-    /// A server joins with the token of the snapshot's time, whatever it had since.
+    /// A server joins with the token of the snapshot's time, whatever it had since. The folder may be a disk of its own or a link to one, and
+    /// so may the one in it: what counts is that the member is gone. Copies are never taken away.
     private var forget: RemoteCommand {
-        RemoteCommand(
-            ["sh", "-c", "\(RemoteCommand.storing(token)) && rm -rf \(NodeLayout.dataDirectory)/server/db"],
-            input: .secret(Secret(token.revealed + "\n")))
+        let script = """
+            \(RemoteCommand.storing(token)) || exit
+            cd \(NodeLayout.dataDirectory)/server/db 2>/dev/null || exit 0
+            find . -mindepth 1 -maxdepth 1 ! -name snapshots -exec rm -rf {} +
+            [ ! -e etcd/member ]
+            """
+        return RemoteCommand(["sh", "-c", script], input: .secret(Secret(token.revealed + "\n")))
     }
 
     /// The token goes where config.yaml names it, so it is on no command line; a mark of an earlier reset would forbid this one. A `server:`,

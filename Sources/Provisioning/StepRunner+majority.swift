@@ -9,12 +9,11 @@ extension StepRunner {
         let deadline = ContinuousClock.now + limits.node
         while true {
             let began = ContinuousClock.now
-            guard let facts = try await clusterFacts(from: server), let reason = Self.reasonToKeep(server.name, facts) else { return }
-            detail(server, step, "waits: \(reason)")
+            guard let reason = try await clusterFacts(from: server)?.reasonToKeep(server.name) else { return }
+            detail(server, step, "waits: \(reason.text)")
             guard .now < deadline else {
                 throw Diagnostic(
-                    .error, "cannot \(step.activity): \(reason)", subject: "node \"\(server.name)\"",
-                    remedy: "Bring the other servers back (`homelab doctor` tells why they are away), then run again.")
+                    .error, "cannot \(step.activity): \(reason.text)", subject: "node \"\(server.name)\"", remedy: reason.remedy)
             }
             try await limits.pause(since: began)
         }
@@ -30,15 +29,5 @@ extension StepRunner {
         } catch {
             return nil
         }
-    }
-
-    /// Why a server must not be stopped now; nil when it may, or is no member of etcd.
-    static func reasonToKeep(_ server: String, _ facts: ClusterFacts) -> String? {
-        guard let node = facts.node(named: server), node.isEtcdMember else { return nil }
-        let quorum = facts.quorum
-        if quorum.survivesRestart(ofHealthy: node.isHealthyMember) { return nil }
-        let away = facts.nodes.filter { $0.isEtcdMember && !$0.isHealthyMember && $0.name != server }.map(\.name)
-        return "etcd has \(quorum.members) members, \(quorum.healthy) of them healthy, and would lose its majority without \(server)"
-            + (away.isEmpty ? "" : " (\(away.joined(separator: ", ")) is away)")
     }
 }

@@ -88,17 +88,21 @@ struct StepRunner: Sendable {
         case .uncordon(_, let via), .deleteNode(_, let via):
             for command in try step.commands(inputs: StepInputs()) { try await askAPI(command, via: via, step) }
         case .loadModules, .setSysctls, .extendKernelCommandLine, .link, .enableUnit, .updateNode, .createRepository, .makeDirectory,
-            .stopUnit, .restoreBinary, .uninstall, .revokeKeys, .openFirewall, .closeFirewall:
+            .stopUnit, .restoreBinary, .revokeKeys, .openFirewall, .closeFirewall:
             try await runCommands(of: step, StepInputs(), on: host)
+        case .uninstall: try await runCommands(of: step, StepInputs(), on: host) { detail(host, step, $0) }
         }
     }
 
     /// A unit of systemd, or a service of OpenRC.
     private static func isServer(_ unit: String) -> Bool { InitSystem.service(unit) == InitSystem.service(NodeRole.server.unit) }
 
-    func runCommands(of step: Step, _ inputs: StepInputs, on host: any Host) async throws {
+    /// - Parameter onLine: gets what they print, as they print it.
+    func runCommands(
+        of step: Step, _ inputs: StepInputs, on host: any Host, onLine: (@Sendable (String) -> Void)? = nil
+    ) async throws {
         for command in try step.commands(inputs: inputs) {
-            let result = try await run(command, on: host)
+            let result = try await run(command, on: host, onLine: onLine)
             guard result.succeeded else { throw failure("cannot \(step.activity)", result, on: host) }
         }
     }
@@ -128,8 +132,9 @@ struct StepRunner: Sendable {
     }
 
     /// Runs a command and keeps it in the node's log; its input never is.
-    func run(_ command: RemoteCommand, on host: any Host) async throws -> CommandResult {
-        let result = try await host.run(command)
+    func run(_ command: RemoteCommand, on host: any Host, onLine: (@Sendable (String) -> Void)? = nil) async throws -> CommandResult {
+        let result =
+            if let onLine { try await host.streamLines(command, onLine: onLine) } else { try await host.run(command) }
         recorder.log(host.name, "$ " + ShellLine.quoted(command.argv) + (result.succeeded ? "" : "  [exit status \(result.exitStatus)]"))
         recorder.log(host.name, result.output)
         recorder.log(host.name, result.errorOutput)

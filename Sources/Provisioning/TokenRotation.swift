@@ -3,8 +3,8 @@ internal import NodeInventory
 internal import NodePlanning
 
 /// Gives the cluster a new server token (docs.k3s.io/cli/token, `k3s token rotate`): k3s makes it up itself, so it is on no command line.
-/// The first server and the datastore have it at once; the others get it over stdin, and each restarts with it after the one before is
-/// ready. Agents keep running: they joined with tokens of their own.
+/// The first server and the datastore have it at once; the others get it over stdin, and each restarts with it after the one before votes
+/// again. Agents keep running: they joined with tokens of their own.
 ///
 /// An interrupted rotation leaves servers whose file has another token than the first one's k3s: they could not start again, so a
 /// further call gives them that one before anything else.
@@ -24,14 +24,19 @@ package struct TokenRotation: Sendable {
         self.keep = keep
     }
 
+    /// - Throws: `Diagnostics` when a server cannot be reached or another run works there; `Diagnostic` when a restart is refused or a step fails.
     package func run() async throws -> Outcome {
-        try await machines.with(machines.spec.servers) { hosts, _ in try await run(hosts) }
+        try await machines.with(machines.spec.servers) { hosts, _ in
+            try await machines.holding(machines.spec.servers, hosts) {
+                try await run(hosts, RestartGate(machines, hosts: hosts))
+            }
+        }
     }
 
     /// The order itself, over connections that are there.
-    func run(_ hosts: [String: any Host]) async throws -> Outcome {
+    func run(_ hosts: [String: any Host], _ gate: RestartGate) async throws -> Outcome {
         let servers = machines.spec.servers.compactMap { server in hosts[server.name].map { (server, $0) } }
-        guard let (_, leader) = servers.first else { return .rotated }
+        guard let (first, leader) = servers.first else { return .rotated }
         let token = try await serverToken(of: leader)
         let files = await parallel(servers, limit: 16) { _, host in
             (try? await host.read(NodeLayout.token)).map { $0.map(Self.text) ?? "" } ?? ""
@@ -40,12 +45,16 @@ package struct TokenRotation: Sendable {
             !file.isEmpty && Self.password(file) != Self.password(token.revealed)
         }.map(\.0)
         if !behind.isEmpty {
-            for (server, host) in behind { try await give(token, to: server, host) }
+            for (server, host) in behind { try await give(token, to: server, host, gate) }
             return .finishedEarlier
+        }
+        // Once it is rotated every server has to be restarted.
+        if servers.count > 1 {
+            try await machines.waitingStep("see that etcd can spare a server", leader) { try await gate.open(for: first, tell: $0) }
         }
         try keep(token)
         let new = try await rotate(token, on: leader)
-        for (server, host) in servers { try await give(new, to: server, host) }
+        for (server, host) in servers { try await give(new, to: server, host, gate) }
         return .rotated
     }
 
@@ -64,8 +73,9 @@ package struct TokenRotation: Sendable {
         }
     }
 
-    private func give(_ token: Secret, to server: NodeSpec, _ host: any Host) async throws {
+    private func give(_ token: Secret, to server: NodeSpec, _ host: any Host, _ gate: RestartGate) async throws {
         try await machines.waitingStep("restart with the new token", host) { tell in
+            try await gate.open(for: server, tell: tell)
             let before = try await machines.invocation(of: server, host)
             let written = try await host.run(
                 RemoteCommand(
@@ -78,6 +88,7 @@ package struct TokenRotation: Sendable {
             }
             try await machines.awaitRunning(server, host, since: before, tell: tell)
         }
+        try await gate.awaitReturn(of: server, via: server)
     }
 
     private func serverToken(of host: any Host) async throws -> Secret {

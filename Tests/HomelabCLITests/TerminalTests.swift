@@ -16,7 +16,7 @@ import Testing
     private func prepare() throws {
         try FileManager.default.createDirectory(atPath: folder + "/inventory", withIntermediateDirectories: true)
         try """
-        {apiVersion: homelab.dev/v1alpha1, kind: Cluster, name: home, k3s: {version: v1.36.4+k3s1},
+        {apiVersion: homelab.dev/v1alpha1, kind: Cluster, name: home, k3s: {version: v1.36.4+k3s1, datastore: etcd},
          nodes: [{name: m1, role: server, host: 127.0.0.1, port: \(Loopback.freePort()), user: root, hostKeys: [\(Self.key)]}]}
         """.write(toFile: folder + "/inventory/home.yaml", atomically: true, encoding: .utf8)
     }
@@ -27,22 +27,40 @@ import Testing
             environment: environment.merging(["HOME": folder, "PATH": "/usr/bin:/bin"]) { first, _ in first })
     }
 
-    @Test func `a wrong name at the prompt changes nothing`() throws {
+    /// What passes for a packed snapshot, and its token.
+    private func snapshot() throws -> String {
+        let file = folder + "/snapshot.zip"
+        let bytes = [0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 100) + [0x50, 0x4B, 5, 6] + [UInt8](repeating: 0, count: 18)
+        try Data(bytes).write(to: URL(fileURLWithPath: file))
+        try "K10abc::server:x\n".write(toFile: file + ".token", atomically: true, encoding: .utf8)
+        return file
+    }
+
+    @Test func `a reset that can see no machine asks nothing`() throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try prepare()
         let terminal = try start("reset")
+        #expect(terminal.end() == 1)
+        #expect(terminal.shown.contains("there is no machine that could be taken\r\n    nothing was done"), "\(terminal.shown)")
+        #expect(terminal.shown.contains(#"error: node "m1": cannot be reached"#), "\(terminal.shown)")
+    }
+
+    @Test func `a wrong name at the prompt changes nothing`() throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try prepare()
+        let terminal = try start("snapshot", "restore", try snapshot())
         #expect(terminal.wait(for: "Type home to go on: "), "\(terminal.shown)")
         terminal.type("hom\n")
         #expect(terminal.end() == 1)
         #expect(
-            terminal.shown.contains("Cluster home and all data in it will be gone from m1: apps, volumes, snapshots"), "\(terminal.shown)")
+            terminal.shown.contains("All that was written to cluster home since this snapshot will be lost"), "\(terminal.shown)")
         #expect(terminal.shown.contains("error: that was not the name\r\n    nothing was done"), "\(terminal.shown)")
     }
 
     @Test func `one Ctrl-C ends a question`() throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try prepare()
-        let terminal = try start("reset")
+        let terminal = try start("snapshot", "restore", try snapshot())
         #expect(terminal.wait(for: "Type home to go on: "), "\(terminal.shown)")
         terminal.type("\u{03}")
         #expect(terminal.end(seconds: 10) == 130, "\(terminal.shown)")

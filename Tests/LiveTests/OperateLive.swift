@@ -343,11 +343,28 @@ struct OperateLive {
     @Test func t10_aResetLeavesCleanTrees() throws {
         let wrong = try lab.homelab("reset", "--confirm", "hom")
         #expect(wrong.status == 1 && wrong.text.contains("is not the name home"), "\(wrong.text)")
+        // A machine that has become another cluster's is none of this one's.
+        let authority = "/var/lib/rancher/k3s/agent/server-ca.crt"
+        try lab.on("m2", "cp \(authority) /root/ca && echo another >>\(authority)")
+        let first = try lab.homelab("reset", "--confirm", "home")
+        try lab.on("m2", "mv /root/ca \(authority)")
+        #expect(first.succeeded, "\(first.text)")
+        #expect(
+            first.errors.contains(#"warning: node "m2": is left alone: its k3s is of another cluster than that of m1"#), "\(first.text)")
+        #expect(first.output.contains("m1: stop the homelab agent: done in "), "\(first.text)")
+        #expect(first.output.contains("m1: take k3s and homelab off it: done in ") && !first.output.contains("m2: take"), "\(first.text)")
+        #expect(first.output.hasSuffix("\nNothing of cluster home is left on its machines; left alone: m2.\n"), "\(first.text)")
+        #expect(try lab.on("m2", "systemctl is-active k3s-agent").output == "active\n")
+        // Its server is gone, and its own configuration tells where it belongs. A disk of its own keeps nothing.
+        let disk = "/var/lib/rancher/k3s/storage"
+        try lab.on("m2", "mkdir -p \(disk) && mount -t tmpfs disk \(disk) && mkdir \(disk)/pvc-1 && echo x >\(disk)/pvc-1/x")
         let reset = try lab.homelab("reset", "--confirm", "home")
         #expect(reset.succeeded, "\(reset.text)")
-        #expect(reset.output.contains("m1: stop the homelab agent: done in "), "\(reset.text)")
-        for machine in ["m1", "m2"] { #expect(reset.output.contains("\(machine): take k3s and homelab off it: done in "), "\(reset.text)") }
+        #expect(reset.output.contains("m2: take k3s and homelab off it: done in "), "\(reset.text)")
         #expect(reset.output.hasSuffix("\nNothing of cluster home is left on its machines.\n"), "\(reset.text)")
+        let kept = try lab.on(
+            "m2", "mountpoint -q \(disk) && ls -A \(disk) && umount \(disk) && cd /var/lib && rmdir -p rancher/k3s/storage")
+        #expect(kept.succeeded && kept.output == "", "\(kept.text)")
         for machine in ["m1", "m2"] {
             try lab.on(machine, Self.tree, limit: 60)
             let left = try lab.on(machine, "rm -f /root/config.yaml; comm -13 /root/tree.0 /root/tree.1 | grep -v '^/root/'").output

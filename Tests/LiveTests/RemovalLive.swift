@@ -10,7 +10,11 @@ struct RemovalLive {
     static let lab: Result<Lab, any Error> = Result {
         let lab = try Lab("livegone")
         try lab.lab("up", "5", limit: 900)
+        // An operator's disks below k3s' folder, and another in its place.
+        try lab.on("m4", disks.map { "mkdir -p \($0) && mount -t tmpfs disk \($0)" }.joined(separator: " && "))
+        try lab.on("m3", "mkdir -p /var/lib/ssd && echo mine >/var/lib/ssd/photo")
         for machine in servers + agents { try files(lab, machine).write(toFile: before(lab, machine), atomically: true, encoding: .utf8) }
+        try lab.on("m3", "mkdir -p /var/lib/rancher && ln -s /var/lib/ssd /var/lib/rancher/k3s")
         try write(lab)
         try lab.trustHosts(servers + agents)
         let result = try lab.bootstrap(limit: 900)
@@ -18,6 +22,8 @@ struct RemovalLive {
         try result.text.write(toFile: lab.folder + "/made", atomically: true, encoding: .utf8)
         return lab
     }
+
+    private static let disks = ["/var/lib/rancher/k3s/storage", "/var/lib/rancher/k3s/agent/images", "/var/lib/kubelet/pods"]
 
     let lab: Lab
 
@@ -49,8 +55,8 @@ struct RemovalLive {
         #expect(before.subtracting(after).sorted() == [], "missing on \(machine)")
         let rest = try lab.on(
             machine,
-            "ip -o link | grep -E 'cni0|flannel' ; iptables-save | grep -E 'KUBE-|CNI-' ; grep -E '/run/k3s|/var/lib/kubelet' /proc/mounts; "
-                + "ls /tmp | grep homelab; readlink /proc/[0-9]*/exe | grep /var/lib/rancher; ip route | grep 10.42"
+            "ip -o link | grep -E 'cni0|flannel' ; iptables-save | grep -E 'KUBE-|CNI-' ; grep -E '/run/k3s|/var/lib/kubelet/.*/' /proc/mounts; "
+                + "ls /tmp | grep homelab; readlink /proc/[0-9]*/exe | grep -E '/var/lib/(rancher|ssd)'; ip route | grep 10.42"
         ).output
         #expect(rest == "", "left in the kernel of \(machine)")
         let keys = try lab.on(machine, "cat /home/debian/.ssh/authorized_keys").output
@@ -96,6 +102,8 @@ struct RemovalLive {
     }
 
     @Test func t02_anAgentLeavesACleanMachine() throws {
+        // A volume of the local-path provisioner's, on the disk that is mounted for them.
+        try lab.on("m4", "mkdir -p /var/lib/rancher/k3s/storage/pvc-1 && echo x >'/var/lib/rancher/k3s/storage/pvc-1/a file'")
         try Self.write(lab, absent: ["m4"])
         let result = try lab.bootstrap(limit: 600)
         #expect(result.succeeded, "\(result.text)")
@@ -104,6 +112,9 @@ struct RemovalLive {
         }
         #expect(try nodes() == ["m1", "m2", "m3", "m5"])
         try expectClean("m4")
+        for disk in Self.disks {
+            #expect(try lab.on("m4", "mountpoint -q \(disk) && find \(disk) -mindepth 1").output == "", "\(disk)")
+        }
         let again = try lab.bootstrap()
         #expect(again.output.contains("nothing to do") && again.output.contains("is not part of the cluster"), "\(again.text)")
     }
@@ -114,7 +125,9 @@ struct RemovalLive {
         #expect(result.succeeded, "\(result.text)")
         #expect(result.output.contains("take the member of m3 out of etcd"), "\(result.output)")
         #expect(try nodes() == ["m1", "m2", "m5"])
+        // Its k3s had run where a link in its place led.
         try expectClean("m3")
+        #expect(try lab.on("m3", "cat /var/lib/ssd/photo").output == "mine\n")
         for machine in ["m1", "m2", "m5"] {
             #expect(try !lab.on(machine, "cat /home/debian/.ssh/authorized_keys").output.contains("/m3"), "\(machine) lets m3 in")
         }

@@ -51,6 +51,40 @@ struct RotationLive {
         #expect(looked.text.contains("m1") && !looked.text.contains("there is no snapshot of etcd"), "\(looked.text)")
     }
 
+    @Test func t01b_aRotationWaitsForNobodyElseToLoseTheMajority() throws {
+        let (token, before) = (try token("m1"), try ["m1", "m2", "m3", "m4"].map { try state($0) })
+        // Another run that works on one of the machines, with a sign of life a moment ago.
+        let lock = #"printf 'r9\nthe homelab agent on m1\n2026-11-27T03:00:00Z\n' >/run/homelab.lock"#
+        for command in [["token", "rotate", "--yes"], ["certs", "rotate", "m3", "--yes"]] {
+            try lab.on("m3", lock)
+            let refused = try lab.run([Lab.binary] + command)
+            #expect(refused.status == 1, "\(command): \(refused.text)")
+            #expect(
+                refused.errors.contains(
+                    "error: node \"m3\": another run is working on this node: the homelab agent on m1, since 2026-11-27T03:00:00Z\n"
+                ), "\(command): \(refused.text)")
+        }
+        try lab.on("m3", "rm /run/homelab.lock")
+        #expect(try lab.on("m1", "ls /run/homelab.lock").status != 0, "what a refused run had taken is free")
+        // A server that is down: its Node says that it is Ready for a while yet.
+        try lab.on("m3", "systemctl stop k3s")
+        let refused = try lab.homelab("certs", "rotate", "m1", "--yes")
+        #expect(
+            refused.status == 1
+                && refused.errors.contains(
+                    "error: node \"m1\": is not restarted: etcd has 3 members, 2 of them healthy, and would lose its majority\n"
+                        + "    bring m3 back first, then run again\n"),
+            "\(refused.text)")
+        let rotation = try lab.homelab("token", "rotate", "--yes")
+        #expect(rotation.status == 1 && rotation.errors.contains("bring m3 back first"), "\(rotation.text)")
+        try lab.on("m3", "systemctl start k3s")
+        try expectFourReady()
+        #expect(try self.token("m1") == token, "nothing was rotated")
+        for (machine, before) in zip(["m1", "m2", "m4"], before.enumerated().filter { $0.offset != 2 }.map(\.element)) {
+            #expect(try state(machine) == before, "\(machine) was not restarted")
+        }
+    }
+
     @Test func t02_theTokenIsRotatedServerByServer() throws {
         let (old, agent) = (try token("m1"), try state("m4"))
         let result = try lab.homelab("token", "rotate", "--yes")
@@ -60,6 +94,7 @@ struct RotationLive {
         #expect(new != old && new.hasPrefix("K10"))
         for server in ["m1", "m2", "m3"] {
             #expect(result.output.contains("\(server): restart with the new token: done"), "\(result.text)")
+            #expect(result.output.contains("\(server): wait for node \(server) and its etcd member: done"), "\(result.text)")
             #expect(try token(server) == new)
             let file = "/etc/rancher/k3s/homelab-token"
             #expect(try lab.on(server, "cat \(file); stat -c %a \(file)").output == "\(new)\n600\n")

@@ -103,6 +103,14 @@ private final class LeaseHost: Host {
         #expect(host.holder?.hasSuffix("/r2") == true)
     }
 
+    /// What is put back has the Lease as it was then, of a run that has long ended.
+    @Test func whoPutsTheDataBackOnlySeesThatNobodyElseIsAtWork() async throws {
+        let host = LeaseHost()
+        let locks = NodeLocks(hosts: [], run: "r1", owner: "a", recorder: try RunRecorder(folder: nil, forward: { _ in }))
+        let holder = try await RunLocks(machines: locks, lease: try lease([host], "r1"), keepsLease: false).holding { host.holder }
+        #expect(holder == "" && host.writes == 2)
+    }
+
     @Test func oneThatLivesIsTold() async throws {
         let host = LeaseHost()
         host.renew(as: "bob@desk, homelab bootstrap/r9", seconds: 60)

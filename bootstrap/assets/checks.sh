@@ -7,9 +7,9 @@ export PATH LC_ALL
 say() { printf '%s=%s\n' "$1" "$2"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# The disk k3s will write to, and whether it turns.
+# The disk k3s will write to, which may be mounted or linked to anywhere below, and whether it turns.
 disk() {
-    d=/var/lib/rancher
+    d=/var/lib/rancher/k3s/server/db
     while [ ! -e "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
     source=$(df -P "$d" 2>/dev/null | awk 'NR == 2 { print $1 }')
     name=${source#/dev/}

@@ -54,6 +54,8 @@ directories() {
     there=
     for d in $directories; do
         e=$d
+        # k3s' own folder in it may be another disk, or a link to one.
+        if [ "$d" = /var/lib/rancher ] && [ -d $d/k3s ]; then e=$d/k3s; fi
         while [ ! -e "$e" ] && [ -n "$e" ]; do e=${e%/*}; done
         there="$there ${e:-/}"
     done
@@ -342,9 +344,11 @@ binary() {
 }
 
 k3s() {
-    data=/var/lib/rancher/k3s
+    data=/var/lib/rancher/k3s etcd=
     binary k3s /usr/local/bin/k3s
-    if [ -d $data/server/db/etcd ]; then say k3s.datastore etcd; elif [ -e $data/server/db/state.db ]; then say k3s.datastore sqlite; fi
+    # A disk that is mounted there stays where k3s is taken away.
+    for f in $data/server/db/etcd/*; do [ -e "$f" ] && etcd=yes && break; done
+    if [ -n "$etcd" ]; then say k3s.datastore etcd; elif [ -e $data/server/db/state.db ]; then say k3s.datastore sqlite; fi
     [ -s $data/server/token ] && say k3s.server-token yes
     for f in $data/server/tls/server-ca.crt $data/agent/server-ca.crt; do [ -s $f ] && say k3s.authority "$(sum $f)" && break; done
     [ -s /etc/rancher/node/password ] && say k3s.node-password yes
@@ -371,7 +375,10 @@ homelab() {
 leftovers() {
     for d in /var/lib/rancher/rke2 /etc/kubernetes /var/lib/k0s /var/snap/microk8s; do [ -e $d ] && say leftover $d; done
     if [ ! -e /usr/local/bin/k3s ]; then
-        for d in /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent; do [ -e $d ] && say leftover $d; done
+        # Empty folders are the places of disks.
+        for d in /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent; do
+            if [ -d $d ] && [ -n "$(find $d/. ! -type d 2>/dev/null | head -n 1)" ]; then say leftover $d; fi
+        done
     fi
     [ -e /usr/bin/k3s ] && say leftover /usr/bin/k3s
     has dockerd && say leftover docker

@@ -1,18 +1,46 @@
 # Takes k3s and homelab off this machine: processes, mounts, links, packet filter rules, files. Runs as root under dash, bash and
-# busybox ash, and may be begun again after any interruption. Arguments: cluster, user, home, units, then routes.
+# busybox ash, and may be begun again after any interruption. Arguments: cluster, user, home, units, then routes. The functions of
+# folders.sh are set in front of it; what it waits for and what it leaves is printed.
 set -u
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 umask 077
+# It goes on when the run that began it is cut off, and nobody reads what it prints any more.
+trap '' PIPE
 cluster=$1 user=$2 home=$3 units=$4
 shift 4
 data=/var/lib/rancher/k3s
+kubelet=$(resolved /var/lib/kubelet) pods=$(resolved /var/lib/kubelet/pods) binaries=$(resolved $data/data)
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# One that was begun by a run which was killed since is let finish first.
+# One that was begun by a run which was killed since is let finish first. Its children hold the lock as well.
+lock=/run/homelab-uninstall.lock
+patience=180
+holders() {
+    for pid in $(ls -l /proc/[0-9]*/fd 2>/dev/null |
+        awk -F / -v end=" -> $lock" '/^\/proc\// { pid = $3 } substr($0, length($0) - length(end) + 1) == end { print pid }' | sort -un); do
+        words=$({ tr '\0\n' '  ' <"/proc/$pid/cmdline" | cut -c 1-60; } 2>/dev/null)
+        [ -n "$words" ] || continue
+        printf '%s%s (%s)' "$comma" "$pid" "${words% }"
+        comma=', '
+    done
+}
 if has flock; then
-    exec 9>/run/homelab-uninstall.lock
-    flock 9
+    tries=0 told=
+    while exec 9>"$lock" && ! flock -n 9; do
+        # Held open, it would be this one's as well.
+        exec 9>&-
+        comma=
+        who=$(holders)
+        if [ "$tries" -ge "$patience" ]; then
+            echo "an uninstallation that was begun before has not ended: process $who; end it (kill -9), then run again" >&2
+            exit 1
+        fi
+        [ -z "$who" ] || [ "$who" = "$told" ] || echo "waits for an uninstallation that was begun before: process $who"
+        told=$who
+        tries=$((tries + 1))
+        sleep 1
+    done
 fi
 
 # k3s brings iptables along for machines that have none.
@@ -33,7 +61,7 @@ done
 doomed() {
     for p in /proc/[0-9]*; do
         exe=$(readlink "$p/exe" 2>/dev/null) || continue
-        case $exe in $data/data/*) echo "${p#/proc/}" ;; esac
+        case $exe in "$binaries"/* | $data/data/*) echo "${p#/proc/}" ;; esac
     done
 }
 children() {
@@ -59,16 +87,13 @@ while [ "$tries" -lt 5 ]; do
     sleep 1
 done
 
-unmount() {
-    awk -v prefix="$1" 'index($2, prefix) == 1 { print $2 }' /proc/self/mounts | sort -r | while IFS= read -r point; do
-        point=$(printf '%b' "$point")
-        umount -f "$point" 2>/dev/null || umount -l "$point" 2>/dev/null
-    done
-}
-unmount /run/k3s/
-unmount /var/lib/kubelet/
-unmount /run/netns/cni-
-unmount /run/flannel/
+unmount /run/k3s/ '*'
+unmount "$pods/" '*'
+# What is mounted right below the kubelet's or containerd's folder is a disk of the operator's.
+unmount "$kubelet/" '*/*'
+unmount "$(resolved $data/agent/containerd)/" '*/*'
+unmount /run/netns/cni- '*'
+unmount /run/flannel/ '*'
 
 if has ip; then
     for space in $(ip netns list 2>/dev/null | awk '/^cni-/ { print $1 }'); do ip netns delete "$space" 2>/dev/null; done
@@ -105,16 +130,10 @@ if [ -e /etc/firewalld/zones/homelab.xml ] || [ -e /etc/firewalld/policies/homel
     rm -f /etc/firewalld/zones/homelab.xml* /etc/firewalld/policies/homelab-api.xml*
 fi
 
-# A disk of its own may be mounted at a folder or below: its content goes, the mount stays.
-clear_folder() {
-    [ -d "$1" ] || return 0
-    # Without -delete, which not every busybox has.
-    find "$1" -xdev ! -type d -exec rm -f {} + 2>/dev/null
-    find "$1" -xdev -depth -type d -exec rmdir {} \; 2>/dev/null
-    return 0
-}
-for folder in $data /var/lib/kubelet /run/k3s /run/flannel /var/lib/cni /var/log/pods /var/log/containers /etc/rancher/k3s /etc/rancher/node \
-    /etc/homelab /var/lib/homelab /root/.kube/cache; do
+take_kubelet /var/lib/kubelet
+take_k3s $data
+for folder in /etc/rancher/k3s /etc/homelab /var/lib/homelab; do take "$folder"; done
+for folder in /run/k3s /run/flannel /var/lib/cni /var/log/pods /var/log/containers /etc/rancher/node /root/.kube/cache; do
     clear_folder "$folder"
 done
 rmdir /etc/rancher /var/lib/rancher /root/.kube 2>/dev/null
@@ -159,12 +178,9 @@ if systemd; then
 fi
 
 # What is left is said; the binaries go last, since their presence is what a further run goes by.
-left=
-for folder in $data /var/lib/kubelet /etc/rancher/k3s /etc/homelab /var/lib/homelab; do
-    if [ -d "$folder" ] && [ -n "$(find "$folder" -xdev -mindepth 1 -print 2>/dev/null | head -n 1)" ]; then left="$left $folder"; fi
-done
-if [ -n "$left" ]; then
-    echo "could not remove:$left" >&2
+rest=$(left | tr '\n' ' ')
+if [ -n "$rest" ]; then
+    echo "could not remove: $rest" >&2
     exit 1
 fi
 rm -f k3s homelab

@@ -78,7 +78,8 @@ package struct Certs: AsyncParsableCommand {
     package struct Rotate: AsyncParsableCommand {
         package static let configuration = CommandConfiguration(
             commandName: "rotate",
-            abstract: "Renew the certificates: servers one at a time, then agents; each restarts its k3s.")
+            abstract: "Renew the certificates: servers one at a time, then agents; each restarts its k3s.",
+            discussion: "No server is restarted while etcd would lose its majority without it.")
 
         @OptionGroup var inventory: InventoryOption
 
@@ -92,7 +93,7 @@ package struct Certs: AsyncParsableCommand {
 
         package func run() async throws {
             try await ProgressView.following(.standard) { events in
-                let machines = try inventory.machines(logs: true, events: events)
+                let machines = try inventory.machines(for: "homelab certs rotate", logs: true, events: events)
                 let nodes = try machines.spec.nodes(named: nodes)
                 let names = nodes.map(\.name).joined(separator: ", ")
                 guard yes || Console.standard.confirms("Restart k3s on \(names), one after the other, to renew its certificates?") else {

@@ -111,7 +111,7 @@ package struct SnapshotCommand: AsyncParsableCommand {
 
         package func run() async throws {
             try await ProgressView.following(.standard) { events in
-                let machines = try inventory.machines(logs: true, events: events)
+                let machines = try inventory.machines(for: "homelab snapshot restore", logs: true, events: events)
                 let restore = try SnapshotRestore(machines, file: Files.expandingHome(file))
                 try Confirmation.demand(
                     machines.spec.name, given: confirm,

@@ -1,0 +1,39 @@
+/// All that a run holds while it changes machines, so that no other run and no agent works there at the same time: the locks on the machines
+/// and the cluster's Lease.
+struct RunLocks: Sendable {
+    let machines: NodeLocks
+    /// nil takes none.
+    let lease: ClusterLease?
+    /// False for a run that puts the data back which the Lease is in, or takes the cluster away: it only sees to it that nobody else is at
+    /// work when it begins.
+    var keepsLease = true
+
+    /// Takes all of them, does the work while they are kept alive, and gives them back. When one is lost to another run the work is stopped.
+    /// - Throws: `Diagnostics` naming who holds one of them; `CancellationError`; what the work throws.
+    func holding<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        let dead = try await machines.acquire()
+        let outcome = await withTaskGroup(of: Swift.Result<Result, any Error>?.self) { group in
+            group.addTask { await machines.keepAlive().map { .failure($0) } }
+            // A server that hangs must not hold up the machines' heartbeats.
+            if let lease, keepsLease { group.addTask { await lease.keepAlive().map { .failure($0) } } }
+            group.addTask {
+                do {
+                    try await lease?.acquire(besides: dead)
+                    if !keepsLease { await lease?.release() }
+                    return .success(try await work())
+                } catch {
+                    return .failure(error)
+                }
+            }
+            var outcome: Swift.Result<Result, any Error>?
+            while outcome == nil, let result = await group.next() { outcome = result }
+            group.cancelAll()
+            await group.waitForAll()
+            return outcome ?? .failure(CancellationError())
+        }
+        async let given: Void = shielded { await lease?.release() }
+        await machines.release()
+        await given
+        return try outcome.get()
+    }
+}
