@@ -37,9 +37,12 @@ struct InventoryOption: ParsableArguments {
     }
 
     /// The inventory at `path`, and what is wrong without stopping anything. Throws all problems at once, those with its files among them.
-    static func load(_ path: String) throws(Diagnostics) -> (spec: ClusterSpec, warnings: Diagnostics) {
+    /// - Parameter isTimeZone: whether there is a time zone of this name; nil where nobody can say.
+    static func load(
+        _ path: String, isTimeZone: ((String) -> Bool)? = nil
+    ) throws(Diagnostics) -> (spec: ClusterSpec, warnings: Diagnostics) {
         let (texts, unreadable) = read(around: path)
-        var (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: texts, unreadable: unreadable)
+        var (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: texts, unreadable: unreadable, isTimeZone: isTimeZone)
         warnings.append(contentsOf: OperatorFiles.findings(spec, inventoryDirectory: Files.directoryName(path)))
         return (spec, warnings)
     }

@@ -5,20 +5,6 @@ import HTTPNetworking
 import NodeInventory
 import Reconciliation
 
-/// `host:port` to listen on; a host with colons may stand in brackets.
-struct ListenAddress {
-    let host: String
-    let port: Int
-
-    init(_ text: String, field: String) throws(Diagnostic) {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65535).contains(port) else {
-            throw Diagnostic(.error, "\(field): \(text) is no address with a port", remedy: "for instance 127.0.0.1:9797")
-        }
-        host = text[..<colon].filter { $0 != "[" && $0 != "]" }
-        self.port = port
-    }
-}
-
 /// Hears from a git host that there was a push.
 enum WebhookListener {
     /// Bytes of a message: GitHub's have at most 25 MB, and a push of an ordinary size some ten thousand.
@@ -29,7 +15,7 @@ enum WebhookListener {
         _ configuration: AgentConfiguration, _ agent: Agent, log: @escaping @Sendable (String) -> Void
     ) async throws -> HTTPServer? {
         guard let listen = configuration.webhookListen, let file = configuration.webhookSecretFile else { return nil }
-        let place = try ListenAddress(listen, field: "webhookListen")
+        let place = try ListenAddress.read(listen, field: "webhookListen")
         var limits = HTTPServer.Limits()
         limits.body = bodyLimit
         limits.connections = 16

@@ -71,7 +71,7 @@ extension AgentConfiguration {
         configuration.webhookListen = root.text("webhookListen")
         configuration.webhookSecretFile = root.text("webhookSecretFile")
         configuration.allowsRemoteBases = root.bool("allowRemoteBases") ?? false
-        configuration.pollInterval = root.seconds("pollInterval") ?? configuration.pollInterval
+        configuration.pollInterval = max(root.seconds("pollInterval") ?? configuration.pollInterval, 1)
         return configuration
     }
 }

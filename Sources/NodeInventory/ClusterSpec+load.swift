@@ -9,9 +9,11 @@ extension ClusterSpec {
     }
 
     /// As `load`, and the findings that do not stop anything.
-    /// - Parameter unreadable: one finding for each file that is there and could not be read.
+    /// - Parameters:
+    ///   - unreadable: one finding for each file that is there and could not be read.
+    ///   - isTimeZone: whether the tz database has a time zone of this name; nil where nobody can say.
     package static func loadWithWarnings(
-        _ path: String, files: [String: String], unreadable: Diagnostics = Diagnostics()
+        _ path: String, files: [String: String], unreadable: Diagnostics = Diagnostics(), isTimeZone: ((String) -> Bool)? = nil
     ) throws(Diagnostics) -> (spec: ClusterSpec, warnings: Diagnostics) {
         var found = unreadable
         guard let text = files[path] else {
@@ -31,8 +33,22 @@ extension ClusterSpec {
         let spec = decoder.clusterSpec()
         found.append(contentsOf: decoder.diagnostics)
         found.append(contentsOf: InventoryRules.check(spec, root: cluster, sources: decoder.sources))
+        if let isTimeZone { found.append(contentsOf: unknownTimeZones(cluster, isTimeZone)) }
         try found.throwIfErrors()
         return (spec, found)
+    }
+
+    private static func unknownTimeZones(_ cluster: Located, _ isTimeZone: (String) -> Bool) -> Diagnostics {
+        let zones = (cluster["maintenanceWindows"]?.items ?? []).compactMap { $0["timeZone"] }
+        return Diagnostics(
+            zones.compactMap { zone in
+                guard let name = zone.text, !isTimeZone(name) else { return nil }
+                return Diagnostic(
+                    .error, "maintenanceWindows name the time zone \"\(name)\", which there is not", at: zone.location,
+                    remedy:
+                        "give a name of the tz database such as Europe/Berlin (`timedatectl list-timezones`), or leave timeZone out for UTC"
+                )
+            })
     }
 
     /// `inventory/home.yaml` -> `inventory/home/nodes`.

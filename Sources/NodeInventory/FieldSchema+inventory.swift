@@ -11,7 +11,7 @@ extension ObjectSchema {
             Field("network", .object(network), "Address ranges of the cluster and of the machines."),
             Field("repository", .object(repository), "The git repository the agent follows; without a url it is made on the first server."),
             Field("policy", .object(policy), "How far changes go by themselves and how many nodes they touch at a time."),
-            Field("maintenanceWindows", .list(.object(window)), "Times in which k3s may be restarted and upgraded; none: any time."),
+            Field("maintenanceWindows", .list(.object(window)), "Times in which the agents may restart and upgrade k3s; none: any time."),
             Field("agent", .object(agent), "The homelab agent on the servers."),
             Field("paused", .boolean, "Only watch the machines, change nothing."),
             Field(
@@ -37,8 +37,10 @@ extension ObjectSchema {
             Field("host", .text(.host), required: true, "Name or address SSH connects to."),
         ] + access + [
             Field("hostKeys", .oneOrMore(.text(.hostKey)), "Accepted host keys: `ssh-ed25519 AAAA…` or `SHA256:…`."),
-            Field("nodeIP", .text(.address), "Address the cluster knows the node by; needed when the machine has several."),
-            Field("labels", .map(.text()), "Labels of the Node object."),
+            Field(
+                "nodeIP", .oneOrMore(.text(.address)),
+                "Address the cluster knows the node by, or one of each family for dual stack; needed when the machine has several."),
+            Field("labels", .map(.text(.orEmpty)), "Labels of the Node object."),
             Field("taints", .list(.text(.taint)), "Taints of the Node object, `key=value:Effect`."),
             Field("config", .anything, "k3s configuration of this node alone."),
             Field("mac", .text(.mac), "Hardware address, for wake-on-LAN."),

@@ -25,6 +25,8 @@ indirect enum FieldType: Sendable {
 /// Forms of text that are checked here and told to editors.
 enum TextForm: Sendable {
     case any
+    /// Of any form, and also none: `""`.
+    case orEmpty
     /// A length of time: `90s`, `5m`, `2h`.
     case duration
     case version
@@ -42,7 +44,7 @@ enum TextForm: Sendable {
     /// A regular expression of ECMA 262 for JSON Schema; nil when there is none that is true.
     var pattern: String? {
         switch self {
-        case .any: nil
+        case .any, .orEmpty: nil
         case .host: "^[^-\\s/@][^\\s/@]*$"
         case .user: "^[^-\\s]\\S*$"
         case .address: "^[0-9A-Fa-f:.]+$"

@@ -73,6 +73,7 @@ struct InventoryDecoder {
                     .error, "\"agent.source\" says where homelab is taken from, and nothing says which version",
                     at: agent["source"]?.location, remedy: "give agent.version, too"))
         }
+        refusePassword(in: text, "agent.source", agent["source"])
         if text.hasPrefix("https://") || text.hasPrefix("http://") { return .web(trimmed(text)) }
         guard !text.contains("://") else {
             diagnostics.append(
@@ -86,6 +87,7 @@ struct InventoryDecoder {
     private mutating func k3sSpec() -> K3sSpec {
         var spec = K3sSpec(version: root["k3s"]?.text("version").flatMap { K3sVersion($0) } ?? K3sVersion(major: 0, minor: 0))
         guard let k3s = root["k3s"] else { return spec }
+        if let url = k3s.text("source") { refusePassword(in: url, "k3s.source", k3s["source"]) }
         switch k3s.text("source") {
         case nil, "release"?: spec.source = .release
         case let url? where url.hasPrefix("https://") || url.hasPrefix("http://"): spec.source = .mirror(trimmed(url))
@@ -109,6 +111,14 @@ struct InventoryDecoder {
             if registries.node.mapping != nil { diagnostics.append(contentsOf: Registries.check(registries)) }
         }
         return spec
+    }
+
+    private mutating func refusePassword(in url: String, _ path: String, _ value: Located?) {
+        guard RepositorySpec.holdsPassword(url) else { return }
+        diagnostics.append(
+            Diagnostic(
+                .error, "\"\(path)\" holds a password in clear text", at: value?.location,
+                remedy: "take it out of the URL: give a mirror that asks for none, or a folder"))
     }
 
     /// A passed-through mapping; anything else in its place is reported here.
@@ -205,15 +215,15 @@ extension InventoryDecoder {
         let setting = { (key: String) in entry[key] ?? defaults?[key] }
         var spec = NodeSpec(name: name, role: role, host: host, location: entry.location)
         spec.state = entry.text("state").flatMap(NodeState.init) ?? .present
-        spec.port = setting("port")?.node.int.map(Int.init) ?? 22
-        spec.user = setting("user")?.text ?? "root"
+        spec.writtenPort = setting("port")?.node.int.map(Int.init)
+        spec.writtenUser = setting("user")?.text
         spec.login = login(setting)
         spec.sudoPassword = secret(setting("sudoPassword"))
         for item in setting("jump")?.items ?? [] {
             if let jump = jump(item) { spec.jumps.append(jump) }
         }
         spec.hostKeys = entry.texts("hostKeys").compactMap { HostKey($0) }
-        spec.nodeIP = entry.text("nodeIP").flatMap { IPAddress($0) }
+        spec.nodeIPs = entry.texts("nodeIP").compactMap { IPAddress($0) }
         for (key, _, value) in entry["labels"]?.entries ?? [] { spec.labels[key] = value.text ?? "" }
         spec.taints = entry.texts("taints").compactMap { Taint($0) }
         spec.config = object(entry["config"], "config")
@@ -233,7 +243,7 @@ extension InventoryDecoder {
     private mutating func jump(_ value: Located) -> JumpHost? {
         guard let text = value.text else {
             guard let host = value.text("host") else { return nil }
-            var jump = JumpHost(host: host, port: value.int("port") ?? 22, user: value.text("user") ?? "root", location: value.location)
+            var jump = JumpHost(host: host, port: value.int("port"), user: value.text("user"), location: value.location)
             jump.login = login { value[$0] }
             jump.hostKeys = value.texts("hostKeys").compactMap { HostKey($0) }
             return jump
@@ -244,7 +254,10 @@ extension InventoryDecoder {
                 Diagnostic(.error, "\"jump\" is \"\(text)\"", at: value.location, remedy: "write user@host:port, or a mapping with host:"))
             return nil
         }
-        return JumpHost(host: target.host, port: target.port, user: halves.count == 2 ? halves[0] : "root", location: value.location)
+        // One that is written does not depend on the default.
+        let isWritten = Endpoint(address, defaultPort: 23)?.port == target.port
+        return JumpHost(
+            host: target.host, port: isWritten ? target.port : nil, user: halves.count == 2 ? halves[0] : nil, location: value.location)
     }
 
     private func secret(_ value: Located?) -> SecretReference? {
@@ -285,6 +298,13 @@ extension Endpoint {
 }
 
 extension RepositorySpec {
+    /// `scheme://user:password@host`
+    static func holdsPassword(_ url: String) -> Bool {
+        guard let scheme = url.range(of: "://") else { return false }
+        let authority = url[scheme.upperBound...].prefix { $0 != "/" }
+        return authority.lastIndex(of: "@").map { authority[..<$0].contains(":") } ?? false
+    }
+
     /// What is wrong with a repository's URL; nil when homelab can fetch from it.
     static func problem(_ url: String) -> (what: String, remedy: String)? {
         guard let scheme = url.range(of: "://") else {
@@ -295,8 +315,7 @@ extension RepositorySpec {
             return ("homelab cannot fetch from \(name)://", "give an ssh:// or https:// URL")
         }
         let authority = url[scheme.upperBound...].prefix { $0 != "/" }
-        let userInfo = authority.lastIndex(of: "@").map { authority[..<$0] }
-        if let userInfo, userInfo.contains(":") {
+        if holdsPassword(url) {
             return ("it holds a password in clear text", "take it out of the URL and give token: {file: PATH} or {env: NAME}")
         }
         return authority.isEmpty ? ("\"\(url)\" names no host", "write ssh://user@host/path or https://host/path") : nil

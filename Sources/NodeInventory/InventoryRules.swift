@@ -14,8 +14,12 @@ struct InventoryRules {
         rules.servers()
         rules.release()
         rules.network()
+        rules.sizes()
         rules.addresses()
+        rules.pins()
         rules.labels()
+        rules.taints()
+        rules.agent()
         rules.configuration()
         rules.repository()
         return rules.found
@@ -27,31 +31,32 @@ struct InventoryRules {
         self.sources = sources
     }
 
-    private mutating func error(_ summary: String, _ location: SourceLocation?, _ remedy: String?, node: String? = nil) {
+    mutating func error(_ summary: String, _ location: SourceLocation?, _ remedy: String?, node: String? = nil) {
         found.append(Diagnostic(.error, summary, subject: node.map { "node \($0)" }, at: location, remedy: remedy))
     }
 
-    private mutating func warning(_ summary: String, _ location: SourceLocation?, _ remedy: String?, node: String? = nil) {
+    mutating func warning(_ summary: String, _ location: SourceLocation?, _ remedy: String?, node: String? = nil) {
         found.append(Diagnostic(.warning, summary, subject: node.map { "node \($0)" }, at: location, remedy: remedy))
     }
 
     // MARK: Names, addresses and hardware addresses are there once
 
     private mutating func uniqueness() {
-        unique("name") { $0.name }
+        unique("name") { [$0.name] }
         unique("host", "two nodes cannot be one machine") { node in
             let host = IPAddress(node.host)?.description ?? node.host.lowercased()
-            return node.port == 22 ? host : "\(host):\(node.port)"
+            return [node.port == 22 ? host : "\(host):\(node.port)"]
         }
-        unique("nodeIP") { $0.nodeIP?.description }
-        unique("mac") { $0.mac }
+        unique("nodeIP") { $0.nodeIPs.map(\.description) }
+        unique("mac") { [$0.mac].compactMap { $0 } }
         for (index, node) in spec.nodes.enumerated() {
-            guard let address = node.nodeIP?.description,
-                let other = spec.nodes.first(where: { $0.name != node.name && $0.host == address && $0.nodeIP == nil })
-            else { continue }
-            error(
-                "nodeIP \(address) is the address of node \(other.name)", place(index, "nodeIP"), "give each node a nodeIP of its own",
-                node: node.name)
+            for address in node.nodeIPs {
+                guard let other = spec.nodes.first(where: { $0.name != node.name && IPAddress($0.host) == address && $0.nodeIPs.isEmpty })
+                else { continue }
+                error(
+                    "nodeIP \(address) is the address of node \(other.name)", place(index, "nodeIP"), "give each node a nodeIP of its own",
+                    node: node.name)
+            }
         }
         let reserved: Set = ["localhost", "all", "none"]
         for (index, node) in spec.nodes.enumerated() where reserved.contains(node.name) {
@@ -59,22 +64,22 @@ struct InventoryRules {
         }
     }
 
-    private mutating func unique(_ field: String, _ remedy: String? = nil, _ value: (NodeSpec) -> String?) {
+    private mutating func unique(_ field: String, _ remedy: String? = nil, _ values: (NodeSpec) -> [String]) {
         var seen: [String: Int] = [:]
         for (index, node) in spec.nodes.enumerated() {
-            guard let text = value(node) else { continue }
-            if let first = seen[text] {
-                let other = place(first, field).map { "\($0.file):\($0.line)" } ?? spec.nodes[first].name
-                error(
-                    "\(field) \"\(text)\" is already used by node \(spec.nodes[first].name) (\(other))", place(index, field),
-                    remedy ?? "give each node a \(field) of its own", node: node.name)
-            } else {
-                seen[text] = index
-            }
+            for text in values(node) { claim(text, field, remedy, index, &seen) }
         }
     }
 
-    private func place(_ index: Int, _ field: String) -> SourceLocation? {
+    private mutating func claim(_ text: String, _ field: String, _ remedy: String?, _ index: Int, _ seen: inout [String: Int]) {
+        guard let first = seen[text] else { return seen[text] = index }
+        let other = place(first, field).map { "\($0.file):\($0.line)" } ?? spec.nodes[first].name
+        error(
+            "\(field) \"\(text)\" is already used by node \(spec.nodes[first].name) (\(other))", place(index, field),
+            remedy ?? "give each node a \(field) of its own", node: spec.nodes[index].name)
+    }
+
+    func place(_ index: Int, _ field: String) -> SourceLocation? {
         guard sources.nodes.indices.contains(index) else { return nil }
         let entry = sources.nodes[index].node
         return entry[field]?.location ?? entry.location
@@ -172,38 +177,6 @@ struct InventoryRules {
         }
     }
 
-    private mutating func addresses() {
-        let clusterRanges = spec.network.pods + spec.network.services
-        for (index, node) in spec.nodes.enumerated() {
-            guard let address = node.nodeIP ?? IPAddress(node.host) else { continue }
-            let location = place(index, node.nodeIP == nil ? "host" : "nodeIP")
-            if let range = clusterRanges.first(where: { $0.contains(address) }) {
-                error(
-                    "\(address) is inside of the cluster's own range \(range)", location,
-                    "choose other ranges under network:", node: node.name)
-            }
-            // A host behind a jump host may be in another network than the node's own address.
-            if node.nodeIP != nil || node.jumps.isEmpty, !spec.network.nodes.isEmpty,
-                !spec.network.nodes.contains(where: { $0.contains(address) })
-            {
-                let ranges = spec.network.nodes.map(\.description).joined(separator: ", ")
-                error("\(address) is outside of network.nodes (\(ranges))", location, "correct the address or the range", node: node.name)
-            }
-            if let endpoint = spec.endpoint.flatMap({ IPAddress($0.host) }), endpoint == address,
-                spec.servers.count > 1 || node.role == .agent
-            {
-                error(
-                    "the endpoint \(endpoint) is the address of one node", root["endpoint"]?.location,
-                    "use a virtual address or a name that leads to every server, or leave endpoint out", node: node.name)
-            }
-        }
-        for (index, node) in spec.nodes.enumerated() where node.hostKeys.isEmpty && node.state != .absent {
-            warning(
-                "no host key is pinned", place(index, "name"),
-                "add hostKeys:; the agent on the servers connects only to pinned machines", node: node.name)
-        }
-    }
-
     // MARK: Labels
 
     private mutating func labels() {
@@ -218,6 +191,34 @@ struct InventoryRules {
                         "use at most 63 letters, digits, - _ . that begin and end with a letter or digit", node: name)
                 }
             }
+        }
+    }
+
+    /// The API takes no two taints of one key and effect, whatever their values.
+    private mutating func taints() {
+        for (name, entry) in sources.nodes {
+            var seen: [String: String] = [:]
+            for item in entry["taints"]?.items ?? [] {
+                guard let text = item.text, let taint = Taint(text) else { continue }
+                let mark = "\(taint.key):\(taint.effect.rawValue)"
+                if let first = seen[mark] {
+                    error(
+                        "the taints \"\(first)\" and \"\(text)\" have the same key and effect", item.location,
+                        "Kubernetes takes one of them: remove the other", node: name)
+                }
+                seen[mark] = seen[mark] ?? text
+            }
+        }
+    }
+
+    private mutating func agent() {
+        guard let agent = root["agent"] else { return }
+        if let value = agent["pollInterval"], value.text.flatMap(Duration.seconds) == 0 {
+            error("\"agent.pollInterval\" is \"\(value.text ?? "")\"", value.location, "give a second or more, such as 30s")
+        }
+        for (path, value) in [("agent.listen", agent["listen"]), ("agent.webhook.listen", agent["webhook"]?["listen"])] {
+            guard let value, let text = value.text, ListenAddress(text) == nil else { continue }
+            error("\"\(path)\" is \"\(text)\"", value.location, "give an address of the server with a port, such as 127.0.0.1:9797")
         }
     }
 

@@ -84,6 +84,7 @@ package enum K3sFlags {
         "agent-token", "cluster-cidr", "cluster-dns", "cluster-domain", "disable", "disable-cloud-controller", "disable-helm-controller",
         "disable-kube-proxy", "disable-network-policy", "egress-selector-mode", "embedded-registry", "flannel-backend",
         "flannel-external-ip", "flannel-ipv6-masq", "secrets-encryption", "secrets-encryption-provider", "service-cidr",
+        "supervisor-metrics",
     ]
 
     /// Whether this version is newer than what is known of k3s' flags, so that what is said of them may be outdated.
@@ -165,6 +166,10 @@ extension K3sFlags.Flag {
                 return items.allSatisfy { $0.scalarText != nil && !$0.isNull } ? nil : "an item of the list is no text"
             }
             return Self.text(value) == nil ? "it takes a list" : nil
+        case .text where name == "write-kubeconfig-mode":
+            // YAML reads 0644 as an octal number, which would be written as 420.
+            let isMode = value.string.map { (3...4).contains($0.utf8.count) && $0.utf8.allSatisfy { (48...55).contains($0) } }
+            return isMode == true ? nil : "it takes three or four octal digits as text: put them in quotes, \"0644\""
         case .text: return Self.text(value) == nil ? "it takes one value" : nil
         case .integer: return Self.text(value).flatMap { Int($0) } == nil ? "it takes a whole number" : nil
         case .duration:

@@ -16,16 +16,20 @@ package struct Login: Hashable, Sendable {
 /// A host on the way to a node.
 package struct JumpHost: Hashable, Sendable {
     package var host: String
-    package var port: Int
-    package var user: String
+    /// As the inventory writes them; nil leaves them to the operator's `~/.ssh/config`.
+    package var writtenPort: Int?
+    package var writtenUser: String?
     package var login: Login
     package var hostKeys: [HostKey]
     package var location: SourceLocation
 
-    package init(host: String, port: Int = 22, user: String = "root", location: SourceLocation) {
+    package var port: Int { writtenPort ?? 22 }
+    package var user: String { writtenUser ?? "root" }
+
+    package init(host: String, port: Int? = nil, user: String? = nil, location: SourceLocation) {
         self.host = host
-        self.port = port
-        self.user = user
+        writtenPort = port
+        writtenUser = user
         login = Login()
         hostKeys = []
         self.location = location

@@ -8,8 +8,9 @@ package struct NodeSpec: Hashable, Sendable {
     package var state: NodeState
     /// The name or address SSH connects to.
     package var host: String
-    package var port: Int
-    package var user: String
+    /// The port and user as the inventory writes them; nil leaves them to the operator's `~/.ssh/config`, which the agents do not have.
+    package var writtenPort: Int?
+    package var writtenUser: String?
     package var login: Login
     /// nil: root, or sudo asks for no password.
     package var sudoPassword: SecretReference?
@@ -17,8 +18,8 @@ package struct NodeSpec: Hashable, Sendable {
     package var jumps: [JumpHost]
     /// The pinned host keys; empty: the operator's known_hosts decides, and the agent does not connect.
     package var hostKeys: [HostKey]
-    /// The address the cluster knows the node by; nil: `host` when it is an address, else what k3s chooses.
-    package var nodeIP: IPAddress?
+    /// The addresses the cluster knows the node by, one of a family; empty: `host` when it is an address, else what k3s chooses.
+    package var nodeIPs: [IPAddress]
     package var labels: [String: String]
     package var taints: [Taint]
     /// k3s configuration of this node alone, checked against k3s' flags; on top of the cluster's.
@@ -26,21 +27,28 @@ package struct NodeSpec: Hashable, Sendable {
     package var mac: String?
     package var location: SourceLocation
 
-    package init(name: String, role: NodeRole, host: String, user: String = "root", location: SourceLocation) {
+    package init(name: String, role: NodeRole, host: String, user: String? = nil, location: SourceLocation) {
         self.name = name
         self.role = role
         state = .present
         self.host = host
-        port = 22
-        self.user = user
+        writtenUser = user
         login = Login()
         jumps = []
         hostKeys = []
+        nodeIPs = []
         labels = [:]
         taints = []
         config = Object()
         self.location = location
     }
+
+    /// Where SSH connects to as the agents do, and as whom.
+    package var port: Int { writtenPort ?? 22 }
+    package var user: String { writtenUser ?? "root" }
+
+    /// The first address the inventory gives it; its others are of the other family.
+    package var nodeIP: IPAddress? { nodeIPs.first }
 
     /// The address other nodes and the certificate use: the node's own, or the name SSH connects to.
     package var address: String { (nodeIP ?? IPAddress(host))?.description ?? host }

@@ -17,13 +17,13 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
             var proxies: [String] = []
             for (index, jump) in node.jumps.enumerated() {
                 let alias = Self.alias(node, jump: index)
-                let own = block(jump.host, jump.port, jump.user, jump.login, jump.hostKeys, alias: alias)
+                let own = block(jump.host, jump.writtenPort, jump.writtenUser, jump.login, jump.hostKeys, alias: alias)
                 lines += ["Host \(alias)"] + own
                 let word = isOnly(jump) ? jump.host : alias
                 if word != alias { lines += ["Host \(word)"] + own.dropFirst() }
                 proxies.append(word)
             }
-            var own = block(node.host, node.port, node.user, node.login, node.hostKeys, alias: node.name)
+            var own = block(node.host, node.writtenPort, node.writtenUser, node.login, node.hostKeys, alias: node.name)
             if !proxies.isEmpty { own.append("    ProxyJump \(proxies.joined(separator: ","))") }
             lines += ["Host \(node.name)"] + own
             let word = word(for: node)
@@ -67,12 +67,12 @@ package struct OpenSSHConfiguration: Hashable, Sendable {
     private static func alias(_ node: NodeSpec, jump index: Int) -> String { "\(node.name)-jump-\(index + 1)" }
 
     private func block(
-        _ host: String, _ port: Int, _ user: String, _ login: Login, _ keys: [HostKey], alias: String
+        _ host: String, _ port: Int?, _ user: String?, _ login: Login, _ keys: [HostKey], alias: String
     ) -> [String] {
         var lines = ["HostName \(host)"]
-        // What the inventory leaves at its default may be said in the operator's own file, as homelab takes it from there too.
-        if port != 22 { lines.append("Port \(port)") }
-        if user != "root" { lines.append("User \(user)") }
+        // What the inventory does not say may be said in the operator's own file, as homelab takes it from there too.
+        if let port { lines.append("Port \(port)") }
+        if let user { lines.append("User \(user)") }
         lines += login.identityFiles.map { "IdentityFile \(Self.quoted($0))" }
         if !login.agent { lines.append("IdentityAgent none") }
         if !keys.isEmpty {

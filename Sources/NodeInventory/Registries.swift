@@ -6,48 +6,66 @@ package enum Registries {
     /// The keys below `configs.<registry>.auth` that hold secrets.
     private static let secretKeys: Set<String> = ["password", "token", "auth", "identitytoken"]
 
-    /// Reports unknown keys on the levels k3s reads, and secrets in clear text.
+    private static let mirror = ObjectSchema(
+        name: "Mirror",
+        fields: [
+            Field("endpoint", .list(.text()), "URLs that are asked in the registry's place, the first one first."),
+            Field("rewrite", .map(.text()), "Regular expressions of image names, and what they become there."),
+        ])
+
+    private static let registry = ObjectSchema(
+        name: "Registry",
+        fields: [
+            Field(
+                "auth",
+                .object(
+                    ObjectSchema(
+                        name: "RegistryLogin",
+                        fields: [Field("username", .text(), "User name.")]
+                            + secretKeys.sorted().map { Field($0, .anything, "A reference to the secret.") })), "The login."),
+            Field(
+                "tls",
+                .object(
+                    ObjectSchema(
+                        name: "RegistryTLS",
+                        fields: [
+                            Field("ca_file", .text(), "Path of its certificate authority on the node."),
+                            Field("cert_file", .text(), "Path of the client's certificate on the node."),
+                            Field("key_file", .text(), "Path of the client's key on the node."),
+                            Field("insecure_skip_verify", .boolean, "Believe any certificate."),
+                        ])), "How its certificate is checked."),
+        ])
+
+    /// Reports what k3s would not understand, and would not start with; and secrets in clear text.
     static func check(_ value: Located) -> Diagnostics {
-        var found = Diagnostics()
-        level(value, ["mirrors", "configs"], "k3s.registries", &found)
-        for (name, _, mirror) in value["mirrors"]?.entries ?? [] {
-            level(mirror, ["endpoint", "rewrite"], "k3s.registries.mirrors.\(name)", &found)
-        }
-        for (name, _, config) in value["configs"]?.entries ?? [] {
-            let path = "k3s.registries.configs.\(name)"
-            level(config, ["auth", "tls"], path, &found)
-            if let tls = config["tls"] {
-                level(tls, ["ca_file", "cert_file", "key_file", "insecure_skip_verify"], path + ".tls", &found)
+        let schemas = [("mirrors", mirror), ("configs", registry)]
+        var check = SchemaCheck()
+        // Each registry is looked at by itself: one without a value is one without settings.
+        let fields = schemas.map { Field($0.0, .map(.anything), "The registries, each with its settings.") }
+        check.check(value, ObjectSchema(name: "Registries", fields: fields), path: "k3s.registries")
+        for (key, schema) in schemas {
+            for (name, _, entry) in value[key]?.entries ?? [] where !entry.node.isNull {
+                check.check(entry, schema, path: "k3s.registries.\(key).\(name)")
             }
-            guard let auth = config["auth"] else { continue }
-            level(auth, ["username"] + secretKeys.sorted(), path + ".auth", &found)
-            for (key, _, secret) in auth.entries where secretKeys.contains(key) && reference(secret.node.value) == nil {
+        }
+        var found = check.diagnostics
+        for (name, _, mirror) in value["mirrors"]?.entries ?? [] {
+            for endpoint in mirror["endpoint"]?.items ?? [] where endpoint.text.map(RepositorySpec.holdsPassword) == true {
                 found.append(
                     Diagnostic(
-                        .error, "\"\(path).auth.\(key)\" holds a secret in clear text", at: secret.location,
+                        .error, "\"k3s.registries.mirrors.\(name).endpoint\" holds a password in clear text", at: endpoint.location,
+                        remedy: "take it out of the URL and write it under configs.<host>.auth, password: {file: PATH} or {env: NAME}"))
+            }
+        }
+        for (name, _, config) in value["configs"]?.entries ?? [] {
+            for (key, _, secret) in config["auth"]?.entries ?? [] where secretKeys.contains(key) && reference(secret.node.value) == nil {
+                found.append(
+                    Diagnostic(
+                        .error, "\"k3s.registries.configs.\(name).auth.\(key)\" holds a secret in clear text", at: secret.location,
                         remedy: "give {file: PATH} or {env: NAME}; homelab puts the secret into the file on the node, which is 0600"))
             }
         }
         return found
-    }
-
-    private static func level(_ value: Located, _ known: [String], _ path: String, _ found: inout Diagnostics) {
-        guard value.node.mapping != nil else {
-            if !value.node.isNull {
-                found.append(
-                    Diagnostic(
-                        .error, "\"\(path)\" is \(value.node.kindName), not a mapping", at: value.location,
-                        remedy: "known here: " + known.joined(separator: ", ")))
-            }
-            return
-        }
-        for (key, at, _) in value.entries where !known.contains(key) {
-            let nearest = Suggestion.nearest(to: key, in: known)
-            found.append(
-                Diagnostic(
-                    .error, "unknown field \"\(path).\(key)\"", at: at,
-                    remedy: nearest.map { "did you mean \"\($0)\"?" } ?? "known here: " + known.joined(separator: ", ")))
-        }
     }
 
     /// `{file: …}` and `{env: …}` in a passed-through value.

@@ -35,11 +35,14 @@ struct Located: Sendable {
 
 /// Lengths of time as people write them.
 enum Duration {
+    /// A year: what is longer is a slip.
+    private static let longest = 365 * 24 * 3600
+
     static func seconds(_ text: String) -> Int? {
         guard let unit = text.last, let factor = ["s": 1, "m": 60, "h": 3600][unit],
             let number = Int(text.dropLast()), number >= 0, text.first?.isNumber == true
         else { return nil }
-        return number * factor
+        return number <= longest / factor ? number * factor : nil
     }
 }
 

@@ -3,12 +3,14 @@ extension TextForm {
     func problem(with text: String) -> (what: String, remedy: String?)? {
         switch self {
         case .any: text.isEmpty ? ("it is empty", "write it, or leave the field out") : nil
+        case .orEmpty: nil
         case .host: hostProblem(text)
         case .user:
             text.isEmpty || text.hasPrefix("-") || text.contains(where: \.isWhitespace)
                 ? ("not a user's name", "write the name that SSH logs in with") : nil
         case .duration:
-            Duration.seconds(text) == nil ? ("not a length of time", "write a number and s, m or h, such as 90s, 5m, 2h") : nil
+            Duration.seconds(text) == nil
+                ? ("not a length of time up to a year", "write a number and s, m or h, such as 90s, 5m, 2h") : nil
         case .version:
             K3sVersion(text) == nil
                 ? ("not an exact k3s version", "write it as k3s releases are named, vX.Y.Z+k3sN, such as v1.33.4+k3s1") : nil

@@ -95,7 +95,8 @@ package struct AdoptedCluster {
         let keys = machine.facts.access.hostKeys.filter { $0.description.hasPrefix("ssh-ed25519 ") }
         value["hostKeys"] = .array((keys.isEmpty ? machine.facts.access.hostKeys : keys).map { .string($0.description) })
         let settings = machine.settings
-        if let address = Self.words(settings["node-ip"]).first { value["nodeIP"] = .string(address) }
+        let addresses = Self.words(settings["node-ip"]).map { Value.string($0) }
+        if let address = addresses.first { value["nodeIP"] = addresses.count == 1 ? address : .array(addresses) }
         let labels = Self.words(settings["node-label"]).compactMap { text -> Object.Member? in
             let pair = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             return pair.count == 2 ? Object.Member(key: pair[0], value: .string(pair[1])) : nil
@@ -134,7 +135,7 @@ package struct AdoptedCluster {
                 continue
             }
             if member.key == "tls-san" {
-                let own: Set = [machine.host, Self.words(machine.settings["node-ip"]).first ?? machine.host]
+                let own = Set([machine.host] + Self.words(machine.settings["node-ip"]).prefix(1))
                 let names = Self.words(member.value).filter { !own.contains($0) }
                 if !names.isEmpty { result["tls-san"] = .array(names.map { .string($0) }) }
                 continue
@@ -144,14 +145,9 @@ package struct AdoptedCluster {
                     Diagnostic(.warning, "k3s is given \(member.key), which is no flag of its", subject: "host \(machine.host)"))
                 continue
             }
-            result[member.key] = member.value
-        }
-        let addresses = Self.words(machine.settings["node-ip"])
-        if addresses.count > 1 {
-            findings.append(
-                Diagnostic(
-                    .warning, "k3s has several addresses for it: \(addresses.joined(separator: ", "))", subject: "host \(machine.host)",
-                    remedy: "an inventory has one, and \(addresses[0]) was taken: homelab would take the others away from its Node"))
+            // As text: a mode that looks like a number means its digits.
+            result[member.key] =
+                member.key == "write-kubeconfig-mode" ? member.value.scalarText.map { .string($0) } ?? member.value : member.value
         }
         if !machine.proxies.isEmpty {
             let unit = (machine.facts.installedRole ?? .agent).unit

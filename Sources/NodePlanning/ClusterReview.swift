@@ -126,8 +126,10 @@ package struct ClusterReview {
             if !live.ready, node.state == .present {
                 tell(.error, live.name, "it is not Ready", cause: live.reason, "`homelab doctor \(live.name)` says why")
             }
-            let wanted = node.nodeIP ?? IPAddress(node.host)
-            if let wanted, !live.internalIPs.isEmpty, !live.internalIPs.contains(wanted.description), node.jumps.isEmpty {
+            let wanted = node.nodeIPs.isEmpty ? [IPAddress(node.host)].compactMap { $0 } : node.nodeIPs
+            if let wanted = wanted.first(where: { !live.internalIPs.contains($0.description) }), !live.internalIPs.isEmpty,
+                node.jumps.isEmpty
+            {
                 tell(
                     live.isEtcdMember ? .error : .warning, live.name,
                     "the cluster knows it as \(live.internalIPs.joined(separator: ", ")), the inventory as \(wanted)",

@@ -9,9 +9,9 @@ struct FirewallNeeds {
     /// `6443/tcp`
     let ports: [String]
 
-    init(_ spec: ClusterSpec, _ node: NodeSpec, _ facts: NodeFacts) {
+    init(_ spec: ClusterSpec, _ node: NodeSpec, _ facts: NodeFacts, _ addresses: NodeAddresses) {
         let own = Set(facts.network.addresses.map(\.cidr.address.description))
-        let others = spec.nodes.filter { $0.state != .absent }.compactMap { IPAddress($0.address) }.map(\.description)
+        let others = spec.nodes.filter { $0.state != .absent }.flatMap { addresses[$0.name] }.map(\.description)
         pods = spec.network.pods
         sources = (pods + spec.network.services).map(\.description) + others.filter { !own.contains($0) }
         let webhook = spec.agent.webhook?.listen.split(separator: ":").last.flatMap { Int($0) }

@@ -34,7 +34,7 @@ package struct K3sConfiguration: Sendable {
         merge(node.role == .server ? spec.k3s.serverConfig : spec.k3s.agentConfig, into: &values)
         merge(node.config, into: &values)
         values["node-name"] = .string(node.name)
-        if let address = node.nodeIP { values["node-ip"] = .string(address.description) }
+        if !node.nodeIPs.isEmpty { values["node-ip"] = .string(node.nodeIPs.map(\.description).joined(separator: ",")) }
         values["token-file"] = .string(NodeLayout.token)
         switch entry {
         case .cluster(let initializesEtcd): if initializesEtcd { values["cluster-init"] = true }

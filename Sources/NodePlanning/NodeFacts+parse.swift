@@ -8,8 +8,8 @@ extension NodeFacts {
         var facts = NodeFacts()
         var started = false
         var config: [String] = []
-        for line in output.split(separator: "\n", omittingEmptySubsequences: false) {
-            let line = line.hasSuffix("\r") ? line.dropLast() : line
+        // A file edited on Windows ends its lines with what is one character to Swift.
+        for line in output.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" }) {
             if !started {
                 started = line == "homelab-facts 1"
                 continue
@@ -138,7 +138,8 @@ extension NodeFacts {
         case "address":
             guard words.count == 3, let cidr = CIDR(words[1]) else { return false }
             network.addresses.append(.init(interface: words[0], cidr: cidr, dynamic: words[2] == "dynamic"))
-        case "default-route": network.defaultInterface = value
+        case "default-route": network.defaultInterface4 = value
+        case "default-route6": network.defaultInterface6 = value
         case "route":
             // `ip` writes a single host without a prefix, and words such as `blackhole` or `unreachable` for routes to nowhere.
             guard let text = words.first else { return false }
@@ -228,7 +229,10 @@ extension NodeFacts {
 
     /// The first address of the default route's interface, IPv4 before IPv6.
     package var primaryAddress: IPAddress? {
-        let candidates = network.addresses.filter { $0.interface == network.defaultInterface }.map(\.cidr.address)
-        return candidates.first(where: \.isV4) ?? candidates.first
+        func addresses(on interface: String?) -> [IPAddress] {
+            network.addresses.filter { $0.interface == interface }.map(\.cidr.address)
+        }
+        return addresses(on: network.defaultInterface4).first(where: \.isV4)
+            ?? addresses(on: network.defaultInterface6).first { !$0.isV4 } ?? addresses(on: network.defaultInterface).first
     }
 }

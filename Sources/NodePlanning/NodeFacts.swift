@@ -141,8 +141,11 @@ package struct NetworkFacts: Hashable, Sendable {
     }
 
     package var addresses: [Address] = []
-    /// The interface of the default route; nil: there is none.
-    package var defaultInterface: String?
+    /// The interfaces of the default routes of IPv4 and of IPv6; nil: there is none.
+    package var defaultInterface4: String?
+    package var defaultInterface6: String?
+    /// The one that k3s takes: IPv4's before IPv6's.
+    package var defaultInterface: String? { defaultInterface4 ?? defaultInterface6 }
     /// Destinations with the interface they lead to, without the default route.
     package var routes: [Route] = []
     package var interfaces: [String] = []

@@ -93,6 +93,13 @@ extension NodePlanner {
         return desired.servers.first { facts($0)?.agent.repositoryOwner != nil } ?? desired.servers.first
     }
 
+    /// Whom the agents fetch the repository as; nil: the inventory names nobody, and its server cannot be asked.
+    private var repositoryUser: String? {
+        guard let server = repositoryServer else { return nil }
+        if let written = server.writtenUser { return written }
+        return facts(server).map { $0.agent.repositoryOwner ?? $0.access.user }
+    }
+
     /// Whether k3s runs on a server, or will when the phases before have passed: nothing is put beside a k3s that is not there.
     private func isServing(_ node: NodeSpec, _ facts: NodeFacts) -> Bool {
         facts.isActive(NodeRole.server.unit) || joining.contains(node.name)
@@ -107,15 +114,17 @@ extension NodePlanner {
         guard let server = repositoryServer, let facts = facts(server), isServing(server, facts) else { return Phase(.repository, []) }
         var steps: [PlannedStep] = []
         if let owner = facts.agent.repositoryOwner {
-            if owner != server.user {
-                wait(
-                    server.name, "its repository belongs to \(owner), and \(server.user) cannot push to it", "chown -R it, or correct user:"
-                )
+            // An agent that looks at its own machine is root where nobody wrote another user.
+            let user = server.writtenUser ?? (facts.access.user == "root" ? owner : facts.access.user)
+            if owner != user {
+                wait(server.name, "its repository belongs to \(owner), and \(user) cannot push to it", "chown -R it, or correct user:")
             }
         } else {
             steps.append(
                 PlannedStep(
-                    .createRepository(path: NodeLayout.repository, owner: server.user, branch: desired.repository.branch), "is missing"))
+                    .createRepository(
+                        path: NodeLayout.repository, owner: repositoryUser ?? server.user, branch: desired.repository.branch),
+                    "is missing"))
         }
         let names = ["git-receive-pack", "git-upload-pack"].filter { facts.commands[$0] == nil }
         if !names.isEmpty { steps.append(PlannedStep(.link(names: names, target: "homelab"), "git is not installed")) }
@@ -132,16 +141,17 @@ extension NodePlanner {
     /// The addresses a server's connections come from; none when it goes through other hosts or has no address of its own.
     private func source(_ server: NodeSpec, to node: NodeSpec) -> [String] {
         guard node.jumps.isEmpty else { return [] }
-        let address = server.nodeIP ?? IPAddress(server.host) ?? facts(server)?.primaryAddress
-        return address.map { [$0.description] } ?? []
+        return addresses[server.name].map(\.description)
     }
+
+    /// The keys of another user than SSH logs in as were not looked at. Where the inventory names nobody it is who did log in.
+    func isLogin(_ facts: NodeFacts, to node: NodeSpec) -> Bool { facts.access.user == node.writtenUser ?? facts.access.user }
 
     /// The step that lets keys in which are not there yet, or with other limits.
     private func authorization(
         _ keys: [AuthorizedKey], on node: NodeSpec, _ facts: NodeFacts, _ publicKey: (NodeFacts) -> String?
     ) -> [PlannedStep] {
-        // The keys of another user than SSH logs in as were not looked at.
-        guard facts.access.user == node.user else { return [] }
+        guard isLogin(facts, to: node) else { return [] }
         let missing = keys.filter { key in
             guard let owner = desired.node(named: key.node).flatMap({ self.facts($0) }), let line = publicKey(owner).flatMap(key.line)
             else {
@@ -153,7 +163,7 @@ extension NodePlanner {
         if missing.isEmpty { return [] }
         let names = missing.map(\.node).joined(separator: ", ")
         let use = missing.contains { $0.purpose == .manage } ? "not authorised" : "cannot fetch yet"
-        return [PlannedStep(.authorizeKeys(missing, user: node.user, home: facts.access.home), "\(names): \(use)")]
+        return [PlannedStep(.authorizeKeys(missing, user: facts.access.user, home: facts.access.home), "\(names): \(use)")]
     }
 
     // MARK: The homelab agent
@@ -186,7 +196,10 @@ extension NodePlanner {
                 ? PlannedFile(path: NodeLayout.unitFile(service), mode: "0755", text: BootstrapAssets.homelabAgentService)
                 : PlannedFile(path: NodeLayout.unitFile(service), mode: "0644", text: BootstrapAssets.homelabAgentUnit),
         ]
+        let isUnsure = desired.repository.url == nil && repositoryUser == nil
         for file in files {
+            // While the repository's server cannot be asked whom it belongs to, the URL that was written stays.
+            if isUnsure, file.path == NodeLayout.agentConfiguration, let fact = facts.files[file.path], fact != .absent { continue }
             let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
             if let reason = reasonToWrite(file, facts) {
                 steps.append(PlannedStep(.writeFile(file), reason))
@@ -248,7 +261,7 @@ extension NodePlanner {
             guard let server = repositoryServer else { return nil }
             let host = server.address.contains(":") ? "[\(server.address)]" : server.address
             let port = server.port == 22 ? "" : ":\(server.port)"
-            let remote = "ssh://\(server.user)@\(host)\(port)\(NodeLayout.repository)"
+            let remote = "ssh://\(repositoryUser ?? server.user)@\(host)\(port)\(NodeLayout.repository)"
             repository = .init(url: server.name == node.name ? NodeLayout.repository : remote, branch: wanted.branch)
         }
         if repository.url.hasPrefix("ssh://") {

@@ -22,9 +22,9 @@ extension NodePlanner {
         }
         if !context.only.isEmpty {
             let known = desired.nodes.filter { isMemberOrJoins($0.name) || $0.state == .absent }.map(\.name)
-            let addresses = desired.nodes.map { ($0.name, "\($0.address)") }
+            let first = desired.nodes.map { ($0.name, addresses[$0.name].first?.description ?? $0.address) }
             plan = plan.limited(
-                to: context.only, known: context.only.intersection(known), addresses: Dictionary(addresses) { first, _ in first })
+                to: context.only, known: context.only.intersection(known), addresses: Dictionary(first) { known, _ in known })
         }
         for node in desired.nodes {
             guard let steps = waiting[node.name], let first = steps.first else { continue }

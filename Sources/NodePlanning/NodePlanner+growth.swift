@@ -82,7 +82,7 @@ extension NodePlanner {
         // Those of servers that this very run starts are on their way: an interrupted join goes on.
         let joining = desired.servers.filter { cluster.node(named: $0.name) == nil && facts($0) != nil }
         let strangers = cluster.membersWithoutNode.filter { member in
-            !joining.contains { member.belongs(toNode: $0.name, address: $0.address.description) }
+            !joining.contains { member.belongs(toNode: $0.name, address: addresses[$0.name].first?.description ?? $0.address) }
         }
         let down = members.filter { member in
             !member.isHealthyMember && !self.joining.contains(member.name) && !(desired.node(named: member.name).map(isAwaited) ?? false)

@@ -41,18 +41,22 @@ extension NodePlanner {
 
     /// What is let in besides stays as it is.
     private func firewall(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {
-        guard let rules = FirewallNeeds(desired, node, facts).missing(facts.network) else { return [] }
+        guard let rules = FirewallNeeds(desired, node, facts, addresses).missing(facts.network) else { return [] }
         return [PlannedStep(.openFirewall(rules), "\(rules.program.rawValue) is active")]
     }
 
     /// Doors that homelab opened for nodes that have left, or leave in this very plan; only then, since a node that leaves still speaks with
     /// the others.
     func closedFirewalls() -> Phase {
+        // A door may be that of a node whose address cannot be known now.
+        let areAllKnown = desired.nodes.allSatisfy { $0.state == .absent || !addresses[$0.name].isEmpty }
+        guard areAllKnown else { return Phase(.closedFirewalls, []) }
         let tasks = planned(desired.nodes).compactMap { node, facts -> (node: String, steps: [PlannedStep])? in
             guard let program = facts.network.firewall.flatMap(FirewallRules.Program.init) else { return nil }
-            let wanted = FirewallNeeds(desired, node, facts).sources
+            let wanted = FirewallNeeds(desired, node, facts, addresses).sources
             let staying = desired.nodes.filter { $0.state == .absent && !leaving.contains($0.name) && isMember($0) }
-            let gone = facts.network.firewallOwn.subtracting(wanted).subtracting(staying.map { "\($0.address)" }).sorted()
+            let gone = facts.network.firewallOwn.subtracting(wanted).subtracting(staying.flatMap { addresses[$0.name].map(\.description) })
+                .sorted()
             if gone.isEmpty { return nil }
             let step = Step.closeFirewall(FirewallRules(program: program, sources: gone))
             return (node.name, [PlannedStep(step, "is not of the cluster any more")])

@@ -110,7 +110,7 @@ extension NodePlanner {
         let now = facts.k3s.config.flatMap { (try? YAMLReader.values($0, file: NodeLayout.k3sConfig))?.first }
         if let server = Self.serverURL(facts), isAddressOfServer(server, besides: node) {
             let hasJoined = facts.holdsCluster || cluster.unavailable != nil || cluster.node(named: node.name) != nil
-            if hasJoined || !isAddressOfStoppedServer(server) { return .join(server: server) }
+            if hasJoined || !isAddressOfStoppedServer(server) && !isMereName(server) { return .join(server: server) }
         }
         if node.role == .server {
             if facts.holdsCluster, now?["server"] == nil { return .cluster(initializesEtcd: usesEtcd) }
@@ -119,8 +119,8 @@ extension NodePlanner {
                 return .cluster(initializesEtcd: usesEtcd)
             }
         }
-        let target = leader ?? desired.servers.first
-        return .join(server: K3sConfiguration.url(of: target?.address ?? node.address))
+        let target = leader ?? desired.servers.first ?? node
+        return .join(server: K3sConfiguration.url(of: addresses[target.name].first?.description ?? target.address))
     }
 
     /// The facts mask nothing but secrets; `server:` is none.
@@ -128,18 +128,28 @@ extension NodePlanner {
         facts.k3s.config.flatMap { (try? YAMLReader.values($0, file: NodeLayout.k3sConfig))?.first?["server"]?.string }
     }
 
+    /// Also what may be that of a server whose address cannot be known now: what was written stays.
     private func isAddressOfServer(_ url: String, besides node: NodeSpec) -> Bool {
         let others = desired.servers.filter { $0.name != node.name }
-        return isEndpoint(url) || others.contains { Self.isAddress(url, of: $0) }
+        return isEndpoint(url) || others.contains { isAddress(url, of: $0) || addresses[$0.name].isEmpty }
     }
 
     private func isAddressOfStoppedServer(_ url: String) -> Bool {
         !isEndpoint(url)
-            && desired.servers.contains { Self.isAddress(url, of: $0) && facts($0)?.isActive(NodeRole.server.unit) != true }
+            && desired.servers.contains { isAddress(url, of: $0) && facts($0)?.isActive(NodeRole.server.unit) != true }
     }
 
-    private static func isAddress(_ url: String, of server: NodeSpec) -> Bool {
-        url == K3sConfiguration.url(of: server.address) || url == K3sConfiguration.url(of: server.host)
+    /// A server's name, which may be known to the operator's machine only, where its address is known.
+    private func isMereName(_ url: String) -> Bool {
+        !isEndpoint(url)
+            && desired.servers.contains { server in
+                let known = addresses[server.name].map { K3sConfiguration.url(of: $0.description) }
+                return IPAddress(server.host) == nil && url == K3sConfiguration.url(of: server.host) && !known.isEmpty
+            }
+    }
+
+    private func isAddress(_ url: String, of server: NodeSpec) -> Bool {
+        ([server.address, server.host] + addresses[server.name].map(\.description)).contains { url == K3sConfiguration.url(of: $0) }
     }
 
     private func isEndpoint(_ url: String) -> Bool {

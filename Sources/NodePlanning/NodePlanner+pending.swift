@@ -66,7 +66,10 @@ extension NodePlanner {
         guard facts.holdsCluster, let member = cluster.node(named: node.name), member.isEtcdMember,
             let address = member.annotations["etcd.k3s.cattle.io/node-address"]
         else { return nil }
-        if let wanted = node.nodeIP?.description { return wanted == address ? nil : (address, "is to have \(wanted)") }
+        if !node.nodeIPs.isEmpty {
+            let wanted = node.nodeIPs.map(\.description)
+            return wanted.contains(address) ? nil : (address, "is to have \(wanted.joined(separator: ", "))")
+        }
         let own = facts.network.addresses.map(\.cidr.address)
         guard let known = IPAddress(address), !own.isEmpty, !own.contains(known) else { return nil }
         return (address, "has \(facts.primaryAddress.map(\.description) ?? "no address") now")

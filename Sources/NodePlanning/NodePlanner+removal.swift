@@ -139,7 +139,7 @@ extension NodePlanner {
         let comments = gone.flatMap { [keyComment("agent", $0), keyComment("fetch", $0)] }
         let tasks = planned(desired.nodes).compactMap { node, facts -> (node: String, steps: [PlannedStep])? in
             let there = comments.filter { facts.access.authorizedKeys[$0] != nil }
-            guard !there.isEmpty, facts.access.user == node.user else { return nil }
+            guard !there.isEmpty, isLogin(facts, to: node) else { return nil }
             let step = Step.revokeKeys(comments: there, user: facts.access.user, home: facts.access.home)
             return (node.name, [PlannedStep(step, "its owner is no longer part of the cluster")])
         }

@@ -7,6 +7,8 @@ package struct NodePlanner: Sendable {
     let observed: [String: NodeObservation]
     let cluster: ClusterFacts
     let context: PlanningContext
+    /// Where the machines reach each other.
+    let addresses: NodeAddresses
     var pending: [NodeNote] = []
     /// The server that the others join by and that commands for the whole cluster run on; nil: nothing can be started or joined.
     var leader: NodeSpec?
@@ -50,11 +52,12 @@ package struct NodePlanner: Sendable {
         return planner.finished(phases)
     }
 
-    private init(desired: ClusterSpec, observed: [String: NodeObservation], cluster: ClusterFacts, context: PlanningContext) {
+    init(desired: ClusterSpec, observed: [String: NodeObservation], cluster: ClusterFacts, context: PlanningContext) {
         self.desired = desired
         self.observed = observed
         self.cluster = cluster
         self.context = context
+        addresses = NodeAddresses(desired, facts: observed.compactMapValues(\.facts), cluster: cluster)
     }
 
     // MARK: Who is planned for

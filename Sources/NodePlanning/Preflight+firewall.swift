@@ -5,7 +5,7 @@ extension Preflight {
     /// ufw and firewalld are told what to let in when the host is prepared. Rules written by hand are their owner's: he is told which are
     /// missing, before a node hangs because of them.
     mutating func firewall(_ node: NodeSpec, _ facts: NodeFacts) {
-        let needs = FirewallNeeds(spec, node, facts)
+        let needs = FirewallNeeds(spec, node, facts, addresses)
         if let rules = needs.missing(facts.network) {
             warning(
                 node, "\(rules.program.rawValue) is active and does not let in all of the cluster's own traffic",

@@ -8,6 +8,7 @@ package struct Preflight {
     let spec: ClusterSpec
     let context: PlanningContext
     let seen: [(node: NodeSpec, facts: NodeFacts)]
+    let addresses: NodeAddresses
     private var found = Diagnostics()
 
     package static func check(
@@ -36,6 +37,7 @@ package struct Preflight {
         self.spec = spec
         self.context = context
         self.seen = seen
+        addresses = NodeAddresses(spec, facts: Dictionary(seen.map { ($0.node.name, $0.facts) }) { first, _ in first })
     }
 
     mutating func error(_ node: NodeSpec, _ summary: String, cause: String? = nil, _ remedy: String) {
@@ -180,9 +182,9 @@ package struct Preflight {
         let isNew = facts.k3s.binary?.version != spec.k3s.version.description
         let needs: [(path: String, error: Int64, warning: Int64)] = [
             ("/var/lib/rancher", isNew ? 1024 : 100, 4096), ("/usr/local/bin", isNew ? 250 : 20, 0), ("/tmp", isNew ? 150 : 20, 0),
-            ("/etc", 5, 0),
+            ("/etc", 5, 0), ("/var/lib/kubelet", 100, 1024),
         ]
-        for need in needs {
+        for need in needs where !isSamePlace(need.path, facts) {
             guard let free = facts.resources.free[need.path] else { continue }
             let text = "only \(Self.size(free)) are free at \(need.path)"
             if free < need.error * Self.mebibyte {
@@ -201,12 +203,20 @@ package struct Preflight {
         }
     }
 
+    /// The kubelet's folder is on a file system of its own only where somebody made it so; else k3s' asks for more.
+    private func isSamePlace(_ path: String, _ facts: NodeFacts) -> Bool {
+        let resources = facts.resources
+        return path == "/var/lib/kubelet" && resources.free[path] == resources.free["/var/lib/rancher"]
+            && resources.inodes[path] == resources.inodes["/var/lib/rancher"]
+    }
+
     /// A disk may have room and still no place for one more file: images are many small ones.
     private mutating func inodes(_ node: NodeSpec, _ facts: NodeFacts) {
         let needs: [(path: String, error: Int64, warning: Int64)] = [
             ("/var/lib/rancher", 2000, 50_000), ("/usr/local/bin", 20, 0), ("/tmp", 20, 0), ("/etc", 50, 0),
+            ("/var/lib/kubelet", 500, 10_000),
         ]
-        for need in needs {
+        for need in needs where !isSamePlace(need.path, facts) {
             guard let free = facts.resources.inodes[need.path] else { continue }
             let text = "only \(free) more files can be made at \(need.path)"
             if free < need.error {
@@ -236,7 +246,7 @@ package struct Preflight {
         if network.defaultInterface == nil {
             error(node, "it has no default route", "k3s does not start without one; add one, even to a dummy interface")
         }
-        if let wanted = node.nodeIP, !network.addresses.contains(where: { $0.cidr.address == wanted }) {
+        for wanted in node.nodeIPs where !network.addresses.contains(where: { $0.cidr.address == wanted }) {
             let own = network.addresses.filter { !Self.isOfCluster($0.interface) }.map { "\($0.cidr.address)" }
             error(
                 node, "nodeIP \(wanted) is not one of its addresses", cause: own.joined(separator: ", "), "correct nodeIP in the inventory")
@@ -296,7 +306,9 @@ package struct Preflight {
             error(
                 node, "port \(listener.port), which \(use) needs, is held by \(holder)", "stop it (`ss -ltnp 'sport = :\(listener.port)'`)")
         }
-        let disabled = spec.k3s.serverConfig["disable"]?.array?.compactMap(\.string) ?? []
+        // One flag may hold several, with commas between them.
+        let settings = ["disable", "disable+"].compactMap { spec.k3s.serverConfig[$0] }
+        let disabled = settings.flatMap { $0.array ?? [$0] }.compactMap(\.scalarText).flatMap { $0.split(separator: ",").map(String.init) }
         if disabled.contains("traefik") || disabled.contains("servicelb") { return }
         for listener in facts.network.listeners where [80, 443].contains(listener.port) {
             warning(

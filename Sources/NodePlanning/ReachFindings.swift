@@ -38,9 +38,10 @@ package enum ReachFindings {
         _ results: [(probe: ReachProbe, outcome: ReachOutcome)], spec: ClusterSpec, facts: [String: NodeFacts] = [:]
     ) -> Diagnostics {
         var found = Diagnostics()
+        let addresses = NodeAddresses(spec, facts: facts)
         for node in spec.nodes {
             var toNode = results.filter { $0.probe.to == node.name }
-            if let facts = facts[node.name], firewalled(toNode, node, spec, facts, &found) {
+            if let own = facts[node.name], firewalled(toNode, node, FirewallNeeds(spec, node, own, addresses), own, &found) {
                 toNode.removeAll { $0.outcome.isBlocked }
             }
             var ports: [ReachProbe] = []
@@ -61,11 +62,10 @@ package enum ReachFindings {
 
     /// One finding for all ports that the node's own firewall closes; false when it is not known to have one that does.
     private static func firewalled(
-        _ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ node: NodeSpec, _ spec: ClusterSpec, _ facts: NodeFacts,
+        _ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ node: NodeSpec, _ needs: FirewallNeeds, _ facts: NodeFacts,
         _ found: inout Diagnostics
     ) -> Bool {
         let blocked = results.filter { $0.outcome.isBlocked }.map(\.probe)
-        let needs = FirewallNeeds(spec, node, facts)
         let rules = needs.missing(facts.network)
         let chain = facts.network.closedChains.first { $0.hook == .input && !needs.remedy($0).isEmpty }
         guard let first = blocked.first, rules != nil || chain != nil else { return false }

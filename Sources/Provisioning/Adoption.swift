@@ -22,7 +22,8 @@ package struct Adoption: Sendable {
                 guard let host = hosts[node.name] else { continue }
                 let facts = try await FactGatherer.facts(of: host, script: script)
                 var machine = AdoptedMachine(
-                    host: node.host, port: node.port, user: node.user, identityFiles: node.login.identityFiles, facts: facts)
+                    host: node.host, port: node.port, user: node.writtenUser ?? facts.access.user, identityFiles: node.login.identityFiles,
+                    facts: facts)
                 (machine.given, machine.hasRegistries, machine.proxies) = try await Self.given(on: host)
                 found.append(machine)
                 guard facts.installedRole == .server, nodes == .null else { continue }

@@ -5,10 +5,12 @@ internal import NodeInventory
 
 extension BinaryStore {
     /// The release's own sum for an architecture, kept in the cache: a release's files do not change.
-    func releaseSum(url: String, folder: String, architecture: Architecture, version: K3sVersion) async throws -> String {
+    func releaseSum(
+        url: String, folder: String, architecture: Architecture, version: K3sVersion, isFresh: Bool
+    ) async throws -> String {
         let name = Self.sumsName(architecture)
         let cached = folder + "/" + name
-        if Files.exists(cached), let sum = ReleaseSums(text: try Files.readText(cached, limit: 1 << 20))[architecture.k3sAsset] {
+        if !isFresh, Files.exists(cached), let sum = ReleaseSums(text: try Files.readText(cached, limit: 1 << 20))[architecture.k3sAsset] {
             return sum
         }
         let part = cached + ".part"

@@ -37,12 +37,15 @@ package struct BinaryStore: Sendable {
     /// What the k3s binary's sha256 has to be: the pin, or what the release's own list says. Needs no binary, so that a run with nothing
     /// to do downloads nothing.
     /// - Throws: `Diagnostic`; `CancellationError`.
-    package func expectedSHA256(_ spec: K3sSpec, architecture: Architecture, folderBase: String) async throws -> String {
+    /// - Parameter isFresh: ask the source even when its list is in the cache.
+    package func expectedSHA256(
+        _ spec: K3sSpec, architecture: Architecture, folderBase: String, isFresh: Bool = false
+    ) async throws -> String {
         if let pin = spec.sha256[architecture] { return pin }
         switch spec.source {
         case .folder(let folder): return try folderSum(Self.folder(folder, base: folderBase), spec, architecture)
-        case .mirror(let base): return try await webSum(base, spec, architecture)
-        case .release: return try await webSum(Self.releasePage, spec, architecture)
+        case .mirror(let base): return try await webSum(base, spec, architecture, isFresh: isFresh)
+        case .release: return try await webSum(Self.releasePage, spec, architecture, isFresh: isFresh)
         }
     }
 
@@ -92,10 +95,16 @@ package struct BinaryStore: Sendable {
         return sum
     }
 
-    private func webSum(_ base: String, _ spec: K3sSpec, _ architecture: Architecture) async throws -> String {
-        let folder = "\(cache)/k3s/\(spec.version)"
+    private func webSum(_ base: String, _ spec: K3sSpec, _ architecture: Architecture, isFresh: Bool = false) async throws -> String {
+        let folder = folder(base, spec)
         try Files.makeDirectory(folder, mode: 0o755)
-        return try await releaseSum(url: Self.url(base, spec), folder: folder, architecture: architecture, version: spec.version)
+        return try await releaseSum(
+            url: Self.url(base, spec), folder: folder, architecture: architecture, version: spec.version, isFresh: isFresh)
+    }
+
+    /// Each source has a folder of its own: what a mirror says is not believed of another.
+    private func folder(_ base: String, _ spec: K3sSpec) -> String {
+        "\(cache)/k3s/\(SHA256.hex(of: base).prefix(16))/\(spec.version)"
     }
 
     /// In a URL's path `+` is allowed, but release pages take it for a blank: it has to be %2B.
@@ -106,7 +115,7 @@ package struct BinaryStore: Sendable {
     private func fromWeb(
         _ base: String, _ spec: K3sSpec, _ architecture: Architecture, progress: @escaping @Sendable (Int64, Int64) -> Void
     ) async throws -> LocalBinary {
-        let folder = "\(cache)/k3s/\(spec.version)"
+        let folder = folder(base, spec)
         let path = "\(folder)/\(architecture.k3sAsset)"
         let expected: String
         if let pin = spec.sha256[architecture] {

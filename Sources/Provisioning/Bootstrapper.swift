@@ -1,4 +1,5 @@
 package import Diagnostics
+internal import Glibc
 package import HTTP
 package import NodeInventory
 package import NodePlanning
@@ -128,6 +129,10 @@ package struct Bootstrapper: Sendable {
             return host
         }
         observation.findings.append(contentsOf: connector.notes(on: spec.nodes))
+        // Agents log in from a server to every other machine.
+        let reached = spec.nodes.filter { node in node.state != .absent && spec.servers.contains { $0.name != node.name } }
+        observation.findings.append(contentsOf: connector.findings(on: reached))
+        if let finding = observation.outsideOfWindows(spec, now: Int64(time(nil))) { observation.findings.append(finding) }
         observation.findings = aboutChosen(observation.findings)
         return observation
     }

@@ -28,7 +28,7 @@ extension HostError {
                         + "  hostKeys: [\"\(offered.type) \(Base64.encode(offered.blob))\"]\n"
                         + "For a machine that is in no inventory yet (adopt), confirm it on a terminal or put it into ~/.ssh/known_hosts."))
         case .hostKeyChanged(let offered, let expected):
-            let known = expected.map { "\($0.type) \($0.fingerprint)" }.joined(separator: " or ")
+            let known = expected.joined(separator: " or ")
             return HostError(
                 .refused, node: node,
                 Diagnostic(

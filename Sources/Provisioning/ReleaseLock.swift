@@ -75,13 +75,14 @@ package struct ReleaseLock: Sendable {
 }
 
 extension BinaryStore {
-    /// As `expectedSHA256`, but a folder without a list of sums is taken at its word: the file that lies there now is what is locked.
+    /// As `expectedSHA256`, but a folder without a list of sums is taken at its word: the file that lies there now is what is locked. No list of a
+    /// cache is.
     func lockedSHA256(_ spec: K3sSpec, architecture: Architecture, folderBase: String) async throws -> String {
         if case .folder(let folder) = spec.source {
             let path = Self.folder(folder, base: folderBase) + "/" + architecture.k3sAsset
             let hasSums = Files.exists(Self.folder(folder, base: folderBase) + "/" + Self.sumsName(architecture))
             if !hasSums, Files.exists(path) { return try SHA256.hex(ofFile: path) }
         }
-        return try await expectedSHA256(spec, architecture: architecture, folderBase: folderBase)
+        return try await expectedSHA256(spec, architecture: architecture, folderBase: folderBase, isFresh: true)
     }
 }

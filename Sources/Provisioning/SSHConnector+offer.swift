@@ -16,9 +16,9 @@ extension SSHConnector {
     /// The key a machine shows, without logging in to it; through its jump hosts where it has some.
     /// - Throws: `HostError`, also when known_hosts has other keys for it; `CancellationError`.
     package func offeredHostKey(of node: NodeSpec) async throws -> OfferedHostKey {
-        let settings = settings(for: node.host, user: node.user, port: node.port)
+        let settings = settings(for: node.host, user: node.writtenUser, port: node.writtenPort)
         let host = settings.hostName ?? node.host
-        let port = node.port != 22 ? node.port : settings.port ?? 22
+        let port = node.writtenPort ?? settings.port ?? 22
         let jumps = try jumps(for: node, settings: settings)
         do throws(SSHError) {
             let offered = try await SSHSession.offeredHostKey(host: host, port: port, jump: jumps)
@@ -27,7 +27,7 @@ extension SSHConnector {
             // A known key of another type says nothing about this one.
             let ofType = known.keys.filter { $0.type == offered.type }
             if !ofType.isEmpty, !ofType.contains(offered) {
-                throw SSHError(target: host, kind: .hostKeyChanged(offered: offered, expected: ofType))
+                throw SSHError(target: host, kind: .hostKeyChanged(offered: offered, expected: ofType.map(SSHError.words)))
             }
             let words = offered.line.split(separator: " ").map(String.init)
             return OfferedHostKey(

@@ -29,26 +29,30 @@ package struct SSHConnector: Sendable {
 
     /// - Throws: `Diagnostic` when `~/.ssh/config` cannot be read.
     package init(trust: Trust, secrets: SecretSource) throws(Diagnostic) {
-        self.trust = trust
-        self.secrets = secrets
         guard case .person = trust else {
-            config = SSHConfig()
+            self.init(trust: trust, secrets: secrets, config: SSHConfig())
             return
         }
         do throws(SSHError) {
-            config = try SSHConfig(file: Files.homeDirectory + "/.ssh/config")
+            self.init(trust: trust, secrets: secrets, config: try SSHConfig(file: Self.configFile))
         } catch {
             throw Diagnostic(.error, error.summary, subject: "~/.ssh/config", remedy: error.advice)
         }
     }
 
+    init(trust: Trust, secrets: SecretSource, config: SSHConfig) {
+        self.trust = trust
+        self.secrets = secrets
+        self.config = config
+    }
+
     /// A host that is not connected yet: call `connect()` (or `reconnect`) on it.
     package func host(for node: NodeSpec) -> SSHHost {
-        let user = settings(for: node.host, port: node.port).user.flatMap { node.user == Self.defaultUser ? $0 : nil } ?? node.user
+        let user = Self.user(of: node, config)
         return SSHHost(
             name: node.name, user: user,
             dial: { [self] in
-                let target = try target(for: node, user: user)
+                let target = try target(for: node)
                 do throws(SSHError) {
                     return try await SSHSession.connect(to: target, timeout: .seconds(20))
                 } catch {
@@ -94,13 +98,56 @@ extension SSHConnector {
         return notes
     }
 
-    /// What the inventory leaves at its default is left to `~/.ssh/config`.
-    func settings(for host: String, user: String = defaultUser, port: Int = 22) -> SSHConfig.Settings {
-        config.settings(for: host, user: user == Self.defaultUser ? nil : user, port: port == 22 ? nil : port)
+    /// What of the way to the machines came from `~/.ssh/config`: it works for this operator, and the agents know nothing of it.
+    package func findings(on nodes: [NodeSpec]) -> Diagnostics {
+        Diagnostics(
+            nodes.compactMap { node in
+                let settings = settings(for: node.host, user: node.writtenUser, port: node.writtenPort)
+                var taken: [(what: String, field: String)] = []
+                if node.writtenUser == nil, let user = settings.user, user != Self.defaultUser { taken.append(("User \(user)", "user:")) }
+                if let name = settings.hostName, name != node.host { taken.append(("HostName \(name)", "host:")) }
+                if node.writtenPort == nil, let port = settings.port, port != 22 { taken.append(("Port \(port)", "port:")) }
+                if node.jumps.isEmpty, !settings.proxyJump.isEmpty {
+                    taken.append(("ProxyJump \(settings.proxyJump.joined(separator: ","))", "jump:"))
+                }
+                for jump in node.jumps {
+                    let own = self.settings(for: jump.host, user: jump.writtenUser, port: jump.writtenPort)
+                    if jump.writtenUser == nil, let user = own.user, user != Self.defaultUser {
+                        taken.append(("User \(user) for \(jump.host)", "user: of the jump host"))
+                    }
+                    if let name = own.hostName, name != jump.host {
+                        taken.append(("HostName \(name) for \(jump.host)", "host: of the jump host"))
+                    }
+                    if jump.writtenPort == nil, let port = own.port, port != 22 {
+                        taken.append(("Port \(port) for \(jump.host)", "port: of the jump host"))
+                    }
+                }
+                if taken.isEmpty { return nil }
+                return Diagnostic(
+                    .warning, "the way to it came from ~/.ssh/config, which the agents on the servers do not have",
+                    subject: "node \"\(node.name)\"", cause: taken.map(\.what).joined(separator: ", "),
+                    remedy: "Write \(taken.map(\.field).joined(separator: " and ")) in the inventory.")
+            })
     }
 
-    private func target(for node: NodeSpec, user: String) throws -> SSHTarget {
-        let settings = settings(for: node.host, user: node.user, port: node.port)
+    /// Whom this operator's own ssh is to log in as.
+    package static func user(of node: NodeSpec) -> String {
+        user(of: node, (try? SSHConfig(file: configFile)) ?? SSHConfig())
+    }
+
+    private static func user(of node: NodeSpec, _ config: SSHConfig) -> String {
+        node.writtenUser ?? config.settings(for: node.host, port: node.writtenPort).user ?? defaultUser
+    }
+
+    private static var configFile: String { Files.homeDirectory + "/.ssh/config" }
+
+    /// What the inventory does not say is left to `~/.ssh/config`.
+    func settings(for host: String, user: String? = nil, port: Int? = nil) -> SSHConfig.Settings {
+        config.settings(for: host, user: user, port: port)
+    }
+
+    func target(for node: NodeSpec) throws -> SSHTarget {
+        let settings = settings(for: node.host, user: node.writtenUser, port: node.writtenPort)
         if let reason = settings.unsupported.first, settings.proxyJump.isEmpty, reason.hasPrefix("ProxyCommand") {
             throw HostError(
                 .refused, node: node.name,
@@ -109,24 +156,26 @@ extension SSHConnector {
                     remedy: "Name the host in between as `jump` in the inventory, or as ProxyJump in ~/.ssh/config."))
         }
         let host = settings.hostName ?? node.host
-        let port = node.port != 22 ? node.port : settings.port ?? 22
+        let port = node.writtenPort ?? settings.port ?? 22
         return SSHTarget(
-            host: host, port: port, user: user,
-            authentication: try authentication(node.login, settings: settings, subject: node.name),
-            hostKeys: try policy(node.hostKeys, node: node.name, settings: settings, host: host, port: port),
+            host: host, port: port, user: Self.user(of: node, config),
+            authentication: try authentication(
+                node.login, settings: settings, name: node.name, subject: Self.subject(node.name, jump: nil)),
+            hostKeys: try policy(node.hostKeys, of: node.name, jump: nil, settings: settings, host: host, port: port),
             jump: try jumps(for: node, settings: settings))
     }
 
     func jumps(for node: NodeSpec, settings: SSHConfig.Settings) throws -> [SSHTarget] {
         if !node.jumps.isEmpty {
             return try node.jumps.map { jump in
-                let own = self.settings(for: jump.host, user: jump.user, port: jump.port)
+                let own = self.settings(for: jump.host, user: jump.writtenUser, port: jump.writtenPort)
                 let host = own.hostName ?? jump.host
-                let port = jump.port != 22 ? jump.port : own.port ?? 22
+                let port = jump.writtenPort ?? own.port ?? 22
                 return SSHTarget(
-                    host: host, port: port, user: jump.user == Self.defaultUser ? own.user ?? jump.user : jump.user,
-                    authentication: try authentication(jump.login, settings: own, subject: jump.host),
-                    hostKeys: try policy(jump.hostKeys, node: jump.host, settings: own, host: host, port: port))
+                    host: host, port: port, user: jump.writtenUser ?? own.user ?? Self.defaultUser,
+                    authentication: try authentication(
+                        jump.login, settings: own, name: jump.host, subject: Self.subject(node.name, jump: jump.host)),
+                    hostKeys: try policy(jump.hostKeys, of: node.name, jump: jump.host, settings: own, host: host, port: port))
             }
         }
         return try hops(settings.proxyJump).map { text in
@@ -136,8 +185,9 @@ extension SSHConnector {
             let port = address.port ?? own.port ?? 22
             return SSHTarget(
                 host: host, port: port, user: address.user ?? own.user ?? Files.environment("USER") ?? Self.defaultUser,
-                authentication: try authentication(Login(), settings: own, subject: address.host),
-                hostKeys: try policy([], node: address.host, settings: own, host: host, port: port))
+                authentication: try authentication(
+                    Login(), settings: own, name: address.host, subject: Self.subject(node.name, jump: address.host)),
+                hostKeys: try policy([], of: node.name, jump: address.host, settings: own, host: host, port: port))
         }
     }
 
@@ -147,17 +197,24 @@ extension SSHConnector {
         return hops(config.settings(for: first).proxyJump, seen: seen.union([first])) + list
     }
 
+    private static func subject(_ node: String, jump: String?) -> String {
+        (jump.map { "jump host \"\($0)\" of " } ?? "") + "node \"\(node)\""
+    }
+
     /// Keys first, then the password.
-    private func authentication(_ login: Login, settings: SSHConfig.Settings, subject: String) throws -> [SSHAuthentication] {
+    private func authentication(
+        _ login: Login, settings: SSHConfig.Settings, name: String, subject: String
+    ) throws -> [SSHAuthentication] {
+        // What the operator logs in with is not on the servers.
+        if case .pinsOnly(let identityFile) = trust { return [.keyFile(identityFile)] }
         // A file or variable that is missing is told as such; left to the login it would only look like a refusal.
         for reference in [login.password, login.passphrase].compactMap({ $0 }) where reference != .prompt {
-            _ = try secrets.secret(reference, question: reference.description, subject: "node \"\(subject)\"")
+            _ = try secrets.secret(reference, question: reference.description, subject: subject)
         }
-        if case .pinsOnly(let identityFile) = trust { return [.keyFile(identityFile)] }
         var methods: [SSHAuthentication] = []
         let passphrase: SSHAuthentication.SecretProvider = { [secrets] prompt in
             if let reference = login.passphrase {
-                return (try? secrets.secret(reference, question: prompt, subject: "node \"\(subject)\""))?.revealed
+                return (try? secrets.secret(reference, question: prompt, subject: subject))?.revealed
             }
             return secrets.ask(prompt)?.revealed
         }
@@ -176,7 +233,7 @@ extension SSHConnector {
         if hasAgent, !settings.identitiesOnly { methods.append(.agent(socket: socket, .except(named))) }
         if let reference = login.password {
             let password: SSHAuthentication.SecretProvider = { [secrets] prompt in
-                (try? secrets.secret(reference, question: "Password for \(subject)", subject: "node \"\(subject)\""))?.revealed
+                (try? secrets.secret(reference, question: "Password for \(name)", subject: subject))?.revealed
             }
             methods += [.password(password), .keyboardInteractive(password)]
         }
@@ -193,7 +250,7 @@ extension SSHConnector {
 
 extension SSHConnector {
     private func policy(
-        _ pins: [HostKey], node: String, settings: SSHConfig.Settings, host: String, port: Int
+        _ pins: [HostKey], of node: String, jump: String?, settings: SSHConfig.Settings, host: String, port: Int
     ) throws -> HostKeyPolicy {
         var keys: [OpenSSHPublicKey] = []
         var fingerprints: [String] = []
@@ -203,19 +260,15 @@ extension SSHConnector {
             case .fingerprint(let text): fingerprints.append("SHA256:" + text)
             }
         }
-        if !fingerprints.isEmpty {
-            let accepted = Set(fingerprints + keys.map(\.fingerprint))
-            return HostKeyPolicy(confirm: { _, offered in accepted.contains(offered.fingerprint) })
-        }
-        if !keys.isEmpty { return .pinned(keys) }
+        if !pins.isEmpty { return .pinned(keys, fingerprints: fingerprints) }
         guard case .person(let confirm) = trust else {
             throw HostError(
                 .refused, node: node,
                 Diagnostic(
-                    .error, "no host key is pinned for it, so the agent does not connect", subject: "node \"\(node)\"",
+                    .error, "no host key is pinned for it, so the agent does not connect", subject: Self.subject(node, jump: jump),
                     remedy:
-                        "Pin it in the inventory under this node: `hostKeys:` with a line of `ssh-keyscan -t ed25519 HOST` compared with the machine's own."
-                ))
+                        "Pin it in the inventory under this \(jump == nil ? "node" : "jump host (as a mapping with `host:`, `user:`)"): "
+                        + "`hostKeys:` with a line of `ssh-keyscan -t ed25519 HOST` compared with the machine's own."))
         }
         let own = Self.knownHostsFiles(settings)
         do throws(SSHError) {
@@ -223,7 +276,7 @@ extension SSHConnector {
             guard let confirm else { return .knownHosts(known) }
             return .knownHosts(known) { [asking] _, offered in
                 asking.ask {
-                    guard confirm(node, offered.line, offered.fingerprint) else { return false }
+                    guard confirm(jump ?? node, offered.line, offered.fingerprint) else { return false }
                     if let file = own.first { Self.remember(offered, host: host, port: port, file: file) }
                     return true
                 }

@@ -47,15 +47,20 @@ package struct SSHConfig: Sendable, Equatable {
         do throws(FileError) {
             let directory = Files.homeDirectory + "/.ssh"
             lines = Self.lines(
-                try Files.readText(file),
+                Self.text(try Files.read(file, limit: 16 << 20)),
                 include: { pattern in
                     let path = Files.expandingHome(pattern)
-                    return Self.files(matching: path.hasPrefix("/") ? path : directory + "/" + path).compactMap { try? Files.readText($0) }
+                    return Self.files(matching: path.hasPrefix("/") ? path : directory + "/" + path).compactMap { path in
+                        (try? Files.read(path, limit: 16 << 20)).map(Self.text)
+                    }
                 }, depth: 0)
         } catch {
             throw SSHError(target: file, kind: .localFile(error.description))
         }
     }
+
+    /// A comment may be in any encoding.
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
     /// The settings for a host as it was given on the command line or in the inventory.
     /// - Parameters:

@@ -8,7 +8,8 @@ package struct SSHError: Error, Sendable, CustomStringConvertible {
         /// Nobody vouches for the machine's key.
         case hostKeyUnknown(offered: OpenSSHPublicKey)
         /// The machine shows another key than the one pinned or known: a reinstalled machine, or somebody in between.
-        case hostKeyChanged(offered: OpenSSHPublicKey, expected: [OpenSSHPublicKey])
+        /// What was expected is told as `type SHA256:…`, or without the type where only the fingerprint is pinned.
+        case hostKeyChanged(offered: OpenSSHPublicKey, expected: [String])
         /// known_hosts marks the machine's key as revoked.
         case hostKeyRevoked(offered: OpenSSHPublicKey)
         /// The server accepted none of the methods. The hint is what is known to be wrong with them, and empty for nothing.
@@ -67,7 +68,7 @@ package struct SSHError: Error, Sendable, CustomStringConvertible {
         case .hostKeyUnknown(let offered): "\(target): nobody vouches for its host key \(offered.type) \(offered.fingerprint)"
         case .hostKeyChanged(let offered, let expected):
             "\(target): its host key changed: it shows \(offered.type) \(offered.fingerprint), expected "
-                + expected.map { "\($0.type) \($0.fingerprint)" }.joined(separator: " or ")
+                + expected.joined(separator: " or ")
         case .hostKeyRevoked(let offered): "\(target): its host key \(offered.fingerprint) is marked as revoked in known_hosts"
         case .authenticationFailed(let tried, _):
             tried.isEmpty
@@ -120,6 +121,9 @@ package struct SSHError: Error, Sendable, CustomStringConvertible {
         case .throughJump(let text), .other(let text): text
         }
     }
+
+    /// How a believed key is told.
+    package static func words(_ key: OpenSSHPublicKey) -> String { "\(key.type) \(key.fingerprint)" }
 
     static func text(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components

@@ -33,8 +33,34 @@ extension SSHSession {
         throw SSHError(target: target.label, kind: .protocolMismatch("it showed no host key"))
     }
 
-    /// A session up to the checked host key.
+    /// A session up to the checked host key. A fingerprint does not tell of what type its key is, so that a server with several keys is
+    /// asked for each of them before it is said that its key changed.
     private static func reach(_ target: SSHTarget, timeout: Duration) async throws(SSHError) -> (SSHSession, Limit) {
+        var others = OtherHostKeys()
+        do throws(SSHError) {
+            return try await reach(target, hostKeyType: nil, timeout: timeout) { others = $0 }
+        } catch {
+            guard case .hostKeyChanged(let offered, let expected) = error.kind, error.target == target.label else { throw error }
+            for type in others.types {
+                do throws(SSHError) {
+                    return try await reach(target, hostKeyType: type, timeout: timeout) { _ in }
+                } catch let next {
+                    guard case .hostKeyChanged = next.kind, next.target == target.label else { throw next }
+                }
+            }
+            guard others.hasUncheckedRSA else { throw error }
+            let note = " (if that is its RSA key: libssh2 \(libraryVersion) cannot check that, 1.11 can; pin another of its keys)"
+            let words = expected.dropLast() + expected.suffix(1).map { $0 + note }
+            throw SSHError(target: target.label, kind: .hostKeyChanged(offered: offered, expected: Array(words)))
+        }
+    }
+
+    /// - Parameters:
+    ///   - hostKeyType: the only type of key to ask for; nil: the believed ones first.
+    ///   - others: told what other keys the server has when the one it showed has not the pinned fingerprint.
+    private static func reach(
+        _ target: SSHTarget, hostKeyType: String?, timeout: Duration, others: (OtherHostKeys) -> Void
+    ) async throws(SSHError) -> (SSHSession, Limit) {
         var target = target
         var tunnel: Tunnel?
         if var last = target.jump.last {
@@ -47,15 +73,16 @@ extension SSHSession {
         let session = SSHSession(target: target)
         let limit = Limit(timeout)
         do throws(SSHError) {
-            try await session.shakeHands(tunnel, limit)
+            try await session.shakeHands(tunnel, hostKeyType: hostKeyType, limit)
         } catch {
+            if !target.hostKeys.fingerprints.isEmpty { others(await session.otherHostKeys) }
             await session.close()
             throw error
         }
         return (session, limit)
     }
 
-    private func shakeHands(_ tunnel: Tunnel?, _ limit: Limit) async throws(SSHError) {
+    private func shakeHands(_ tunnel: Tunnel?, hostKeyType: String?, _ limit: Limit) async throws(SSHError) {
         let socket: Int32
         if let tunnel {
             self.tunnel = tunnel
@@ -69,7 +96,7 @@ extension SSHSession {
         }
         guard let handle = SessionHandle(socket: socket) else { throw failure(.connectionLost("no memory left")) }
         self.handle = handle
-        preferHostKeys(handle)
+        preferHostKeys(handle, only: hostKeyType)
         preferCiphers(handle)
         let result: Int
         do throws(SSHError) {
@@ -128,29 +155,60 @@ extension SSHSession {
     // MARK: Host key
 
     /// Asks for the key type that is pinned or known, since a server that has several shows the one asked for first.
-    private func preferHostKeys(_ handle: SessionHandle) {
+    private func preferHostKeys(_ handle: SessionHandle, only type: String?) {
         let believed =
             target.hostKeys.pinned.isEmpty
             ? target.hostKeys.knownHosts?.record(host: target.host, port: target.port).keys ?? [] : target.hostKeys.pinned
         var order: [String] = []
-        for type in believed.map(\.type) + ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"] {
-            for name in type == "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [type] where !order.contains(name) {
-                order.append(name)
-            }
+        for type in type.map({ [$0] }) ?? believed.map(\.type) + Self.hostKeyTypes {
+            for name in Self.algorithms(ofKeyType: type) where !order.contains(name) { order.append(name) }
         }
         let supported = algorithms(handle, LIBSSH2_METHOD_HOSTKEY)
         order = order.filter(supported.contains)
         libssh2_session_method_pref(handle.session, LIBSSH2_METHOD_HOSTKEY, order.joined(separator: ","))
     }
 
-    private func checkHostKey(_ handle: SessionHandle) throws(SSHError) {
+    private static let hostKeyTypes = [
+        "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
+    ]
+
+    private static func algorithms(ofKeyType type: String) -> [String] {
+        type == "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [type]
+    }
+
+    /// What of a server's keys has not been seen when it showed another one than the pinned one.
+    private struct OtherHostKeys {
+        /// The types that can be asked for.
+        var types: [String] = []
+        /// It has an RSA key, which a libssh2 that takes RSA with SHA-1 only never sees.
+        var hasUncheckedRSA = false
+    }
+
+    private var otherHostKeys: OtherHostKeys {
+        guard let handle, let shown = offeredHostKey(handle) else { return OtherHostKeys() }
+        let (server, own) = (KeyExchangeOffer(handle.heard).hostKeys, algorithms(handle, LIBSSH2_METHOD_HOSTKEY))
+        let common = Set(server).intersection(own)
+        let isRSA = { (names: Set<String>) in !names.isDisjoint(with: Self.algorithms(ofKeyType: "ssh-rsa")) }
+        return OtherHostKeys(
+            types: Self.hostKeyTypes.filter { $0 != shown.type && !common.isDisjoint(with: Self.algorithms(ofKeyType: $0)) },
+            hasUncheckedRSA: isRSA(Set(server)) && !isRSA(common))
+    }
+
+    private func offeredHostKey(_ handle: SessionHandle) -> OpenSSHPublicKey? {
         var size = 0
         var type: Int32 = 0
-        guard let bytes = libssh2_session_hostkey(handle.session, &size, &type),
-            let offered = OpenSSHPublicKey(blob: Array(UnsafeRawBufferPointer(start: bytes, count: size)))
-        else { throw failure(.protocolMismatch("it showed no host key")) }
+        guard let bytes = libssh2_session_hostkey(handle.session, &size, &type) else { return nil }
+        return OpenSSHPublicKey(blob: Array(UnsafeRawBufferPointer(start: bytes, count: size)))
+    }
+
+    private func checkHostKey(_ handle: SessionHandle) throws(SSHError) {
+        guard let offered = offeredHostKey(handle) else { throw failure(.protocolMismatch("it showed no host key")) }
         let policy = target.hostKeys
-        if policy.pinned.isEmpty {
+        if !policy.fingerprints.isEmpty {
+            if !policy.fingerprints.contains(offered.fingerprint), !policy.pinned.contains(offered) {
+                throw failure(.hostKeyChanged(offered: offered, expected: policy.fingerprints + policy.pinned.map(SSHError.words)))
+            }
+        } else if policy.pinned.isEmpty {
             let record = policy.knownHosts?.record(host: target.host, port: target.port)
             if record?.revoked.contains(offered) == true { throw failure(.hostKeyRevoked(offered: offered)) }
             let known = record?.keys ?? []
@@ -160,11 +218,11 @@ extension SSHSession {
                 }
             } else if !known.contains(offered) {
                 try explainRSAOnly(known, offered, handle)
-                throw failure(.hostKeyChanged(offered: offered, expected: known))
+                throw failure(.hostKeyChanged(offered: offered, expected: known.map(SSHError.words)))
             }
         } else if !policy.pinned.contains(offered) {
             try explainRSAOnly(policy.pinned, offered, handle)
-            throw failure(.hostKeyChanged(offered: offered, expected: policy.pinned))
+            throw failure(.hostKeyChanged(offered: offered, expected: policy.pinned.map(SSHError.words)))
         }
         shared.withLock { $0.hostKey = offered }
     }

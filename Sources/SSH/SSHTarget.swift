@@ -69,17 +69,24 @@ package struct HostKeyPolicy: Sendable {
     package typealias Confirmation = @Sendable (_ label: String, _ offered: OpenSSHPublicKey) -> Bool
 
     package var pinned: [OpenSSHPublicKey]
+    /// Pins of which only `SHA256:…` is known, and not of what type the key is.
+    package var fingerprints: [String]
     package var knownHosts: KnownHosts?
     package var confirm: Confirmation?
 
-    package init(pinned: [OpenSSHPublicKey] = [], knownHosts: KnownHosts? = nil, confirm: Confirmation? = nil) {
+    package init(
+        pinned: [OpenSSHPublicKey] = [], fingerprints: [String] = [], knownHosts: KnownHosts? = nil, confirm: Confirmation? = nil
+    ) {
         self.pinned = pinned
+        self.fingerprints = fingerprints
         self.knownHosts = knownHosts
         self.confirm = confirm
     }
 
     /// Exactly these keys, as the inventory pins them.
-    package static func pinned(_ keys: [OpenSSHPublicKey]) -> HostKeyPolicy { HostKeyPolicy(pinned: keys) }
+    package static func pinned(_ keys: [OpenSSHPublicKey], fingerprints: [String] = []) -> HostKeyPolicy {
+        HostKeyPolicy(pinned: keys, fingerprints: fingerprints)
+    }
 
     /// What known_hosts files say, and for a host they do not name the operator's word, if there is one to ask.
     package static func knownHosts(_ knownHosts: KnownHosts, confirm: Confirmation? = nil) -> HostKeyPolicy {

@@ -155,6 +155,10 @@ import Testing
             #expect(found.status == status, "\(zone): \(found.output)\(found.errors)")
             if status != 0 { #expect(found.errors.contains("name the time zone \"\(zone)\", which there is not"), "\(found.errors)") }
         }
+        try (text + "maintenanceWindows: [{start: '02:00', end: '05:00', timeZone: Mars/Olympus}]\npolcy: {}\n")
+            .write(toFile: inventory, atomically: true, encoding: .utf8)
+        let all = try homelab("validate", in: folder).errors
+        #expect(all.contains("unknown field \"polcy\"") && all.contains("\"Mars/Olympus\""), "with every other problem: \(all)")
     }
 
     /// An inventory of one machine that takes connections and says nothing, and the program with it under way.

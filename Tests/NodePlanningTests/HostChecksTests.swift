@@ -61,15 +61,39 @@ import Testing
         #expect(HostChecks.findings(node, output: "homelab-checks 1\ndisk=sda 0\n", isInstalled: true).count == 1)
     }
 
-    @Test(arguments: ["dash", "bash"]) func theScriptRunsHere(_ shell: String) throws {
+    /// A logical volume on an encrypted disk on a partition: what counts is the disk below.
+    @Test(arguments: ["dash", "bash"]) func theDiskBelowAVolumeIsFound(_ shell: String) throws {
+        let folder = NSTemporaryDirectory() + "homelab-disk-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let files = FileManager.default
+        for path in ["dev/mapper", "sys/dm-1/slaves/dm-0", "sys/dm-0/slaves/sda2", "sys/sda/queue", "sys/sda/slaves", "bin"] {
+            try files.createDirectory(atPath: "\(folder)/\(path)", withIntermediateDirectories: true)
+        }
+        try "".write(toFile: folder + "/dev/dm-1", atomically: true, encoding: .utf8)
+        try files.createSymbolicLink(atPath: folder + "/dev/mapper/vg-root", withDestinationPath: "../dm-1")
+        try "1\n".write(toFile: folder + "/sys/sda/queue/rotational", atomically: true, encoding: .utf8)
+        try "#!/bin/sh\nprintf 'Filesystem\\n\(folder)/dev/mapper/vg-root 1\\n'\n".write(
+            toFile: folder + "/bin/df", atomically: true, encoding: .utf8)
+        try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/bin/df")
+        let script = BootstrapAssets.checksScript.replacing("/sys/block", with: folder + "/sys").replacing("/dev/", with: folder + "/dev/")
+            .replacing("PATH=", with: "PATH=\(folder)/bin:")
+        #expect(try output(shell, script).contains("\ndisk=sda 1\n"))
+    }
+
+    private func output(_ shell: String, _ script: String) throws -> String {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [shell, "-c", BootstrapAssets.checksScript]
+        process.arguments = [shell, "-c", script]
         let output = Pipe()
         process.standardOutput = output
         try process.run()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
+        return text
+    }
+
+    @Test(arguments: ["dash", "bash"]) func theScriptRunsHere(_ shell: String) throws {
+        let text = try output(shell, BootstrapAssets.checksScript)
         #expect(text.hasPrefix("homelab-checks 1\n") && text.hasSuffix("\nend\n"), "\(text)")
         #expect(text.contains("root-maxkeys="))
     }

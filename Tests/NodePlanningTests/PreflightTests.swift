@@ -58,6 +58,13 @@ import Testing
         (" pids rdma", " rdma", #"error: node "s1": the kernel has no pids cgroup"#),
         ("uid=0", "uid=0\ninodes=/var/lib/rancher 700", #"error: node "s1": only 700 more files can be made at /var/lib/rancher"#),
         ("uid=0", "uid=0\ninodes=/var/lib/rancher 30000", #"warning: node "s1": only 30000 more files"#),
+        ("free=/var/lib/kubelet 40000000", "free=/var/lib/kubelet 90000", #"error: node "s1": only 87 MiB are free at /var/lib/kubelet"#),
+        (
+            "free=/var/lib/kubelet 40000000", "free=/var/lib/kubelet 900000",
+            #"warning: node "s1": only 878 MiB are free at /var/lib/kubelet"#
+        ),
+        ("uid=0", "uid=0\ninodes=/var/lib/kubelet 300", #"error: node "s1": only 300 more files can be made at /var/lib/kubelet"#),
+        ("default-route=eth0\n", "", #"error: node "s1": it has no default route"#),
         ("uid=0", "uid=0\ninodes=/tmp 3", "only 3 more files can be made at /tmp"),
         ("uid=0", "uid=0\nno-exec=/var/lib/rancher", "no program can be run in /var/lib/rancher: its file system is mounted noexec"),
         ("uid=0", "uid=0\nread-only=/etc", "/etc is on a read-only file system"),
@@ -113,6 +120,26 @@ import Testing
         let etcd = ["s1": ["listen=22 sshd": "listen=2380 other"]]
         #expect(try findings(etcd).isEmpty, "SQLite needs no port of etcd")
         #expect(try findings(etcd, k3s: "  datastore: etcd\n").contains { $0.contains("port 2380, which etcd needs, is held by other") })
+    }
+
+    /// k3s takes a list as text with commas, too, and from the configuration of all nodes.
+    @Test(arguments: [
+        "serverConfig: {disable: traefik}", "serverConfig: {disable: 'metrics-server,servicelb'}", "serverConfig: {disable+: traefik}",
+    ])
+    func aDisabledIngressIsUnderstood(_ line: String) throws {
+        #expect(try findings(["s1": ["listen=22 sshd": "listen=443 nginx"]], k3s: "  \(line)\n").isEmpty)
+    }
+
+    @Test func aDefaultRouteOfEitherFamilyIsEnough() throws {
+        let six = ["default-route=eth0": "default-route6=eth0", "address=eth0 10.0.0.1/24": "address=eth0 fd00::1/64"]
+        #expect(try findings(["s1": six]).isEmpty)
+    }
+
+    @Test func aRouteOfIPv6MayOverlapToo() throws {
+        let found = try findings(
+            ["s1": ["uid=0": "uid=0\nroute=fd42::/64 eth1"]],
+            k3s: "network: {pods: [10.42.0.0/16, 'fd42::/56'], services: [10.43.0.0/16, 'fd43::/112']}\n")
+        #expect(found.count == 1 && found[0].contains("its route fd42::/64 (eth1) overlaps the cluster's range fd42::/56"), "\(found)")
     }
 
     @Test func theBackendDecidesAboutTheModule() throws {

@@ -49,6 +49,42 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
         #expect(facts.files.count == FactsScript.files.count)
     }
 
+    /// What `ip` says of a machine with both families, or with one.
+    @Test(arguments: shells) func routesOfBothFamiliesAreRead(_ shell: [String]) throws {
+        let four = "default via 10.0.0.254 dev eth0 proto static\n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1\n"
+        let six = """
+            ::1 dev lo proto kernel metric 256 pref medium
+            unreachable fd99::/48 dev lo metric 1024
+            fd42::/64 dev eth1 proto kernel metric 256 pref medium
+            fe80::/64 dev eth1 proto kernel metric 256 pref medium
+            default proto ra metric 1024 \\\tnexthop via fe80::1 dev eth1 weight 1 \\\tnexthop via fe80::2 dev eth2 weight 1
+
+            """
+        for (hasFour, hasSix) in [(true, true), (true, false), (false, true), (false, false)] {
+            try withFolder { (folder: String) throws in
+                try four.write(toFile: folder + "/four", atomically: true, encoding: .utf8)
+                try six.write(toFile: folder + "/six", atomically: true, encoding: .utf8)
+                let fake = """
+                    #!/bin/sh
+                    case "$*" in
+                    "-4 -o route show") \(hasFour ? "cat \(folder)/four" : ":") ;;
+                    "-6 -o route show") \(hasSix ? "cat \(folder)/six" : ":") ;;
+                    esac
+                    """
+                try fake.write(toFile: folder + "/ip", atomically: true, encoding: .utf8)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/ip")
+                let script = FactsScript.text().replacing("PATH=/usr/local/sbin:", with: "PATH=\(folder):/usr/local/sbin:")
+                let result = try run(shell, ["-s"], input: script)
+                #expect(result.errors == "")
+                let network = try NodeFacts.parse(result.output).network
+                #expect(network.defaultInterface4 == (hasFour ? "eth0" : nil) && network.defaultInterface6 == (hasSix ? "eth1" : nil))
+                #expect(network.defaultInterface == (hasFour ? "eth0" : hasSix ? "eth1" : nil))
+                #expect(network.routes.contains { $0.destination == CIDR("10.0.0.0/24") } == hasFour)
+                #expect(network.routes.contains { $0.destination == CIDR("fd42::/64") && $0.interface == "eth1" } == hasSix)
+            }
+        }
+    }
+
     @Test(.enabled(if: getuid() == 0, "files are given to root"), arguments: shells) func filesAreWrittenWholeOrNotAtAll(_ shell: [String])
         throws
     {

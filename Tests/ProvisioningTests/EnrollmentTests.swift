@@ -24,7 +24,7 @@ struct EnrollmentTests {
         server = try LoopbackServer(settings: "SetEnv HOME=\(home)")
         node = NodeSpec(
             name: "new", role: .agent, host: "127.0.0.1", user: NSUserName(), location: SourceLocation(file: "test", line: 1))
-        node.port = server.port
+        node.writtenPort = server.port
         node.login.identityFiles = [try server.makeKey("user", type: "ed25519", authorized: true)]
         node.login.agent = false
     }

@@ -119,6 +119,18 @@ import Testing
         #expect(Set(other.unsupported) == ["Match user x"], "what a Match includes is told as a part of it")
     }
 
+    /// A comment in Latin-1 is no reason to read nothing, neither in the file nor in one that it includes.
+    @Test func aCommentMayBeInAnyEncoding() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "homelab-config-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let comment = Data("# Ger\u{E4}te\n".unicodeScalars.map { UInt8($0.value) })
+        try (comment + Data("Host b\n    User of-b\n".utf8)).write(to: URL(filePath: folder + "/inner"))
+        try (comment + Data("Include \(folder)/inner\nHost a\n    User of-a\n".utf8)).write(to: URL(filePath: folder + "/config"))
+        let config = try SSHConfig(file: folder + "/config")
+        #expect(config.settings(for: "a").user == "of-a" && config.settings(for: "b").user == "of-b")
+    }
+
     @Test func includedFilesAreFoundByWildcards() throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "homelab-config-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: folder) }

@@ -12,7 +12,15 @@ disk() {
     d=/var/lib/rancher/k3s/server/db
     while [ ! -e "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
     source=$(df -P "$d" 2>/dev/null | awk 'NR == 2 { print $1 }')
+    # Names of LVM and of encrypted disks are links to /dev/dm-N, which stands on other devices.
+    case $source in /dev/mapper/*) source=$(readlink -f "$source") ;; esac
     name=${source#/dev/}
+    while [ -d "/sys/block/$name/slaves" ]; do
+        below=
+        for s in "/sys/block/$name/slaves"/*; do [ -e "$s" ] && below=${s##*/} && break; done
+        [ -n "$below" ] || break
+        name=$below
+    done
     while [ -n "$name" ] && [ ! -e "/sys/block/$name" ]; do
         case $name in
         *p[0-9] | *p[0-9][0-9]) name=${name%p*} ;;

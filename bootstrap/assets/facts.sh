@@ -118,6 +118,14 @@ kernel() {
     fi
 }
 
+# The routes of one family, and the interface of its default route.
+routes() {
+    ip "$2" -o route show 2>/dev/null | awk -v family="$1" '
+        { d = ""; for (i = 1; i < NF; i++) if ($i == "dev") { d = $(i + 1); break } }
+        $1 == "default" { if (!found && d != "" && d != "lo") { print "default-route" family "=" d; found = 1 } next }
+        { print "route=" $1 " " d }'
+}
+
 network() {
     device=
     if has ip; then
@@ -126,17 +134,13 @@ network() {
             for (i = 5; i <= NF; i++) if ($i == "dynamic") kind = "dynamic"
             print "address=" $2 " " $4 " " kind
         }'
-        routes=$(ip -o route show 2>/dev/null | awk '
-            { d = ""; for (i = 1; i < NF; i++) if ($i == "dev") { d = $(i + 1); break } }
-            $1 != "default" { print "route=" $1 " " d; next }
-            !found && d != "" { print "default-route=" d; found = 1 }')
-        [ -z "$routes" ] || printf '%s\n' "$routes"
-        case $routes in
-        *default-route=*)
-            device=${routes##*default-route=}
-            device=${device%%"$newline"*}
-            ;;
+        routes4=$(routes "" -4) routes6=$(routes 6 -6)
+        for r in "$routes4" "$routes6"; do [ -z "$r" ] || printf '%s\n' "$r"; done
+        case $routes4$newline$routes6 in
+        *default-route=*) device=${routes4##*default-route=} ;;
+        *default-route6=*) device=${routes6##*default-route6=} ;;
         esac
+        device=${device%%"$newline"*}
         ip -o link show 2>/dev/null | awk -F ': ' '{ sub(/@.*/, "", $2); print "link=" $2 }'
     fi
     if has ss; then

@@ -17,8 +17,8 @@ package struct Adopt: AsyncParsableCommand {
     @Option(help: "The cluster's name; the inventory is inventory/NAME.yaml.")
     var name = "home"
 
-    @Option(help: "The SSH user of all of them.")
-    var user = "root"
+    @Option(help: "The SSH user of all of them; what ssh's own configuration says, or root, if not given.")
+    var user: String?
 
     @Option(help: "The private key file; what ssh would take when it is not given.")
     var identityFile: String?
@@ -56,7 +56,7 @@ package struct Adopt: AsyncParsableCommand {
             var node = NodeSpec(
                 name: address.host, role: .agent, host: address.host, user: user,
                 location: SourceLocation(file: "the command line", line: 1))
-            node.port = address.port
+            if address.port != 22 { node.writtenPort = address.port }
             guard !nodes.contains(where: { $0.host == node.host && $0.port == node.port }) else {
                 throw Diagnostic(.error, "\(text) is named twice", remedy: "name each machine once")
             }

@@ -94,7 +94,7 @@ package struct AgentCommand: AsyncParsableCommand {
     }
 
     private func listen(_ configuration: AgentConfiguration, _ agent: Agent) async throws -> HTTPServer {
-        let place = try ListenAddress(configuration.listen, field: "listen")
+        let place = try ListenAddress.read(configuration.listen, field: "listen")
         return try await HTTPServer(host: place.host, port: place.port) { request in
             let path = request.url.split(separator: "?").first.map(String.init) ?? "/"
             let answer = agent.monitor.value.response(path: path, now: agent.clock.timestamp)

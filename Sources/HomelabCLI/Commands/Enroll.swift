@@ -70,6 +70,8 @@ package struct Enroll: AsyncParsableCommand {
         tell(outcome, node)
         if isNew {
             node.name = name ?? outcome.hostname
+            // The agents log in as whom the entry names, whatever `~/.ssh/config` says here.
+            node.writtenUser = outcome.user
             try check(node.name, spec)
         }
         // The identity file is the operator's way in, not the agents'; an entry has one only where somebody wrote it.
@@ -100,12 +102,12 @@ package struct Enroll: AsyncParsableCommand {
                 .error, "\(host) is no machine of the role \(role)", remedy: "write [USER@]HOST[:PORT], and --role agent or server")
         }
         if let name { try check(name, spec) }
-        let user = parts.count == 2 ? parts[0] : spec.nodes.first?.user ?? "root"
+        let user = parts.count == 2 ? parts[0] : spec.nodes.first?.writtenUser
         var node = NodeSpec(
             name: name ?? address.host, role: role, host: address.host, user: user,
             location: SourceLocation(file: "the command line", line: 1))
-        node.port = address.port
-        node.login.identityFiles = identityFile.map { [$0] } ?? spec.nodes.first { $0.user == user }?.login.identityFiles ?? []
+        if address.port != 22 { node.writtenPort = address.port }
+        node.login.identityFiles = identityFile.map { [$0] } ?? spec.nodes.first { $0.writtenUser == user }?.login.identityFiles ?? []
         return node
     }
 

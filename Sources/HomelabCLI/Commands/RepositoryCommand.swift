@@ -2,6 +2,7 @@ package import ArgumentParser
 import Diagnostics
 import NodeInventory
 import NodePlanning
+import Provisioning
 
 /// `homelab repository`: the URL that `git remote add` wants.
 package struct RepositoryCommand: ParsableCommand {
@@ -28,6 +29,8 @@ extension ClusterSpec {
         if let url = repository.url { return url }
         guard let server = servers.first else { return nil }
         let host = server.host.contains(":") ? "[\(server.host)]" : server.host
-        return "ssh://\(server.user)@\(host)\(server.port == 22 ? "" : ":\(server.port)")\(NodeLayout.repository)"
+        // git logs in by ssh, which reads the operator's own file where nothing is said here.
+        let port = server.writtenPort.map { ":\($0)" } ?? ""
+        return "ssh://\(SSHConnector.user(of: server))@\(host)\(port)\(NodeLayout.repository)"
     }
 }

@@ -137,7 +137,8 @@ package struct PlanChanges: Sendable {
         }
         if case .closeFirewall(var rules) = planned.step {
             let staying = leaving.filter { !chosen.contains(change($0, .removeAgent, .removeServer)) }
-            let addresses = Set(staying.compactMap { desired.node(named: $0).map { "\($0.address)" } })
+            let known = NodeAddresses(desired, facts: [:], cluster: cluster)
+            let addresses = Set(staying.flatMap { known[$0].map(\.description) })
             rules.sources.removeAll { addresses.contains($0) }
             return rules.isEmpty ? nil : PlannedStep(.closeFirewall(rules), planned.reason)
         }

@@ -1,5 +1,4 @@
 import Diagnostics
-import FileSystem
 import HTTP
 import KubernetesModel
 import NodeInventory
@@ -44,7 +43,7 @@ struct NodeRun: Sendable {
         // Looking at the machines is no change of them.
         let isAtWork = Shared(false)
         let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log, journal] event in
-            if isAtWork.value { journal.record(event) }
+            if isAtWork.value, !event.isLook { journal.record(event) }
             // The service's log keeps what was done and why, not every mebibyte of an upload.
             if case .stepProgress = event { return }
             log(event.description)
@@ -130,7 +129,7 @@ struct NodeRun: Sendable {
     ) -> NodeAdmission {
         var circumstances = Circumstances(
             desired: spec, observed: observation.nodes.observed, cluster: observation.cluster, findings: observation.findings,
-            memory: memory, own: configuration.node, now: clock.timestamp.secondsSinceEpoch, zones: zones)
+            memory: memory, own: configuration.node, now: clock.timestamp.secondsSinceEpoch, zones: spec.zones)
         circumstances.wasLeftAlone = handOver.map { $0.plan == changes.hash && clock.now - $0.at < .seconds(600) } ?? false
         return NodeAdmission(changes, circumstances)
     }
@@ -169,14 +168,5 @@ struct NodeRun: Sendable {
             note.node.flatMap { spec.node(named: $0) }.map { $0.state != .paused && !spec.paused } ?? false
         }
         return Outcome(report: report, hasMore: hasMore, isHeldBack: isHeldBack, nextOpening: admission.nextOpening)
-    }
-
-    /// The rules of the windows' time zones, from this server's tz database.
-    private var zones: [String: ZoneOffsets] {
-        var zones = ["UTC": ZoneOffsets.utc]
-        for name in Set(spec.maintenanceWindows.map(\.timeZone)) where zones[name] == nil && !name.contains("..") {
-            zones[name] = (try? Files.read("/usr/share/zoneinfo/" + name, limit: 1 << 20)).flatMap { ZoneOffsets(tzif: $0) }
-        }
-        return zones
     }
 }
