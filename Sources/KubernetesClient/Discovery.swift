@@ -71,6 +71,19 @@ actor Discovery {
         return try await refresh(kind.apiVersion).first { $0.kind == kind }
     }
 
+    /// In whichever version the server has the kind now, the one that it prefers before others.
+    func resource(for kind: GroupKind) async throws -> APIResource? {
+        var versions = ["v1"]
+        if !kind.group.isEmpty {
+            guard let group = try await fetch("/apis/\(kind.group)", nil) else { return nil }
+            versions = DiscoveryAnswer.groupVersions(["groups": [group]])
+        }
+        for version in versions {
+            if let found = try await refresh(version).first(where: { $0.kind.groupKind == kind }) { return found }
+        }
+        return nil
+    }
+
     /// Everything the server has now: from the aggregated answers, or from each group version, asked side by side.
     func all() async throws -> [APIResource] {
         async let core = fetch("/api", DiscoveryAnswer.accept)

@@ -68,6 +68,7 @@ package struct KubernetesClient: ClusterAPI {
     }
 
     package func resource(for kind: GroupVersionKind) async throws -> APIResource? { try await discovery.resource(for: kind) }
+    package func resource(for kind: GroupKind) async throws -> APIResource? { try await discovery.resource(for: kind) }
 
     /// Every kind the server has, in its order of preference; asked for anew each time.
     package func resources() async throws -> [APIResource] { try await discovery.all() }

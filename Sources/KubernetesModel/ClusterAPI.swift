@@ -5,6 +5,8 @@ package import YAML
 package protocol ClusterAPI: Sendable {
     /// The scope and plural name of a kind, or nil while the server does not know it.
     func resource(for kind: GroupVersionKind) async throws -> APIResource?
+    /// The same of a kind in whichever version the server has, the one that it prefers before others; it is asked each time.
+    func resource(for kind: GroupKind) async throws -> APIResource?
     /// nil when there is no such object.
     func get(_ kind: GroupVersionKind, namespace: String, name: String) async throws -> Manifest?
     /// All objects of a kind, page by page; an empty namespace means all namespaces.

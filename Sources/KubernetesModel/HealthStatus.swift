@@ -49,6 +49,14 @@ package struct HealthContext: Hashable, Sendable {
         self.servesLoadBalancers = servesLoadBalancers
     }
 
+    /// An address that a Service of type LoadBalancer has got tells that somebody gives them.
+    package mutating func take(service: Manifest) {
+        guard service.value[path: "spec", "type"]?.string == "LoadBalancer",
+            service.value[path: "status", "loadBalancer", "ingress"]?.array?.isEmpty == false
+        else { return }
+        servesLoadBalancers = true
+    }
+
     /// What the cluster's StorageClass objects say.
     package mutating func take(storageClasses: [Manifest]) {
         classesWaitingForConsumer = Set(

@@ -7,9 +7,10 @@ extension Manifest {
     /// - Quantities written as numbers (`cpu: 1`) become texts: older servers' schemas know only those.
     /// - A port's protocol is spelled out, being part of the key its list is merged by.
     /// - A Secret's `stringData` becomes `data`, or a key that is later dropped would stay in `data` for ever.
+    /// - The rules of a ClusterRole with an `aggregationRule` are left to the controller that gathers them.
     /// - A `caBundle` that is no certificate is left out: it stands for what somebody injects, which would be overwritten (as in Flux).
     package var preparedForApply: Manifest {
-        var result = self
+        var result = withoutGatheredRules
         result.value["status"] = nil
         if var metadata = value["metadata"] {
             for field in ["managedFields", "uid", "creationTimestamp", "generation", "selfLink"] { metadata[field] = nil }
@@ -28,6 +29,17 @@ extension Manifest {
 }
 
 extension Manifest {
+    /// Kubernetes fills the rules of a ClusterRole with an `aggregationRule` from other roles, whatever a manifest says of them: only two
+    /// controllers that undo each other's work would come of it.
+    var withoutGatheredRules: Manifest {
+        guard kind == "ClusterRole", groupVersionKind.group == "rbac.authorization.k8s.io", value["aggregationRule"]?.object != nil else {
+            return self
+        }
+        var result = self
+        result.value["rules"] = nil
+        return result
+    }
+
     /// A merge patch that takes away the fields in which a server-side apply has left nothing but null, and which are not in this manifest;
     /// nil when that is not what the server complains of.
     package func withdrawal(after error: ClusterError) -> Value? {

@@ -19,6 +19,11 @@ package struct PresentObject: Hashable, Sendable {
     package var differences: [FieldDifference]
     package var marks: ObjectMarks
     package var isBeingDeleted: Bool
+    /// False where the object carries the wanted digest and nobody has looked yet whether it is otherwise as the manifest says.
+    package var isCompared = true
+    /// Whether this process has applied it from the wanted manifest and for the same unit before: then another digest or owner is
+    /// somebody else's doing.
+    package var wasAsWanted = false
 
     package init(
         uid: String, owner: Ownership?, digest: String, differences: [FieldDifference] = [], marks: ObjectMarks = [],

@@ -63,6 +63,12 @@ package struct PlannedPrune: Hashable, Sendable {
     package var kind: GroupVersionKind
     /// Guards against deleting a namesake made since.
     package var uid: String
+
+    package init(key: ObjectKey, kind: GroupVersionKind, uid: String) {
+        self.key = key
+        self.kind = kind
+        self.uid = uid
+    }
 }
 
 /// An object the plan does nothing to, and why.
@@ -72,6 +78,7 @@ package struct PlannedException: Hashable, Sendable {
         case reconcileDisabled
         case presentAlready
         case kindUnknown
+        case kindUnseen(String)
         case beingDeleted
         case namespaceBeingDeleted
         case pruneDisabled
@@ -83,6 +90,8 @@ package struct PlannedException: Hashable, Sendable {
         case contested(Rival)
         case passes(Ownership)
         case laggard(Ownership)
+        /// With the command by which a person lets it go all the same.
+        case brokenUnit(Ownership, String)
         case inUse(ObjectKey)
         case usersUnknown
         case ranAlready
@@ -112,6 +121,7 @@ package struct PlannedException: Hashable, Sendable {
         case .kindUnknown where key.groupKind.isBuiltIn:
             "waits for a Kubernetes that serves \(key.groupKind) in the version that the manifest names; this one does not"
         case .kindUnknown: "waits for the cluster to know \(key.groupKind); the CustomResourceDefinition has not been applied yet"
+        case .kindUnseen(let reason): "waits, because the cluster does not list \(key.groupKind): \(reason)"
         case .beingDeleted: "is being deleted; it is made anew when it is gone"
         case .namespaceBeingDeleted: "waits until the deletion of its namespace is through"
         case .pruneDisabled: "is marked `prune: disabled`"
@@ -141,6 +151,8 @@ package struct PlannedException: Hashable, Sendable {
             "is applied as it is, and nothing in this cluster acts on it; " + FluxKinds.substitute(for: key.groupKind)
         case .passes(let owner): "passes to \(owner), which wants it now"
         case .laggard(let unit): "is deleted when \(unit), which may want it, has been built from this commit"
+        case .brokenUnit(let unit, let command):
+            "stays while \(unit), which may want it, cannot be built from this commit; mend that unit, or let it go with `\(command)`"
         case .anotherOwner(nil): "does not carry this unit's labels any more and is left alone"
         }
     }

@@ -1,5 +1,6 @@
 import Diagnostics
 package import KubernetesModel
+import YAML
 
 /// Decides what to do about a unit's objects from what is wanted, recorded and observed. It asks nobody and changes nothing.
 package enum SyncPlanner {
@@ -33,7 +34,7 @@ package enum SyncPlanner {
         guard let live = observation.present else { return false }
         let special: ObjectMarks = [.reconcileDisabled, .ignored, .onlyIfAbsent]
         return object.marks.isDisjoint(with: special) && !live.marks.contains(.reconcileDisabled) && !live.isBeingDeleted
-            && live.digest == object.digest && live.owner == unit && live.differences.isEmpty
+            && live.digest == object.digest && live.owner == unit && live.isCompared && live.differences.isEmpty
     }
 
     private enum Decision {
@@ -58,6 +59,7 @@ package enum SyncPlanner {
         switch observation {
         case .kindUnknown where FluxKinds.isForeign(object.key.groupKind): return .skip(.foreign)
         case .kindUnknown: return .wait(.kindUnknown)
+        case .kindUnseen(let reason): return .wait(.kindUnseen(reason))
         case .absent where object.runsOnce && request.completed[object.key] == object.digest: return .skip(.ranAlready)
         case .absent where reportsDrift && request.wasApplied && request.applied.contains(object.key): return .report(.deletedInCluster)
         case .absent: return .apply(.absent)
@@ -65,10 +67,21 @@ package enum SyncPlanner {
             if live.marks.contains(.reconcileDisabled) { return .skip(.reconcileDisabled) }
             if live.isBeingDeleted { return .wait(.beingDeleted) }
             if object.marks.contains(.onlyIfAbsent) { return .skip(.presentAlready) }
-            if live.digest != object.digest || live.owner != request.unit { return .apply(.newContent(live.differences)) }
-            if live.differences.isEmpty { return .nothing }
-            return reportsDrift ? .report(.drifted(live.differences)) : .apply(.drift(live.differences))
+            var differences = live.differences
+            if live.digest != object.digest || live.owner != request.unit {
+                guard live.wasAsWanted else { return .apply(.newContent(differences)) }
+                if differences.isEmpty { differences = [digestDifference(of: live, from: object)] }
+            }
+            if !live.isCompared { return reportsDrift ? .nothing : .apply(.newContent(differences)) }
+            if differences.isEmpty { return .nothing }
+            return reportsDrift ? .report(.drifted(differences)) : .apply(.drift(differences))
         }
+    }
+
+    private static func digestDifference(of live: PresentObject, from object: DesiredObject) -> FieldDifference {
+        FieldDifference(
+            path: "metadata.annotations[\"\(DesiredObject.digestAnnotation)\"]", pointer: PresentObject.digestPointer,
+            desired: .string(object.digest), live: live.digest.isEmpty ? nil : .string(live.digest))
     }
 
     // MARK: What left the repository
@@ -98,16 +111,29 @@ package enum SyncPlanner {
             plan.kept += candidates.map { PlannedException($0.key, .refused) }
             return
         }
-        if let laggard = request.laggard {
-            plan.kept += candidates.map { PlannedException($0.key, .laggard(laggard)) }
+        if let laggard = request.laggard, !laggard.isBroken || !request.prune.confirms(request.revision) {
+            let cause = laggard.isBroken ? PlannedException.Cause.brokenUnit(laggard.unit, request.confirmation) : .laggard(laggard.unit)
+            plan.kept += candidates.map { PlannedException($0.key, cause) }
             return
         }
+        let gate = gate(request, plan)
         let ready = candidates.filter { candidate in
-            guard let obstacle = request.gate.obstacle(for: candidate.key) else { return true }
+            guard let obstacle = gate.obstacle(for: candidate.key) else { return true }
             plan.kept.append(PlannedException(candidate.key, .unhealthy(obstacle.key, obstacle.reason)))
             return false
         }
         plan.prunes = waves(of: ready)
+    }
+
+    /// What is not there yet holds up pruning as what is not well does.
+    private static func gate(_ request: SyncRequest, _ plan: SyncPlan) -> HealthGate {
+        var gate = request.gate
+        for exception in plan.waiting { gate.unhealthy[exception.key] = exception.reason }
+        guard request.isAfterApplying else { return gate }
+        for apply in plan.applies where gate.unhealthy[apply.key] == nil {
+            gate.unhealthy[apply.key] = "is not applied as this commit says yet"
+        }
+        return gate
     }
 
     private enum Fate {
@@ -133,9 +159,7 @@ package enum SyncPlanner {
     private static func refusals(of count: Int, _ request: SyncRequest) -> [Diagnostic] {
         let policy = request.prune
         guard count > 0, !policy.confirms(request.revision) else { return [] }
-        let remedy =
-            "if this is meant, confirm it with `kubectl annotate \(request.recordPlace)"
-            + " --overwrite homelab.dev/confirm-prune=\(request.revision.prefix(12))`"
+        let remedy = "if this is meant, confirm it with `\(request.confirmation)`"
         if request.desired.objects.isEmpty {
             return [
                 Diagnostic(
@@ -154,7 +178,7 @@ package enum SyncPlanner {
     }
 
     /// In the reverse order of applying; equal ranks side by side.
-    private static func waves(of prunes: [PlannedPrune]) -> [[PlannedPrune]] {
+    package static func waves(of prunes: [PlannedPrune]) -> [[PlannedPrune]] {
         let byRank = Dictionary(grouping: prunes) { ApplyOrder.rank(of: $0.key.groupKind) }
         return byRank.keys.sorted(by: >).map { rank in (byRank[rank] ?? []).sorted { $0.key < $1.key } }
     }

@@ -17,8 +17,10 @@ package struct SyncRequest: Sendable {
     package var rivals: [ObjectKey: Rival] = [:]
     /// The unit itself is on its way out: what another wants it gives up at once.
     package var yields = false
-    /// A unit that may yet want what this one does not want any more, because it has not looked at the commit.
-    package var laggard: Ownership?
+    /// A unit that may yet want what this one does not want any more.
+    package var laggard: Laggard?
+    /// What can be sent has been: what is still to be applied holds the pruning up.
+    package var isAfterApplying = false
     /// Changes made in the cluster are told, and not undone.
     package var reportsDrift = false
     /// Everything of this revision has been applied before: what is not there now was deleted since.
@@ -41,6 +43,27 @@ package struct SyncRequest: Sendable {
         self.claimed = claimed
         self.gate = gate
         recordPlace = "configmap -n homelab-system homelab-inventory-\(unit.name)"
+    }
+}
+
+extension SyncRequest {
+    /// How a person says that this commit may delete as much as it does.
+    package var confirmation: String { Self.confirmation(at: recordPlace, of: revision) }
+
+    package static func confirmation(at place: String, of revision: String) -> String {
+        "kubectl annotate \(place) --overwrite homelab.dev/confirm-prune=\(revision.prefix(12))"
+    }
+}
+
+/// A unit of which it is not known what it wants at a commit: it has not looked at it yet, or could not build it.
+package struct Laggard: Hashable, Sendable {
+    package var unit: Ownership
+    /// Only a person can end that: by another commit, or by saying that what left may go all the same.
+    package var isBroken: Bool
+
+    package init(_ unit: Ownership, isBroken: Bool = false) {
+        self.unit = unit
+        self.isBroken = isBroken
     }
 }
 

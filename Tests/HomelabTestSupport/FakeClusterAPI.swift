@@ -91,6 +91,11 @@ package actor FakeClusterAPI: ClusterAPI {
         return resources[kind.groupKind].flatMap { $0.kind.version == kind.version ? $0 : nil }
     }
 
+    package func resource(for kind: GroupKind) async throws -> APIResource? {
+        try begin(.discover, GroupVersionKind(group: kind.group, version: "", kind: kind.kind), "", "")
+        return resources[kind]
+    }
+
     package func get(_ kind: GroupVersionKind, namespace: String, name: String) async throws -> Manifest? {
         try begin(.get, kind, namespace, name)
         return objects[try key(kind, namespace, name)]

@@ -46,6 +46,29 @@ struct DiscoveryTests {
         #expect(transport.lines.filter { $0 == "GET /apis/example.org/v1" }.count == 2)
     }
 
+    @Test func `a kind is found in whatever version the server has, the preferred one first`() async throws {
+        let budget = GroupKind(group: "policy", kind: "PodDisruptionBudget")
+        transport.on(
+            "GET /apis/policy",
+            Answer(
+                body:
+                    #"{"kind": "APIGroup", "versions": [{"groupVersion": "policy/v2"}, {"groupVersion": "policy/v1"}], "preferredVersion": {"groupVersion": "policy/v1"}}"#
+            ))
+        transport.on(
+            "GET /apis/policy/v1",
+            Answer(
+                body:
+                    #"{"groupVersion": "policy/v1", "resources": [{"name": "poddisruptionbudgets", "kind": "PodDisruptionBudget", "namespaced": true}]}"#
+            ))
+        transport.on("GET /apis/policy/v2", Answer(body: #"{"groupVersion": "policy/v2", "resources": []}"#))
+        transport.on("GET /apis/example.org", Answer(status: 404, body: "404 page not found"))
+        let client = client
+        #expect(try await client.resource(for: budget)?.kind.version == "v1")
+        #expect(transport.lines == ["GET /apis/policy", "GET /apis/policy/v1"])
+        #expect(try await client.resource(for: GroupKind(group: "policy", kind: "PodSecurityPolicy")) == nil)
+        #expect(try await client.resource(for: GroupKind(group: "example.org", kind: "Widget")) == nil)
+    }
+
     @Test func `objects of an unknown kind say so`() async throws {
         try transport.servePlainDiscovery()
         transport.on("GET /apis/example.org/v1", Answer(status: 404, body: "404 page not found"))

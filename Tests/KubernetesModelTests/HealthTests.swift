@@ -19,6 +19,16 @@ struct HealthTests {
         #expect(header.contains(":") ? health.description == header : health.status.rawValue == header, "\(health)")
     }
 
+    @Test func `a load balancer that has an address tells that something gives them`() {
+        var context = HealthContext()
+        var service = Manifest(["apiVersion": "v1", "kind": "Service", "spec": ["type": "LoadBalancer"], "status": ["loadBalancer": [:]]])
+        context.take(service: service)
+        #expect(!context.servesLoadBalancers)
+        service.value["status"] = ["loadBalancer": ["ingress": [["ip": "192.0.2.7"]]]]
+        context.take(service: service)
+        #expect(context.servesLoadBalancers)
+    }
+
     @Test func `every kind with a rule has fixtures`() {
         #expect(Set(Self.cases.compactMap { $0.split(separator: "/").first }).count >= 20)
         #expect(Self.cases.count >= 60)

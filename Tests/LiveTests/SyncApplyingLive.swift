@@ -179,6 +179,15 @@ struct SyncApplyingLive {
         try setByHand("checked")
         try await bed.eventually("it is told") { try await message("checked").contains("ConfigMap/default/checked was changed") }
         #expect(try await bed.title("checked") == "by hand")
+        // The next agent sends nothing of what it finds as it is wanted, and leaves what is only told of, which it asks about by a dry run.
+        let before = try bed.counts().applies
+        try await bed.stopAgent()
+        try bed.startAgent()
+        files["clusters/sync/next.yaml"] = SyncFiles.config("checked-next", "1")
+        try await bed.awaitUnit("checked", at: try bed.push(files))
+        #expect(try await message("checked").contains("1 drifted: ConfigMap/default/checked was changed"))
+        #expect(try await bed.title("checked") == "by hand")
+        #expect(try bed.counts().applies - before <= 2)
     }
 
     @Test func t06_unitsThatWaitForEachOtherAndOnesThatDoNot() async throws {

@@ -33,8 +33,9 @@ import YAML
         let commit = bench.repository.push(Files.app())
         try await bench.run { _ in try await bench.phase(.ready, at: commit) }
         await bench.api.forgetRequests()
-        try await bench.run { source in
-            try await eventually("a pass") { bench.monitor.value.passes > 2 && bench.monitor.value.unit?.phase == .ready }
+        let next = bench.next
+        try await next.run { source in
+            try await eventually("a pass") { next.monitor.value.passes > 2 && next.monitor.value.unit?.phase == .ready }
             let writes = await bench.api.requests.filter { [.apply, .create, .replace, .patch, .delete].contains($0.verb) }
             #expect(writes.allSatisfy { $0.name == "homelab-status-home" || $0.kind.kind == "Event" }, "\(writes)")
         }

@@ -14,7 +14,7 @@ import YAML
 struct UnitBench {
     let api: FakeClusterAPI
     let repository = MemoryRepository()
-    let monitor = Shared(AgentState(node: "m1", version: "1.0", identity: "m1_1", startedAt: Timestamp(secondsSinceEpoch: 0)))
+    private(set) var monitor = Self.newMonitor
     /// The directories that were built, in order.
     let built = Shared<[String]>([])
     /// The directories whose build takes until they are not in here any more.
@@ -29,6 +29,17 @@ struct UnitBench {
     /// Another cluster, which kubeconfigs with the server `https://other:6443` lead to; each client that was made for it is counted.
     let other = FakeClusterAPI(name: "-other")
     let connections = Shared<[ClusterConnection]>([])
+
+    /// What the next agent finds: the same cluster and repository. It knows nothing of what the one before it did.
+    var next: UnitBench {
+        var next = self
+        next.monitor = Self.newMonitor
+        return next
+    }
+
+    private static var newMonitor: Shared<AgentState> {
+        Shared(AgentState(node: "m1", version: "1.0", identity: "m1_1", startedAt: Timestamp(secondsSinceEpoch: 0)))
+    }
 
     init(api: FakeClusterAPI = FakeClusterAPI()) { self.api = api }
 

@@ -89,7 +89,11 @@ import YAML
             request.completed[key] = member.value == "this" ? desired.objects.first { $0.key == key }?.digest : member.value.string
         }
         request.yields = options["yields"]?.bool ?? false
-        if let name = options["laggard"]?.string { request.laggard = Ownership(namespace: "homelab-system", name: name) }
+        if let name = options["laggard"]?.string {
+            request.laggard = Laggard(
+                Ownership(namespace: "homelab-system", name: name), isBroken: options["brokenLaggard"]?.bool ?? false)
+        }
+        request.isAfterApplying = options["isAfterApplying"]?.bool ?? false
         let plan = SyncPlanner.plan(request)
         let forgotten = plan.forgotten.map { "forgotten: \($0)\n" }.joined()
         #expect(applied.keys.allSatisfy(plan.record.contains))

@@ -13,7 +13,7 @@ package func difference(
     var comparison = Comparison(
         listKeys: listKeys ?? ListKeys(for: kind), isBuiltIn: ListKeys.isBuiltIn(kind.group), ignoring: ignoring)
     let isSecret = kind.group.isEmpty && kind.kind == "Secret"
-    let wanted = isSecret ? desired.value.withEncodedStringData : desired.value
+    let wanted = isSecret ? desired.value.withEncodedStringData : desired.withoutGatheredRules.value
     for member in wanted.object ?? Object() where !["apiVersion", "kind", "status"].contains(member.key) {
         if member.key == "metadata" {
             comparison.compareMetadata(member.value, live.value["metadata"])

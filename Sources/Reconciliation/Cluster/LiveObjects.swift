@@ -12,6 +12,8 @@ package struct LiveObjects: Sendable {
         package var judgements: [Ownership: Health] = [:]
         /// The digest of the desired manifest that `object.differences` was computed against.
         package var comparedWith: String?
+        /// What this process applied here last.
+        package var applied: DesiredObject?
         /// Who else wrote to the object last.
         package var lastForeignManager: String?
     }
@@ -29,6 +31,9 @@ package struct LiveObjects: Sendable {
     private var expressions: [Ownership: HealthRules] = [:]
     package private(set) var entries: [ObjectKey: Entry] = [:]
     private var settled: [ObjectKey: Settled] = [:]
+    /// Applied once, and not said to be wanted by anybody yet, as all are when an agent starts: kept until there is something to compare
+    /// them with.
+    private var unclaimed: [ObjectKey: PackedManifest] = [:]
     /// Jobs that were seen to come to their end, with the digests of what they ran; they may be gone before anybody asks.
     package private(set) var completedJobs: [ObjectKey: String] = [:]
     package var healthContext = HealthContext()
@@ -45,8 +50,19 @@ package struct LiveObjects: Sendable {
         for object in objects {
             if desired[object.key]?.digest != object.digest { settled[object.key] = nil }
             desired[object.key] = object
+            compareUnclaimed(object)
+            // Of the same manifest one copy is enough.
+            if entries[object.key]?.applied == object { entries[object.key]?.applied = object }
         }
         wanted[unit] = objects.isEmpty ? nil : objects.map(\.key)
+    }
+
+    private mutating func compareUnclaimed(_ wanted: DesiredObject) {
+        guard let live = unclaimed.removeValue(forKey: wanted.key)?.manifest, var entry = entries[wanted.key] else { return }
+        entry.object = PresentObject(of: live, desired: wanted)
+        entry.comparedWith = wanted.digest
+        entry.judgements = judgements(of: live, owner: entry.object.owner)
+        entries[wanted.key] = entry
     }
 
     package mutating func setInterests(_ keys: Set<ObjectKey>, of unit: Ownership) {
@@ -90,15 +106,13 @@ package struct LiveObjects: Sendable {
     package func observation(of key: ObjectKey) -> Observation {
         guard let entry = entries[key] else { return .absent }
         var object = entry.object
-        if let wanted = desired[key], object.digest == wanted.digest {
-            if entry.comparedWith == wanted.digest {
-                if let settled = settled[key] {
-                    let standing = Set(settled.differences)
-                    object.differences.removeAll { standing.contains($0) }
-                }
-            } else {
-                // It was last compared with another manifest; applying it once tells.
-                object.digest = ""
+        guard let wanted = desired[key] else { return .present(object) }
+        object.wasAsWanted = entry.applied?.digest == wanted.digest && entry.applied?.owner == wanted.owner
+        if object.digest == wanted.digest {
+            object.isCompared = entry.comparedWith == wanted.digest
+            if object.isCompared, let settled = settled[key] {
+                let standing = Set(settled.differences)
+                object.differences.removeAll { standing.contains($0) }
             }
         }
         return .present(object)
@@ -122,15 +136,17 @@ package struct LiveObjects: Sendable {
             return false
         }
         noteCompletion(of: live)
+        if key.kind == "Service", key.group.isEmpty { healthContext.take(service: live) }
         var context = healthContext
         context.now = now
         let wanted = desired[key]
         let object = object ?? PresentObject(of: live, desired: wanted)
         let entry = Entry(
             resourceVersion: live.resourceVersion, object: object, health: KubernetesModel.health(of: live, in: context),
-            judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest,
+            judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest, applied: entries[key]?.applied,
             // Watches come without the list of writers: the last that was seen stays.
             lastForeignManager: Self.lastForeignManager(of: live) ?? entries[key]?.lastForeignManager)
+        unclaimed[key] = wanted == nil && object.owner != nil && !object.digest.isEmpty ? PackedManifest(live) : nil
         var old = entries.updateValue(entry, forKey: key)
         old?.resourceVersion = entry.resourceVersion
         return old != entry
@@ -143,6 +159,7 @@ package struct LiveObjects: Sendable {
         let differences = object.differences
         settled[wanted.key] = differences.isEmpty ? nil : Settled(digest: wanted.digest, differences: differences)
         _ = take(live, as: object, now: now)
+        entries[wanted.key]?.applied = wanted
     }
 
     /// Takes in what the server would make of an object, which was only asked: what that leaves different is no drift.
@@ -159,17 +176,21 @@ package struct LiveObjects: Sendable {
     }
 
     @discardableResult
-    package mutating func remove(_ key: ObjectKey) -> Bool { entries.removeValue(forKey: key) != nil }
+    package mutating func remove(_ key: ObjectKey) -> Bool {
+        unclaimed[key] = nil
+        return entries.removeValue(forKey: key) != nil
+    }
 
     /// Takes in a complete list of a kind.
     package mutating func replace(_ kind: GroupKind, with list: [Manifest], now: Timestamp) {
         let present = Set(list.map(\.key))
-        for key in entries.keys where key.groupKind == kind && !present.contains(key) { entries[key] = nil }
+        for key in entries.keys where key.groupKind == kind && !present.contains(key) { remove(key) }
         for manifest in list { take(manifest, now: now) }
     }
 
     package mutating func removeAll(_ kind: GroupKind) {
         entries = entries.filter { $0.key.groupKind != kind }
+        unclaimed = unclaimed.filter { $0.key.groupKind != kind }
     }
 
     package func health(of key: ObjectKey, for unit: Ownership) -> Health {

@@ -86,14 +86,29 @@ package actor LiveState {
         return result
     }
 
+    /// As `resources(for:)`, of what was applied once: in another version where the server has that one no more. Missing is only what it
+    /// has in no version.
+    package func resources(forRecorded kinds: Set<GroupVersionKind>) async throws -> [GroupKind: APIResource] {
+        var result = try await resources(for: kinds)
+        for kind in Set(kinds.map(\.groupKind)) where result[kind] == nil { result[kind] = try await api.resource(for: kind) }
+        return result
+    }
+
     /// Sees to it that all of these are watched and their objects known.
     /// - Throws: `ClusterError` when the server cannot be asked, or a first list does not come.
     package func prepare(_ resources: [APIResource]) async throws {
+        if let problem = try await follow(resources).min(by: { "\($0.key)" < "\($1.key)" }) { throw problem.value }
+    }
+
+    /// Sees to it that all of these are watched, and the objects known of those that can be listed.
+    /// - Returns: why the others cannot: rights that are missing, a conversion webhook that fails. They are tried on.
+    /// - Throws: `ClusterError` when the server cannot be asked.
+    package func follow(_ resources: [APIResource]) async throws -> [GroupKind: ClusterError] {
         for resource in resources where watched[resource.kind.groupKind] == nil {
             watched[resource.kind.groupKind] = resource
             requester.yield(resource)
         }
-        try await awaitLists(resources.map(\.kind.groupKind))
+        return try await awaitLists(resources.map(\.kind.groupKind))
     }
 
     package func observations(of keys: some Sequence<ObjectKey>) -> [ObjectKey: Observation] {
@@ -149,25 +164,53 @@ package actor LiveState {
         objects.healthContext.take(storageClasses: try await api.list(kind, namespace: "", labelSelector: nil).items)
     }
 
+    /// Services of type LoadBalancer are waited for where something gives them addresses: k3s' ServiceLB, which makes this account when it
+    /// starts, MetalLB, or whatever has given one to any of them.
+    package func learnLoadBalancers() async throws {
+        guard !objects.healthContext.servesLoadBalancers else { return }
+        let signs = [
+            (GroupVersionKind(group: "", version: "v1", kind: "ServiceAccount"), "kube-system", "svclb"),
+            (Self.definitionKind, "", "ipaddresspools.metallb.io"),
+        ]
+        do {
+            for (kind, namespace, name) in signs {
+                guard try await api.get(kind, namespace: namespace, name: name) == nil else {
+                    objects.healthContext.servesLoadBalancers = true
+                    return
+                }
+            }
+            let services = GroupVersionKind(group: "", version: "v1", kind: "Service")
+            for service in try await api.list(services, namespace: "", labelSelector: nil).items {
+                objects.healthContext.take(service: service)
+            }
+        } catch let error as ClusterError where error.kind == .forbidden {
+            // Then it is told by what is seen of the units' own.
+            return
+        }
+    }
+
     /// How often the definition of any of these kinds went away so far.
     package func losses(of kinds: some Sequence<GroupKind>) -> Int { kinds.reduce(0) { $0 + (losses[$1] ?? 0) } }
 
     // MARK: Watching
 
-    private func awaitLists(_ kinds: [GroupKind]) async throws {
+    private func awaitLists(_ kinds: [GroupKind]) async throws -> [GroupKind: ClusterError] {
         let deadline = clock.now + .seconds(30)
-        if kinds.allSatisfy({ listed.contains($0) || watched[$0] == nil }) { return }
+        if kinds.allSatisfy({ listed.contains($0) || watched[$0] == nil }) { return [:] }
         let (listener, bell) = (nextListener, Bell())
         nextListener += 1
         listeners[listener] = bell
         defer { listeners[listener] = nil }
         while true {
             let missing = kinds.filter { !listed.contains($0) && watched[$0] != nil }
-            guard let first = missing.first else { return }
-            if let problem = missing.compactMap({ listProblems[$0] }).first { throw problem }
+            let problems = missing.compactMap { kind in listProblems[kind].map { (kind, $0) } }
+            if let lost = problems.first(where: { $0.1.kind == .unreachable || $0.1.kind == .unauthorized }) { throw lost.1 }
+            guard let silent = missing.first(where: { listProblems[$0] == nil }) else {
+                return Dictionary(problems) { first, _ in first }
+            }
             try Task.checkCancellation()
             guard clock.now < deadline else {
-                throw ClusterError(.unreachable, subject: "\(first)", message: "the list of these objects did not come within 30 s")
+                throw ClusterError(.unreachable, subject: "\(silent)", message: "the list of these objects did not come within 30 s")
             }
             await bell.wait(until: deadline, clock: clock)
         }

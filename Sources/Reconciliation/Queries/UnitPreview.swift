@@ -76,7 +76,13 @@ package struct UnitPreview: Sendable {
                 let live = try await api.get(kind, namespace: key.namespace, name: key.name)
                 result[key] = live.map { .present(PresentObject(of: $0, desired: desired[key])) } ?? .absent
             } catch let error as ClusterError where error.kind == .unknownKind {
-                result[key] = .kindUnknown
+                // What was applied in a version that the server has no more is there in another.
+                guard desired[key] == nil, let served = try await api.resource(for: key.groupKind)?.kind else {
+                    result[key] = .kindUnknown
+                    continue
+                }
+                let live = try await api.get(served, namespace: key.namespace, name: key.name)
+                result[key] = live.map { .present(PresentObject(of: $0, desired: nil)) } ?? .absent
             }
         }
         return result

@@ -10,6 +10,8 @@ package final class UnitBoard: Sendable {
         var bell: Bell
         /// Which repository it is built from; units of one repository are compared at one commit.
         var source: ObjectIdentifier?
+        /// By which name it asks for that; nil for the agent's own.
+        var reference: KustomizationSpec.SourceReference?
         /// Where its objects are; those of different clusters are never the same.
         var cluster: ClusterMark?
         var dependsOn: [Ownership] = []
@@ -27,9 +29,14 @@ package final class UnitBoard: Sendable {
         var definition = ""
         /// What was built last could not be.
         var isBroken = false
+        /// It is being deleted: it builds nothing more.
+        var isEnding = false
         /// The commit that it does not build for now, and whether that is for its parent.
         var aside: ObjectID?
         var awaitsParent = false
+
+        /// Whether it does not build a commit until a person, or whoever serves the repository, does something.
+        func hasSetAside(_ commit: ObjectID) -> Bool { aside == commit && !awaitsParent }
     }
 
     /// The units that a unit's tree makes.
@@ -85,12 +92,14 @@ package final class UnitBoard: Sendable {
 
     func register(
         _ unit: Ownership, bell: Bell, source: GitSource?, cluster: ClusterMark?, dependsOn: [Ownership],
-        judged: Set<Ownership> = [], isIdle: Bool, parent: Ownership? = nil, definition: String = ""
+        judged: Set<Ownership> = [], isIdle: Bool, parent: Ownership? = nil, definition: String = "",
+        reference: KustomizationSpec.SourceReference? = nil
     ) {
         update { state in
             var entry = state.entries[unit] ?? Entry(bell: bell)
             let wasIdle = entry.isIdle
             entry.source = source.map { ObjectIdentifier($0) }
+            entry.reference = reference
             entry.cluster = cluster
             state.setDependencies(dependsOn, of: unit, before: entry.dependsOn)
             entry.dependsOn = dependsOn
@@ -107,8 +116,17 @@ package final class UnitBoard: Sendable {
         }
     }
 
+    /// The unit's Kustomization is being deleted.
+    func end(_ unit: Ownership) {
+        update { state in
+            state.entries[unit]?.isEnding = true
+            return state.waitingBells
+        }
+    }
+
     func remove(_ unit: Ownership) {
         update { state in
+            state.waiting.remove(unit)
             let rivals = state.setClaims([], of: unit)
             state.setJudged([], by: unit)
             state.setDependencies([], of: unit, before: state.entries[unit]?.dependsOn ?? [])
@@ -256,9 +274,9 @@ package final class UnitBoard: Sendable {
         }
     }
 
-    /// The first unit that may yet claim what `unit` is about to delete, because it has not looked at this commit; nil when all have.
-    /// The asker is rung when that changes.
-    func laggard(before unit: Ownership, at commit: ObjectID) -> Ownership? {
+    /// A unit that may yet claim what `unit` is about to delete, because it has not looked at this commit or could not build it; nil when
+    /// there is none. The asker is rung when that changes.
+    func laggard(before unit: Ownership, at commit: ObjectID) -> Laggard? {
         state.withLock { state in
             let found = state.laggard(before: unit, at: commit)
             if found == nil { state.waiting.remove(unit) } else { state.waiting.insert(unit) }
@@ -299,10 +317,15 @@ extension UnitBoard.State {
     fileprivate func isLeaving(_ unit: Ownership) -> Bool { isLeaving(unit, below: []) }
 
     private func isLeaving(_ unit: Ownership, below path: Set<Ownership>) -> Bool {
-        if children.values.contains(where: { $0.leaving.contains(unit) }) { return true }
+        if entries[unit]?.isEnding == true || children.values.contains(where: { $0.leaving.contains(unit) }) { return true }
         let path = path.union([unit])
         let makers = children.filter { $0.value.wanted.contains(unit) && !path.contains($0.key) }.keys
         return !makers.isEmpty && makers.allSatisfy { isLeaving($0, below: path) }
+    }
+
+    /// As `share`, and also where it is not known yet in which cluster one of them is.
+    private func mayShare(_ a: Ownership, _ b: Ownership) -> Bool {
+        entries[a]?.cluster?.uid == nil || entries[b]?.cluster?.uid == nil || share(a, b)
     }
 
     /// Gives the bells of those who want, or wanted, the same.
@@ -334,23 +357,42 @@ extension UnitBoard.State {
         laterClaimants[key] = units.count > 1 ? Array(units.dropFirst()) : nil
     }
 
-    fileprivate func laggard(before unit: Ownership, at commit: ObjectID) -> Ownership? {
+    fileprivate func laggard(before unit: Ownership, at commit: ObjectID) -> Laggard? {
         guard let entry = entries[unit] else { return nil }
-        for (other, its) in entries where other != unit && its.source == entry.source && !its.isIdle && its.built != commit {
-            if !isLeaving(other), !isRefused(other, at: commit) { return other }
+        var broken: Ownership?
+        for (other, its) in entries where other != unit && its.source == entry.source && !its.isIdle {
+            if entry.isEnding, its.isEnding || its.hasSetAside(commit) { continue }
+            if its.built != commit {
+                if !isLeaving(other), !isRefused(other, at: commit) { return Laggard(other) }
+            } else if its.isBroken, broken.map({ other < $0 }) ?? true, mayShare(other, unit), !isLeaving(other) {
+                broken = other
+            }
         }
         for (parent, children) in children where !isLeaving(parent) {
-            if parent != unit, entries[parent]?.source == entry.source, !children.wanted.isEmpty || !children.leaving.isEmpty,
-                children.sent != commit
-            {
-                return parent
+            guard let its = entries[parent], its.source == entry.source, !its.isIdle else { continue }
+            if entry.isEnding, its.hasSetAside(commit) { continue }
+            // What cannot be built is not sent.
+            let isBroken = its.isBroken && its.built == commit
+            if parent != unit, !isBroken, !children.wanted.isEmpty || !children.leaving.isEmpty, children.sent != commit {
+                return Laggard(parent)
             }
-            for child in children.wanted where child != unit {
-                guard let its = entries[child] else { return child }
-                if !its.isIdle, its.source == entry.source, its.generation < children.generations[child] ?? 0 { return child }
+            for child in children.wanted where child != unit && children.outcomes[child] != .stays {
+                guard let its = entries[child] else {
+                    if isElsewhere(child, of: parent) { continue }
+                    return Laggard(child)
+                }
+                if !its.isIdle, its.source == entry.source, its.generation < children.generations[child] ?? 0 { return Laggard(child) }
             }
         }
-        return nil
+        return broken.map { Laggard($0, isBroken: true) }
+    }
+
+    /// Whether a unit that is not there yet will be built from another repository than its maker, as far as other units tell.
+    private func isElsewhere(_ child: Ownership, of parent: Ownership) -> Bool {
+        let key = ObjectKey(unit: child)
+        guard let maker = entries[parent], let definition = maker.claims.first(where: { $0.key == key })?.manifest else { return false }
+        let reference = KustomizationSpec(of: definition).source
+        return entries.values.first { $0.reference == reference }.map { $0.source != maker.source } ?? false
     }
 
     /// A path of dependencies from a unit back to itself.

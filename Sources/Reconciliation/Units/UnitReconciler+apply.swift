@@ -7,11 +7,10 @@ import YAML
 /// What came of executing a plan.
 struct ApplyOutcome {
     var changes = ChangeSet()
-    var sentAnything = false
     /// The server went away in the middle, or asked for a pause.
     var isAborted = false
     /// Refused for fields that can never change, and marked to be made anew then.
-    var toReplace: [PlannedApply] = []
+    var toReplace: [(apply: PlannedApply, refusal: ClusterError)] = []
 }
 
 extension UnitReconciler {
@@ -29,7 +28,7 @@ extension UnitReconciler {
             if isSuperseded { return outcome }
             try Task.checkCancellation()
             await send(wave.filter { isDue($0) && !missingNamespaces.contains($0.key.namespace) }, into: &outcome)
-            for apply in outcome.toReplace { await replace(apply) }
+            for (apply, refusal) in outcome.toReplace { await replace(apply, refusal) }
             outcome.toReplace = []
             if outcome.isAborted { return try finish(outcome) }
             for apply in wave where apply.key.kind == "Namespace" && failures[apply.key] != nil { missingNamespaces.insert(apply.key.name) }
@@ -77,7 +76,6 @@ extension UnitReconciler {
                 take(answer, of: wave[index], into: &outcome)
                 start()
             }
-            outcome.sentAnything = outcome.sentAnything || next > 0
         }
     }
 
@@ -93,13 +91,12 @@ extension UnitReconciler {
     ) async -> Answer {
         let object = apply.object
         do {
-            if object.marks.contains(.onlyIfAbsent), case .present = try await target.live.lookUp(object.kind, object.key) {
-                return .applied(.skipped, nil)
+            guard apply.reason == .absent else {
+                let answer = try await sent(object, options, to: target.api)
+                await target.live.settle(answer, with: object, by: owner)
+                return .applied(answer.resourceVersion == before ? .unchanged : .configured, answer)
             }
-            let answer = try await sent(apply, options, to: target.api)
-            await target.live.settle(answer, with: object, by: owner)
-            if apply.reason == .absent { return .applied(.created, answer) }
-            return .applied(answer.resourceVersion == before ? .unchanged : .configured, answer)
+            return try await sendUnseen(object, owner, options, to: target)
         } catch let error as ClusterError {
             return .failed(await judged(error, on: target.api))
         } catch {
@@ -120,12 +117,35 @@ extension UnitReconciler {
         return error
     }
 
+    /// Applies an object that the watches do not see, which may be there all the same: made with kubectl, say, and without an owner. Fields
+    /// that another has set otherwise tell, at no cost where there is none; then it is looked at, as where a look is needed in any case.
+    private nonisolated func sendUnseen(
+        _ object: DesiredObject, _ owner: Ownership, _ options: ApplyOptions, to target: TargetCluster
+    ) async throws -> Answer {
+        if object.ignored.isEmpty, !object.marks.contains(.onlyIfAbsent) {
+            var cautious = options
+            cautious.force = false
+            do {
+                let answer = try await sent(object, cautious, to: target.api)
+                await target.live.settle(answer, with: object, by: owner)
+                return .applied(answer.isWrittenByOthers(than: options.fieldManager) ? .configured : .created, answer)
+            } catch let error as ClusterError where error.kind == .conflict {}
+        }
+        var action = ChangeSet.Action.created
+        if case .present(let found) = try await target.live.lookUp(object.kind, object.key) {
+            if object.marks.contains(.onlyIfAbsent) || found.marks.contains(.reconcileDisabled) { return .applied(.skipped, nil) }
+            action = .configured
+        }
+        let answer = try await sent(object, options, to: target.api)
+        await target.live.settle(answer, with: object, by: owner)
+        return .applied(action, answer)
+    }
+
     /// Applies an object, with the fields that are to be left alone as they are, and so that nothing stays in it that kubectl or Flux put
     /// there before it was kept here.
-    private nonisolated func sent(_ apply: PlannedApply, _ options: ApplyOptions, to api: any ClusterAPI) async throws -> Manifest {
-        let object = apply.object
+    private nonisolated func sent(_ object: DesiredObject, _ options: ApplyOptions, to api: any ClusterAPI) async throws -> Manifest {
         var manifest = object.manifest
-        if !object.ignored.isEmpty, apply.reason != .absent,
+        if !object.ignored.isEmpty,
             let live = try await api.get(object.kind, namespace: object.key.namespace, name: object.key.name)
         {
             manifest = manifest.keeping(object.ignored, from: live, as: options.fieldManager)
@@ -176,7 +196,7 @@ extension UnitReconciler {
                 return
             }
             if error.isImmutableFieldError, spec.forces || apply.object.marks.contains(.forced) || apply.object.runsOnce {
-                outcome.toReplace.append(apply)
+                outcome.toReplace.append((apply, error))
                 return
             }
             if error.kind == .tooManyRequests { pausedUntil = clock.now + (error.retryAfter ?? .seconds(1)) }
@@ -185,16 +205,26 @@ extension UnitReconciler {
     }
 
     /// Deletes an object so that the next pass makes it anew, but only when the server would take the new one: it is asked by a dry run
-    /// under another name.
-    private func replace(_ apply: PlannedApply) async {
+    /// under another name. What takes data or other objects along is not deleted because the whole unit is marked so.
+    private func replace(_ apply: PlannedApply, _ refusal: ClusterError) async {
         var trial = apply.object.manifest
-        trial.value["metadata"]?["name"] = .string("\(apply.key.name.prefix(200))-homelab-trial")
+        trial.value["metadata"]?["name"] = .string(Self.trialName(of: apply.key.name))
         do {
             _ = try await api.apply(trial, options: ApplyOptions(dryRun: true, user: spec.user))
             guard case .present(let present) = try await live.lookUp(apply.object.kind, apply.key) else { return }
+            let isConfirmed = !apply.object.marks.isDisjoint(with: [.forced, .pruneConfirmed]) || present.marks.contains(.pruneConfirmed)
+            if PrunePolicy.kindsToConfirm.contains(apply.key.groupKind), !isConfirmed {
+                let kind = apply.key.kind
+                return note(
+                    refusal, of: apply,
+                    remedy: "undo the change; or, as deleting a \(kind) is final and `force` of its unit is not enough for it, "
+                        + "annotate the \(kind) itself in git with `homelab.dev/force: enabled`: then it is deleted and made anew")
+            }
             _ = try await api.delete(
                 apply.object.kind, namespace: apply.key.namespace, name: apply.key.name,
                 options: DeleteOptions(uid: present.uid, user: spec.user))
+            unsettled.insert(apply.key)
+            _ = try? await live.lookUp(apply.object.kind, apply.key)
             tell("Replaced", "a field that cannot be changed has changed; it is marked to be made anew", of: apply)
             bell.ring()
         } catch let error as ClusterError {
@@ -204,12 +234,21 @@ extension UnitReconciler {
         }
     }
 
+    /// A name of an object that is not there, such as any kind takes: of a Service's or a Job's name 63 characters, of a CronJob's 52.
+    static func trialName(of name: String) -> String {
+        let suffix = "-homelab-trial"
+        var stem = name.prefix(52 - suffix.utf8.count)
+        while let last = stem.last, !last.isLetter, !last.isNumber { stem.removeLast() }
+        return "\(stem)\(suffix)"
+    }
+
     /// A repair of drift: counted, so that a fight is noticed, and told.
     private func noteRepair(of apply: PlannedApply, _ action: ChangeSet.Action) {
         guard action != .unchanged, action != .skipped else { return }
         guards[apply.key, default: RepairGuard()].repaired(now: clock.now)
         monitor.update { $0.driftRepairs += 1 }
         var message = "it was deleted in the cluster and has been made again"
+        if action == .configured { message = "its owner labels were taken away in the cluster and have been put back" }
         if case .drift(let differences) = apply.reason {
             message =
                 "it was changed in the cluster and has been set right: " + differences.prefix(5).map(\.description).joined(separator: "; ")
@@ -217,16 +256,17 @@ extension UnitReconciler {
         tell("DriftRepaired", message, of: apply)
     }
 
-    private func note(_ error: ClusterError, of apply: PlannedApply) {
+    private func note(_ error: ClusterError, of apply: PlannedApply, remedy: String? = nil) {
         let known = failures[apply.key]
         var backoff =
             known?.digest == apply.object.digest ? known?.backoff ?? Backoff(limit: spec.retryLimit) : Backoff(limit: spec.retryLimit)
         if error.isTransient { backoff.limit = .seconds(30) }
-        let diagnostic = diagnostic(of: error, apply.object)
+        var diagnostic = diagnostic(of: error, apply.object)
+        diagnostic.remedy = remedy ?? diagnostic.remedy
         let wait = backoff.failed(atLeast: error.retryAfter)
         failures[apply.key] = Failure(
             digest: apply.object.digest, diagnostic: diagnostic, backoff: backoff, retryAt: clock.now + wait)
-        tell("ApplyFailed", error.message, of: apply, isWarning: true)
+        tell("ApplyFailed", error.message + (remedy.map { "; \($0)" } ?? ""), of: apply, isWarning: true)
     }
 
     /// An event of the object; of the unit where the object is in another cluster.
@@ -256,5 +296,14 @@ extension UnitReconciler {
         }
         return Diagnostic(
             .error, "could not be applied", subject: object.key.description, at: object.origin, cause: error.message, remedy: remedy)
+    }
+}
+
+extension Manifest {
+    /// Whether the object was there before `manager` applied it for the first time, as far as its list of writers tells.
+    fileprivate func isWrittenByOthers(than manager: String) -> Bool {
+        (value[path: "metadata", "managedFields"]?.array ?? []).contains {
+            $0["manager"]?.string != manager && $0["subresource"]?.string == nil
+        }
     }
 }

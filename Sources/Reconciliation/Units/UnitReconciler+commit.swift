@@ -2,6 +2,7 @@ import Diagnostics
 import Git
 import KubernetesModel
 import SyncPlanning
+import YAML
 
 extension UnitReconciler {
     /// Builds the newest commit when it is new. A commit that cannot be built, or that rewrites history, changes nothing: the last good
@@ -208,6 +209,7 @@ extension UnitReconciler {
             if kinds.contains(where: { $0.kind == "PersistentVolumeClaim" || $0.kind == "StatefulSet" }) {
                 try await live.learnStorageClasses()
             }
+            if current.manifests.contains(where: \.isLoadBalancer) { try await live.learnLoadBalancers() }
             if isResuming {
                 // Nobody waits for what is left to others.
                 unsettled = Set(tree.objects.filter { $0.marks.isDisjoint(with: [.ignored, .reconcileDisabled]) }.map(\.key))
@@ -244,5 +246,11 @@ extension UnitReconciler {
             object: ObjectKey(
                 group: "", kind: "ConfigMap", namespace: HomelabNamespace.name, name: StatusReport.configMapName(of: spec.records)),
             apiVersion: "v1", isWarning: isWarning)
+    }
+}
+
+extension PackedManifest {
+    fileprivate var isLoadBalancer: Bool {
+        key.kind == "Service" && key.group.isEmpty && manifest.value[path: "spec", "type"]?.string == "LoadBalancer"
     }
 }

@@ -21,7 +21,7 @@ extension UnitReconciler {
         let outcome = try await execute(plan)
         if isSuperseded { return .zero }
         if !outcome.isAborted, let commit = enforced?.commit.id { board.sent(spec.owner, commit) }
-        if outcome.sentAnything { plan = try await makePlan(tree) }
+        if !plan.stages.isEmpty { plan = try await makePlan(tree, isAfterApplying: true) }
         if spec.kubeconfig == nil { tellChildren(plan) }
         lastPlan = plan
         // These are known elsewhere, and large.
@@ -47,12 +47,7 @@ extension UnitReconciler {
         }
         try await placeTree()
         guard let tree = enforced?.tree else { return }
-        let isNew = hasNewTree
-        var found = try await makePlan(tree)
-        if isNew {
-            try await learnStanding(of: found.stages.flatMap(\.waves).flatMap { $0 })
-            found = try await makePlan(tree)
-        }
+        let found = try await makePlan(tree)
         var plan = lastPlan ?? SyncPlan(unit: found.unit, revision: found.revision, record: ResourceInventory())
         plan.drifted = found.drifted
         plan.refusals = []
@@ -61,21 +56,40 @@ extension UnitReconciler {
     }
 
     /// After a restart: how the server writes what it is given, which applying it would tell, is asked by a dry run of what is not as it is
-    /// written in git.
-    private func learnStanding(of applies: [PlannedApply]) async throws {
+    /// written in git and is only told of. Gives whether anything was asked.
+    private func learnStanding(
+        of drifted: [PlannedException], in tree: DesiredTree, _ observed: [ObjectKey: Observation]
+    ) async throws -> Bool {
+        let keys = Set(drifted.map(\.key))
+        let open = tree.objects.filter {
+            keys.contains($0.key) && observed[$0.key]?.present?.wasAsWanted == false && askedStandings[$0.key] != $0.digest
+        }
         let options = ApplyOptions(dryRun: true, user: spec.user)
-        for batch in applies.filter({ $0.reason != .absent }).batches(of: spec.parallelism) {
+        for batch in open.batches(of: spec.parallelism) {
             try Task.checkCancellation()
             await withTaskGroup(of: Void.self) { [live, api] group in
-                for object in batch.map(\.object) {
+                for object in batch {
                     group.addTask {
-                        guard case .present(let found)? = try? await live.lookUp(object.kind, object.key), !found.differences.isEmpty,
-                            found.digest == object.digest, let answer = try? await api.apply(object.manifest, options: options)
-                        else { return }
+                        guard let answer = try? await api.apply(object.manifest, options: options) else { return }
                         await live.learnStanding(answer, of: object)
                     }
                 }
             }
+            for object in batch { askedStandings[object.key] = object.digest }
+        }
+        return !open.isEmpty
+    }
+
+    /// What nobody has compared with its manifest yet is looked at, not sent.
+    private func compare(_ tree: DesiredTree, _ observed: inout [ObjectKey: Observation]) async throws {
+        let open = tree.objects.filter { observed[$0.key]?.present?.isCompared == false }
+        for batch in open.batches(of: spec.parallelism) {
+            try Task.checkCancellation()
+            let found = try await withThrowingTaskGroup(of: (ObjectKey, Observation).self) { [live] group in
+                for object in batch { group.addTask { (object.key, try await live.lookUp(object.kind, object.key)) } }
+                return try await group.reduce(into: [ObjectKey: Observation]()) { $0[$1.0] = $1.1 }
+            }
+            observed.merge(found) { $1 }
         }
     }
 
@@ -111,19 +125,37 @@ extension UnitReconciler {
         failures = failures.filter { digests[$0.key] == $0.value.digest }
         guards = guards.filter { digests[$0.key] != nil }
         unsettled = unsettled.filter { digests[$0] != nil }
+        askedStandings = askedStandings.filter { digests[$0.key] == $0.value }
     }
 
-    private func makePlan(_ tree: DesiredTree) async throws -> SyncPlan {
-        let record = await store.inventory
-        try await watchRecorded(record, besides: tree)
+    /// - Parameter isAfterApplying: whether what can be sent has been, so that the rest holds the pruning up.
+    private func makePlan(_ tree: DesiredTree, isAfterApplying: Bool = false) async throws -> SyncPlan {
+        var record = await store.inventory
+        let leaving = record.subtracting(tree.inventory).keys
+        let served = try await watchRecorded(leaving, of: record, besides: tree)
         await shareDesired(tree)
         var observed = await live.observations(of: Set(record.entries.keys).union(tree.objects.lazy.map(\.key)))
-        for key in observed.keys where enforced?.unknownKinds.contains(key.groupKind) == true { observed[key] = .kindUnknown }
-        // The watches see what carries an owner label; whether a recorded object without it is gone takes a look.
-        for key in record.subtracting(tree.inventory).keys where observed[key] == .absent {
-            if let kind = record.groupVersionKind(of: key) { observed[key] = try await lookUp(kind, key) }
+        if let unknown = enforced?.unknownKinds, !unknown.isEmpty {
+            for object in tree.objects where unknown.contains(object.key.groupKind) { observed[object.key] = .kindUnknown }
         }
-        let leaving = record.subtracting(tree.inventory).keys
+        if !unseenKinds.isEmpty {
+            for object in tree.objects { unseenKinds[object.key.groupKind].map { observed[object.key] = .kindUnseen($0) } }
+        }
+        try await compare(tree, &observed)
+        for key in leaving {
+            guard let kind = served[key.groupKind]?.kind else {
+                observed[key] = .kindUnknown
+                continue
+            }
+            record[key]?.version = kind.version
+            // What nobody can see stays recorded.
+            if unseenKinds[key.groupKind] != nil {
+                observed[key] = nil
+                continue
+            }
+            // The watches see what carries an owner label; whether a recorded object without it is gone takes a look.
+            if observed[key] == .absent { observed[key] = try await lookUpRecorded(kind, key) }
+        }
         var request = SyncRequest(
             unit: spec.owner, revision: enforced?.commit.id.hex ?? "", desired: tree, applied: record, live: observed,
             prune: await prunePolicy, claimed: board.heirs(of: spec.owner, for: leaving), gate: await gate(tree))
@@ -134,6 +166,10 @@ extension UnitReconciler {
         request.completed = await completedJobs(of: tree)
         request.yields = board.isLeaving(spec.owner)
         if !leaving.isEmpty, let commit = enforced?.commit.id { request.laggard = board.laggard(before: spec.owner, at: commit) }
+        request.isAfterApplying = isAfterApplying
+        let plan = SyncPlanner.plan(request)
+        guard !plan.drifted.isEmpty, try await learnStanding(of: plan.drifted, in: tree, observed) else { return plan }
+        request.live.merge(await live.observations(of: plan.drifted.map(\.key))) { $1 }
         return SyncPlanner.plan(request)
     }
 
@@ -159,12 +195,28 @@ extension UnitReconciler {
         }
     }
 
-    /// Kinds that only the record has are watched too: what is pruned has to be seen to be gone.
-    private func watchRecorded(_ record: ResourceInventory, besides tree: DesiredTree) async throws {
+    /// In the version that the server had a moment ago, or in the one that it has instead.
+    private func lookUpRecorded(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
+        do {
+            return try await live.lookUp(kind, key)
+        } catch let error as ClusterError where error.kind == .unknownKind {
+            guard let served = try await api.resource(for: key.groupKind)?.kind else { return .kindUnknown }
+            return try await live.lookUp(served, key)
+        }
+    }
+
+    /// Kinds that only the record has are watched too: what is pruned has to be seen to be gone. Gives how they are addressed now, which
+    /// need not be in the version that they were applied in.
+    private func watchRecorded(
+        _ leaving: [ObjectKey], of record: ResourceInventory, besides tree: DesiredTree
+    ) async throws -> [GroupKind: APIResource] {
+        let kinds = Set(leaving.compactMap { record.groupVersionKind(of: $0) })
+        guard !kinds.isEmpty else { return [:] }
+        let served = try await live.resources(forRecorded: kinds)
         let wanted = Set(tree.objects.map(\.key.groupKind))
-        let leaving = Set(record.entries.keys.compactMap { wanted.contains($0.groupKind) ? nil : record.groupVersionKind(of: $0) })
-        guard !leaving.isEmpty else { return }
-        try await live.prepare(Array(try await live.resources(for: leaving).values))
+        let unseen = try await live.follow(served.values.filter { !wanted.contains($0.kind.groupKind) })
+        unseenKinds.merge(unseen.mapValues(\.message)) { $1 }
+        return served
     }
 
     private var prunePolicy: PrunePolicy {
@@ -175,13 +227,13 @@ extension UnitReconciler {
         }
     }
 
-    /// What pruning waits for: everything that was applied and has not been seen healthy since, and what cannot be applied.
+    /// What pruning waits for: everything that was applied and has not been seen healthy since, and what cannot be applied. What has not
+    /// been sent at all the plan itself knows.
     private func gate(_ tree: DesiredTree) async -> HealthGate {
         let health = await live.health(of: unsettled, for: spec.owner)
         unsettled = unsettled.filter { health[$0]?.isCurrent != true }
         var unhealthy = health.filter { unsettled.contains($0.key) }.mapValues { $0.message }
         for (key, failure) in failures { unhealthy[key] = failure.diagnostic.cause ?? failure.diagnostic.summary }
-        for exception in lastPlan?.waiting ?? [] where unsettled.contains(exception.key) { unhealthy[exception.key] = exception.reason }
         return HealthGate(unhealthy: unhealthy, isExpired: healthDeadline.map { $0 <= clock.now } ?? true)
     }
 
@@ -237,7 +289,7 @@ extension UnitReconciler {
     }
 
     /// Asks for the deletion of a few objects side by side. One that is refused does not keep the others.
-    private func delete(_ batch: [PlannedPrune]) async throws -> [ObjectKey] {
+    func delete(_ batch: [PlannedPrune]) async throws -> [ObjectKey] {
         let answers = await withTaskGroup(of: (PlannedPrune, ClusterError?).self) { [api, user = spec.user] group in
             for prune in batch {
                 group.addTask {
@@ -259,9 +311,9 @@ extension UnitReconciler {
             if error.kind == .unreachable || error.kind == .conflict { throw error }
             var backoff = pruneFailures[prune.key]?.backoff ?? Backoff()
             let wait = backoff.failed(atLeast: error.retryAfter)
+            let summary = isEnding ? "could not be deleted with its unit" : "left the repository and could not be deleted"
             let diagnostic = Diagnostic(
-                .error, "left the repository and could not be deleted", subject: prune.key.description, cause: error.message,
-                remedy: "the agent tries again")
+                .error, summary, subject: prune.key.description, cause: error.message, remedy: "the agent tries again")
             pruneFailures[prune.key] = Failure(digest: "", diagnostic: diagnostic, backoff: backoff, retryAt: clock.now + wait)
         }
         let accepted = answers.filter { $0.1 == nil }.map(\.0)
@@ -300,9 +352,11 @@ extension UnitReconciler {
             return guardian.hold(now: now)
         }
         if let unservedMoment { moments.append(unservedMoment) }
-        if let healthDeadline, healthDeadline > now, !unsettled.isEmpty { moments.append(healthDeadline) }
+        if let healthDeadline, healthDeadline > now, !unsettled.isEmpty || keptForHealth != nil { moments.append(healthDeadline) }
         // Of a kind that the server does not know yet no event comes.
         if !foreignChecks.isEmpty, lastPhase != .ready { moments.append(now + .seconds(15)) }
+        // Whether a kind can be seen again is told by no event where the unit has none of it yet.
+        if !unseenKinds.isEmpty { moments.append(now + .seconds(15)) }
         // Aggregated APIs come without any definition that could be watched.
         if enforced?.unknownKinds.isEmpty == false { moments.append(now + .seconds(30)) }
         return moments.min().map { max($0, now + .milliseconds(20)) }

@@ -111,7 +111,10 @@ extension UnitReconciler {
 
     /// What stays until a person confirms that it may go.
     private var unconfirmedNote: String? {
-        let kept = (lastPlan?.kept ?? []).filter { $0.cause == .needsConfirmation }
+        let kept = (lastPlan?.kept ?? []).filter {
+            if case .brokenUnit = $0.cause { return true }
+            return $0.cause == .needsConfirmation
+        }
         return kept.first.map { "\($0.key) \($0.reason)" + (kept.count > 1 ? "; so do \(kept.count - 1) more" : "") }
     }
 
@@ -231,7 +234,10 @@ extension UnitReconciler {
     }
 
     private func judge(_ report: inout StatusReport, _ trouble: SourceProblem?) {
-        if spec.isSuspended {
+        if let removal {
+            report.phase = removal.phase
+            report.message = removal.message
+        } else if spec.isSuspended {
             report.phase = .suspended
             report.message = "suspended; nothing is applied and nothing is repaired" + (driftNotes.first.map { "; \($0)" } ?? "")
         } else if spec.isImpossible {
@@ -309,7 +315,7 @@ extension UnitReconciler {
         return spec.waitsForAll || spec.healthChecks.contains(object.key)
     }
 
-    private var keptForHealth: String? {
+    var keptForHealth: String? {
         let count = (lastPlan?.kept ?? []).count { if case .unhealthy = $0.cause { true } else { false } }
         return count == 0 ? nil : "\(count) objects that left the repository are not deleted before that"
     }

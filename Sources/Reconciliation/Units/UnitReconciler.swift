@@ -121,6 +121,13 @@ package actor UnitReconciler {
     var kindsOfNobody: Set<GroupKind> = []
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
+    /// How the server writes what is only told of has been asked by a dry run, of these digests.
+    var askedStandings: [ObjectKey: String] = [:]
+    /// The Kustomization is being deleted; what is to be said of that.
+    var isEnding = false
+    var removal: (phase: StatusReport.Phase, message: String)?
+    /// When what was deleted with the unit is not waited for any longer.
+    var terminationDeadline: Duration?
     var applied: ObjectID?
     var lastPlan: SyncPlan?
     /// Of a large unit, as the last pass found them.
@@ -267,7 +274,8 @@ package actor UnitReconciler {
         board.register(
             spec.owner, bell: bell, source: source, cluster: isReached ? target.mark : nil, dependsOn: spec.dependsOn,
             judged: Set(spec.readyExpressions.keys),
-            isIdle: spec.isSuspended || spec.isImpossible || source == nil, parent: isRoot ? nil : spec.parent, definition: spec.definition)
+            isIdle: spec.isSuspended || spec.isImpossible || source == nil, parent: isRoot ? nil : spec.parent, definition: spec.definition,
+            reference: spec.source)
     }
 
     /// Somebody asks for a look, or changed something: waits after failures are over.
@@ -291,8 +299,10 @@ package actor UnitReconciler {
         let start = clock.now
         var next: Duration?
         do {
-            if await object?.isBeingDeleted == true, !isRoot { return try await leave() }
-            if !spec.isSuspended, await glance() {
+            if await object?.isBeingDeleted == true, !isRoot {
+                guard let again = try await leave() else { return nil }
+                next = again
+            } else if !spec.isSuspended, await glance() {
                 next = nextLook()
             } else {
                 states = nil
