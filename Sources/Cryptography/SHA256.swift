@@ -70,19 +70,37 @@ extension SHA256 {
     }
 }
 
-/// HMAC with SHA-256 (RFC 2104), as webhooks sign with.
+/// HMAC with SHA-256 (RFC 2104).
 package enum HMACSHA256 {
-    package static func code(for message: [UInt8], key: [UInt8]) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
+    package static func code(for message: [UInt8], key: [UInt8]) -> [UInt8] { HMACHash.sha256.code(for: message, key: key) }
+
+    /// Compares in a time that does not tell how much of the code was right.
+    package static func isValid(_ code: [UInt8], for message: [UInt8], key: [UInt8]) -> Bool {
+        HMACHash.sha256.isValid(code, for: message, key: key)
+    }
+}
+
+/// The hashes that webhooks are signed with by HMAC (RFC 2104), as their codes name them: `sha256=…`.
+package enum HMACHash: String, Sendable {
+    case sha1, sha256, sha512
+
+    package func code(for message: [UInt8], key: [UInt8]) -> [UInt8] {
+        let hash =
+            switch self {
+            case .sha1: EVP_sha1()
+            case .sha256: EVP_sha256()
+            case .sha512: EVP_sha512()
+            }
+        return [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in
             var size: UInt32 = 0
-            _ = HMAC(EVP_sha256(), key, Int32(key.count), message, message.count, buffer.baseAddress, &size)
+            _ = HMAC(hash, key, Int32(key.count), message, message.count, buffer.baseAddress, &size)
             count = Int(size)
         }
     }
 
     /// Compares in a time that does not tell how much of the code was right.
-    package static func isValid(_ code: [UInt8], for message: [UInt8], key: [UInt8]) -> Bool {
-        let expected = Self.code(for: message, key: key)
+    package func isValid(_ code: [UInt8], for message: [UInt8], key: [UInt8]) -> Bool {
+        let expected = self.code(for: message, key: key)
         guard code.count == expected.count else { return false }
         return zip(code, expected).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
     }

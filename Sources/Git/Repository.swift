@@ -50,6 +50,12 @@ package actor Repository {
         return (0..<names.count).compactMap { index in names.strings[index].map { String(cString: $0) } }
     }
 
+    /// Takes a tag away, which may be gone already; its commits stay for now.
+    package func removeTag(_ name: String) throws(GitError) {
+        let code = git_reference_remove(handle.pointer, "refs/tags/" + name)
+        if code < 0, git_error_code(code) != GIT_ENOTFOUND { throw GitError.last("remove the tag \(name) of \(path)", code: code) }
+    }
+
     package func info(of id: ObjectID) throws(GitError) -> CommitInfo {
         let commit = try handle.commit(id)
         defer { git_commit_free(commit) }
@@ -93,12 +99,15 @@ package actor Repository {
     }
 
     /// The files of a commit below the given directories (all with none given). Content that `old` holds already is not read again.
-    /// - Parameter limit: the bytes that all files together may have; beyond it the call throws, so that a huge repository
-    ///   cannot exhaust the agent.
+    /// - Parameters:
+    ///   - isKept: whether a file at a path is read at all; submodules are listed in any case.
+    ///   - limit: the bytes that all files read may have together; beyond it the call throws, so that a huge repository cannot exhaust the
+    ///     agent.
     package func tree(
-        at id: ObjectID, under directories: [String] = [], reusing old: GitTree? = nil, limit: Int = 64 << 20
+        at id: ObjectID, under directories: [String] = [], keeping isKept: @escaping @Sendable (String) -> Bool = { _ in true },
+        reusing old: GitTree? = nil, limit: Int = 64 << 20
     ) throws(GitError) -> GitTree {
-        var reader = TreeReader(repository: handle, directories: directories, known: old, limit: limit)
+        var reader = TreeReader(repository: handle, directories: directories, keeping: isKept, known: old, limit: limit)
         return GitTree(commit: id, entries: try reader.entries(of: id))
     }
 }

@@ -1,19 +1,24 @@
 internal import CGitSupport
 internal import CLibgit2
 
-/// Reads the blobs of a commit's tree into values, going only into the directories asked for.
+/// Reads the blobs of a commit's tree into values, going only into the directories asked for and leaving out the files that nobody wants.
 struct TreeReader {
     let repository: RepositoryHandle
     let directories: [String]
+    let isKept: @Sendable (String) -> Bool
     let known: GitTree?
     let limit: Int
     private var size = 0
     private var knownBytes: [ObjectID: [UInt8]] = [:]
     private var found: [String: GitTree.Entry] = [:]
 
-    init(repository: RepositoryHandle, directories: [String], known: GitTree?, limit: Int) {
+    init(
+        repository: RepositoryHandle, directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool, known: GitTree?,
+        limit: Int
+    ) {
         self.repository = repository
         self.directories = directories.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
+        self.isKept = isKept
         self.known = known
         self.limit = limit
         for entry in known?.entries.values ?? [:].values { knownBytes[entry.id] = entry.bytes }
@@ -59,6 +64,7 @@ struct TreeReader {
     }
 
     private mutating func add(_ path: String, _ id: ObjectID, _ kind: GitTree.Kind) throws(GitError) {
+        guard isKept(path) else { return }
         let bytes: [UInt8]
         if let old = knownBytes[id] {
             bytes = old

@@ -67,7 +67,8 @@ enum AgentRepository {
 
     /// A directory of its own for each repository, so that an object which is pointed elsewhere never reads the old one's commits.
     private static func mirror(of spec: GitRepositorySpec, in directory: String) -> String {
-        let digest = SHA256.hex(of: spec.url).prefix(12)
+        // A new password is no new repository.
+        let digest = SHA256.hex(of: RepositoryURL(spec.url).password == nil ? spec.url : spec.plainURL).prefix(12)
         return "\(directory)/sources/\(spec.namespace)/\(spec.name)-\(digest).git"
     }
 }

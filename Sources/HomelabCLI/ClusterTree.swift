@@ -46,7 +46,8 @@ struct ClusterTree {
     /// Objects of Flux' kinds that the agent does not serve, one warning for each kind.
     private func unserved(_ manifests: [Manifest]) -> Diagnostics {
         let foreign = manifests.filter {
-            FluxKinds.isForeign($0.key.groupKind) && !(answersWebhooks && $0.groupVersionKind == FluxKinds.receiver)
+            FluxKinds.isForeign($0.key.groupKind)
+                && !(answersWebhooks && $0.groupVersionKind == FluxKinds.receiver && ReceiverSpec(of: $0).sender != nil)
         }
         let byKind = Dictionary(grouping: foreign) { $0.key.groupKind }
         return Diagnostics(
@@ -78,12 +79,17 @@ struct ClusterTree {
         return (KustomizeBuild(files: root, options: options), String(path.dropFirst()))
     }
 
-    /// The files of a repository on this machine.
-    static func files(at directory: String) throws(Diagnostics) -> DiskFileTree {
-        do {
-            return try DiskFileTree(root: directory)
+    /// The files of a repository on this machine that are source.
+    /// - Parameter source: the GitRepository that the agent would read them by; nil for the agent's own, whose `spec.ignore` does not count.
+    static func files(at directory: String, of source: Manifest? = nil) throws(Diagnostics) -> SourceFileTree {
+        let cause: String
+        do throws(FileError) {
+            let disk = try DiskFileTree(root: directory)
+            let ignore = source.flatMap { $0.isAgentSource ? nil : GitRepositorySpec(of: $0).ignore }
+            do throws(FileTreeError) { return try SourceFileTree(disk, ignore: ignore) } catch { cause = error.reason }
         } catch {
-            throw Diagnostics([Diagnostic(.error, "cannot be read", subject: directory, cause: error.description)])
+            cause = error.description
         }
+        throw Diagnostics([Diagnostic(.error, "cannot be read", subject: directory, cause: cause)])
     }
 }

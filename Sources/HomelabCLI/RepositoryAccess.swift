@@ -42,7 +42,7 @@ struct RepositoryAccess: Sendable {
         if spec.provider == .github { return try GitHubApp(data, secret: secret) }
         guard !GitHubApp.isNamed(in: data) else {
             throw Diagnostic(
-                .error, "\(spec.url) cannot be reached with a GitHub App as it is written", subject: secret,
+                .error, "\(spec.plainURL) cannot be reached with a GitHub App as it is written", subject: secret,
                 cause: "the Secret names an App, and spec.provider of the GitRepository is not github",
                 remedy: "write spec.provider: github, or put a login into the Secret")
         }
@@ -69,7 +69,8 @@ struct RepositoryAccess: Sendable {
 
     /// nil when there is no way to such a URL.
     func transport(to url: String) throws -> (any GitTransport)? {
-        if let remote = SSHRemote(url) {
+        // The user that git hosts are spoken to with, where neither the Secret nor the URL names another.
+        if let remote = SSHRemote(url, login: text("username"), fallback: "git") {
             let login = try login()
             return SSHGitTransport(remote) { login }
         }
@@ -89,7 +90,8 @@ struct RepositoryAccess: Sendable {
         if Self.origin(url) == Self.origin(spec.url), let transport = try transport(to: url) { return transport }
         guard url.hasPrefix("https://") else {
             throw Diagnostic(
-                .error, "\(url) is not on the host of \(spec.url)", cause: "the login of the GitRepository is for its own host",
+                .error, "\(RepositoryURL(url).plain) is not on the host of \(spec.plainURL)",
+                cause: "the login of the GitRepository is for its own host",
                 remedy: "give the submodule an https:// URL that needs no login, or keep it on the same host")
         }
         return HTTPGitTransport(url: url, transport: stranger) { nil }
@@ -103,9 +105,13 @@ struct RepositoryAccess: Sendable {
     }
 
     private var credential: GitCredential? {
-        if let token = data["bearerToken"] { return GitCredential(secret: Secret(token), isBearer: true) }
-        return data["password"].map { GitCredential(username: data["username"], secret: Secret($0)) }
+        if let token = text("bearerToken") { return GitCredential(secret: Secret(token), isBearer: true) }
+        let login = RepositoryURL(spec.url)
+        return (text("password") ?? login.password).map { GitCredential(username: text("username") ?? login.user, secret: Secret($0)) }
     }
+
+    /// nil for an empty value, too.
+    private func text(_ key: String) -> String? { data[key].flatMap { $0.isEmpty ? nil : $0 } }
 
     private func login() throws -> GitLogin {
         guard let identity = data["identity"], let knownHosts = data["known_hosts"] else {

@@ -30,6 +30,13 @@ struct DigestTests {
         #expect(Hex.encode(code) == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
         #expect(HMACSHA256.isValid(code, for: Array("what do ya want for nothing?".utf8), key: Array("Jefe".utf8)))
         #expect(!HMACSHA256.isValid(code, for: Array("what do you want".utf8), key: Array("Jefe".utf8)))
+        #expect(
+            Hex.encode(HMACHash.sha512.code(for: Array("what do ya want for nothing?".utf8), key: Array("Jefe".utf8)))
+                == "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
+        )
+        #expect(
+            HMACHash.sha1.code(for: Array("what do ya want for nothing?".utf8), key: Array("Jefe".utf8))
+                == SHA1.hmac(of: Array("what do ya want for nothing?".utf8), key: Array("Jefe".utf8)))
         // RFC 2202, test case 2.
         let old = SHA1.hmac(of: Array("what do ya want for nothing?".utf8), key: Array("Jefe".utf8))
         #expect(Hex.encode(old) == "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")

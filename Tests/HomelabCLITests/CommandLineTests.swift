@@ -1,9 +1,11 @@
 import ArgumentParser
 import Diagnostics
 import Foundation
+import KubernetesModel
 import NodeInventory
 import NodePlanning
 import Provisioning
+import Reconciliation
 import Testing
 import YAML
 
@@ -21,6 +23,40 @@ import YAML
 
     @Test(arguments: ["", "2home", "Home", "home_lab", "home-", String(repeating: "a", count: 64)])
     func namesThatCannotBe(_ name: String) { #expect(!Init.isName(name)) }
+
+    @Test func aKindIsFoundInTheGroupThatIsNamed() {
+        func resource(_ group: String, _ version: String) -> APIResource {
+            APIResource(
+                kind: GroupVersionKind(group: group, version: version, kind: "Gateway"), plural: "gateways", isNamespaced: true)
+        }
+        let known = [
+            resource("networking.istio.io", "v1"), resource("networking.istio.io", "v1beta1"), resource("gateway.networking.k8s.io", "v1"),
+        ]
+        func groups(_ name: String) -> [String] { ObjectLookUp.kinds(called: name, among: known).map(\.kind.group) }
+        #expect(groups("gateway") == ["networking.istio.io", "gateway.networking.k8s.io"])
+        #expect(groups("Gateways.gateway.networking.k8s.io") == ["gateway.networking.k8s.io"])
+        #expect(groups("gateway.apps").isEmpty && groups("").isEmpty)
+    }
+
+    @Test func aRequestToReconcileEndsWithWhatCameOfIt() {
+        func result(_ conditions: [Value], handled: String = "1") -> ReconcileResult {
+            ReconcileResult(
+                of: Manifest([
+                    "kind": "Kustomization", "status": ["lastHandledReconcileAt": .string(handled), "conditions": .array(conditions)],
+                ]), request: "1")
+        }
+        func condition(_ type: String, _ status: String, _ reason: String, _ message: String) -> Value {
+            ["type": .string(type), "status": .string(status), "reason": .string(reason), "message": .string(message)]
+        }
+        let ready = condition("Ready", "True", "ReconciliationSucceeded", "done")
+        let failed = condition("Ready", "False", "BuildFailed", "a.yaml:1: no")
+        #expect(result([ready]) == .done && result([ready], handled: "0") == .underway && result([failed], handled: "0") == .underway)
+        #expect(result([ready, condition("Reconciling", "True", "Progressing", "")]) == .underway)
+        #expect(result([condition("Ready", "Unknown", "Progressing", "")]) == .underway)
+        #expect(result([failed, condition("Reconciling", "True", "ProgressingWithRetry", "")]) == .failed("a.yaml:1: no"))
+        #expect(result([condition("Ready", "False", "X", "x"), condition("Stalled", "True", "X", "stuck")]) == .failed("stuck"))
+        #expect(result([condition("Ready", "False", "DependencyNotReady", "apps is not ready")]) == .underway)
+    }
 
     @Test func theStarterRepositoryIsValid() throws {
         let starter = StarterRepository(cluster: "home")
@@ -50,6 +86,7 @@ import YAML
         ].map {
             "apiVersion: \($0.0)\nkind: \($0.1)\nmetadata: {name: a, namespace: b}\n"
                 + ($0.1 == "GitRepository" ? "spec: {interval: 1m, url: \"https://h/x\"}\n" : "")
+                + ($0.1 == "Receiver" ? "spec: {type: harbor}\n" : "")
         }
         .joined(separator: "---\n")
         try objects.write(toFile: folder + "/a.yaml", atomically: true, encoding: .utf8)
@@ -61,6 +98,25 @@ import YAML
         #expect(without.contains { $0.contains("a.yaml:1") && $0.contains("1 HelmRelease: the agent does not act on these") }, "\(without)")
         #expect(with.contains { $0.contains("1 Bucket") && $0.contains("name it in a GitRepository") }, "\(with)")
         #expect(without.contains { $0.contains("agent.webhook") } && !with.contains { $0.contains("agent.webhook") })
+    }
+
+    @Test func whatTheIgnoreRulesLeaveOutIsNotLookedAt() throws {
+        let folder = NSTemporaryDirectory() + "homelab-ignored-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME, namespace: b}\n"
+        let files = [
+            "home/a.yaml": config.replacing("NAME", with: "a"), "home/broken.yaml": "{",
+            "home/docs/b.yaml": config.replacing("NAME", with: "b"),
+            "home/.sourceignore": "broken.yaml\n/docs\n",
+        ]
+        for (path, text) in files {
+            try FileManager.default.createDirectory(atPath: folder + "/home/docs", withIntermediateDirectories: true)
+            try text.write(toFile: folder + "/" + path, atomically: true, encoding: .utf8)
+        }
+        let (objects, problems) = ClusterTree(directory: "home", root: folder).check()
+        #expect(objects == 1 && problems.isEmpty, "\(problems)")
+        let source = Manifest(["kind": "GitRepository", "spec": ["ignore": "/home\n"]])
+        #expect(try ClusterTree.files(at: folder, of: source).resolve("home") == nil)
     }
 
     @Test func initWritesOverNothing() async throws {

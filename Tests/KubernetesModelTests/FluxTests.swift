@@ -231,10 +231,23 @@ import YAML
 
     @Test(arguments: [
         ("{}", "master", "master"), ("{branch: main}", "main", "main"), ("{tag: v1}", nil, "v1"),
-        ("{branch: main, commit: abc}", nil, "main"), ("{name: refs/pull/7/head}", nil, "refs/pull/7/head"),
+        ("{branch: main, commit: abc}", nil, "main"), ("{commit: abc}", nil, ""), ("{semver: 1.x, branch: main}", nil, "1.x"),
+        ("{name: refs/pull/7/head}", nil, "refs/pull/7/head"),
     ]) func `a repository's reference names its revisions`(_ reference: String, _ branch: String?, _ name: String) throws {
         let spec = GitRepositorySpec(of: try manifest("metadata: {name: a, namespace: b}\nspec: {url: 'https://x', ref: \(reference)}\n"))
         #expect(spec.branch == branch && spec.referenceName == name)
+    }
+
+    @Test func `a login in a URL is apart from it`() {
+        func parts(_ url: String) -> [String?] {
+            let url = RepositoryURL(url)
+            return [url.plain, url.user, url.password]
+        }
+        #expect(parts("https://ada:s3%40:x@h:8443/a/b.git") == ["https://h:8443/a/b.git", "ada", "s3@:x"])
+        #expect(parts("https://t0ken@h/x") == ["https://h/x", "t0ken", nil])
+        #expect(parts("http://h/x@y") == ["http://h/x@y", nil, nil])
+        #expect(parts("ssh://git@h/x") == ["ssh://git@h/x", nil, nil])
+        #expect(KustomizationStatus.revision(of: "", at: "abc") == "sha1:abc" && KustomizationStatus.commit(of: "sha1:abc") == "abc")
     }
 
     @Test func `a status keeps times, counts repeats, and remembers five results`() throws {

@@ -27,9 +27,10 @@ struct VersionRangeTests {
     }
 
     @Test func `the highest tag is given as it is written, and tags that are no versions are passed over`() {
-        let tags = ["v1.2.0", "1.10.0", "nightly", "v2.0.0-rc.1", "v2"]
+        let tags = ["v1.2.0", "1.10.0", "nightly", "v2.0.0-rc.1", "v2", "20240131", "v3.1", "V4.0.0", "5.x.0", "06.0.0", "v7.0.0.0"]
         #expect(VersionRange("1.x")?.highest(of: tags) == "1.10.0")
-        #expect(VersionRange(">=1")?.highest(of: tags) == "v2")
+        #expect(VersionRange(">=1")?.highest(of: tags) == "1.10.0")
+        #expect(VersionRange(">=1")?.highest(of: tags + ["v2.0.0+build.7"]) == "v2.0.0+build.7")
         #expect(VersionRange("3.x")?.highest(of: tags) == nil)
     }
 }

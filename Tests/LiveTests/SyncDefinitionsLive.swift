@@ -86,7 +86,7 @@ struct SyncDefinitionsLive {
             apiVersion: notification.toolkit.fluxcd.io/v1
             kind: Receiver
             metadata: {name: sd-registry, namespace: default}
-            spec: {type: quay, secretRef: {name: sd-token}, resources: [{kind: Kustomization, name: sd-ready}]}
+            spec: {type: quay, secretRef: {name: sd-token}, resources: [{kind: Kustomization, name: "*"}]}
 
             """,
             "clusters/sync/r.yaml": """
@@ -113,7 +113,7 @@ struct SyncDefinitionsLive {
         try await bed.eventually("sd-old is ready") { try await bed.unit("sd-old")?.ready?.status == "True" }
         try await bed.eventually("the receivers") {
             let rows = try bed.kubectl("get", "receivers", "-n", "default", "--no-headers").output
-            return rows.contains("Receiver initialized for path: /hook/") && rows.contains("spec.type quay is not handled")
+            return rows.contains("Receiver initialized for path: /hook/") && rows.contains("the name * needs matchLabels")
         }
         // NAME URL AGE READY STATUS, NAME AGE READY STATUS: no column is empty.
         for (kind, columns) in [("gitrepositories", 6), ("kustomizations", 5), ("receivers", 5)] {

@@ -48,14 +48,20 @@ struct SyncTreesLive {
             repository("ref-branch", "{branch: main}"), repository("ref-other", "{branch: next}"),
             repository("ref-tag", "{tag: v1.0.0}"), repository("ref-versions", "{semver: \">=1.0.0 <2.0.0\"}"),
             repository("ref-commit", "{branch: main, commit: \"\(second)\"}"), repository("ref-name", "{name: refs/pull/7/head}"),
+            repository("ref-any", "{commit: \"\(second)\"}"),
             repository("ref-none", "{branch: none}"), repository("ref-no-version", "{semver: \">=3.0.0\"}"),
             repository("ref-no-commit", "{branch: main, commit: \"\(String(repeating: "1", count: 40))\"}"),
         ])
         let applied = [
             ("ref-branch", last, "last"), ("ref-other", second, "second"), ("ref-tag", first, "first"), ("ref-versions", second, "second"),
-            ("ref-commit", second, "second"), ("ref-name", third, "third"),
+            ("ref-commit", second, "second"), ("ref-any", second, "second"), ("ref-name", third, "third"),
         ]
         for (name, commit, title) in applied { try await awaitApplied(name, commit, title) }
+        let revisions = [
+            "ref-branch": "main@sha1:\(last)", "ref-versions": "v1.1.0@sha1:\(second)", "ref-any": "sha1:\(second)",
+            "ref-name": "refs/pull/7/head@sha1:\(third)",
+        ]
+        for (name, revision) in revisions { #expect(try await bed.unit(name)?.status.lastAppliedRevision == revision) }
         try await bed.awaitTrouble("ref-none", ["the repository has no none yet"])
         try await bed.awaitTrouble("ref-no-version", ["the repository has no >=3.0.0 yet"])
         try await bed.awaitTrouble("ref-no-commit", ["the history of refs/heads/main has no commit " + String(repeating: "1", count: 40)])
@@ -66,6 +72,10 @@ struct SyncTreesLive {
         try GitHost.git("-C", host.work, "push", "--quiet", "--force", host.bare, "refs/tags/v1.0.0")
         for name in ["ref-branch", "ref-versions", "ref-tag"] { try await awaitApplied(name, newest, "newest") }
         try await awaitApplied("ref-commit", second, "second")
+        // A release that is withdrawn is gone from the cluster, too.
+        try GitHost.git("-C", host.bare, "update-ref", "-d", "refs/tags/v1.2.0")
+        try await awaitApplied("ref-versions", second, "second")
+        #expect(try await bed.unit("ref-versions")?.status.lastAppliedRevision == "v1.1.0@sha1:\(second)")
     }
 
     @Test func t02_submodulesDirectoriesInclusionsAndIgnoreRules() async throws {

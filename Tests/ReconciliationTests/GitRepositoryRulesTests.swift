@@ -28,7 +28,7 @@ import YAML
         var spec = spec
         spec["interval"] = "1h"
         if spec["url"] == nil { spec["url"] = .string(root + "/open/home.git") }
-        spec["ref"] = ["branch": "main"]
+        if spec["ref"] == nil { spec["ref"] = ["branch": "main"] }
         var metadata: Value = ["name": .string(name), "namespace": "default"]
         if !requested.isEmpty { metadata["annotations"] = ["reconcile.fluxcd.io/requestedAt": .string(requested)] }
         return Manifest([
@@ -203,6 +203,41 @@ import YAML
         }
     }
 
+    @Test func `a revision names the tag that a range of versions stands for`() async throws {
+        let commit = try host.push(["a.yaml": "a: 1\n"])
+        try host.tag("v1.4.1")
+        try await running { registry in
+            await put(object("home", ["ref": ["semver": ">=1.0.0"]]), registry)
+            try await eventually("the first") { await revision("home") == "v1.4.1@sha1:\(commit)" }
+            // Another tag of the same commit is another revision.
+            try host.tag("v1.4.2")
+            let source = try #require(await registry.source(for: .init(kind: "GitRepository", namespace: "default", name: "home")))
+            source.wake()
+            try await eventually("the next", { await revision("home") }) { await revision("home") == "v1.4.2@sha1:\(commit)" }
+            let next = try host.push(["a.yaml": "a: 2\n"])
+            try host.tag("v1.5.0", message: "Next")
+            source.wake()
+            try await eventually("the one after", { await revision("home") }) { await revision("home") == "v1.5.0@sha1:\(next)" }
+            #expect(source.revision(of: commit) == "v1.4.2@sha1:\(commit)", "what is still applied is called as it was")
+            await put(object("pinned", ["ref": ["commit": .string(commit)]]), registry)
+            try await eventually("a commit alone", { await revision("pinned") }) { await revision("pinned") == "sha1:\(commit)" }
+        }
+    }
+
+    @Test func `files that are no source are not read, and do not count`() async throws {
+        let large = String(repeating: "x", count: 1 << 20)
+        var files = ["apps/a.yaml": "a: 1\n", ".sourceignore": "/*\n!/apps\n"]
+        for number in 0..<65 { files["data/\(number)"] = "\(number)" + large }
+        let commit = try host.push(files)
+        try await running { registry in
+            await put(object("home", [:]), registry)
+            try await awaitReady("home", "True", at: commit)
+            let source = try #require(await registry.source(for: .init(kind: "GitRepository", namespace: "default", name: "home")))
+            let tree = try await source.trees.files(of: try #require(ObjectID(commit))).tree
+            #expect(tree.entries.keys.sorted() == ["apps/a.yaml"])
+        }
+    }
+
     @Test func `a suspended repository gives what it had, and looks again when it is resumed`() async throws {
         let first = try host.push(["a.yaml": "a: 1\n"])
         let reference = KustomizationSpec.SourceReference(kind: "GitRepository", namespace: "default", name: "app")
@@ -234,14 +269,24 @@ import YAML
         let modules = "[submodule \"library\"]\n\tpath = apps/library\n\turl = ../library.git\n"
         try FileManager.default.createDirectory(atPath: host.work + "/apps/library", withIntermediateDirectories: true)
         try GitHost.git("-C", host.work, "update-index", "--add", "--cacheinfo", "160000,\(pinned),apps/library")
+        // One that nobody added as git does is an empty directory.
+        try FileManager.default.createDirectory(atPath: host.work + "/apps/stray", withIntermediateDirectories: true)
+        try GitHost.git("-C", host.work, "update-index", "--add", "--cacheinfo", "160000,\(pinned),apps/stray")
         let commit = try host.push([".gitmodules": modules, "apps/a.yaml": "a: 1\n", "other/b.yaml": "b: 1\n"])
         try await running { registry in
             await put(object("home", ["recurseSubmodules": true, "sparseCheckout": ["./apps"]]), registry)
             try await awaitReady("home", "True", at: commit)
             let source = try #require(await registry.source(for: .init(kind: "GitRepository", namespace: "default", name: "home")))
             let files = try await source.trees.files(of: try #require(ObjectID(commit))).tree
-            #expect(files.entries.keys.sorted() == ["apps/a.yaml", "apps/library/deep/more.yaml", "apps/library/lib.yaml"])
+            let fetched = files.entries.filter { $0.value.kind != .submodule }
+            #expect(fetched.keys.sorted() == ["apps/a.yaml", "apps/library/deep/more.yaml", "apps/library/lib.yaml"])
+            #expect(try GitFileTree(files).entries("apps").sorted() == ["a.yaml", "library"])
             #expect(files.text("apps/library/lib.yaml") == "lib: 1\n", "the commit that the tree names, not the newest")
+            await put(object("part", ["recurseSubmodules": true, "ignore": "/other\n/apps/library\n!/apps/library/deep\n"]), registry)
+            try await awaitReady("part", "True", at: commit)
+            let part = try #require(await registry.source(for: .init(kind: "GitRepository", namespace: "default", name: "part")))
+            let kept = try await part.trees.files(of: try #require(ObjectID(commit))).tree.entries.filter { $0.value.kind != .submodule }
+            #expect(kept.keys.sorted() == ["apps/a.yaml", "apps/library/deep/more.yaml"])
             await put(object("plain", [:]), registry)
             try await awaitReady("plain", "True", at: commit)
             let plain = try #require(await registry.source(for: .init(kind: "GitRepository", namespace: "default", name: "plain")))

@@ -80,9 +80,11 @@ final class MemoryRepository: RepositorySource {
         return found
     }
 
-    func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
+    func tree(
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+    ) async throws(SourceProblem) -> GitTree {
         guard let found = state.withLock({ $0.commits[commit]?.tree }) else { throw SourceProblem(.other, "no commit \(commit)") }
-        return found
+        return GitTree(commit: commit, entries: found.entries.filter { isKept($0.key) })
     }
 
     func followedObject() async throws(SourceProblem) -> ObjectID? { state.withLock { $0.head } }

@@ -82,7 +82,7 @@ import YAML
             status.take(
                 report,
                 in: .init(
-                    generation: 1, reference: "main", checksHealth: false, duration: .zero, now: Timestamp(secondsSinceEpoch: 0),
+                    generation: 1, checksHealth: false, duration: .zero, now: Timestamp(secondsSinceEpoch: 0),
                     note: "", stallReason: ""))
             return status.conditions["Ready"]?.message ?? ""
         }

@@ -112,6 +112,7 @@ import YAML
                 $0.branch = "main"
                 $0.commit = first
             } == (first, first, "a: 1\n"))
+        #expect(try await followed("commit-of-any") { $0.commit = first } == (first, first, "a: 1\n"))
         #expect(try await followed("no-version") { $0.semver = "9.x" } == (nil, nil, nil))
         let nowhere = String(repeating: "1", count: 40)
         let problem = await #expect(throws: SourceProblem.self) {
@@ -121,8 +122,54 @@ import YAML
             }
         }
         #expect(problem == SourceProblem(.branchMissing, "the history of refs/heads/main has no commit \(nowhere)"))
+        let lost = await #expect(throws: SourceProblem.self) { try await followed("lost") { $0.commit = nowhere } }
+        #expect(lost == SourceProblem(.branchMissing, "no branch or tag leads to the commit \(nowhere)"))
         let wrong = await #expect(throws: SourceProblem.self) { try await followed("wrong") { $0.semver = "newest" } }
         #expect(wrong?.message.contains("spec.ref.semver newest is no range") == true)
+    }
+
+    @Test func `a commit that only a branch of its own or a tag leads to is found`() async throws {
+        let first = try host.push(["a.yaml": "a: 1\n"])
+        try GitHost.git("-C", host.work, "checkout", "--quiet", "-b", "side")
+        try GitHost.git("-C", host.work, "commit", "--quiet", "--allow-empty", "--message", "Aside")
+        let aside = try GitHost.git("-C", host.work, "rev-parse", "HEAD").trimmingCharacters(in: .whitespacesAndNewlines)
+        try GitHost.git("-C", host.work, "commit", "--quiet", "--allow-empty", "--message", "Further")
+        try GitHost.git("-C", host.work, "push", "--quiet", host.bare, "side")
+        for commit in [aside, first] {
+            var spec = GitRepositorySpec(namespace: "apps", name: "a", url: "ssh://host/x")
+            spec.reference.commit = commit
+            let repository = RemoteRepository(
+                transport: try transport(), following: try FollowedReference(spec), mirror: host.folder + "/\(commit).git"
+            ) { _ in }
+            #expect(try await repository.head()?.hex == commit)
+            #expect(try await repository.fetch()?.id.hex == commit)
+            #expect(try await repository.chosenReference() == nil)
+        }
+    }
+
+    @Test func `a version that is withdrawn is not enforced any more`() async throws {
+        let first = try host.push(["a.yaml": "a: 1\n"])
+        try host.tag("v1.0.0", message: "One")
+        let second = try host.push(["a.yaml": "a: 2\n"])
+        try host.tag("v1.1.0", message: "Better")
+        try host.tag("20240131")
+        try host.tag("v2")
+        var spec = GitRepositorySpec(namespace: "apps", name: "a", url: "ssh://host/x")
+        spec.reference.semver = ">=1.0.0"
+        let followed = try FollowedReference(spec)
+        let mirror = host.folder + "/versions.git"
+        let repository = RemoteRepository(transport: try transport(), following: followed, mirror: mirror) { _ in }
+        #expect(try await repository.head()?.hex == second)
+        #expect(try await repository.fetch()?.id.hex == second)
+        #expect(try await repository.chosenReference() == "refs/tags/v1.1.0")
+        try GitHost.git("-C", host.bare, "update-ref", "-d", "refs/tags/v1.1.0")
+        #expect(try await repository.head()?.hex == first)
+        #expect(try await repository.fetch()?.id.hex == first)
+        let again = RemoteRepository(transport: try transport(), following: followed, mirror: mirror) { _ in }
+        #expect(try await again.mirrored()?.id.hex == first)
+        #expect(try await again.chosenReference() == "refs/tags/v1.0.0")
+        let tag = try GitHost.git("-C", host.bare, "rev-parse", "refs/tags/v1.0.0").trimmingCharacters(in: .whitespacesAndNewlines)
+        #expect(try await again.followedObject()?.hex == tag)
     }
 
     @Test func `who may not log in, and a host that shows another key, are told apart`() async throws {
@@ -214,6 +261,19 @@ import YAML
         await #expect(throws: SourceProblem.self) { try await repository.head() }
     }
 
+    @Test func `a login in the URL counts where no other is given, and is never shown`() async throws {
+        let commit = try host.push(["a.yaml": "a: 1\n"])
+        let withLogin = root.replacing("http://", with: "http://ada:s3cret@")
+        let repository = try repository("basic", root: withLogin)
+        #expect(repository.url == "\(root)/basic/home.git")
+        #expect(try await repository.head()?.hex == commit)
+        let wrong = try self.repository("basic", root: root.replacing("http://", with: "http://ada:wr0ng@"))
+        let refused = await problem(wrong)
+        #expect(refused?.kind == .authentication && refused?.message.contains("wr0ng") == false, "\(String(describing: refused))")
+        let other = try self.repository("basic", username: "ada", token: "s3cret", root: root.replacing("http://", with: "http://x:wr0ng@"))
+        #expect(try await other.head()?.hex == commit)
+    }
+
     @Test func `force-pushes leave behind only what units are at`() async throws {
         let api = FakeClusterAPI()
         let repository = try repository("open", inUse: CommitsInUse(api: api, unit: "home"), packLimit: 2)
@@ -296,6 +356,12 @@ import YAML
     ]) func `a URL is read as git reads it`(url: String, expected: String?) {
         let remote = SSHRemote(url)
         #expect(remote.map { "\($0.user) \($0.host) \($0.port) \($0.command)" } == expected)
+    }
+
+    @Test func `the user is the Secret's, the URL's or the one that git hosts have`() {
+        #expect(SSHRemote("ssh://git.example/home.git", fallback: "git")?.user == "git")
+        #expect(SSHRemote("ssh://ada:pw@git.example/home.git", fallback: "git")?.user == "ada")
+        #expect(SSHRemote("ssh://ada@git.example/home.git", login: "bob", fallback: "git")?.user == "bob")
     }
 }
 

@@ -273,6 +273,15 @@ extension UnitsTests {
         }
     }
 
+    @Test func `with all waited for, the list of health checks is passed over`() async throws {
+        let check = "wait: true\nhealthChecks: [{apiVersion: apps/v1, kind: Deployment, name: none, namespace: web}]"
+        let commit = bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a", more: check),
+            "a/one.yaml": Files.config("1", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in try await awaitReady("a", at: commit) }
+    }
+
     @Test func `a hashed ConfigMap goes when the last pod that reads it goes`() async throws {
         func app(_ hash: String) -> [String: String] {
             [

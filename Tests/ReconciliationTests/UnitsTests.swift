@@ -371,6 +371,45 @@ import YAML
         }
     }
 
+    @Test func `what people label as a part of Flux is theirs`() async throws {
+        var files = Self.bootstrappedByFlux
+        files["clusters/home/flux-system/kustomization.yaml"] = """
+            resources: [gotk-components.yaml, gotk-sync.yaml, mine.yaml]
+            """
+        files["clusters/home/flux-system/mine.yaml"] = """
+            apiVersion: v1
+            kind: ConfigMap
+            metadata: {name: dashboards, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            ---
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: web, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            spec: {}
+            ---
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: source-controller-shard1, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            spec: {}
+            ---
+            apiVersion: v1
+            kind: Service
+            metadata: {name: webhook-receiver, namespace: flux-system, labels: {app.kubernetes.io/part-of: flux}}
+            spec: {}
+            """
+        bench.repository.push(files)
+        try await bench.run { _ in
+            try await eventually("it is there") {
+                await bench.api.keys.contains { $0.kind == "ConfigMap" && $0.name == "dashboards" }
+            }
+            try await eventually("the other too") { await bench.api.keys.contains { $0.kind == "Deployment" && $0.name == "web" } }
+            func left() async -> [String]? {
+                await bench.report()?.exceptions.filter { $0.message.contains("Flux itself") }.map(\.key.name).sorted()
+            }
+            let components = ["flux-system", "kustomize-controller", "source-controller-shard1", "webhook-receiver"]
+            try await eventually("what is left out is told", { await String(describing: left()) }) { await left() == components }
+        }
+    }
+
     /// Flux' controller with these arguments.
     static func controller(_ arguments: [String]) -> String {
         """

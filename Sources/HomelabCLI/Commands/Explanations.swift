@@ -36,7 +36,7 @@ package struct Trace: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOption
     @OptionGroup var result: ResultOptions
 
-    @Argument(help: "The object: KIND/NAME or KIND/NAMESPACE/NAME.")
+    @Argument(help: "The object: KIND/NAME or KIND/NAMESPACE/NAME; KIND.GROUP where several groups have the kind.")
     var object: String
 
     @Option(help: "The root of the repository's files: where they are at hand, the file that makes the object is named.")
@@ -63,7 +63,7 @@ package struct Why: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOption
     @OptionGroup var result: ResultOptions
 
-    @Argument(help: "A unit (NAME, NAMESPACE/NAME) or an object (KIND/NAMESPACE/NAME).")
+    @Argument(help: "A unit (NAME, NAMESPACE/NAME) or an object (KIND/NAMESPACE/NAME, KIND.GROUP/NAMESPACE/NAME).")
     var name: String
 
     package init() {}

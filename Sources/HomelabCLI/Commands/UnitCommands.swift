@@ -9,7 +9,8 @@ import YAML
 /// `homelab reconcile`: asks for a look now, and waits for what comes of it.
 package struct Reconcile: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
-        commandName: "reconcile", abstract: "Reconcile a unit now, and wait until it is done.")
+        commandName: "reconcile", abstract: "Reconcile a unit now, and wait until it is done.",
+        discussion: "Exit status 0: it is ready, 1: it failed, or was not ready in time.")
 
     @OptionGroup var cluster: ClusterOption
 
@@ -65,16 +66,27 @@ package struct Reconcile: AsyncParsableCommand {
             remedy: "look at `homelab status` whether an agent leads")
     }
 
+    /// How many looks in a row a failure has to last.
+    private static let patience = 10
+
     private func wait(for unit: Manifest, _ mark: String, _ api: KubernetesClient) async throws {
-        var shown = ""
+        var (shown, failures) = ("", 0)
         for _ in 0..<(timeout * 2) {
             guard let now = try await api.get(FluxKinds.kustomization, namespace: unit.namespace, name: unit.name) else {
                 throw Diagnostic(.error, "the unit is gone", subject: unit.name)
             }
             let (status, reason, message) = now.readiness
-            if now.value[path: "status", "lastHandledReconcileAt"]?.string == mark, now.condition("Reconciling") == nil, status == "True" {
+            switch ReconcileResult(of: now, request: mark) {
+            case .done:
                 Console.standard.line("\(unit.name): \(message)")
                 return
+            case .failed(let cause):
+                failures += 1
+                // What the unit tried before it heard of the request is not the last word.
+                if failures > Self.patience {
+                    throw Diagnostic(.error, "it failed", subject: unit.name, cause: cause, remedy: "`homelab why \(unit.name)` says why")
+                }
+            case .underway: failures = 0
             }
             if message != shown, status != "True" { Console.standard.problem("\(reason): \(message)") }
             shown = message
@@ -82,6 +94,30 @@ package struct Reconcile: AsyncParsableCommand {
         }
         throw Diagnostic(
             .error, "not ready within \(timeout) s", subject: unit.name, cause: shown, remedy: "`homelab why \(unit.name)` says why")
+    }
+}
+
+/// What has become of a request to reconcile, by a Kustomization's status.
+enum ReconcileResult: Equatable {
+    case underway
+    case done
+    /// With the condition's message.
+    case failed(String)
+
+    init(of unit: Manifest, request mark: String) {
+        let (status, reason, message) = unit.readiness
+        guard unit.value[path: "status", "lastHandledReconcileAt"]?.string == mark else {
+            self = .underway
+            return
+        }
+        if let stalled = unit.condition("Stalled"), stalled.status == "True" {
+            self = .failed(stalled.message)
+        } else if status == "False" {
+            // What a unit waits for may come at any moment.
+            self = ["DependencyNotReady", "ArtifactFailed"].contains(reason) ? .underway : .failed(message)
+        } else {
+            self = status == "True" && unit.condition("Reconciling") == nil ? .done : .underway
+        }
     }
 }
 
@@ -169,11 +205,12 @@ package struct Diff: AsyncParsableCommand {
 
     package func run() async throws {
         let plan = try await result.show(of: cluster, following: ResultOptions.Followed.units) { api in
-            let found = try await UnitCatalog(of: api).unit(named: unit)
+            let catalog = try await UnitCatalog(of: api)
+            let found = try catalog.unit(named: unit)
             let preview = UnitPreview(
                 of: found, clusters: UnitClusters(home: api, factory: ClusterOption.client),
                 remotes: allowRemote ? try RemoteBases.source(followsNames: true) : nil)
-            return try await preview.plan(try ClusterTree.files(at: root))
+            return try await preview.plan(try ClusterTree.files(at: root, of: catalog.source(of: found)))
         }
         if plan.hasChanges { throw ExitCode(2) }
     }

@@ -27,7 +27,7 @@ struct ObjectTrace: CommandResult {
     /// pushed, whatever becomes of the files here.
     mutating func look(in root: String, _ clusters: UnitClusters) async throws {
         guard let unit, Files.exists(root + "/" + KustomizationSpec(of: unit).path) else { return }
-        let files = try ClusterTree.files(at: root)
+        let files = try ClusterTree.files(at: root, of: source)
         place = try? await UnitPreview(of: unit, clusters: clusters).place(of: object.key, in: files)
     }
 
@@ -49,7 +49,8 @@ struct ObjectTrace: CommandResult {
         if let place { value["file"] = ["path": .string(place.file), "line": .int(Int64(place.line))] }
         if let source {
             value["repository"] = [
-                "namespace": .string(source.namespace), "name": .string(source.name), "url": .string(GitRepositorySpec(of: source).url),
+                "namespace": .string(source.namespace), "name": .string(source.name),
+                "url": .string(GitRepositorySpec(of: source).plainURL),
                 "ready": .string(source.readiness.status), "message": .string(source.readiness.message),
             ]
         }
@@ -66,7 +67,8 @@ struct ObjectTrace: CommandResult {
         lines.append("path        \(KustomizationSpec(of: unit).path)")
         if let place { lines.append("file        \(place.file):\(place.line)") }
         lines.append("revision    \(unit.appliedRevision)")
-        lines.append(source.map { "repository  \(GitRepositorySpec(of: $0).url)  \(UnitList.standing(of: $0))" } ?? "repository  not there")
+        lines.append(
+            source.map { "repository  \(GitRepositorySpec(of: $0).plainURL)  \(UnitList.standing(of: $0))" } ?? "repository  not there")
         if isWide {
             lines.append("apiVersion  \(object.apiVersion)")
             lines.append("uid         \(object.uid)")

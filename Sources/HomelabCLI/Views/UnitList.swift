@@ -29,7 +29,7 @@ struct UnitList: CommandResult {
     }
 
     private func place(of object: Manifest) -> [String] {
-        guard kind == .units else { return [GitRepositorySpec(of: object).url] }
+        guard kind == .units else { return [GitRepositorySpec(of: object).plainURL] }
         let spec = KustomizationSpec(of: object)
         return [spec.path, spec.source.description]
     }

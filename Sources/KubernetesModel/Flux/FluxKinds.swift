@@ -39,7 +39,8 @@ package enum FluxKinds {
             "k3s' own HelmChart (helm.cattle.io/v1) installs a chart; a rendered chart can be committed"
         case ("image.toolkit.fluxcd.io", _): "commit new image tags, by hand or by a bot such as Renovate"
         case (receiver.group, receiver.kind):
-            "the agent answers Receivers of \(receiver.apiVersion) where the inventory has agent.webhook"
+            "the agent answers Receivers of \(receiver.apiVersion) where the inventory has agent.webhook, of all types but gcr and "
+                + "generic-oidc"
         case (fluxOperator, "FluxInstance"), (fluxOperator, "FluxReport"): "none is needed, this agent does the work of Flux"
         case (fluxOperator, _): "commit the objects that it would make"
         case (_, "ExternalArtifact"), (_, "ArtifactGenerator"):

@@ -53,7 +53,7 @@ package struct GitRepositorySpec: Hashable, Sendable {
     /// A Secret in the same namespace, with the `address` of a proxy and its `username` and `password`.
     package var proxySecret: String?
     package var isSuspended = false
-    /// gitignore rules that take the place of the default ones.
+    /// Rules in the grammar of gitignore, added to those of the `.sourceignore` files; any rule takes the place of the default ones.
     package var ignore: String?
     package var verification: Verification?
     package var inclusions: [Inclusion] = []
@@ -130,6 +130,9 @@ package struct GitRepositorySpec: Hashable, Sendable {
         return length
     }
 
+    /// The URL without a login: for people.
+    package var plainURL: String { RepositoryURL(url).plain }
+
     /// Whether the tree is another one than the commit's, or has to be signed: no other object's view of the repository will do.
     package var hasRulesOfItsOwn: Bool {
         verification != nil || !inclusions.isEmpty || recursesSubmodules || !sparseDirectories.isEmpty || ignore != nil
@@ -146,10 +149,9 @@ package struct GitRepositorySpec: Hashable, Sendable {
         return reference.branch.isEmpty ? "master" : reference.branch
     }
 
-    /// What stands before the `@` of a revision.
+    /// What stands before the `@` of a revision; of a range of versions, until one is chosen. Empty for a commit of any branch.
     package var referenceName: String {
-        for text in [reference.commit.isEmpty ? "" : reference.branch, reference.name, reference.semver, reference.tag, reference.branch]
-        where !text.isEmpty { return text }
-        return reference.commit.isEmpty ? "master" : "HEAD"
+        guard reference.commit.isEmpty else { return reference.branch }
+        return [reference.name, reference.semver, reference.tag, reference.branch].first { !$0.isEmpty } ?? "master"
     }
 }

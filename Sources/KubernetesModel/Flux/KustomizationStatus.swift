@@ -42,6 +42,11 @@ package struct KustomizationStatus: Hashable, Sendable {
         }
     }
 
+    /// `main@sha1:<commit>`; `sha1:<commit>` where no reference is followed.
+    package static func revision(of reference: String, at commit: String) -> String {
+        reference.isEmpty ? "sha1:\(commit)" : "\(reference)@sha1:\(commit)"
+    }
+
     /// The commit of `main@sha1:<commit>`; nil when there is none.
     package static func commit(of revision: String) -> String? {
         guard let colon = revision.lastIndex(of: ":") else { return nil }

@@ -12,6 +12,17 @@ package struct ReceiverSpec: Hashable, Sendable {
         case github
         case gitlab
         case bitbucket
+        /// A registry that sends the token.
+        case harbor
+        case nexus
+        /// Registries that know the path alone, as ``generic`` does.
+        case dockerhub
+        case quay
+        case acr
+        case cdevents
+
+        /// Whether anything else than a JSON object cannot be from it.
+        package var sendsJSON: Bool { [.nexus, .dockerhub, .quay, .acr, .cdevents].contains(self) }
     }
 
     package struct Resource: Hashable, Sendable {
@@ -29,6 +40,7 @@ package struct ReceiverSpec: Hashable, Sendable {
 
     package var namespace: String
     package var name: String
+    /// nil: of a type whose messages nobody here can check.
     package var sender: Sender?
     /// `push`, `Push Hook`, …; any with none given.
     package var events: [String]
@@ -45,14 +57,10 @@ package struct ReceiverSpec: Hashable, Sendable {
         let spec = object.value["spec"]
         namespace = object.namespace
         name = object.name
-        let type = spec?["type"]?.string ?? ""
-        sender = Sender(rawValue: type)
+        sender = Sender(rawValue: spec?["type"]?.string ?? "")
         events = (spec?["events"]?.array ?? []).compactMap(\.string)
         secret = spec?[path: "secretRef", "name"]?.string ?? ""
         isSuspended = spec?["suspend"]?.bool == true
-        if sender == nil {
-            obstacles.append("spec.type \(type) is not handled; there are generic, generic-hmac, github, gitlab and bitbucket")
-        }
         filter = expression(spec?["resourceFilter"], "spec.resourceFilter")
         for (index, item) in (spec?["resources"]?.array ?? []).enumerated() { add(item, "spec.resources[\(index)]") }
     }

@@ -1,4 +1,4 @@
-/// A version as tags name it (semver.org 2.0): `v1.2.3-rc.1+build`; missing numbers count as 0, and build data do not count at all.
+/// A version as tags name it (semver.org 2.0): `v1.2.3-rc.1+build`; build data do not count.
 package struct SemanticVersion: Hashable, Sendable, Comparable {
     package let major: Int
     package let minor: Int
@@ -13,10 +13,17 @@ package struct SemanticVersion: Hashable, Sendable, Comparable {
         self.preRelease = preRelease
     }
 
-    /// nil when the text is no version.
+    /// nil when the text is no version: all three numbers have to be there, so that `v2` and `20240131` are none (Flux' `ParseVersion`).
     package init?(_ text: String) {
-        guard let partial = PartialVersion(text[...]), let major = partial.major else { return nil }
-        self.init(major, partial.minor ?? 0, partial.patch ?? 0, partial.preRelease)
+        guard !text.hasPrefix("V"), let partial = PartialVersion(text[...]), let major = partial.major, let minor = partial.minor,
+            let patch = partial.patch
+        else { return nil }
+        let numbers = text.drop { $0 == "v" }.prefix { $0 != "-" && $0 != "+" }.split(separator: ".")
+        let isPadded = (numbers + partial.preRelease.map { $0[...] }).contains {
+            $0.count > 1 && $0.first == "0" && $0.allSatisfy(\.isNumber)
+        }
+        if isPadded { return nil }
+        self.init(major, minor, patch, partial.preRelease)
     }
 
     package static func < (a: SemanticVersion, b: SemanticVersion) -> Bool {

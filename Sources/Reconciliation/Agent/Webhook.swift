@@ -60,12 +60,15 @@ package struct Webhook: Sendable {
 
         func isRight(for body: [UInt8], _ secret: Secret) -> Bool {
             let key = Array(secret.revealed.utf8)
-            if header == "X-Gitlab-Token" {
+            if header == "X-Gitlab-Token" || header == "Authorization" {
                 // As codes of the secret, so that neither its length nor its beginning shows in the time.
                 return HMACSHA256.isValid(HMACSHA256.code(for: Array(value.utf8), key: key), for: key, key: key)
             }
-            let digits = value.hasPrefix("sha256=") ? value.dropFirst("sha256=".count) : value[...]
-            return Hex.decode(String(digits)).map { HMACSHA256.isValid($0, for: body, key: key) } ?? false
+            let parts = value.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            // Without a name, Nexus means SHA-1 and all others SHA-256.
+            let unnamed: HMACHash = header == "X-Nexus-Webhook-Signature" ? .sha1 : .sha256
+            guard let hash = parts.count == 2 ? HMACHash(rawValue: String(parts[0])) : unnamed else { return false }
+            return Hex.decode(String(parts[parts.count - 1])).map { hash.isValid($0, for: body, key: key) } ?? false
         }
     }
 }

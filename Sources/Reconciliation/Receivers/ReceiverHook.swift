@@ -53,11 +53,18 @@ package struct ReceiverHook: Sendable {
     static func refusal(of request: HTTPRequest, _ spec: ReceiverSpec, _ token: Secret) -> String? {
         let (proofs, eventHeaders): ([String], [String]) =
             switch spec.sender {
-            case .generic: ([], [])
+            case .generic, .dockerhub, .quay, .acr: ([], [])
             case .genericHMAC: (["X-Signature"], [])
-            case .github: (["X-Hub-Signature-256", "X-Gitea-Signature", "X-Forgejo-Signature"], ["X-GitHub-Event", "X-Gitea-Event"])
+            case .github:
+                (
+                    ["X-Hub-Signature-256", "X-Gitea-Signature", "X-Forgejo-Signature", "X-Hub-Signature"],
+                    ["X-GitHub-Event", "X-Gitea-Event"]
+                )
             case .gitlab: (["X-Gitlab-Token"], ["X-Gitlab-Event"])
-            case .bitbucket: (["X-Hub-Signature"], ["X-Event-Key"])
+            case .bitbucket: (["X-Hub-Signature-256", "X-Hub-Signature"], ["X-Event-Key"])
+            case .harbor: (["Authorization"], [])
+            case .nexus: (["X-Nexus-Webhook-Signature"], [])
+            case .cdevents: ([], ["Ce-Type"])
             case nil: ([], [])
             }
         if spec.sender == nil { return "the Receiver's type is not handled" }
@@ -67,6 +74,7 @@ package struct ReceiverHook: Sendable {
             }
             guard proof.isRight(for: request.body, token) else { return "the \(proof.header) is wrong" }
         }
+        if spec.sender?.sendsJSON == true, (try? JSONReader.value(request.body))?.object == nil { return "the message is no JSON object" }
         guard !spec.events.isEmpty, !eventHeaders.isEmpty else { return nil }
         let names = eventHeaders.map { $0.lowercased() }
         let event = request.headers.first { names.contains($0.name.lowercased()) }?.value ?? ""

@@ -103,8 +103,9 @@ actor ReceiverRegistry {
     private func show(_ key: ObjectKey) async throws {
         guard let object = entries[key]?.object else { return }
         let spec = ReceiverSpec(of: object)
-        // A suspended one is left as it is.
+        // A suspended one is left as it is, and so is one that is nobody's here, which a unit tells.
         guard !spec.isSuspended else { return }
+        guard spec.sender != nil else { return try await disown(object) }
         let secret = ReceiverToken(spec)
         await namespaces.follow([secret.key: ReceiverToken.kind], for: Self.follower(key), .token, bell)
         // The bell rings when it has been looked for.
@@ -118,6 +119,14 @@ actor ReceiverRegistry {
         _ = try await api.mergePatch(
             FluxKinds.receiver, namespace: key.namespace, name: key.name, patch: ["status": status], subresource: "status")
         entries[key]?.written = status
+    }
+
+    /// What an agent said of a type that it did not serve would keep its unit from being ready for ever.
+    private func disown(_ object: Manifest) async throws {
+        guard object.condition("Stalled")?.reason == "InvalidSpec" || entries[object.key]?.written != nil else { return }
+        _ = try await api.mergePatch(
+            FluxKinds.receiver, namespace: object.namespace, name: object.name, patch: ["status": nil], subresource: "status")
+        entries[object.key]?.written = nil
     }
 
     static func status(of object: Manifest, _ spec: ReceiverSpec, token: String?, now: Timestamp) -> Value {

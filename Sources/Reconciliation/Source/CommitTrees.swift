@@ -40,8 +40,10 @@ package actor CommitTrees {
             underway[content]
             ?? Task { [repository, rules, parts] in
                 do throws(SourceProblem) {
-                    var tree = try await repository.tree(of: commit, under: rules.read)
-                    tree = IgnoreRules(for: tree, ignore: rules.ignore).applied(to: tree)
+                    // First the files that say which are source, so that no other is read in vain.
+                    let ignoring = try await repository.tree(of: commit, under: rules.read) { IgnoreRules.isFile($0) }
+                    let ignore = IgnoreRules(in: ignoring, ignore: rules.ignore)
+                    var tree = try await repository.tree(of: commit, under: rules.read) { ignore.keeps($0) }
                     for part in parts { tree = try await part.put(into: tree) }
                     return .success(GitFileTree(tree))
                 } catch {

@@ -1,4 +1,4 @@
-import KubernetesModel
+package import KubernetesModel
 import SyncPlanning
 import YAML
 
@@ -35,7 +35,7 @@ struct FluxComponents {
                 marked.value["metadata"]?["annotations"] = annotations
                 manifests.append(marked)
             } else if manifest.label("app.kubernetes.io/part-of") == "flux",
-                !Self.kept.contains(manifest.kind) || FluxKinds.isOutdated(definition: manifest)
+                Self.isComponent(manifest) || FluxKinds.isOutdated(definition: manifest)
             {
                 settings.take(manifest)
                 lostFlags += FluxFlag.flags(of: manifest)
@@ -46,11 +46,32 @@ struct FluxComponents {
         }
     }
 
-    private static let kept: Set<String> = [
-        "Namespace", "CustomResourceDefinition", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
+    private static let controllers = [
+        "source-controller", "kustomize-controller", "helm-controller", "notification-controller", "image-reflector-controller",
+        "image-automation-controller", "source-watcher",
     ]
+
+    /// Whether it is one of the objects that `flux install` makes to run Flux' controllers, by kind and name: people give the label to what
+    /// is their own, too.
+    private static func isComponent(_ manifest: Manifest) -> Bool {
+        func isNamed(_ names: [String]) -> Bool {
+            // A shard's controller has its name behind it, and a quota that of its namespace.
+            names.contains { manifest.name == $0 || manifest.name.hasPrefix($0 + "-") }
+        }
+        switch (manifest.key.group, manifest.kind) {
+        case ("apps", "Deployment"), ("", "Service"): return isNamed(controllers + ["webhook-receiver"])
+        case ("networking.k8s.io", "NetworkPolicy"): return isNamed(["allow-egress", "allow-scraping", "allow-webhooks"])
+        case ("", "ResourceQuota"): return isNamed(["critical-pods"])
+        default: return false
+        }
+    }
 
     private mutating func leave(_ manifest: Manifest) {
         leftOut.append(PlannedException(manifest.key, .fluxItself, origin: manifest.origin))
     }
+}
+
+extension Manifest {
+    /// Whether a GitRepository stands for the repository that the agent itself follows.
+    package var isAgentSource: Bool { annotation(FluxComponents.agentSource) != nil }
 }

@@ -9,8 +9,8 @@ package enum FollowedReference: Sendable {
     case versions(VersionRange)
     /// A full name, `refs/pull/7/head`.
     case name(String)
-    /// One commit for good, found in the history of a branch.
-    case commit(ObjectID, branch: String)
+    /// One commit for good, found in the history of a branch; nil: of any branch or tag.
+    case commit(ObjectID, branch: String?)
 
     /// What a GitRepository's `spec.ref` asks for.
     /// - Throws: `SourceProblem` about a range or a commit id that is none.
@@ -20,7 +20,7 @@ package enum FollowedReference: Sendable {
             guard let id = ObjectID(reference.commit) else {
                 throw SourceProblem(.other, "spec.ref.commit \(reference.commit) is no full commit id (40 hexadecimal digits)")
             }
-            self = .commit(id, branch: reference.branch.isEmpty ? "master" : reference.branch)
+            self = .commit(id, branch: reference.branch.isEmpty ? nil : reference.branch)
         } else if !reference.name.isEmpty {
             self = .name(reference.name)
         } else if !reference.semver.isEmpty {
@@ -35,18 +35,28 @@ package enum FollowedReference: Sendable {
         }
     }
 
-    /// What the remote has of it: the reference to fetch, and the commit that has to be there afterwards.
-    func target(in references: [RemoteReference]) -> (name: String, commit: ObjectID)? {
-        func found(_ name: String) -> (name: String, commit: ObjectID)? {
+    /// What a remote has of it.
+    struct Target {
+        /// The references to fetch until the commit is there, the likeliest first.
+        var names: [String]
+        var commit: ObjectID
+    }
+
+    /// nil when the remote has nothing of it.
+    func target(in references: [RemoteReference]) -> Target? {
+        func found(_ name: String) -> Target? {
             guard let reference = references.first(where: { $0.name == name }) else { return nil }
             // A tag object's commit is listed behind it.
-            return (name, references.first { $0.name == name + "^{}" }?.id ?? reference.id)
+            return Target(names: [name], commit: references.first { $0.name == name + "^{}" }?.id ?? reference.id)
         }
         switch self {
         case .branch(let branch): return found("refs/heads/" + branch)
         case .tag(let tag): return found("refs/tags/" + tag)
         case .name(let name): return found(name)
-        case .commit(let id, let branch): return found("refs/heads/" + branch).map { ($0.name, id) }
+        case .commit(let id, let branch?): return found("refs/heads/" + branch).map { Target(names: $0.names, commit: id) }
+        case .commit(let id, nil):
+            let names = references.places(of: id)
+            return names.isEmpty ? nil : Target(names: names, commit: id)
         case .versions(let range):
             let tags = references.map(\.name).filter { $0.hasPrefix("refs/tags/") && !$0.hasSuffix("^{}") }
                 .map { String($0.dropFirst("refs/tags/".count)) }
@@ -70,5 +80,20 @@ package enum FollowedReference: Sendable {
         case .commit: return nil
         case .versions(let range): return range.highest(of: try await mirror.tags()).map { "refs/tags/" + $0 }
         }
+    }
+}
+
+extension [RemoteReference] {
+    /// The references that may lead to a commit, the likeliest first: what names it, then the branches, HEAD's before the others, then the
+    /// tags. A host need not give out a commit by its id.
+    func places(of commit: ObjectID) -> [String] {
+        let naming = filter { $0.id == commit && $0.name.hasPrefix("refs/") }
+            .map { $0.name.hasSuffix("^{}") ? String($0.name.dropLast(3)) : $0.name }
+        let head = first { $0.name == "HEAD" }?.id
+        let branches = filter { $0.name.hasPrefix("refs/heads/") }
+        let tags = map(\.name).filter { $0.hasPrefix("refs/tags/") && !$0.hasSuffix("^{}") }
+        let ordered = branches.filter { $0.id == head } + branches.filter { $0.id != head }
+        var seen: Set<String> = []
+        return (naming.prefix(1) + ordered.map(\.name) + tags).filter { seen.insert($0).inserted }
     }
 }

@@ -17,7 +17,7 @@ struct GitRepositoryStatus {
         func condition(_ type: String, _ status: String, _ reason: String, _ message: String) -> FluxCondition {
             FluxCondition(type, status, reason, message, generation: generation)
         }
-        let revision = state?.commit.map { "\(source?.reference ?? "")@sha1:\($0.id.hex)" } ?? ""
+        let revision = state?.commit.flatMap { source?.revision(of: $0.id.hex) } ?? ""
         var new: [FluxCondition] = []
         let trouble = state?.problem.map { "\($0.message); \(isOwn ? $0.remedy : $0.remedyOfObject)" }
         if let problem = trouble ?? (problem.isEmpty ? nil : problem) {
@@ -60,7 +60,7 @@ struct GitRepositoryStatus {
         let state = source.state.value
         guard let commit = state.commit else { return nil }
         return [
-            "revision": .string("\(source.reference)@sha1:\(commit.id.hex)"), "digest": .string("sha1:\(commit.tree.hex)"),
+            "revision": .string(source.revision(of: commit.id.hex)), "digest": .string("sha1:\(commit.tree.hex)"),
             "path": .string("gitrepository/\(namespace)/\(name)/\(commit.id.hex).tar.gz"),
             "url": .string(source.repository.url), "lastUpdateTime": .string((state.lastChange ?? now).description),
         ]

@@ -10,7 +10,7 @@ package actor GitSource {
     package nonisolated let lastContact = Shared<Timestamp?>(nil)
     package nonisolated let repository: any RepositorySource
     package nonisolated let trees: CommitTrees
-    /// What stands before the `@` of a revision: the branch, the tag.
+    /// What is followed: the branch, the tag, the range of versions; empty for a commit of any branch.
     package nonisolated let reference: String
     /// Whether each commit has to follow from the one before; a tag or a version may move anywhere.
     package nonisolated let followsBranch: Bool
@@ -58,7 +58,7 @@ package actor GitSource {
     /// Takes what the mirror has, without asking anybody.
     func restore() async {
         if state.value.commit == nil, let mirrored = try? await repository.mirrored(), let signers = try? await signers(of: mirrored) {
-            take(mirrored, signers)
+            take(mirrored, signers, try? await chosenName())
         }
     }
 
@@ -81,15 +81,17 @@ package actor GitSource {
         do throws(SourceProblem) {
             let head = try await repository.head()
             if let head {
-                if head != state.value.commit?.id {
-                    if let commit = try await repository.fetch() { take(commit, try await signers(of: commit)) }
+                let name = try await chosenName()
+                if head != state.value.commit?.id || name != state.value.names.last?.reference {
+                    if let commit = try await repository.fetch() { take(commit, try await signers(of: commit), try await chosenName()) }
                 } else if !isOwnChoice, let commit = state.value.commit {
-                    take(commit, try await signers(of: commit))
+                    take(commit, try await signers(of: commit), name)
                 }
             }
             try takeInclusions()
             backoff.reset()
-            note(head == nil ? SourceProblem(.branchMissing, "the repository has no \(reference) yet") : nil)
+            let what = reference.isEmpty ? "commit" : reference
+            note(head == nil ? SourceProblem(.branchMissing, "the repository has no \(what) yet") : nil)
             let now = clock.timestamp
             lastContact.update { $0 = now }
             return pollInterval + pollInterval * Double.random(in: -0.1...0.1)
@@ -120,12 +122,28 @@ package actor GitSource {
         if state.value.problem != problem { state.update { $0.problem = problem } }
     }
 
-    private func take(_ commit: CommitInfo, _ signers: String) {
+    /// The tag that a range of versions stands for.
+    private func chosenName() async throws(SourceProblem) -> String? {
+        let prefix = "refs/tags/"
+        return try await repository.chosenReference().map { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0 }
+    }
+
+    /// The revision of a commit, as Flux writes it: `main@sha1:…`, `v1.4.2@sha1:…`, `sha1:…`.
+    nonisolated func revision(of commit: String) -> String {
+        let name = state.value.names.last { $0.commit.hex == commit } ?? state.value.names.last
+        return KustomizationStatus.revision(of: name?.reference ?? reference, at: commit)
+    }
+
+    /// Whether it is known how a commit was called when it came; not of those before the agent was started.
+    nonisolated func hasName(of commit: String) -> Bool { state.value.names.contains { $0.commit.hex == commit } }
+
+    private func take(_ commit: CommitInfo, _ signers: String, _ name: String?) {
         isOwnChoice = true
-        guard state.value.commit != commit || state.value.signers != signers else { return }
+        guard state.value.commit != commit || state.value.signers != signers || state.value.names.last?.reference != name else { return }
         let now = clock.timestamp
         state.update { state in
             state.commit = commit
+            state.name(commit.id, name)
             state.signers = signers
             state.lastChange = now
         }

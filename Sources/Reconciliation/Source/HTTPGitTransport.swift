@@ -3,6 +3,7 @@ package import Diagnostics
 import FileSystem
 package import Git
 package import HTTP
+import KubernetesModel
 import Synchronization
 
 /// What a git host over http is told of who asks.
@@ -25,18 +26,25 @@ package struct GitCredential: Sendable {
 /// and goes only to the host of the URL.
 package struct HTTPGitTransport: GitTransport {
     package let url: String
+    /// What the URL says of who asks.
+    private let login: GitCredential?
+    private let user: String?
     private let transport: any HTTPTransport
     private let credential: @Sendable () async throws(GitError) -> GitCredential?
     private let refused: @Sendable () async -> Void
 
     /// - Parameters:
+    ///   - url: a login in it counts where `credential` has none.
     ///   - transport: must not follow redirects by itself; they are followed here, within the URL's scheme.
     ///   - refused: hears that the host did not take the credential.
     package init(
         url: String, transport: any HTTPTransport, credential: @escaping @Sendable () async throws(GitError) -> GitCredential?,
         refused: @escaping @Sendable () async -> Void = {}
     ) {
-        self.url = url
+        let parts = RepositoryURL(url)
+        self.url = parts.plain
+        user = parts.user
+        login = parts.password.map { GitCredential(username: parts.user, secret: Secret($0)) }
         self.transport = transport
         self.credential = credential
         self.refused = refused
@@ -56,7 +64,9 @@ package struct HTTPGitTransport: GitTransport {
     }
 
     package func connect() async throws(GitError) -> GitConversation {
-        .requests(HTTPGitRequests(url: url, credential: try await credential(), transport: transport, refused: refused))
+        var credential = try await credential() ?? login
+        if credential?.username == nil, credential?.isBearer == false { credential?.username = user }
+        return .requests(HTTPGitRequests(url: url, credential: credential, transport: transport, refused: refused))
     }
 }
 
@@ -78,10 +88,8 @@ private final class HTTPGitRequests: GitRequests {
     private static let patience = Duration.seconds(60)
 
     init(url: String, credential: GitCredential?, transport: any HTTPTransport, refused: @escaping @Sendable () async -> Void) {
-        let (base, user) = Self.parts(of: url)
+        let base = url.hasSuffix("/") ? String(url.dropLast()) : url
         origin = Self.origin(of: base)
-        var credential = credential
-        if credential?.username == nil { credential?.username = user }
         self.credential = credential
         self.transport = transport
         self.refused = refused
@@ -180,14 +188,6 @@ private final class HTTPGitRequests: GitRequests {
             throw GitError(.notFound, operation: "", message: "it redirects to something that is no repository (a login page?)")
         }
         return String(target.dropLast(listing.count))
-    }
-
-    /// The URL without a user's name in it, which is for the login and nobody else.
-    private static func parts(of url: String) -> (base: String, user: String?) {
-        let base = url.hasSuffix("/") ? String(url.dropLast()) : url
-        let authority = origin(of: base).dropFirst(scheme(of: base).count + "://".count)
-        guard let at = authority.lastIndex(of: "@") else { return (base, nil) }
-        return (String(base[..<authority.startIndex] + base[authority.index(after: at)...]), String(authority[..<at]))
     }
 
     private static func scheme(of url: String) -> Substring { url.prefix { $0 != ":" } }

@@ -29,8 +29,12 @@ actor KeptRepository {
         try await ask { (repository) async throws(GitError) in try await repository.info(of: commit) }
     }
 
-    func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
-        try await ask { (repository) async throws(GitError) in try await repository.tree(at: commit, under: directories) }
+    func tree(
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+    ) async throws(SourceProblem) -> GitTree {
+        try await ask { (repository) async throws(GitError) in
+            try await repository.tree(at: commit, under: directories, keeping: isKept)
+        }
     }
 
     func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject {

@@ -33,8 +33,10 @@ package struct LocalRepository: RepositorySource {
 
     package func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo { try await store.info(of: commit) }
 
-    package func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
-        try await store.tree(of: commit, under: directories)
+    package func tree(
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+    ) async throws(SourceProblem) -> GitTree {
+        try await store.tree(of: commit, under: directories, keeping: isKept)
     }
 
     package func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject { try await store.object(id) }

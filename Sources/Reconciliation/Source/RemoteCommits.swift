@@ -64,14 +64,9 @@ package actor RemoteCommits: RemoteSource {
         throw FileTreeError("\(name.repository) has no \(name.text)")
     }
 
-    /// A host need not give out a commit by its id, so what names it comes first, and then the branches that may contain it.
     private func fetch(_ id: ObjectID, of url: String, into repository: Repository) async throws {
         let remote = Remote(transport: try transport(url))
-        let references = try await remote.references().filter { $0.name.hasPrefix("refs/") }
-        let naming = references.filter { $0.id == id }.map { $0.name.hasSuffix("^{}") ? String($0.name.dropLast(3)) : $0.name }
-        let branches = references.map(\.name).filter { $0.hasPrefix("refs/heads/") }
-        let tags = references.map(\.name).filter { $0.hasPrefix("refs/tags/") && !$0.hasSuffix("^{}") }
-        for name in naming.prefix(1) + branches + tags {
+        for name in try await remote.references().places(of: id) {
             _ = try await remote.fetch(name, into: repository.path)
             if await repository.isScattered(above: packLimit) {
                 _ = try? await repository.consolidate(keeping: Set(used(in: repository.path)))

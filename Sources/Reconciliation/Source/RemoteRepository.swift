@@ -13,7 +13,9 @@ package actor RemoteRepository: RepositorySource {
     private let packLimit: Int
     private let log: @Sendable (String) -> Void
     /// What the last listing had of what is followed.
-    private var target: (name: String, commit: ObjectID)?
+    private var target: FollowedReference.Target?
+    /// The names of that listing, where it decides among them.
+    private var listed: Set<String> = []
     private let store: KeptRepository
     private var renewal: Task<SourceProblem?, Never>?
 
@@ -41,11 +43,24 @@ package actor RemoteRepository: RepositorySource {
 
     package func head() async throws(SourceProblem) -> ObjectID? {
         do throws(GitError) {
-            target = followed.target(in: try await remote.references())
+            try await look()
             return target?.commit
         } catch {
             throw problem(error)
         }
+    }
+
+    private func look() async throws(GitError) {
+        let references = try await remote.references()
+        target = followed.target(in: references)
+        if case .versions = followed { listed = Set(references.map(\.name)) }
+    }
+
+    package func chosenReference() async throws(SourceProblem) -> String? {
+        guard case .versions = followed else { return nil }
+        if let target { return target.names.first }
+        guard Files.exists(mirror) else { return nil }
+        return try await store.ask { [followed] (repository) async throws(GitError) in try await followed.reference(in: repository) }
     }
 
     package func fetch() async throws(SourceProblem) -> CommitInfo? {
@@ -62,8 +77,11 @@ package actor RemoteRepository: RepositorySource {
         }
         await consolidate(besides: left)
         guard let commit = try await mirrored() else {
-            throw SourceProblem(
-                .branchMissing, "the history of \(target?.name ?? "what is followed") has no commit \(target?.commit.hex ?? "")")
+            let commit = target?.commit.hex ?? ""
+            if case .commit(_, nil) = followed {
+                throw SourceProblem(.branchMissing, "no branch or tag leads to the commit \(commit)")
+            }
+            throw SourceProblem(.branchMissing, "the history of \(target?.names.first ?? "what is followed") has no commit \(commit)")
         }
         return commit
     }
@@ -86,9 +104,27 @@ package actor RemoteRepository: RepositorySource {
 
     /// False when the remote has nothing of what is followed.
     private func bring(into mirror: String) async throws(GitError) -> Bool {
-        if target == nil { target = followed.target(in: try await remote.references()) }
+        if target == nil { try await look() }
         guard let target else { return false }
-        return try await remote.fetch(target.name, into: mirror) != nil
+        if case .commit(let commit, nil) = followed {
+            let repository = try await Repository(openingOrMaking: mirror, branch: "main")
+            for name in target.names {
+                if try await repository.commit(named: commit.hex) != nil { break }
+                _ = try await remote.fetch(name, into: mirror)
+            }
+            return true
+        }
+        for name in target.names {
+            guard try await remote.fetch(name, into: mirror) != nil else { return false }
+        }
+        if case .versions = followed { try await forgetWithdrawnTags(in: mirror) }
+        return true
+    }
+
+    /// A version that was withdrawn must not be the highest any more.
+    private func forgetWithdrawnTags(in mirror: String) async throws(GitError) {
+        let repository = try await Repository(path: mirror)
+        for tag in try await repository.tags() where !listed.contains("refs/tags/" + tag) { try await repository.removeTag(tag) }
     }
 
     package func mirrored() async throws(SourceProblem) -> CommitInfo? {
@@ -104,19 +140,23 @@ package actor RemoteRepository: RepositorySource {
         try await store.info(of: commit)
     }
 
-    package func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
-        let tree = try await files(of: commit, under: directories)
+    package func tree(
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+    ) async throws(SourceProblem) -> GitTree {
+        let tree = try await files(of: commit, under: directories, keeping: isKept)
         guard let submodules else { return tree }
-        let list = try await files(of: commit, under: [".gitmodules"]).text(".gitmodules") ?? ""
-        return try await submodules.filled(tree, file: list, of: url)
+        let list = try await files(of: commit, under: [".gitmodules"]) { _ in true }.text(".gitmodules") ?? ""
+        return try await submodules.filled(tree, file: list, of: url, keeping: isKept)
     }
 
-    private func files(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
+    private func files(
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+    ) async throws(SourceProblem) -> GitTree {
         do throws(SourceProblem) {
-            return try await store.tree(of: commit, under: directories)
+            return try await store.tree(of: commit, under: directories, keeping: isKept)
         } catch  where error.kind == .corrupt {
             try await renew(GitError(.corrupt, operation: "read the mirror", message: error.message))
-            return try await store.tree(of: commit, under: directories)
+            return try await store.tree(of: commit, under: directories, keeping: isKept)
         }
     }
 

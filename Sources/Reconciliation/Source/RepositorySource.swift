@@ -13,14 +13,27 @@ package protocol RepositorySource: Sendable {
     /// The branch as the mirror has it, asking nobody.
     func mirrored() async throws(SourceProblem) -> CommitInfo?
     func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo
-    /// The files of a commit in the mirror, below these directories.
-    func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree
+    /// The files of a commit in the mirror, below these directories (all with none given), as far as `isKept` wants what is at their path.
+    func tree(
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+    ) async throws(SourceProblem) -> GitTree
+    /// The full name of the reference that a range of versions stands for now, as the last look found it, or the mirror where nobody has
+    /// looked yet; nil where nothing else than one name is followed, and while no tag fits.
+    func chosenReference() async throws(SourceProblem) -> String?
     /// What the followed reference names itself, as the mirror has it: an annotated tag, or a commit.
     func followedObject() async throws(SourceProblem) -> ObjectID?
     /// A commit or an annotated tag of the mirror as git stores it.
     func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject
     /// Whether `old` is in the history of `new`; false when the mirror does not know it.
     func isAncestor(_ old: ObjectID, of new: ObjectID) async throws(SourceProblem) -> Bool
+}
+
+extension RepositorySource {
+    package func tree(of commit: ObjectID, under directories: [String]) async throws(SourceProblem) -> GitTree {
+        try await tree(of: commit, under: directories) { _ in true }
+    }
+
+    package func chosenReference() async throws(SourceProblem) -> String? { nil }
 }
 
 /// Why the repository does not give a new commit. The last good one stays enforced meanwhile.

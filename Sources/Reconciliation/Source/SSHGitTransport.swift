@@ -88,7 +88,10 @@ package struct SSHRemote: Hashable, Sendable {
     let path: String
 
     /// nil when the text is no such URL.
-    package init?(_ url: String) {
+    /// - Parameters:
+    ///   - login: the user whatever the URL says.
+    ///   - fallback: the user where the URL names none.
+    package init?(_ url: String, login: String? = nil, fallback: String = "root") {
         guard url.hasPrefix("ssh://") else { return nil }
         let rest = url.dropFirst("ssh://".count)
         guard let slash = rest.firstIndex(of: "/") else { return nil }
@@ -100,7 +103,7 @@ package struct SSHRemote: Hashable, Sendable {
         let path = rest[slash...]
         guard path.count > 1 else { return nil }
         self.url = url
-        user = at.map { String(authority[..<$0]) } ?? "root"
+        user = login ?? at.map { String(authority[..<$0].prefix { $0 != ":" }) } ?? fallback
         host = endpoint.host
         port = endpoint.port
         self.path = path.hasPrefix("/~") ? String(path.dropFirst()) : String(path)

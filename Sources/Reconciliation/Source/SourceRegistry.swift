@@ -198,7 +198,7 @@ package actor SourceRegistry {
         do {
             let secrets = RepositorySecrets(login: try await read(spec.secret, &entry), proxy: try await read(spec.proxySecret, &entry))
             guard let factory, let repository = try await factory(spec, secrets) else {
-                entry.problem = "\(spec.url) cannot be followed yet: only the agent's own repository is"
+                entry.problem = "\(spec.plainURL) cannot be followed yet: only the agent's own repository is"
                 return
             }
             let keys = try await read(spec.verification?.secret, &entry)

@@ -3,7 +3,7 @@ package import KubernetesModel
 
 /// What a GitRepository makes of the commits it follows: which files count, and whose signature they need.
 package struct SourceRules: Sendable {
-    /// gitignore rules that take the place of the default ones.
+    /// Rules in the grammar of gitignore, added to those of the `.sourceignore` files.
     package var ignore: String?
     /// The directories that are read; all with none given.
     package var directories: [String] = []

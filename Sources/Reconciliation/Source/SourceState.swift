@@ -5,6 +5,8 @@ package import KubernetesModel
 package struct SourceState: Hashable, Sendable {
     /// The newest commit of the branch in the mirror.
     package var commit: CommitInfo?
+    /// How commits were called when they came, the last last: of a range of versions, each time another tag.
+    package private(set) var names: [CommitName] = []
     package var problem: SourceProblem?
     /// Who signed the commit; empty where nobody has to.
     package var signers = ""
@@ -14,4 +16,15 @@ package struct SourceState: Hashable, Sendable {
     package var lastChange: Timestamp?
 
     package init() {}
+
+    /// How a commit was called.
+    package struct CommitName: Hashable, Sendable {
+        package var commit: ObjectID
+        /// What stands before the `@` of a revision; nil where that is always the same.
+        package var reference: String?
+    }
+
+    mutating func name(_ commit: ObjectID, _ reference: String?) {
+        names = names.filter { $0.commit != commit }.suffix(9) + [CommitName(commit: commit, reference: reference)]
+    }
 }

@@ -13,7 +13,10 @@ struct Submodules: Sendable {
     /// - Parameters:
     ///   - file: the `.gitmodules` of the commit.
     ///   - url: where the tree comes from, which relative URLs begin at.
-    func filled(_ tree: GitTree, file: String, of url: String, depth: Int = 0) async throws(SourceProblem) -> GitTree {
+    ///   - isKept: whether a file at a path of the tree is wanted.
+    func filled(
+        _ tree: GitTree, file: String, of url: String, keeping isKept: @escaping @Sendable (String) -> Bool, depth: Int = 0
+    ) async throws(SourceProblem) -> GitTree {
         let missing = tree.entries.filter { $0.value.kind == .submodule }
         guard !missing.isEmpty else { return tree }
         guard depth < Self.depthLimit else {
@@ -22,21 +25,25 @@ struct Submodules: Sendable {
         let urls = Self.urls(in: file)
         var entries = tree.entries
         for (path, entry) in missing.sorted(by: { $0.key < $1.key }) {
-            guard let text = urls[path] else { throw SourceProblem(.other, "the submodule \(path) of \(url) has no URL in .gitmodules") }
+            // Without a URL it is an empty directory, as a clone leaves it.
+            guard let text = urls[path] else { continue }
             let place = Self.absolute(text, from: url)
             let part: GitTree
             do {
                 let whole = try await commits.files(of: RemoteCommit(repository: place, commit: entry.id.hex))
-                part = try await filled(whole, file: whole.text(".gitmodules") ?? "", of: place, depth: depth + 1)
+                part = try await filled(
+                    whole, file: whole.text(".gitmodules") ?? "", of: place, keeping: { isKept("\(path)/\($0)") }, depth: depth + 1)
             } catch let problem as SourceProblem {
                 throw problem
             } catch {
                 throw SourceProblem(.other, "the submodule \(path) cannot be fetched: \((error as? FileTreeError)?.reason ?? "\(error)")")
             }
             entries[path] = nil
-            for (name, file) in part.entries { entries["\(path)/\(name)"] = file }
+            for (name, file) in part.entries where isKept("\(path)/\(name)") || file.kind == .submodule {
+                entries["\(path)/\(name)"] = file
+            }
         }
-        guard entries.values.reduce(0, { $0 + $1.bytes.count }) <= Self.sizeLimit else {
+        guard entries.reduce(0, { isKept($1.key) ? $0 + $1.value.bytes.count : $0 }) <= Self.sizeLimit else {
             throw SourceProblem(.other, "the files of \(url) and its submodules are larger than \(Self.sizeLimit >> 20) MiB together")
         }
         return GitTree(commit: tree.commit, entries: entries)

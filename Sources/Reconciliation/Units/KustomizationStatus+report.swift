@@ -6,8 +6,10 @@ extension KustomizationStatus {
     /// Takes over what a unit's report says, in the conditions and reasons of Flux.
     mutating func take(_ report: StatusReport, in scene: Scene) {
         let generation = scene.generation
-        if !report.attemptedRevision.isEmpty { lastAttemptedRevision = scene.revision(report.attemptedRevision) }
-        if !report.appliedRevision.isEmpty { lastAppliedRevision = scene.revision(report.appliedRevision) }
+        if !report.attemptedRevision.isEmpty {
+            lastAttemptedRevision = scene.revision(report.attemptedRevision, before: lastAttemptedRevision)
+        }
+        if !report.appliedRevision.isEmpty { lastAppliedRevision = scene.revision(report.appliedRevision, before: lastAppliedRevision) }
         func condition(_ type: String, _ status: String, _ reason: String, _ message: String) -> FluxCondition {
             FluxCondition(type, status, reason, message, generation: generation)
         }
@@ -55,8 +57,8 @@ extension KustomizationStatus {
     /// What a report does not say of itself.
     struct Scene: Sendable {
         var generation: Int64
-        /// What stands before the `@` of a revision.
-        var reference: String
+        /// What names the revisions.
+        var source: GitSource?
         var checksHealth: Bool
         /// Of the manifests; nil while a history entry would be premature.
         var digest: String?
@@ -73,7 +75,15 @@ extension KustomizationStatus {
             return scene
         }
 
-        func revision(_ commit: String) -> String { "\(reference)@sha1:\(commit)" }
+        func revision(_ commit: String) -> String {
+            source?.revision(of: commit) ?? KustomizationStatus.revision(of: "main", at: commit)
+        }
+
+        /// - Parameter old: what the status says; it knows how a commit was called that came to the agent before this one.
+        func revision(_ commit: String, before old: String) -> String {
+            let isKnown = source?.hasName(of: commit) ?? false
+            return !isKnown && KustomizationStatus.commit(of: old) == commit ? old : revision(commit)
+        }
     }
 
     /// Whether the top of the history is this result already.

@@ -238,7 +238,8 @@ extension UnitReconciler {
             var event = EventRecorder.Event(
                 reason, message, object: ObjectKey(unit: spec.owner), apiVersion: FluxKinds.kustomization.apiVersion,
                 uid: object?.uid ?? "", isWarning: isWarning)
-            event.revision = (attempted ?? applied).map { "\(source?.reference ?? "main")@sha1:\($0.hex)" } ?? ""
+            event.revision =
+                (attempted ?? applied).map { source?.revision(of: $0.hex) ?? KustomizationStatus.revision(of: "main", at: $0.hex) } ?? ""
             return event
         }
         return EventRecorder.Event(

@@ -89,8 +89,7 @@ extension UnitReconciler {
         let isHandled = !isBehind || report.phase == .stalled || problem != nil
         if isHandled { await object.noteHandled() }
         let scene = KustomizationStatus.Scene(
-            generation: spec.generation, reference: source?.reference ?? "main",
-            checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty, digest: lastDigest,
+            generation: spec.generation, source: source, checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty, digest: lastDigest,
             duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
             note: (spec.warnings + notes).joined(separator: "; "), stallReason: spec.stallReason)
         let record = isRoot ? await store.inventory : nil

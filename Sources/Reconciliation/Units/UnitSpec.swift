@@ -81,7 +81,8 @@ package struct UnitSpec: Hashable, Sendable {
         dependsOn = kustomization.dependsOn
         readyExpressions = kustomization.readyExpressions
         waitsForAll = kustomization.wait
-        healthChecks = kustomization.healthChecks
+        // With all of its own waited for, Flux passes over the list.
+        healthChecks = kustomization.wait ? [] : kustomization.healthChecks
         healthCheckKinds = kustomization.healthCheckKinds
         healthExpressions = kustomization.healthExpressions
         variables = VariablesSpec(kustomization)

@@ -1,8 +1,8 @@
 /// A shell pattern: `*` any text, `?` any character, `[a-z]` one of these.
-package struct GlobPattern: Sendable {
+struct GlobPattern: Sendable {
     private let pattern: [Character]
 
-    package init(_ pattern: String) { self.pattern = Array(pattern) }
+    init(_ pattern: String) { self.pattern = Array(pattern) }
 
     /// The text without the shortest or longest match at one of its ends.
     func stripped(from text: String, atEnd: Bool, longest: Bool) -> String {
@@ -16,7 +16,7 @@ package struct GlobPattern: Sendable {
     }
 
     /// Whether it matches the whole text; linear but for one step back at each `*`.
-    package func matches(_ text: [Character]) -> Bool {
+    func matches(_ text: [Character]) -> Bool {
         var (position, place) = (0, 0)
         var retry: (position: Int, place: Int)?
         while position < text.count {
