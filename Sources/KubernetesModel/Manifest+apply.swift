@@ -1,3 +1,4 @@
+package import Diagnostics
 package import YAML
 
 extension Manifest {
@@ -38,6 +39,17 @@ extension Manifest {
         var result = self
         result.value["rules"] = nil
         return result
+    }
+
+    /// What a Secret says in `stringData` that is no text: the server takes nothing else there.
+    package var stringDataProblems: [Diagnostic] {
+        let kind = groupVersionKind
+        guard kind.group.isEmpty, kind.kind == "Secret", let texts = value["stringData"]?.object else { return [] }
+        return texts.filter { $0.value.string == nil && !$0.value.isNull }.map {
+            Diagnostic(
+                .error, "stringData.\($0.key) is \($0.value.kindName), and only texts can be there", subject: key.description, at: origin,
+                remedy: "put it in quotes; where SOPS encrypted it, before it is encrypted anew")
+        }
     }
 
     /// A merge patch that takes away the fields in which a server-side apply has left nothing but null, and which are not in this manifest;
@@ -112,16 +124,22 @@ extension Value {
         ["LS0tLS1CRUdJTi", "0tLS0tQkVHSU", "tLS0tLUJFR0lO"].contains { text.contains($0) }
     }
 
-    /// A Secret with its `stringData` moved into `data`, as the server does before it stores it.
+    /// A Secret with its `stringData` moved into `data`, as the server does before it stores it. What is no text stays for the server to
+    /// refuse.
     var withEncodedStringData: Value {
         guard let texts = self["stringData"]?.object else { return self }
         var result = self
         var data = self["data"] ?? .null
+        var rest = Object()
         for member in texts {
-            if let text = member.value.string { data[member.key] = .string(base64(Array(text.utf8))) }
+            if let text = member.value.string {
+                data[member.key] = .string(base64(Array(text.utf8)))
+            } else if !member.value.isNull {
+                rest.append(member.key, member.value)
+            }
         }
         result["data"] = data
-        result["stringData"] = nil
+        result["stringData"] = rest.isEmpty ? nil : .object(rest)
         return result
     }
 }

@@ -9,7 +9,7 @@ struct DataGenerator {
     let kind: Kind
     let entry: GeneratorEntry
     /// Reads a file named in the kustomization, reporting what fails.
-    let read: (Located<String>) -> [UInt8]?
+    let read: (Located<String>, FileUse) -> [UInt8]?
     let findings: FileFindings
 
     private struct Pair {
@@ -97,14 +97,16 @@ struct DataGenerator {
                 return nil
             }
             let path = parts[parts.count - 1]
-            guard let bytes = read(Located(value: path, mark: file.mark)) else { return nil }
-            return Pair(key: parts.count == 2 ? parts[0] : Path.name(of: path), value: bytes, mark: file.mark)
+            let key = parts.count == 2 ? parts[0] : Path.name(of: path)
+            let use = kind == .secret ? FileUse.secretValue(key: key) : .configuration
+            guard let bytes = read(Located(value: path, mark: file.mark), use) else { return nil }
+            return Pair(key: key, value: bytes, mark: file.mark)
         }
     }
 
     private func environmentPairs() -> [Pair] {
         entry.envs.flatMap { file -> [Pair] in
-            guard let bytes = read(file) else { return [] }
+            guard let bytes = read(file, kind == .secret ? .secretEnvironment : .configuration) else { return [] }
             guard bytes.isUTF8 else {
                 findings.error("environment file \"\(file.value)\" is not UTF-8", at: file.mark)
                 return []

@@ -9,8 +9,26 @@ package protocol FileTree: Sendable {
     func resolve(_ path: String) throws(FileTreeError) -> TreeEntry?
     /// The bytes of a file at a resolved path, at most `limit` of them: a larger file is an error.
     func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8]
+    /// The same where it makes a difference what becomes of them.
+    func read(_ path: String, limit: Int, for use: FileUse) throws(FileTreeError) -> [UInt8]
     /// The names in a directory at a resolved path, in any order.
     func entries(_ path: String) throws(FileTreeError) -> [String]
+}
+
+extension FileTree {
+    package func read(_ path: String, limit: Int, for use: FileUse) throws(FileTreeError) -> [UInt8] { try read(path, limit: limit) }
+}
+
+/// What becomes of a file's bytes, which a tree that decrypts goes by.
+package enum FileUse: Hashable, Sendable {
+    /// Objects, patches, and all else that is read as YAML or JSON.
+    case content
+    /// The value of this key of a generated Secret.
+    case secretValue(key: String)
+    /// Lines `KEY=value` for a generated Secret.
+    case secretEnvironment
+    /// They go into a generated ConfigMap as they are.
+    case configuration
 }
 
 package struct TreeEntry: Hashable, Sendable {

@@ -46,7 +46,7 @@ extension Layer {
     private func resource(
         _ kind: DataGenerator.Kind, _ entry: GeneratorEntry, _ findings: FileFindings, at location: SourceLocation
     ) throws(Diagnostics) -> Resource {
-        let generator = DataGenerator(kind: kind, entry: entry, read: { place.read($0, run, findings) }, findings: findings)
+        let generator = DataGenerator(kind: kind, entry: entry, read: { place.read($0, run, findings, for: $1) }, findings: findings)
         guard let object = generator.object() else { throw findings.diagnostics }
         let resource = Resource(object, kinds: run.kinds, origin: location)
         resource.needsHash = entry.options?.disableNameSuffixHash != true

@@ -37,10 +37,12 @@ struct Place {
     }
 
     /// The bytes of a file, with a finding when they cannot be had.
-    func read(_ path: Located<String>, _ run: BuildRun, _ findings: FileFindings) -> [UInt8]? {
-        if RemoteReference.isFile(path.value) { return fetch(path, run, findings) }
+    func read(
+        _ path: Located<String>, _ run: BuildRun, _ findings: FileFindings, for use: FileUse = .content
+    ) -> [UInt8]? {
+        if RemoteReference.isFile(path.value) { return fetch(path, run, findings, use) }
         switch resolve(path.value, run) {
-        case .file(let resolved): return read(resolved: resolved, path, run, findings)
+        case .file(let resolved): return read(resolved: resolved, path, run, findings, for: use)
         case .directory: findings.error("\"\(path.value)\" is a directory where a file is expected", at: path.mark)
         case .none(let reason):
             findings.error("cannot read \"\(path.value)\"", at: path.mark, cause: reason, remedy: Self.remedy(reason))
@@ -52,9 +54,11 @@ struct Place {
         reason.contains("in or below") ? "move the file, or allow it with --load-restrictor LoadRestrictionsNone" : nil
     }
 
-    func read(resolved: String, _ path: Located<String>, _ run: BuildRun, _ findings: FileFindings) -> [UInt8]? {
+    func read(
+        resolved: String, _ path: Located<String>, _ run: BuildRun, _ findings: FileFindings, for use: FileUse = .content
+    ) -> [UInt8]? {
         do throws(FileTreeError) {
-            let bytes = try tree.read(resolved, limit: run.options.limits.fileBytes)
+            let bytes = try tree.read(resolved, limit: run.options.limits.fileBytes, for: use)
             try run.countFile(bytes.count)
             return bytes
         } catch {
@@ -64,8 +68,8 @@ struct Place {
         }
     }
 
-    private func fetch(_ path: Located<String>, _ run: BuildRun, _ findings: FileFindings) -> [UInt8]? {
+    private func fetch(_ path: Located<String>, _ run: BuildRun, _ findings: FileFindings, _ use: FileUse) -> [UInt8]? {
         guard let (place, inside) = Self.remote(path, isFile: true, run, findings) else { return nil }
-        return place.read(Located(value: inside, mark: path.mark), run, findings)
+        return place.read(Located(value: inside, mark: path.mark), run, findings, for: use)
     }
 }

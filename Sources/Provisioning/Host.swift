@@ -12,7 +12,7 @@ package protocol Host: Sendable {
     /// Runs a command to its end. With `asRoot` it gets root's rights by the means the host has found.
     func run(_ command: RemoteCommand) async throws -> CommandResult
 
-    /// Runs a command and hands over each line of its standard output as it comes.
+    /// Runs a command and hands over each line of its standard output as it comes; the result has all of it as well.
     func streamLines(_ command: RemoteCommand, onLine: @escaping @Sendable (String) -> Void) async throws -> CommandResult
 
     /// Brings a local file to the machine; see `FileUpload`. Does nothing when the very file is there already.

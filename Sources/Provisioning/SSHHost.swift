@@ -98,18 +98,27 @@ package actor SSHHost: Host {
         let session = try liveSession()
         let line = ShellLine.anyShell(ShellNoise.marking(script))
         do throws(SSHError) {
-            let result =
-                if let onOutput {
-                    try await session.run(line, input: input, onOutput: Self.withoutNoise(onOutput))
-                } else {
-                    try await session.run(line, input: input)
+            guard let onOutput else { return Self.result(of: try await session.run(line, input: input)) }
+            let printed = Mutex((output: [UInt8](), errors: [UInt8]()))
+            let handOver = Self.withoutNoise { piece in
+                switch piece {
+                case .output(let bytes): printed.withLock { $0.output += bytes }
+                case .errorOutput(let bytes): printed.withLock { $0.errors += bytes }
                 }
-            return CommandResult(
-                exitStatus: result.signal == nil ? result.exitStatus : 128 + 15, standardOutput: ShellNoise.removed(from: result.output),
-                standardError: ShellNoise.removed(from: result.errorOutput))
+                onOutput(piece)
+            }
+            var result = Self.result(of: try await session.run(line, input: input, onOutput: handOver))
+            (result.standardOutput, result.standardError) = printed.withLock { ($0.output, $0.errors) }
+            return result
         } catch {
             throw HostError.translated(error, node: name)
         }
+    }
+
+    private static func result(of end: SSH.CommandResult) -> CommandResult {
+        CommandResult(
+            exitStatus: end.signal == nil ? end.exitStatus : 128 + 15, standardOutput: ShellNoise.removed(from: end.output),
+            standardError: ShellNoise.removed(from: end.errorOutput))
     }
 
     private static func withoutNoise(_ onOutput: @escaping @Sendable (CommandOutput) -> Void) -> @Sendable (CommandOutput) -> Void {

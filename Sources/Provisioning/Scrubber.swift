@@ -3,38 +3,22 @@ package import Diagnostics
 /// Takes secrets out of text from nodes before it is shown or written down: k3s' join tokens by their form, and every secret this run
 /// has handled by its text.
 package struct Scrubber: Hashable, Sendable {
-    private var known: [String] = []
+    /// Short texts are left alone: blanking them would only garble the log.
+    private var known = KnownSecrets(shortest: 6, wholeWordsBelow: 0)
 
     package init(_ secrets: some Sequence<Secret> = []) {
         for secret in secrets { add(secret) }
     }
 
-    /// Short texts are left alone: blanking them would only garble the log. Of a token the password is a secret by itself: k3s and the
-    /// inventory know it without what stands before it.
+    /// Of a token the password is a secret by itself: k3s and the inventory know it without what stands before it.
     package mutating func add(_ secret: Secret) {
         let text = secret.revealed.trimmingLineBreaks
         let isToken = text.hasPrefix("K10") && text.contains("::")
-        for part in [text] + (isToken ? text.split(separator: ":").suffix(1).map(String.init) : []) + Self.escaped(text) {
-            if part.count >= 6, !known.contains(part) { known.append(part) }
-        }
-        // The longer first: of a secret that begins with another one nothing may be left.
-        known.sort { ($0.count, $0) > ($1.count, $1) }
-    }
-
-    /// A character for private use.
-    private static let place = "\u{E5EC}"
-
-    /// How JSON and Go's `%q`, in which k3s logs, write it; nothing when that is the same.
-    private static func escaped(_ text: String) -> [String] {
-        let escaped = text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined()
-        return escaped == text ? [] : [escaped]
+        for part in [text] + (isToken ? text.split(separator: ":").suffix(1).map(String.init) : []) { known.add(part) }
     }
 
     package func scrub(_ text: String) -> String {
-        var result = text
-        // What stands in their place may itself hold what another one says.
-        for secret in known { result = result.replacing(secret, with: Self.place) }
-        return Self.withoutControls(Self.withoutTokens(result)).replacing(Self.place, with: "<secret>")
+        Self.withoutControls(Self.withoutTokens(known.masked(text, with: "<secret>")))
     }
 
     /// Without what a terminal obeys (colours, a moved cursor, a new title): a node's words are to be read, also in `less` or `cat`.

@@ -75,7 +75,7 @@ struct UnitWatch: Sendable {
     private static let livesAfter = 4
 
     static func cursor(in output: String) -> String? {
-        output.split(separator: "\n").last { $0.hasPrefix("-- cursor: ") }.map { String($0.dropFirst("-- cursor: ".count)) }
+        output.split(whereSeparator: \.isNewline).last { $0.hasPrefix("-- cursor: ") }.map { String($0.dropFirst("-- cursor: ".count)) }
     }
 
     var command: RemoteCommand {
@@ -109,7 +109,7 @@ struct UnitWatch: Sendable {
         var look = Look()
         var inJournal = false
         var isQueued = false
-        for line in output.split(separator: "\n").map(String.init) {
+        for line in output.split(whereSeparator: \.isNewline).map(String.init) {
             if line == "-- journal" {
                 inJournal = true
             } else if inJournal, line.hasPrefix("-- cursor: ") {

@@ -1,5 +1,4 @@
 internal import Cryptography
-package import Diagnostics
 
 /// A private key of age (`AGE-SECRET-KEY-1…`).
 package struct AgeIdentity: Sendable {
@@ -17,28 +16,6 @@ package struct AgeIdentity: Sendable {
 
     /// `age1…`: what files are encrypted to.
     package var recipient: String { Bech32.encode("age", point) }
-
-    /// The keys of a key file: one a line, with comments.
-    /// - Throws: the lines that are none, by number; never what they say.
-    package static func identities(inFile text: Secret, name: String) throws(Diagnostics) -> [AgeIdentity] {
-        var problems = Diagnostics()
-        var result: [AgeIdentity] = []
-        for (number, line) in text.revealed.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let line = line.filter { !$0.isWhitespace }
-            if line.isEmpty || line.hasPrefix("#") { continue }
-            if let identity = AgeIdentity(line) {
-                result.append(identity)
-            } else {
-                problems.append(
-                    Diagnostic(
-                        .error, "line \(number + 1) is no age key", subject: name,
-                        remedy: "`age-keygen` makes keys that begin with AGE-SECRET-KEY-1; SSH, plug-in and post-quantum keys are not known"
-                    ))
-            }
-        }
-        try problems.throwIfErrors()
-        return result
-    }
 }
 
 /// BIP 173, without its limit on length.

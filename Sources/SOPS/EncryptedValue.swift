@@ -28,10 +28,10 @@ struct EncryptedValue {
     }
 
     /// The text as the kind of value that it was.
-    func value(of text: [UInt8]) -> Value? {
-        let string = String(decoding: text, as: UTF8.self)
+    func value(of string: String) -> Value? {
         switch type {
-        case "str", "bytes": return .string(string)
+        // A time is written as RFC 3339 has it.
+        case "str", "bytes", "time": return .string(string)
         case "int": return Int64(string).map { .int($0) } ?? UInt64(string).map { .uint($0) }
         case "float": return Double(string).map { .double($0) }
         case "bool": return string.lowercased() == "true" ? true : string.lowercased() == "false" ? false : nil

@@ -9,6 +9,13 @@ struct SOPSOpening {
     private var covered: [UInt8]
     /// Paths of the values that do not open.
     private(set) var unreadable: [String] = []
+    /// Paths of the values that are no text.
+    private(set) var notText: [String] = []
+    /// Whether `data` is a file's whole content.
+    var keepsContent = false
+    private(set) var content: [UInt8]?
+    /// What was encrypted.
+    private(set) var secrets: Set<String> = []
 
     init(key: [UInt8], onlyEncrypted: Bool) {
         self.key = key
@@ -19,63 +26,64 @@ struct SOPSOpening {
 
     var digest: [UInt8] { SHA512.digest(of: covered) }
 
-    mutating func opened(_ value: Value, at path: [String]) -> Value {
+    /// - Parameter kept: the same value as it is to be where it is not encrypted; nil where that is no other.
+    mutating func opened(_ value: Value, kept: Value?, at path: [String]) -> Value {
         switch value {
-        case .null: return value
+        case .null: return kept ?? value
         case .object(let object):
             var result = Object()
-            for member in object { result.append(member.key, opened(member.value, at: path + [member.key])) }
+            for member in object {
+                result.append(member.key, opened(member.value, kept: kept?[member.key], at: path + [member.key]))
+            }
             return .object(result)
         // The place in a list is no part of a value's path.
         case .array(let items):
+            let others = kept?.array.flatMap { $0.count == items.count ? $0 : nil }
             var result: [Value] = []
-            for item in items { result.append(opened(item, at: path)) }
+            for (index, item) in items.enumerated() { result.append(opened(item, kept: others?[index], at: path)) }
             return .array(result)
         case .string(let text):
             guard let encrypted = EncryptedValue(text) else {
                 if !onlyEncrypted { covered += Array(text.utf8) }
-                return value
+                return kept ?? value
             }
-            guard let clear = encrypted.opened(with: key, at: path.map { $0 + ":" }.joined()), let result = encrypted.value(of: clear)
-            else {
-                unreadable.append(path.joined(separator: "."))
-                return .null
-            }
-            covered += clear
-            return result
+            return opened(encrypted, at: path)
         default:
             if !onlyEncrypted { covered += Array(Self.text(of: value).utf8) }
-            return value
+            return kept ?? value
         }
     }
 
-    /// Numbers and truths as Go writes them.
+    private mutating func opened(_ encrypted: EncryptedValue, at path: [String]) -> Value {
+        guard let clear = encrypted.opened(with: key, at: path.map { $0 + ":" }.joined()) else {
+            unreadable.append(path.joined(separator: "."))
+            return .null
+        }
+        covered += clear
+        if keepsContent, path == ["data"] {
+            content = clear
+            return .null
+        }
+        guard let text = clear.withUnsafeBufferPointer({ String(validating: $0, as: UTF8.self) }) else {
+            notText.append(path.joined(separator: "."))
+            return .null
+        }
+        guard let result = encrypted.value(of: text) else {
+            unreadable.append(path.joined(separator: "."))
+            return .null
+        }
+        secrets.insert(text)
+        return result
+    }
+
+    /// Numbers and truths as Go writes them, without an exponent.
     private static func text(of value: Value) -> String {
         switch value {
         case .bool(let flag): flag ? "True" : "False"
         case .int(let number): String(number)
         case .uint(let number): String(number)
-        case .double(let number): plain(number)
+        case .double(let number): FloatText.positional(number)
         default: ""
         }
-    }
-
-    /// Without an exponent.
-    private static func plain(_ number: Double) -> String {
-        if number == number.rounded(), abs(number) < 1e15 { return String(Int64(number)) }
-        let text = "\(number)"
-        guard let mark = text.firstIndex(where: { $0 == "e" || $0 == "E" }), let exponent = Int(text[text.index(after: mark)...]) else {
-            return text
-        }
-        let isNegative = text.hasPrefix("-")
-        let parts = text[..<mark].drop { $0 == "-" }.split(separator: ".")
-        let digits = parts.joined()
-        let point = (parts.first?.count ?? 0) + exponent
-        let padded =
-            point <= 0
-            ? "0." + String(repeating: "0", count: -point) + digits
-            : point >= digits.count
-                ? digits + String(repeating: "0", count: point - digits.count) : digits.prefix(point) + "." + digits.dropFirst(point)
-        return (isNegative ? "-" : "") + padded
     }
 }

@@ -1,31 +1,57 @@
 internal import Diagnostics
 internal import YAML
 
-/// The values of an encrypted file and what SOPS says about it, apart.
+/// The values of an encrypted file and what SOPS says about them, apart.
 struct SOPSStore {
-    private(set) var documents: [Value] = []
-    private(set) var metadata: Value = .null
-    private let format: SOPSFile.Format
+    /// Documents that were encrypted at once: they share a key and a code.
+    struct Part {
+        var metadata: Value
+        /// Their positions.
+        var documents: [Int]
+    }
 
-    init(_ bytes: [UInt8], format: SOPSFile.Format, path: String) throws(Diagnostics) {
+    var documents: [Value] = []
+    private(set) var parts: [Part] = []
+    /// The documents as kustomize reads what is not encrypted in them; nil where that makes no difference.
+    private(set) var kept: [Value]?
+    let format: SOPSFile.Format
+
+    /// - Parameter keepsForResource: whether kustomize reads what becomes of it.
+    init(_ bytes: [UInt8], format: SOPSFile.Format, path: String, keepsForResource: Bool) throws(Diagnostics) {
         self.format = format
         let text = String(decoding: bytes, as: UTF8.self)
         switch format {
-        case .yaml: for document in try Self.yaml(bytes, path) { take(document) }
+        case .yaml:
+            for document in try Self.yaml(bytes, path) { take(document) }
+            if keepsForResource, let values = try? YAMLReader.values(bytes: bytes, file: path, schema: .resource) {
+                kept = values.count == documents.count ? values : nil
+            }
         case .json, .binary: take(try Self.json(bytes, path))
         case .dotenv: takeLines(text)
         case .ini: takeSections(text)
         }
-        guard metadata.object != nil else {
+        // What stands beside encrypted documents in clear text is an object of its own; what is encrypted needs its section.
+        let described = Set(parts.flatMap(\.documents))
+        for (index, document) in documents.enumerated() where !described.contains(index) && (parts.isEmpty || document.isEncrypted) {
             throw Diagnostics([
-                Diagnostic(.error, "the file has encrypted values and no sops section", at: SourceLocation(file: path, line: 1))
+                Diagnostic(
+                    .error, "the file has encrypted values and no sops section", at: SourceLocation(file: path, line: 1),
+                    cause: documents.count > 1 ? "its document \(index + 1) has none" : nil,
+                    remedy: "restore the file from git, or encrypt it anew with `sops`")
             ])
         }
     }
 
+    /// Whether it is one text with a name that SOPS gave it, the form of a file that has none.
+    var isContent: Bool {
+        guard format == .json, documents.count == 1, let object = documents[0].object else { return false }
+        return object.count == 1 && object["data"]?.string != nil && object["data"]?.isEncrypted == true
+    }
+
+    /// As SOPS reads it: its code is made over these.
     private static func yaml(_ bytes: [UInt8], _ path: String) throws(Diagnostics) -> [Value] {
         do {
-            return try YAMLReader.values(bytes: bytes, file: path)
+            return try YAMLReader.values(bytes: bytes, file: path, schema: .untyped)
         } catch {
             throw Diagnostics([
                 Diagnostic(.error, "the encrypted file is no YAML", at: SourceLocation(file: path, line: 1), cause: "\(error)")
@@ -46,10 +72,21 @@ struct SOPSStore {
     }
 
     private mutating func take(_ document: Value) {
-        if metadata.isNull { metadata = document["sops"] ?? .null }
         var rest = document
-        rest["sops"] = nil
+        if let metadata = document["sops"], metadata["mac"] != nil {
+            rest["sops"] = nil
+            describe(metadata)
+        }
         documents.append(rest)
+    }
+
+    /// Says of the next document how it was encrypted.
+    private mutating func describe(_ metadata: Value) {
+        if let index = parts.firstIndex(where: { $0.metadata == metadata }) {
+            parts[index].documents.append(documents.count)
+        } else {
+            parts.append(Part(metadata: metadata, documents: [documents.count]))
+        }
     }
 
     // MARK: Formats without structure: the metadata is written flat
@@ -66,8 +103,7 @@ struct SOPSStore {
                 values.append(sides[0], .string(Self.unescaped(sides[1])))
             }
         }
-        documents = [.object(values)]
-        metadata = Self.unflattened(flat)
+        takeFlat(.object(values), flat)
     }
 
     private mutating func takeSections(_ text: String) {
@@ -92,8 +128,12 @@ struct SOPSStore {
                 sections[section] = .object(values)
             }
         }
-        documents = [.object(sections)]
-        metadata = Self.unflattened(flat)
+        takeFlat(.object(sections), flat)
+    }
+
+    private mutating func takeFlat(_ values: Value, _ flat: [(String, String)]) {
+        if !flat.isEmpty { describe(Self.unflattened(flat)) }
+        documents.append(values)
     }
 
     private static func unescaped(_ text: String) -> String {
@@ -113,47 +153,77 @@ struct SOPSStore {
     /// `age__list_0__map_enc` is `age[0].enc`.
     private static func unflattened(_ flat: [(String, String)]) -> Value {
         var result: Value = .object(Object())
-        var lists: [String: [Int: Value]] = [:]
-        for (key, text) in flat {
-            let parts = key.parts(separator: "__list_")
-            guard parts.count == 2 else {
-                result[key] = .string(text)
-                continue
-            }
-            let place = parts[1].parts(separator: "__map_")
-            guard place.count == 2, let index = Int(place[0]) else { continue }
-            var entry = lists[parts[0]]?[index] ?? .object(Object())
-            entry[place[1]] = .string(text)
-            lists[parts[0], default: [:]][index] = entry
-        }
-        for (key, entries) in lists { result[key] = .array(entries.sorted { $0.key < $1.key }.map(\.value)) }
+        for (key, text) in flat { result.set(.string(text), at: steps(of: key)[...]) }
         return result
+    }
+
+    fileprivate enum Step { case key(String), index(Int) }
+
+    private static func steps(of key: String) -> [Step] {
+        let parts = key.split(separator: "__")
+        return parts.enumerated().map { position, part in
+            if position > 0, part.hasPrefix("list_"), let index = Int(part.dropFirst(5)), (0..<1000).contains(index) {
+                return .index(index)
+            }
+            return .key(String(position > 0 && part.hasPrefix("map_") ? part.dropFirst(4) : part))
+        }
     }
 
     // MARK: The clear text
 
-    func text(of documents: [Value]) -> [UInt8] {
-        let first = documents.first ?? .null
-        switch format {
-        case .yaml: return YAMLWriter.bytes(documents, sortedKeys: false)
-        case .json: return Array(JSONWriter.text(first).utf8)
-        case .binary: return Array((first["data"]?.string ?? "").utf8)
-        case .dotenv: return Array(Self.lines(first, separator: "=").utf8)
+    /// nil where the values have no such form.
+    func text(as output: SOPSFile.Format) -> [UInt8]? {
+        if output == .yaml { return YAMLWriter.bytes(documents, sortedKeys: false) }
+        guard documents.count == 1, let values = documents[0].object else { return nil }
+        switch output {
+        case .yaml, .binary: return nil
+        case .json: return Array(JSONWriter.text(documents[0]).utf8)
+        case .dotenv: return Self.lines(values, separator: "=").map { Array($0.utf8) }
         case .ini:
             var text = ""
-            for section in first.object ?? Object() {
+            for section in values {
+                guard let lines = section.value.object.flatMap({ Self.lines($0, separator: " = ") }) else { return nil }
                 if section.key != "DEFAULT" { text += "[\(section.key)]\n" }
-                text += Self.lines(section.value, separator: " = ")
+                text += lines
             }
             return Array(text.utf8)
         }
     }
 
-    private static func lines(_ values: Value, separator: String) -> String {
-        (values.object ?? Object()).map { member in
-            let text = (member.value.string ?? "").split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\\n")
-            return member.key + separator + text + "\n"
-        }.joined()
+    private static func lines(_ values: Object, separator: String) -> String? {
+        var result = ""
+        for member in values {
+            guard let text = member.value.isNull ? "" : member.value.scalarText else { return nil }
+            result += member.key + separator + text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\\n") + "\n"
+        }
+        return result
+    }
+}
+
+extension Value {
+    /// Whether some value in it is encrypted.
+    fileprivate var isEncrypted: Bool {
+        switch self {
+        case .string(let text): EncryptedValue(text) != nil
+        case .array(let items): items.contains(where: \.isEncrypted)
+        case .object(let object): object.contains { $0.value.isEncrypted }
+        default: false
+        }
+    }
+
+    fileprivate mutating func set(_ value: Value, at steps: ArraySlice<SOPSStore.Step>) {
+        switch steps.first {
+        case nil: self = value
+        case .key(let key):
+            var inner = self[key] ?? .null
+            inner.set(value, at: steps.dropFirst())
+            self[key] = inner
+        case .index(let index):
+            var items = array ?? []
+            while items.count <= index { items.append(.null) }
+            items[index].set(value, at: steps.dropFirst())
+            self = .array(items)
+        }
     }
 }
 
@@ -163,19 +233,5 @@ extension StringProtocol {
         while rest.first?.isWhitespace == true { rest = rest.dropFirst() }
         while rest.last?.isWhitespace == true { rest = rest.dropLast() }
         return String(rest)
-    }
-}
-
-extension String {
-    /// The text around the first occurrence of a separator.
-    fileprivate func parts(separator: String) -> [String] {
-        var index = startIndex
-        while index < endIndex {
-            if self[index...].hasPrefix(separator) {
-                return [String(self[..<index]), String(self[self.index(index, offsetBy: separator.count)...])]
-            }
-            index = self.index(after: index)
-        }
-        return [self]
     }
 }

@@ -14,6 +14,7 @@ package struct DesiredObject: Hashable, Sendable {
         var digest: String
         var marks: ObjectMarks
         var ignored: Set<String>
+        var secrecy: Secrecy
     }
 
     private final class Box: Sendable {
@@ -24,13 +25,14 @@ package struct DesiredObject: Hashable, Sendable {
     private let box: Box
 
     /// - Parameter ignored: gives JSON pointers to the fields that are left as they are in the cluster.
-    package init(_ packed: PackedManifest, owner: Ownership, ignored: (Manifest) -> Set<String>) {
+    /// - Parameter secrecy: what is not to be told of it.
+    package init(_ packed: PackedManifest, owner: Ownership, ignored: (Manifest) -> Set<String>, secrecy: Secrecy = Secrecy()) {
         let rendered = packed.manifest
         let fields = ignored(rendered)
         box = Box(
             Content(
                 rendered: packed, owner: owner, digest: ContentDigest.of(rendered, ignored: fields), marks: ObjectMarks(of: rendered),
-                ignored: fields))
+                ignored: fields, secrecy: secrecy))
     }
 
     package init(_ rendered: Manifest, owner: Ownership, ignored: Set<String> = []) {
@@ -64,6 +66,7 @@ package struct DesiredObject: Hashable, Sendable {
     package var marks: ObjectMarks { box.content.marks }
     /// JSON pointers to the fields that are left as they are in the cluster.
     package var ignored: Set<String> { box.content.ignored }
+    package var secrecy: Secrecy { box.content.secrecy }
     package var kind: GroupVersionKind { box.content.rendered.kind }
     package var origin: SourceLocation? { box.content.rendered.origin }
     /// A Job is a step: it runs once for what it says, and again when it says something else.
@@ -83,9 +86,11 @@ package struct DesiredTree: Hashable, Sendable {
 
     /// - Parameter scopes: whether a kind is namespaced, for the kinds that the cluster knows.
     /// - Parameter ignored: the fields of an object that are left as they are.
-    /// - Throws: every object wanted twice, and every namespaced object that says no namespace.
+    /// - Parameter secrecy: what is not to be told of them.
+    /// - Throws: every object wanted twice, every namespaced object that says no namespace, and what a Secret cannot say.
     package init(
-        _ manifests: [PackedManifest], owner: Ownership, scopes: [GroupKind: Bool], ignored: (Manifest) -> Set<String> = { _ in [] }
+        _ manifests: [PackedManifest], owner: Ownership, scopes: [GroupKind: Bool], ignored: (Manifest) -> Set<String> = { _ in [] },
+        secrecy: Secrecy = Secrecy()
     ) throws(Diagnostics) {
         var problems = Diagnostics()
         let placed = manifests.map { manifest in
@@ -101,10 +106,15 @@ package struct DesiredTree: Hashable, Sendable {
                     at: manifest.origin, remedy: "add metadata.namespace, or a kustomization.yaml with `namespace:` beside it"))
         }
         problems.append(contentsOf: Diagnostics(Self.duplicates(in: placed)))
+        for manifest in placed where manifest.key.groupKind == Self.secret {
+            problems.append(contentsOf: Diagnostics(manifest.manifest.stringDataProblems))
+        }
         try problems.throwIfErrors()
-        objects = ApplyOrder.sorted(placed, by: \.key).map { DesiredObject($0, owner: owner, ignored: ignored) }
+        objects = ApplyOrder.sorted(placed, by: \.key).map { DesiredObject($0, owner: owner, ignored: ignored, secrecy: secrecy) }
         inventory = ResourceInventory(Dictionary(objects.map { ($0.key, ResourceInventory.Entry(version: $0.kind.version)) }) { $1 })
     }
+
+    private static let secret = GroupKind(group: "", kind: "Secret")
 
     /// One finding for each object that is wanted more than once, at the later place and naming the earlier one.
     private static func duplicates(in manifests: [PackedManifest]) -> [Diagnostic] {

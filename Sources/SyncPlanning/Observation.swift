@@ -4,6 +4,8 @@ package import KubernetesModel
 package enum Observation: Hashable, Sendable {
     /// The server does not know the kind (yet).
     case kindUnknown
+    /// Nobody can see the objects of the kind now, and why.
+    case kindUnseen(String)
     case absent
     case present(PresentObject)
 
@@ -41,7 +43,11 @@ package struct PresentObject: Hashable, Sendable {
     ///   a field that an admission webhook owns. They are no drift.
     package init(of live: Manifest, desired: DesiredObject?, settled: [FieldDifference] = []) {
         let standing = Set(settled)
-        let found = desired.map { difference(desired: $0.manifest, live: live, ignoring: $0.ignored.union([Self.digestPointer])) } ?? []
+        let found =
+            desired.map { desired in
+                difference(desired: desired.manifest, live: live, ignoring: desired.ignored.union([Self.digestPointer]))
+                    .map { desired.secrecy.masked($0, of: desired.origin) }
+            } ?? []
         var digest = live.annotation(DesiredObject.digestAnnotation) ?? ""
         // Nearly always the same, and then in memory once.
         if let wanted = desired?.digest, wanted == digest { digest = wanted }

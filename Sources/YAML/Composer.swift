@@ -55,7 +55,7 @@ struct Composer<Tree: ComposedTree> {
             forms = WrittenForms()
             let kind = try stream.next()
             let mark = stream.mark
-            let tree = try compose(kind, depth: 0, place: schema == .kubernetes ? .elsewhere : .root)
+            let tree = try compose(kind, depth: 0, place: schema.isKustomize ? .root : .elsewhere)
             _ = try stream.next()
             if tree.scalarValue != .null { return (tree, mark) }
         }
@@ -105,7 +105,7 @@ struct Composer<Tree: ComposedTree> {
         try count(nodes: 0, scalarBytes: bytes.count)
         if let tag = stream.tag, tag != "!" { return Tree.scalar(try tagged(bytes, tag: tag), from: stream) }
         guard stream.isPlain, stream.tag == nil else {
-            if schema != .kubernetes, place != .annotations, stream.style == .folded {
+            if schema.isKustomize, place != .annotations, stream.style == .folded {
                 return Tree.scalar(.string(FoldedText.rewritten(bytes)), from: stream)
             }
             return Tree.scalar(try string(bytes), from: stream)
@@ -159,7 +159,7 @@ struct Composer<Tree: ComposedTree> {
     }
 
     private func string(_ bytes: ScalarResolver.Bytes) throws(YAMLError) -> Value {
-        if schema != .kubernetes, !stream.isASCII, let text = PrintedText(bytes) {
+        if schema.isKustomize, !stream.isASCII, let text = PrintedText(bytes) {
             guard let printed = text.folded else { throw stream.error("it holds a control character that kustomize does not print") }
             return .string(printed)
         }
@@ -178,7 +178,7 @@ struct Composer<Tree: ComposedTree> {
                 return Tree.sequence(items, mark: mark)
             }
             let item = try compose(kind, depth: depth + 1, place: place == .items ? .root : .elsewhere)
-            if kind == .scalar, schema != .kubernetes, stream.isPlain { noteTime(item, key: "") }
+            if kind == .scalar, schema.isKustomize, stream.isPlain { noteTime(item, key: "") }
             items.append(item)
         }
     }
@@ -197,7 +197,7 @@ struct Composer<Tree: ComposedTree> {
             if kind == .mappingEnd { break }
             let keyMark = stream.mark
             if kind == .scalar, stream.isPlain, stream.tag == nil, PlainText.isMergeKey(stream.bytes) {
-                if hasMergeKey, schema != .kubernetes { throw stream.error("key \"<<\" is set twice in one mapping", at: keyMark) }
+                if hasMergeKey, schema.isKustomize { throw stream.error("key \"<<\" is set twice in one mapping", at: keyMark) }
                 hasMergeKey = true
                 merged.append(contentsOf: try mergeSources(depth: depth))
                 continue
@@ -206,9 +206,9 @@ struct Composer<Tree: ComposedTree> {
             let valueKind = try stream.next()
             let valuePlace = inner(place, key: text)
             let value = try compose(valueKind, depth: depth + 1, place: valuePlace)
-            if valueKind == .scalar, schema != .kubernetes { noteForm(of: value, key: text, valuePlace) }
+            if valueKind == .scalar, schema.isKustomize { noteForm(of: value, key: text, valuePlace) }
             // Whatever stands behind such a key, kustomize takes it out along with those that merge.
-            if text == "<<", schema != .kubernetes { continue }
+            if text == "<<", schema.isKustomize { continue }
             if let earlier = seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) {
                 switch duplicates {
                 case .error: throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark)
@@ -256,7 +256,7 @@ struct Composer<Tree: ComposedTree> {
         let key = try compose(kind, depth: depth + 1, place: .elsewhere)
         guard let value = key.scalarValue else { throw stream.error("a list or mapping cannot be a key", at: mark) }
         if case .string(let text) = value { return (key, text) }
-        if schema != .kubernetes, depth > 0 {
+        if schema.isKustomize, depth > 0 {
             throw stream.error("a key must be a text: write \"\(value.keyText(written: ""))\" in quotes", at: mark)
         }
         return (key, value.keyText(written: ""))

@@ -35,6 +35,16 @@ package enum YAMLSchema: Hashable, Sendable {
     /// As kustomize reads patches for whatever a target selects: all that stands in `metadata.labels` and
     /// `metadata.annotations` is text, nulls too.
     case targetedPatch
+    /// As yaml.v3, Go's reader, types what nothing is known of: only `true` and `false` are booleans, dates become RFC 3339 text.
+    case untyped
+
+    /// Whether kustomize's habits count beyond the types of scalars.
+    var isKustomize: Bool {
+        switch self {
+        case .kubernetes, .untyped: false
+        case .resource, .patch, .targetedPatch: true
+        }
+    }
 }
 
 /// What a key that a mapping holds twice means.

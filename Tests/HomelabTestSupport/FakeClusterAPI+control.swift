@@ -39,6 +39,9 @@ extension FakeClusterAPI {
         failures.append(InjectedFailure(verb: verb, kind: kind, name: name, error: error, times: times))
     }
 
+    /// No call is refused any more that was to be.
+    package func mend() { failures = [] }
+
     package func setReachable(_ reachable: Bool) {
         isReachable = reachable
         if !reachable { endWatches(throwing: ClusterError(.unreachable, subject: "watch", message: "connection reset")) }

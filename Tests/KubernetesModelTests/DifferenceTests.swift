@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import KubernetesModel
 import Testing
@@ -31,6 +32,30 @@ struct DifferenceTests {
         let live = Manifest(["kind": "Secret", "apiVersion": "v1", "data": ["password": "b3RoZXI="]])
         #expect(
             difference(desired: desired, live: live).map(\.description) == ["data.password: \"<another secret>\" instead of \"<secret>\""])
+    }
+
+    @Test func `values that are masked are still told apart`() {
+        let desired = Manifest(["kind": "Secret", "apiVersion": "v1", "data": ["a": "MQ=="]])
+        let found = ["Mg==", "Mw==", "Mg=="].map {
+            difference(desired: desired, live: Manifest(["kind": "Secret", "apiVersion": "v1", "data": ["a": .string($0)]]))
+        }
+        #expect(found[0] == found[2] && found[0] != found[1])
+    }
+
+    @Test func `what is secret in a build is in no difference`() {
+        var texts = KnownSecrets()
+        texts.add("s3cret")
+        let secrecy = Secrecy(texts: texts, files: ["apps/release.yaml"])
+        let here = "apps/a.yaml"
+        func told(_ desired: Value, _ live: Value?, at file: String) -> String {
+            let difference = FieldDifference(path: "spec.host", pointer: "/spec/host", desired: desired, live: live)
+            return secrecy.masked(difference, of: SourceLocation(file: file, line: 9)).description
+        }
+        #expect(told("s3cret.example.org", "old", at: here) == "spec.host: \"<another secret>\" instead of \"<secret>\"")
+        #expect(told("new", "s3cret", at: here) == "spec.host: \"<another secret>\" instead of \"<secret>\"")
+        #expect(told("new", "old", at: here) == "spec.host: \"old\" instead of \"new\"")
+        #expect(told("new", nil, at: "apps/release.yaml") == "spec.host: absent instead of \"<secret>\"")
+        #expect(Secrecy().isEmpty && Secrecy() == Secrecy(texts: KnownSecrets()) && Secrecy().adding(texts).masked("a s3cret") == "a *****")
     }
 
     @Test func `integers that a double cannot tell apart are different`() {

@@ -1,3 +1,4 @@
+import Diagnostics
 import KubernetesModel
 import Testing
 import YAML
@@ -90,6 +91,9 @@ struct PreparedManifestTests {
     @Test func `a secret's texts are encoded, a custom resource is left alone`() {
         let secret = Manifest(["apiVersion": "v1", "kind": "Secret", "data": ["b": "eA=="], "stringData": ["a": "one"]])
         #expect(secret.preparedForApply.value == ["apiVersion": "v1", "kind": "Secret", "data": ["b": "eA==", "a": "b25l"]])
+        let number = Manifest(["apiVersion": "v1", "kind": "Secret", "stringData": ["a": "one", "b": 1, "c": nil]])
+        #expect(number.preparedForApply.value == ["apiVersion": "v1", "kind": "Secret", "data": ["a": "b25l"], "stringData": ["b": 1]])
+        #expect(number.stringDataProblems.map(\.summary) == ["stringData.b is a number, and only texts can be there"])
         let widget = Manifest([
             "apiVersion": "example.org/v1", "kind": "Widget", "spec": ["limits": ["cpu": 1], "ports": [["containerPort": 1]]],
         ])

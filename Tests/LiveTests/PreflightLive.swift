@@ -56,7 +56,7 @@ struct PreflightLive {
         try must(
             "m2", "mount --bind /usr/local/bin /usr/local/bin && mount -o remount,bind,ro /usr/local/bin",
             "mkdir -p /var/lib/rancher && mount -t tmpfs -o noexec,size=1200m,nr_inodes=500 tmpfs /var/lib/rancher",
-            "mkdir -p /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent",
+            "mkdir -p /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent && touch /var/lib/rancher/k3s/server/left /var/lib/rancher/k3s/agent/left",
             "cp /etc/machine-id /root/machine-id",
             "echo \(try lab.on("m1", "cat /etc/machine-id").output.trimmingCharacters(in: .newlines)) >/etc/machine-id",
             "ip route del default", "ip route add 10.42.7.0/24 dev eth0", "ip link add cni0 type bridge",

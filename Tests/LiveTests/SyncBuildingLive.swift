@@ -36,8 +36,10 @@ struct SyncBuildingLive {
         resources: [whole.yaml, values.yaml]
         generatorOptions: {disableNameSuffixHash: true}
         secretGenerator:
-          - {name: sops-files, files: [values.json, app.ini, binary.conf]}
+          - {name: sops-files, files: [values.json, app.ini, binary.conf, store.p12, .dockerconfigjson=registry.encrypted]}
           - {name: sops-env, envs: [app.env]}
+        configMapGenerator:
+          - {name: sops-open, files: [app.ini]}
 
         """
 
@@ -47,6 +49,7 @@ struct SyncBuildingLive {
                 "sops", path: "app", more: "targetNamespace: default\ndecryption: {provider: sops, secretRef: {name: sops-keys}}"),
             "app/kustomization.yaml": Self.kustomization, "app/whole.yaml": try fixture("secret.yaml"),
         ]
+        for name in ["store.p12", "registry.encrypted"] { files["app/" + name] = try fixture(name) }
         var values = "apiVersion: v1\nkind: Secret\nmetadata: {name: sops-values}\ndata:\n"
         for name in Self.formats {
             files["app/" + name] = try fixture(name)
@@ -79,6 +82,11 @@ struct SyncBuildingLive {
             #expect(found["binary.conf"] == "any\nbytes\n")
             if name == "sops-values" { #expect(found["app.env"] == "USER=ada\nPASSWORD=a=b c\n") }
         }
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "Secret")
+        let generated = try await bed.client.get(kind, namespace: "default", name: "sops-files")?.value["data"]
+        #expect(generated?["store.p12"]?.string == Data([0x30, 0x82, 0xFF, 0x00, 0xFE, 0x0A]).base64EncodedString())
+        #expect(try await secret("sops-files")?[".dockerconfigjson"]?.contains("YWRhOnBhc3N3b3Jk") == true)
+        #expect(try await bed.configMap("sops-open")?.value[path: "data", "app.ini"] == .string(fixture("app.ini")))
         try lookForClearText()
         // One letter of what was not even encrypted.
         files["app/whole.yaml"] = try fixture("secret.yaml").replacing("name: \"db\"", with: "name: \"other\"")
@@ -173,8 +181,42 @@ struct SyncBuildingLive {
         for part in ["app/c.yaml:1", "the variable first is not set", "app/d.yaml:1", "the variable second is not set"] {
             #expect(broken.reason == "BuildFailed" && broken.message.contains(part), "\(broken.message)")
         }
-        // The directory is another unit's in the next suite.
+        // The directory is another unit's in the next test.
         try bed.push(["clusters/sync/n.yaml": SyncFiles.config("vars-end", "1")])
         try await bed.eventually("the unit is gone") { try await bed.unit("vars") == nil }
+    }
+
+    /// As the server quotes what it refuses, and as what somebody changed is told.
+    @Test func t03_whatComesFromASecretIsToldNowhere() async throws {
+        let long = "s3cret-" + String(repeating: "x", count: 70)
+        try await bed.putSecret("told-values", ["token": long, "host": "s3cret.example.org"])
+        let more = "postBuild: {substituteFrom: [{kind: Secret, name: told-values}]}"
+        var files = [
+            "clusters/sync/u.yaml": SyncFiles.unit("told", path: "app", more: more),
+            "app/c.yaml": """
+            apiVersion: v1
+            kind: ConfigMap
+            metadata: {name: told, namespace: default, labels: {token: "${token}"}}
+            data: {host: "${host}"}
+
+            """,
+        ]
+        try await bed.awaitUnit("told", "False", at: try bed.push(files))
+        let refused = try await bed.unit("told")?.ready?.message ?? ""
+        #expect(refused.contains("Invalid value") && refused.contains("*****"), "\(refused)")
+        files["app/c.yaml"]?.replace("labels: {token: \"${token}\"}", with: "labels: {a: b}")
+        try await bed.awaitUnit("told", at: try bed.push(files))
+        #expect(try await bed.configMap("told")?.value[path: "data", "host"] == "s3cret.example.org")
+        try bed.kubectl("patch", "configmap", "told", "--type=merge", "-p", #"{"data":{"host":"by-hand"}}"#)
+        try await bed.eventually("the repair is told") {
+            try bed.kubectl("get", "events", "-n", "default", "-o", "jsonpath={.items[*].message}").output
+                .contains("data.host: \"<another secret>\" instead of \"<secret>\"")
+        }
+        #expect(try await bed.configMap("told")?.value[path: "data", "host"] == "s3cret.example.org")
+        let told = try bed.kubectl("get", "kustomizations,events", "-A", "-o", "yaml").output
+        #expect(!told.contains("s3cret"), "\(told)")
+        // The directory is another unit's in the next suite.
+        try bed.push(["clusters/sync/n.yaml": SyncFiles.config("told-end", "1")])
+        try await bed.eventually("the unit is gone") { try await bed.unit("told") == nil }
     }
 }

@@ -8,6 +8,14 @@ import Testing
 @Suite struct NodeFactsTests {
     private func recorded(_ path: String) throws -> String { try #require(PlanningCase.named("fresh-three-servers").text("facts/" + path)) }
 
+    @Test func aFileEditedOnWindowsHidesNothingBehindIt() throws {
+        let line = "command-line=/boot/firmware/cmdline.txt root=x quiet"
+        let text = try recorded("s1.txt").replacingOccurrences(of: "\nend", with: "\n\(line)\r\nbooted-with=root=x\r\nend")
+        let facts = try NodeFacts.parse(text)
+        #expect(facts.kernel.commandLine?.text == "root=x quiet")
+        #expect(facts.kernel.bootedWith == "root=x")
+    }
+
     @Test func raspberryPi() throws {
         let facts = try NodeFacts.parse(recorded("pi.txt"))
         #expect(facts.system.id == "debian")

@@ -139,8 +139,8 @@ extension UnitsTests {
         let text = try fixture("secret.yaml")
         let marked = text.replacingOccurrences(of: "metadata:\n", with: "metadata:\n  annotations: {\(annotation)}\n")
         #expect(marked != text)
-        #expect(throws: Diagnostics.self) { try FileDecryption.none.clear(Array(text.utf8), "secret.yaml") }
-        #expect(try FileDecryption.none.clear(Array(marked.utf8), "secret.yaml") == Array(marked.utf8))
+        #expect(throws: Diagnostics.self) { try FileDecryption.none.opened(Array(text.utf8), "secret.yaml") }
+        #expect(try FileDecryption.none.opened(Array(marked.utf8), "secret.yaml") == nil)
         let value = Data(text.utf8).base64EncodedString()
         func secret(_ metadata: String) throws -> Manifest {
             Manifest(

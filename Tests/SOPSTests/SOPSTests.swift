@@ -14,12 +14,16 @@ import YAML
 
     static func text(_ name: String) throws -> String { String(decoding: try bytes(name), as: UTF8.self) }
 
-    static func identities(_ name: String = "keys.txt") throws -> [AgeIdentity] {
-        try AgeIdentity.identities(inFile: Secret(text(name)), name: name)
+    static func keyring(_ name: String = "keys.txt") throws -> AgeKeyring {
+        var keyring = AgeKeyring()
+        try keyring.add(file: Secret(text(name)), name: name)
+        return keyring
     }
 
-    private func decrypted(_ name: String) throws -> [UInt8] {
-        try SOPSFile(Self.bytes(name), path: name).decrypted(with: Self.identities())
+    static func identities(_ name: String = "keys.txt") throws -> [AgeIdentity] { try keyring(name).identities }
+
+    private func decrypted(_ name: String, for purpose: SOPSFile.Purpose = .content) throws -> [UInt8] {
+        try SOPSFile(Self.bytes(name), path: name, for: purpose).decrypted(with: Self.keyring()).bytes
     }
 
     @Test func `a key knows its recipient`() throws {
@@ -30,7 +34,8 @@ import YAML
 
     @Test func `a line that is no key is named by its number alone`() throws {
         let problem = #expect(throws: Diagnostics.self) {
-            try AgeIdentity.identities(inFile: Secret("# a comment\n\nAGE-SECRET-KEY-1SECRET\n"), name: "sops-age/a.agekey")
+            var keyring = AgeKeyring()
+            try keyring.add(file: Secret("# a comment\n\nAGE-SECRET-KEY-1SECRET\n"), name: "sops-age/a.agekey")
         }
         #expect(problem?.description.contains("line 3") == true && problem?.description.contains("SECRET-KEY-1SECRET") == false)
     }
@@ -76,7 +81,7 @@ import YAML
         let changed = text.replacingOccurrences(of: old, with: new)
         #expect(changed != text)
         let problem = #expect(throws: Diagnostics.self) {
-            try SOPSFile(Array(changed.utf8), path: "secret.yaml").decrypted(with: Self.identities())
+            try SOPSFile(Array(changed.utf8), path: "secret.yaml").decrypted(with: Self.keyring())
         }
         #expect(problem?.description.contains("secret.yaml:1") == true)
         #expect(problem?.description.contains("ada") == false)
@@ -85,14 +90,14 @@ import YAML
     @Test func `a value that was moved is refused`() throws {
         let text = try Self.text("secret.yaml").replacingOccurrences(of: "user:", with: "name:")
         let problem = #expect(throws: Diagnostics.self) {
-            try SOPSFile(Array(text.utf8), path: "secret.yaml").decrypted(with: Self.identities())
+            try SOPSFile(Array(text.utf8), path: "secret.yaml").decrypted(with: Self.keyring())
         }
         #expect(problem?.description.contains("stringData.name") == true)
     }
 
     @Test func `without the right key it says whose key is needed`() throws {
         let problem = #expect(throws: Diagnostics.self) {
-            try SOPSFile(Self.bytes("values.json"), path: "values.json").decrypted(with: Self.identities("other-keys.txt"))
+            try SOPSFile(Self.bytes("values.json"), path: "values.json").decrypted(with: Self.keyring("other-keys.txt"))
         }
         let recipient = try #require(try Self.identities().first).recipient
         #expect(problem?.description.contains(recipient) == true && problem?.description.contains("AGE-SECRET") == false)

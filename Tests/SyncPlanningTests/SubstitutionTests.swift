@@ -32,7 +32,7 @@ import YAML
     ]) func `what Flux refuses is refused`(_ input: String, _ expected: String) {
         var template = SubstitutionTemplate(input, variables: Self.variables)
         _ = template.result()
-        #expect(template.problems.count == 1 && template.problems[0].text.contains(expected), "\(template.problems)")
+        #expect(template.problems.count == 1 && template.problems[0].text().contains(expected), "\(template.problems)")
     }
 
     private func manifest(_ text: String) throws -> Manifest {
@@ -85,6 +85,26 @@ import YAML
                 "metadata.labels[\"${key}\"]: the variable key is not set", "spec.replicas: ${n: missing closing brace",
                 "spec.paused: ${: unable to parse variable name",
                 "spec.template.spec.containers[1].image: the variable tag is not set",
+            ])
+    }
+
+    @Test func `a value that breaks the object is not told`() throws {
+        let given = try manifest("apiVersion: v1\nkind: Thing\nmetadata: {name: a}\nspec: {user: \"${user}\", password: \"${pw}\"}\n")
+        let problems = #expect(throws: Diagnostics.self) {
+            try Substitution(variables: ["pw": "*s3cretpassword", "user": "ada"]).result(of: given)
+        }
+        #expect(problems?.all.map(\.cause) == ["spec.password: with its variables put in it is no YAML any more"])
+        #expect(problems?.description.contains("s3cret") == false && problems?.description.contains("${quote}") == true)
+    }
+
+    @Test func `where nothing may be quoted the field alone is named`() throws {
+        let given = try manifest("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: 'pa${s3cret', b: 'x${ s3cret'}\n")
+        var substitution = Substitution(variables: ["s": "1"])
+        substitution.quotes = false
+        let problems = #expect(throws: Diagnostics.self) { try substitution.result(of: given) }
+        #expect(
+            problems?.all.compactMap(\.cause) == [
+                "stringData.a: an expression has no closing brace", "stringData.b: an expression begins with no variable's name",
             ])
     }
 }

@@ -21,15 +21,9 @@ package func difference(
             comparison.compare(member.value, live.value[member.key], at: FieldPath().key(member.key))
         }
     }
-    return isSecret ? comparison.found.map(masked) : comparison.found
-}
-
-private func masked(_ difference: FieldDifference) -> FieldDifference {
-    guard difference.path.hasPrefix("data") else { return difference }
-    var result = difference
-    result.desired = "<secret>"
-    result.live = difference.live.map { _ in "<another secret>" }
-    return result
+    let secret = ["/data", "/stringData"]
+    return isSecret
+        ? comparison.found.map { found in secret.contains(where: found.pointer.hasPrefix) ? found.masked : found } : comparison.found
 }
 
 /// The walk over both values.

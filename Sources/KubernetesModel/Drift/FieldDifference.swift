@@ -9,12 +9,23 @@ package struct FieldDifference: Hashable, Sendable, CustomStringConvertible {
     package var desired: Value
     /// nil when the live object has no such field.
     package var live: Value?
+    /// Tells values apart that are not told.
+    private var hidden = 0
 
     package init(path: String, pointer: String, desired: Value, live: Value?) {
         self.path = path
         self.pointer = pointer
         self.desired = desired
         self.live = live
+    }
+
+    /// Without the values; it is equal only where they are.
+    package var masked: FieldDifference {
+        var result = self
+        result.desired = "<secret>"
+        result.live = live.map { _ in "<another secret>" }
+        result.hidden = hashValue
+        return result
     }
 
     /// The values of Secrets are never in it: `difference` masks them.

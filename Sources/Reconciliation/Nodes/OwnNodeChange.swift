@@ -99,7 +99,7 @@ package struct OwnNodeChange: Sendable {
         let spec = try ClusterSpec.load(configuration.inventory, files: try texts(below: folder + "/tree", ""))
         let isAtWork = Shared(false)
         let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { event in
-            if isAtWork.value { journal.record(event) }
+            if isAtWork.value, !event.isLook { journal.record(event) }
             if case .stepProgress = event { return }
             log(event.description)
         }

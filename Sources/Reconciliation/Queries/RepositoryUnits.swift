@@ -81,6 +81,7 @@ package struct RepositoryUnits: Sendable {
         result.append(contentsOf: Diagnostics(uselessWays))
         result.append(contentsOf: Diagnostics(contested))
         result.append(contentsOf: Diagnostics(oldVersions))
+        result.append(contentsOf: Diagnostics(all.flatMap(\.stringDataProblems)))
         for manifest in all where manifest.key.groupKind == FluxKinds.gitRepository.groupKind {
             result.append(contentsOf: Diagnostics(Self.problems(ofRepository: manifest)))
         }

@@ -52,17 +52,25 @@ package struct UnitPreview: Sendable {
         options.overlay = spec.overlay
         let decryption = try materials.decryption
         options.remotePermission = "add --allow-remote"
-        let build = KustomizeBuild(files: DecryptingFileTree(files, decryption), options: options)
-        let result = if let remotes { try await build.result(spec.path, from: remotes) } else { try build.result(spec.path) }
-        let opened = try decryption.opened(result.manifests)
+        let clear = DecryptingFileTree(files, decryption)
+        let build = KustomizeBuild(files: clear, options: options)
+        let opened: [Manifest]
+        do throws(Diagnostics) {
+            let result: BuildResult
+            if let remotes { result = try await build.result(spec.path, from: remotes) } else { result = try build.result(spec.path) }
+            opened = try decryption.opened(result.manifests)
+        } catch {
+            throw clear.secrecy.masked(error)
+        }
         let ours = spec.kubeconfig == nil ? FluxComponents(opened, path: spec.path).manifests : opened
-        let manifests = try materials.put(into: ours, always: spec.variables.always)
+        let manifests = try materials.put(into: ours, always: spec.variables.always, secrecy: clear.secrecy)
         var scopes: [GroupKind: Bool] = [:]
         for kind in Set(manifests.map(\.groupVersionKind)) {
             scopes[kind.groupKind] = try await api.resource(for: kind)?.isNamespaced
         }
         return try DesiredTree(
-            manifests.map { PackedManifest($0) }, owner: spec.owner, scopes: scopes, ignored: try IgnoredFields(spec.ignoreRules).pointers)
+            manifests.map { PackedManifest($0) }, owner: spec.owner, scopes: scopes, ignored: try IgnoredFields(spec.ignoreRules).pointers,
+            secrecy: clear.secrecy.adding(materials.secrets))
     }
 
     private func observations(

@@ -4,17 +4,21 @@ import KubernetesModel
 import Kustomize
 package import SOPS
 import SyncPlanning
+import Synchronization
 import YAML
 
 /// What becomes of files that SOPS encrypted.
 package enum FileDecryption: Sendable {
     /// Such a file is an error: applying it as it is would put nonsense into the cluster.
     case none
-    case identities([AgeIdentity])
+    case keys(AgeKeyring)
 
-    /// The clear text of a file, or the file where there is nothing to do.
-    func clear(_ bytes: [UInt8], _ path: String) throws(Diagnostics) -> [UInt8] {
-        guard SOPSFile.isEncrypted(bytes), !Self.optsOut(String(decoding: bytes, as: UTF8.self)) else { return bytes }
+    /// Which keys cannot be used; nil where there is nothing to say.
+    var note: String? { if case .keys(let keyring) = self { keyring.note } else { nil } }
+
+    /// The clear text of a file; nil where there is nothing to do.
+    func opened(_ bytes: [UInt8], _ path: String, for purpose: SOPSFile.Purpose = .content) throws(Diagnostics) -> SOPSFile.Opened? {
+        guard SOPSFile.isEncrypted(bytes), !Self.optsOut(String(decoding: bytes, as: UTF8.self)) else { return nil }
         switch self {
         case .none:
             throw Diagnostics([
@@ -23,7 +27,7 @@ package enum FileDecryption: Sendable {
                     cause: "the unit's Kustomization has no spec.decryption",
                     remedy: "add `decryption: {provider: sops, secretRef: {name: …}}` to it")
             ])
-        case .identities(let identities): return try SOPSFile(bytes, path: path).decrypted(with: identities)
+        case .keys(let keyring): return try SOPSFile(bytes, path: path, for: purpose).decrypted(with: keyring)
         }
     }
 
@@ -51,7 +55,8 @@ package enum FileDecryption: Sendable {
             clear.changeValues { name, value in
                 guard let bytes = value.string.flatMap({ Base64.decode($0) }), SOPSFile.isEncrypted(bytes) else { return }
                 do throws(Diagnostics) {
-                    value = .string(Base64.encode(try self.clear(bytes, name == ".dockerconfigjson" ? "config.json" : name)))
+                    guard let opened = try self.opened(bytes, name, for: .value(key: name)) else { return }
+                    value = .string(Base64.encode(opened.bytes))
                 } catch {
                     problems.append(contentsOf: error)
                 }
@@ -66,25 +71,52 @@ package enum FileDecryption: Sendable {
 }
 
 /// A commit's files in clear text. Each encrypted file is decrypted as a whole and checked before anything is made of it; the clear text is
-/// nowhere but in memory.
+/// nowhere but in memory. What goes into a ConfigMap stays encrypted.
 struct DecryptingFileTree: FileTree {
+    /// What was opened so far.
+    private final class Ledger: Sendable {
+        let entries = Mutex<(files: Set<String>, texts: KnownSecrets)>(([], KnownSecrets()))
+    }
+
     private let files: any FileTree
     private let decryption: FileDecryption
+    private let ledger = Ledger()
 
     init(_ files: any FileTree, _ decryption: FileDecryption) {
         self.files = files
         self.decryption = decryption
     }
 
+    /// Of what has been opened.
+    var secrecy: Secrecy { ledger.entries.withLock { Secrecy(texts: $0.texts, files: $0.files) } }
+
     func resolve(_ path: String) throws(FileTreeError) -> TreeEntry? { try files.resolve(path) }
     func entries(_ path: String) throws(FileTreeError) -> [String] { try files.entries(path) }
+    func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8] { try read(path, limit: limit, for: .content) }
 
-    func read(_ path: String, limit: Int) throws(FileTreeError) -> [UInt8] {
-        let bytes = try files.read(path, limit: limit)
+    func read(_ path: String, limit: Int, for use: FileUse) throws(FileTreeError) -> [UInt8] {
+        let bytes = try files.read(path, limit: limit, for: use)
+        let purpose: SOPSFile.Purpose
+        switch use {
+        case .configuration: return bytes
+        case .content: purpose = .content
+        case .secretValue(let key): purpose = .value(key: key)
+        case .secretEnvironment: purpose = .environment
+        }
         do throws(Diagnostics) {
-            return try decryption.clear(bytes, path)
+            guard let opened = try decryption.opened(bytes, path, for: purpose) else { return bytes }
+            // The values of a generated Secret are told nowhere.
+            if purpose == .content { note(opened, path) }
+            return opened.bytes
         } catch {
             throw FileTreeError(error)
+        }
+    }
+
+    private func note(_ opened: SOPSFile.Opened, _ path: String) {
+        ledger.entries.withLock { entries in
+            entries.files.insert(path)
+            for text in opened.secrets { entries.texts.add(text) }
         }
     }
 }

@@ -32,9 +32,16 @@ package struct KustomizeManifests: ManifestSource {
         options.loadRestriction = .none
         options.overlay = overlay
         options.remotePermission = "set agent.allowRemoteBases: true in the inventory and run homelab bootstrap"
-        let build = KustomizeBuild(files: DecryptingFileTree(files, decryption), options: options)
-        let result: BuildResult
-        if let remotes { result = try await build.result(path, from: remotes) } else { result = try build.result(path) }
-        return BuiltManifests(manifests: try decryption.opened(result.manifests), inputs: result.inputs, followed: result.followed)
+        let clear = DecryptingFileTree(files, decryption)
+        let build = KustomizeBuild(files: clear, options: options)
+        do throws(Diagnostics) {
+            let result: BuildResult
+            if let remotes { result = try await build.result(path, from: remotes) } else { result = try build.result(path) }
+            return BuiltManifests(
+                manifests: try decryption.opened(result.manifests), inputs: result.inputs, followed: result.followed, secrecy: clear.secrecy
+            )
+        } catch {
+            throw clear.secrecy.masked(error)
+        }
     }
 }

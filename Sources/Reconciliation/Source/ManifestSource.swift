@@ -24,10 +24,15 @@ package struct BuiltManifests: Sendable {
     package var inputs: Set<String>
     /// The branches and tags elsewhere that are in it.
     package var followed: [RemoteName: RemoteCommit]
+    /// What was encrypted in the files.
+    package var secrecy: Secrecy
 
-    package init(manifests: [Manifest], inputs: Set<String>, followed: [RemoteName: RemoteCommit] = [:]) {
+    package init(
+        manifests: [Manifest], inputs: Set<String>, followed: [RemoteName: RemoteCommit] = [:], secrecy: Secrecy = Secrecy()
+    ) {
         self.manifests = manifests
         self.inputs = inputs
         self.followed = followed
+        self.secrecy = secrecy
     }
 }

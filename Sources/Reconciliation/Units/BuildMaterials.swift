@@ -9,6 +9,8 @@ import YAML
 /// The variables and keys that a unit's build needs besides the files, as they are now.
 struct BuildMaterials: Hashable, Sendable {
     var values: [String: String] = [:]
+    /// Those among them that come from Secrets.
+    var secrets = KnownSecrets()
     /// Where they come from, with the versions that were read.
     var versions: [ObjectKey: String] = [:]
     /// Files with age keys, by name; nil where nothing is decrypted.
@@ -36,6 +38,7 @@ struct BuildMaterials: Hashable, Sendable {
             result.versions[key] = found.resourceVersion
             if index < sources.count {
                 result.values.merge(found.dataTexts) { $1 }
+                if key.kind == "Secret" { for text in found.dataTexts.values { result.secrets.add(text) } }
             } else {
                 let files = found.dataTexts.filter { $0.key.hasSuffix(".agekey") }
                 result.keyFiles = Dictionary(uniqueKeysWithValues: files.map { ("\(key.description) \($0.key)", Secret($0.value)) })
@@ -51,16 +54,16 @@ struct BuildMaterials: Hashable, Sendable {
             // Without the keys it would be told of each file that none opens it.
             try requireAll()
             var problems = Diagnostics()
-            var identities: [AgeIdentity] = []
+            var keyring = AgeKeyring()
             for (name, text) in keyFiles.sorted(by: { $0.key < $1.key }) {
                 do throws(Diagnostics) {
-                    identities += try AgeIdentity.identities(inFile: text, name: name)
+                    try keyring.add(file: text, name: name)
                 } catch {
                     problems.append(contentsOf: error)
                 }
             }
             try problems.throwIfErrors()
-            return .identities(identities)
+            return .keys(keyring)
         }
     }
 
@@ -76,19 +79,24 @@ struct BuildMaterials: Hashable, Sendable {
 
     /// Puts them into manifests, each that does not opt out.
     /// - Parameter isComplete: false where there may be more variables than are known here.
-    func put(into manifests: [Manifest], always: Bool, isComplete: Bool = true) throws(Diagnostics) -> [Manifest] {
+    /// - Parameter secrecy: of the files they are made of.
+    func put(
+        into manifests: [Manifest], always: Bool, isComplete: Bool = true, secrecy: Secrecy = Secrecy()
+    ) throws(Diagnostics) -> [Manifest] {
         try requireAll()
         guard always || !values.isEmpty else { return manifests }
         var problems = Diagnostics()
         let result = manifests.map { manifest in
+            var substitution = Substitution(variables: values, isComplete: isComplete)
+            substitution.quotes = manifest.kind != "Secret" && !secrecy.covers(manifest.origin)
             do throws(Diagnostics) {
-                return try Substitution(variables: values, isComplete: isComplete).result(of: manifest)
+                return try substitution.result(of: manifest)
             } catch {
                 problems.append(contentsOf: error)
                 return manifest
             }
         }
-        try problems.throwIfErrors()
+        try secrecy.adding(secrets).masked(problems).throwIfErrors()
         return result
     }
 }

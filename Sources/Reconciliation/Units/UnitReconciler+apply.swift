@@ -110,7 +110,7 @@ extension UnitReconciler {
         do {
             _ = try await api.raw("/readyz")
         } catch let probe as ClusterError where probe.kind == .unreachable || probe.kind == .timedOut {
-            return probe
+            return ClusterError(.unreachable, subject: probe.subject, message: probe.message)
         } catch {
             // An answer, whatever it says.
         }
@@ -276,7 +276,7 @@ extension UnitReconciler {
         }
         events.record(
             EventRecorder.Event(
-                reason, message, object: apply.key, apiVersion: apply.object.kind.apiVersion, isWarning: isWarning))
+                reason, masked(message), object: apply.key, apiVersion: apply.object.kind.apiVersion, isWarning: isWarning))
     }
 
     private func diagnostic(of error: ClusterError, _ object: DesiredObject) -> Diagnostic {
@@ -295,7 +295,8 @@ extension UnitReconciler {
         default: break
         }
         return Diagnostic(
-            .error, "could not be applied", subject: object.key.description, at: object.origin, cause: error.message, remedy: remedy)
+            .error, "could not be applied", subject: object.key.description, at: object.origin, cause: masked(error.message), remedy: remedy
+        )
     }
 }
 

@@ -153,7 +153,8 @@ extension UnitReconciler {
         leftOut = ours?.leftOut ?? []
         lostFlags = ours?.lostFlags ?? []
         if isRoot, let settings = ours?.settings, settings != context.flux.value { context.flux.update { $0 = settings } }
-        let manifests = try materials.put(into: ours?.manifests ?? built.manifests, always: spec.variables.always)
+        let manifests = try materials.put(
+            into: ours?.manifests ?? built.manifests, always: spec.variables.always, secrecy: built.secrecy)
         var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs
         result.fingerprint = files.fingerprint(of: built.inputs)
@@ -161,7 +162,14 @@ extension UnitReconciler {
         result.buildKey = attemptedKey == key ? attemptedKey : key
         result.materials = materials
         result.followed = built.followed
+        result.secrecy = built.secrecy.adding(materials.secrets)
+        result.keyNote = decryption.note
         return result
+    }
+
+    /// A text that the unit tells, without what its builds are not to tell.
+    func masked(_ text: String) -> String {
+        [pending, enforced, lastGood].reduce(text) { text, build in build?.secrecy.masked(text) ?? text }
     }
 
     /// Tells the other units what this one wants, with the places it is written at, and which units it makes or gives up.
@@ -195,16 +203,16 @@ extension UnitReconciler {
         guard var current = enforced else { return }
         let losses = await live.losses(of: current.resources.map(\.kind.groupKind))
         guard current.tree == nil || !current.unknownKinds.isEmpty || losses != seenLosses else {
-            return try await live.prepare(current.resources)
+            return try await follow(current.resources)
         }
         let kinds = Set(current.manifests.map(\.kind))
         let resources = try await live.resources(for: kinds)
         let unknown = Set(kinds.map(\.groupKind)).subtracting(resources.keys)
-        if current.tree != nil, unknown == current.unknownKinds { return try await live.prepare(current.resources) }
+        if current.tree != nil, unknown == current.unknownKinds { return try await follow(current.resources) }
         do {
             let tree = try DesiredTree(
                 current.manifests, owner: spec.owner, scopes: resources.mapValues(\.isNamespaced),
-                ignored: try IgnoredFields(current.buildKey?.ignoreRules ?? []).pointers)
+                ignored: try IgnoredFields(current.buildKey?.ignoreRules ?? []).pointers, secrecy: current.secrecy)
             hasNewTree = true
             if kinds.contains(where: { $0.kind == "PersistentVolumeClaim" || $0.kind == "StatefulSet" }) {
                 try await live.learnStorageClasses()
@@ -229,10 +237,16 @@ extension UnitReconciler {
             enforced = lastGood
             if enforced == nil, current.commit.id == attempted { await buildLastGood() }
         }
-        try await live.prepare(enforced?.resources ?? [])
+        try await follow(enforced?.resources ?? [])
+    }
+
+    /// One kind that cannot be seen keeps no object of another from being applied.
+    private func follow(_ resources: [APIResource]) async throws {
+        unseenKinds = try await live.follow(resources).mapValues(\.message)
     }
 
     func unitEvent(_ reason: String, _ message: String, isWarning: Bool = false) -> EventRecorder.Event {
+        let message = masked(message)
         // Before its own object is made, the agent's unit has only the ConfigMap of its status.
         guard isRoot, object == nil else {
             var event = EventRecorder.Event(

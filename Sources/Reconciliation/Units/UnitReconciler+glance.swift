@@ -40,7 +40,7 @@ extension UnitReconciler {
         return plan.stages.isEmpty && plan.prunes.isEmpty && plan.forgotten.isEmpty && plan.refusals.isEmpty
             && exceptions.allSatisfy(\.isEmpty) && failures.isEmpty && pruneFailures.isEmpty && deleting.isEmpty
             && guards.values.allSatisfy { !$0.isFighting } && rivals.isEmpty && foreignChecks.isEmpty
-            && enforced?.unknownKinds.isEmpty == true
+            && enforced?.unknownKinds.isEmpty == true && unseenKinds.isEmpty
     }
 
     func status(of object: DesiredObject, _ health: Health) -> StatusReport.ObjectStatus {

@@ -14,7 +14,7 @@ extension UnitReconciler {
         }
         board.show(
             spec.owner, isReady: report.isHealthy, applied: applied,
-            trouble: awaitedParent?.wait.reason ?? dependencyProblem ?? problem?.description ?? "")
+            trouble: awaitedParent?.wait.reason ?? dependencyProblem ?? masked(problem?.description ?? ""))
         // While much happens, four times a second is often enough; a new phase is shown at once, one more revision with time.
         let isNews = lastPhase != report.phase || (report.phase == .ready && !lastChanges.isEmpty && !isRoot)
         let pace: Duration = isNews ? .zero : lastPhase == .ready && !isRoot ? .seconds(1) : .milliseconds(250)
@@ -103,7 +103,7 @@ extension UnitReconciler {
     /// What a person should know of a unit that is ready all the same.
     private var notes: [String] {
         let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"] + lostFlags.map(\.note)
-        let more = [unservedNote, leftBehind, unconfirmedNote].compactMap { $0 } + uncheckedNotes
+        let more = [unservedNote, leftBehind, unconfirmedNote, enforced?.keyNote].compactMap { $0 } + uncheckedNotes
         let wanted = contests.filter { $0.cause?.hasSuffix("this unit has it") == true }
         return leftOutNote + driftNotes + ((lastPlan?.refusals ?? []) + wanted).map(\.description) + more
     }
@@ -156,7 +156,21 @@ extension UnitReconciler {
         await addObjects(to: &report)
         judge(&report, trouble)
         if spec.isSuspended, let reason = await object?.suspensionReason { report.message += "; reason: \(reason)" }
+        mask(&report)
         return report
+    }
+
+    private func mask(_ report: inout StatusReport) {
+        guard [pending, enforced, lastGood].contains(where: { $0?.secrecy.isEmpty == false }) else { return }
+        // One of the errors stays that very one.
+        let said = report.errors.firstIndex { $0.description == report.message }
+        for index in report.errors.indices {
+            report.errors[index].summary = masked(report.errors[index].summary)
+            report.errors[index].cause = report.errors[index].cause.map(masked)
+        }
+        report.message = said.map { report.errors[$0].description } ?? masked(report.message)
+        for index in report.objects.indices { report.objects[index].message = masked(report.objects[index].message) }
+        for index in report.exceptions.indices { report.exceptions[index].message = masked(report.exceptions[index].message) }
     }
 
     /// Objects that another unit wants too, named on both sides.
@@ -277,6 +291,9 @@ extension UnitReconciler {
         if !failures.isEmpty {
             report.phase = .applyFailed
             report.message = failures.sorted { $0.key < $1.key }.first?.value.diagnostic.description ?? ""
+        } else if let unseen = lastPlan?.waiting.first(where: { unseenKinds[$0.key.groupKind] != nil }) {
+            report.phase = .applyFailed
+            report.message = "\(unseen.key) \(unseen.reason)"
         } else if lastPlan?.contested.isEmpty == false {
             report.phase = .applyFailed
             report.message = contests.first { $0.cause?.hasSuffix("has it") == true }?.description ?? "an object is wanted by two units"

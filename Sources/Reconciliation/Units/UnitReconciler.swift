@@ -28,6 +28,10 @@ package actor UnitReconciler {
         var materials = BuildMaterials()
         /// Branches and tags of other repositories, and what they were at.
         var followed: [RemoteName: RemoteCommit] = [:]
+        /// What is not to be told of it.
+        var secrecy = Secrecy()
+        /// Keys for its files that cannot be used.
+        var keyNote: String?
     }
 
     struct Failure {
@@ -92,6 +96,8 @@ package actor UnitReconciler {
     var awaitedParent: AwaitedParent?
     /// The newest commit that the unit's maker was waited for long enough.
     var passedParent: ObjectID?
+    /// Kinds of its objects that cannot be seen now, and why.
+    var unseenKinds: [GroupKind: String] = [:]
     /// What was sent since the unit was last ready, for the event that says so.
     var lastChanges = ""
     /// The newest commit, when it may not or cannot be used.

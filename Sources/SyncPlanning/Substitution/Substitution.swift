@@ -7,6 +7,8 @@ import YAML
 package struct Substitution: Sendable {
     private let variables: [String: String]
     private let isComplete: Bool
+    /// Whether errors may say what is written in an object.
+    package var quotes = true
 
     /// - Parameter isComplete: false where there may be more variables: an object that asks for one of them stays as it is.
     package init(variables: [String: String], isComplete: Bool = true) {
@@ -26,7 +28,30 @@ package struct Substitution: Sendable {
             guard let value = try YAMLReader.values(text, file: manifest.key.description).first else { return manifest }
             return Manifest(restoringTexts(value, from: manifest.value, at: []), origin: manifest.origin)
         } catch {
-            throw Diagnostics([diagnostic("with its variables put in it is no YAML any more: \(error)", manifest)])
+            // What is wrong is the value of a variable, which may be secret: it is not said.
+            let path = fieldThatBreaks(in: manifest.value, at: FieldPath())?.path
+            throw Diagnostics([
+                diagnostic((path.map { "\($0): " } ?? "") + "with its variables put in it is no YAML any more", manifest, Self.quoteRemedy)
+            ])
+        }
+    }
+
+    private static let quoteRemedy =
+        "put it in quotes that stay: set a variable `quote: '\"'` in spec.postBuild.substitute and write ${quote}${name}${quote}, or let the "
+        + "value have none of the marks that mean something at the start of a value in YAML"
+
+    /// The first text that cannot be read any more by itself.
+    private func fieldThatBreaks(in value: Value, at path: FieldPath) -> FieldPath? {
+        switch value {
+        case .string(let text):
+            guard text.utf8.contains(0x24) else { return nil }
+            var template = SubstitutionTemplate(YAMLWriter.text(["a": value]), variables: variables)
+            return (try? YAMLReader.values(template.result(), file: "")) == nil ? path : nil
+        case .array(let items):
+            return items.enumerated().lazy.compactMap { fieldThatBreaks(in: $1, at: path.item($0)) }.first
+        case .object(let object):
+            return object.lazy.compactMap { fieldThatBreaks(in: $0.value, at: path.key($0.key)) }.first
+        default: return nil
         }
     }
 
@@ -38,8 +63,8 @@ package struct Substitution: Sendable {
 
     /// What is wrong, and in which field: the first that has it, where one field has it by itself.
     private func cause(of problem: SubstitutionTemplate.Problem, in manifest: Manifest) -> String {
-        guard let field = field(with: problem, in: manifest.value, at: FieldPath()) else { return problem.text }
-        return "\(field.path): \(problem.text)"
+        guard let field = field(with: problem, in: manifest.value, at: FieldPath()) else { return problem.text(quotes: quotes) }
+        return "\(field.path): \(problem.text(quotes: quotes))"
     }
 
     private func field(with problem: SubstitutionTemplate.Problem, in value: Value, at path: FieldPath) -> FieldPath? {
@@ -62,11 +87,11 @@ package struct Substitution: Sendable {
         }
     }
 
-    private func diagnostic(_ cause: String, _ manifest: Manifest) -> Diagnostic {
+    private func diagnostic(_ cause: String, _ manifest: Manifest, _ remedy: String? = nil) -> Diagnostic {
         Diagnostic(
             .error, "the variables cannot be put in", subject: manifest.key.description, at: manifest.origin, cause: cause,
-            remedy:
-                "set the variable in spec.postBuild, give a default with ${name:=default}, write $${ where the text itself is meant, or "
+            remedy: remedy
+                ?? "set the variable in spec.postBuild, give a default with ${name:=default}, write $${ where the text itself is meant, or "
                 + "annotate the object with kustomize.toolkit.fluxcd.io/substitute: disabled")
     }
 

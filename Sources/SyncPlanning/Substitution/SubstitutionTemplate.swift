@@ -28,8 +28,11 @@ struct SubstitutionTemplate {
             }
         }
 
-        var text: String {
+        /// - Parameter quotes: whether it may say what stands there.
+        func text(quotes: Bool = true) -> String {
             switch self {
+            case .missingBrace where !quotes: "an expression has no closing brace"
+            case .noName where !quotes: "an expression begins with no variable's name"
             case .missingVariable(let name): "the variable \(name) is not set"
             case .missingBrace(let place): "\(place): missing closing brace"
             case .noName(let place): "\(place): unable to parse variable name"
