@@ -43,9 +43,7 @@ package struct ClusterFacts: Hashable, Sendable {
         let away = members.filter { $0.name != server && !isWell($0) }.map(\.name) + membersWithoutNode.map(\.label)
         return (
             "etcd has \(quorum.members) members, \(quorum.healthy) of them healthy, and would lose its majority",
-            away.isEmpty
-                ? "let another server join first, or take one out: of two, etcd can spare neither"
-                : "bring \(away.joined(separator: ", ")) back first, then run again"
+            away.isEmpty ? Quorum.wayOutOfTwo : "bring \(away.joined(separator: ", ")) back first, then run again"
         )
     }
 

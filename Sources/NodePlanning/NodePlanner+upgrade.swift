@@ -96,8 +96,7 @@ extension NodePlanner {
 
     /// Two servers that are well cannot spare either: nobody is to be brought back.
     var wayToMajority: String {
-        quorum.healthy == quorum.members
-            ? "let another server join first, or take one out: of two, etcd can spare neither" : "bring the other servers back first"
+        quorum.healthy == quorum.members ? Quorum.wayOutOfTwo : "bring the other servers back first"
     }
 
     /// An agent that servers of the wanted version could not talk to any more (kubernetes.io, version skew policy).

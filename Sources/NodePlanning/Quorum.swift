@@ -24,6 +24,9 @@ package struct Quorum: Hashable, Sendable {
         members == 1 || Quorum(members: members, healthy: healthy - (isHealthy ? 1 : 0)).isThere
     }
 
+    /// What to do where all are well and none can be spared all the same.
+    static let wayOutOfTwo = "let another server join first, or take one out: of two, etcd can spare neither"
+
     /// Whether a member may be added: etcd itself refuses while another one is down.
     package var mayGrow: Bool { isThere && healthy == members }
 }
