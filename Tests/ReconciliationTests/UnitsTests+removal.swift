@@ -56,8 +56,9 @@ extension UnitsTests {
             bench.repository.push(fence)
             source.wake()
             try await eventually("its deletion is asked for") { await bench.api.object(Self.config("one"))?.isBeingDeleted == true }
-            clock.advance(by: .seconds(100))
+            // The unit's time begins when it is seen to wait, not when its object is asked to go.
             try await eventually("it waits") { await ready("a")?.message.contains("waits until these are gone") == true }
+            clock.advance(by: .seconds(100))
             try await Task.sleep(for: .milliseconds(100))
             #expect(await bench.api.object(Self.key("a")) != nil)
             clock.advance(by: .seconds(30))
