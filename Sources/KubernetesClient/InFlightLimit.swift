@@ -25,10 +25,7 @@ package actor InFlightLimit {
     }
 
     package func run<Result: Sendable>(_ work: @Sendable (Place) async throws -> Result) async throws -> Result {
-        try await enter()
-        let place = Place(id: nextID)
-        nextID += 1
-        running.append((place, .now))
+        let place = try await enter()
         defer { leave(place) }
         return try await work(place)
     }
@@ -46,7 +43,16 @@ package actor InFlightLimit {
         relieve()
     }
 
-    private func enter() async throws {
+    /// Takes a place, which has to be given back with `leave`.
+    package func enter() async throws -> Place {
+        try await awaitFreePlace()
+        let place = Place(id: nextID)
+        nextID += 1
+        running.append((place, .now))
+        return place
+    }
+
+    private func awaitFreePlace() async throws {
         try Task.checkCancellation()
         if free > 0 {
             free -= 1
@@ -69,7 +75,7 @@ package actor InFlightLimit {
         waiting.remove(at: index).continuation.resume(throwing: CancellationError())
     }
 
-    private func leave(_ place: Place) {
+    package func leave(_ place: Place) {
         if let index = running.firstIndex(where: { $0.place == place }) {
             running.remove(at: index)
         } else if held.remove(place) == nil {

@@ -25,11 +25,12 @@ package struct LiveObjects: Sendable {
 
     /// How an object is wanted, and by which unit.
     package private(set) var desired: [ObjectKey: DesiredObject] = [:]
-    private var wanted: [Ownership: [ObjectKey]] = [:]
+    private var wanted: [Ownership: [DesiredObject]] = [:]
     /// What units want to be told of besides: what they check the health of, what their variables come from.
     private var interests: [ObjectKey: Set<Ownership>] = [:]
     private var expressions: [Ownership: HealthRules] = [:]
-    package private(set) var entries: [ObjectKey: Entry] = [:]
+    /// Each by itself: a table has room for up to twice as many as it holds.
+    private var entries: [ObjectKey: Boxed<Entry>] = [:]
     private var settled: [ObjectKey: Settled] = [:]
     /// Applied once, and not said to be wanted by anybody yet, as all are when an agent starts: kept until there is something to compare
     /// them with.
@@ -40,9 +41,15 @@ package struct LiveObjects: Sendable {
 
     package init() {}
 
+    /// What is known of an object.
+    package private(set) subscript(key: ObjectKey) -> Entry? {
+        get { entries[key]?.wrappedValue }
+        set { entries[key] = newValue.map { Boxed(wrappedValue: $0) } }
+    }
+
     package mutating func setDesired(_ objects: [DesiredObject], of unit: Ownership) {
         let keys = Set(objects.map(\.key))
-        for key in wanted[unit] ?? [] where !keys.contains(key) && desired[key]?.owner == unit {
+        for key in (wanted[unit] ?? []).lazy.map(\.key) where !keys.contains(key) && desired[key]?.owner == unit {
             desired[key] = nil
             settled[key] = nil
             completedJobs[key] = nil
@@ -52,17 +59,17 @@ package struct LiveObjects: Sendable {
             desired[object.key] = object
             compareUnclaimed(object)
             // Of the same manifest one copy is enough.
-            if entries[object.key]?.applied == object { entries[object.key]?.applied = object }
+            if self[object.key]?.applied == object { self[object.key]?.applied = object }
         }
-        wanted[unit] = objects.isEmpty ? nil : objects.map(\.key)
+        wanted[unit] = objects.isEmpty ? nil : objects
     }
 
     private mutating func compareUnclaimed(_ wanted: DesiredObject) {
-        guard let live = unclaimed.removeValue(forKey: wanted.key)?.manifest, var entry = entries[wanted.key] else { return }
+        guard let live = unclaimed.removeValue(forKey: wanted.key)?.manifest, var entry = self[wanted.key] else { return }
         entry.object = PresentObject(of: live, desired: wanted)
         entry.comparedWith = wanted.digest
         entry.judgements = judgements(of: live, owner: entry.object.owner)
-        entries[wanted.key] = entry
+        self[wanted.key] = entry
     }
 
     package mutating func setInterests(_ keys: Set<ObjectKey>, of unit: Ownership) {
@@ -82,7 +89,7 @@ package struct LiveObjects: Sendable {
         let affected = entries.keys.filter {
             (new[$0.groupKind] != nil || old[$0.groupKind] != nil) && audience(of: $0).contains(unit)
         }
-        for key in affected { entries[key]?.judgements[unit] = nil }
+        for key in affected { self[key]?.judgements[unit] = nil }
         return affected.filter { new[$0.groupKind] != nil }
     }
 
@@ -90,21 +97,21 @@ package struct LiveObjects: Sendable {
     package func audience(of key: ObjectKey) -> Set<Ownership> {
         var units = interests[key] ?? []
         if let wanted = desired[key] { units.insert(wanted.owner) }
-        if let owner = entries[key]?.object.owner { units.insert(owner) }
+        if let owner = self[key]?.object.owner { units.insert(owner) }
         return units
     }
 
     /// Whom anything about a kind concerns.
     package func audience(of kind: GroupKind) -> Set<Ownership> {
         var units = Set(desired.values.lazy.filter { $0.key.groupKind == kind }.map(\.owner))
-        for (key, entry) in entries where key.groupKind == kind { if let owner = entry.object.owner { units.insert(owner) } }
+        for key in entries.keys where key.groupKind == kind { if let owner = self[key]?.object.owner { units.insert(owner) } }
         for (key, others) in interests where key.groupKind == kind { units.formUnion(others) }
         return units
     }
 
     /// nil when the object is not there.
     package func observation(of key: ObjectKey) -> Observation {
-        guard let entry = entries[key] else { return .absent }
+        guard let entry = self[key] else { return .absent }
         var object = entry.object
         guard let wanted = desired[key] else { return .present(object) }
         object.wasAsWanted = entry.applied?.digest == wanted.digest && entry.applied?.owner == wanted.owner
@@ -124,7 +131,7 @@ package struct LiveObjects: Sendable {
 
     /// Whether this very version of an object has been compared with what is wanted now: an answer that came before its watch event.
     package func knows(_ live: Manifest) -> Bool {
-        guard let known = entries[live.key] else { return false }
+        guard let known = self[live.key] else { return false }
         return known.resourceVersion == live.resourceVersion && known.object.uid == live.uid
             && known.comparedWith == desired[live.key]?.digest
     }
@@ -132,7 +139,7 @@ package struct LiveObjects: Sendable {
     /// - Parameter object: what is to be known of it, where that has been found out already.
     private mutating func take(_ live: Manifest, as object: PresentObject?, now: Timestamp) -> Bool {
         let key = live.key
-        if let known = entries[key], known.object.uid == live.uid, live.isOlder(than: known.resourceVersion) {
+        if let known = self[key], known.object.uid == live.uid, live.isOlder(than: known.resourceVersion) {
             return false
         }
         noteCompletion(of: live)
@@ -143,11 +150,12 @@ package struct LiveObjects: Sendable {
         let object = object ?? PresentObject(of: live, desired: wanted)
         let entry = Entry(
             resourceVersion: live.resourceVersion, object: object, health: KubernetesModel.health(of: live, in: context),
-            judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest, applied: entries[key]?.applied,
+            judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest, applied: self[key]?.applied,
             // Watches come without the list of writers: the last that was seen stays.
-            lastForeignManager: Self.lastForeignManager(of: live) ?? entries[key]?.lastForeignManager)
+            lastForeignManager: Self.lastForeignManager(of: live) ?? self[key]?.lastForeignManager)
         unclaimed[key] = wanted == nil && object.owner != nil && !object.digest.isEmpty ? PackedManifest(live) : nil
-        var old = entries.updateValue(entry, forKey: key)
+        var old = self[key]
+        self[key] = entry
         old?.resourceVersion = entry.resourceVersion
         return old != entry
     }
@@ -159,7 +167,7 @@ package struct LiveObjects: Sendable {
         let differences = object.differences
         settled[wanted.key] = differences.isEmpty ? nil : Settled(digest: wanted.digest, differences: differences)
         _ = take(live, as: object, now: now)
-        entries[wanted.key]?.applied = wanted
+        self[wanted.key]?.applied = wanted
     }
 
     /// Takes in what the server would make of an object, which was only asked: what that leaves different is no drift.
@@ -194,7 +202,7 @@ package struct LiveObjects: Sendable {
     }
 
     package func health(of key: ObjectKey, for unit: Ownership) -> Health {
-        guard let entry = entries[key] else { return Health(.notFound, "not applied yet") }
+        guard let entry = self[key] else { return Health(.notFound, "not applied yet") }
         return entry.judgements[unit] ?? entry.health
     }
 

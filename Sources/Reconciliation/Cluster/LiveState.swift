@@ -128,14 +128,14 @@ package actor LiveState {
     }
 
     package func resourceVersions(of keys: some Sequence<ObjectKey>) -> [ObjectKey: String] {
-        Dictionary(keys.compactMap { key in objects.entries[key].map { (key, $0.resourceVersion) } }) { $1 }
+        Dictionary(keys.compactMap { key in objects[key].map { (key, $0.resourceVersion) } }) { $1 }
     }
 
     package func completedJobs(of keys: some Sequence<ObjectKey>) -> [ObjectKey: String] {
         Dictionary(keys.compactMap { key in objects.completedJobs[key].map { (key, $0) } }) { $1 }
     }
 
-    package func lastForeignManager(of key: ObjectKey) -> String? { objects.entries[key]?.lastForeignManager }
+    package func lastForeignManager(of key: ObjectKey) -> String? { objects[key]?.lastForeignManager }
 
     /// Takes in the answer to an apply by `unit`; the watch will bring nothing new of it, so whom else it concerns is told here.
     package func settle(_ live: Manifest, with wanted: DesiredObject, by unit: Ownership) {

@@ -2,7 +2,7 @@ import KubernetesClient
 package import KubernetesModel
 
 /// What all units of an agent share.
-package struct UnitContext: Sendable {
+package final class UnitContext: Sendable {
     /// The cluster that the agent serves.
     package let home: TargetCluster
     package let clusters: RemoteClusters
@@ -14,6 +14,7 @@ package struct UnitContext: Sendable {
     package let monitor: Shared<AgentState>
     /// How Flux was told to run that the agent took the place of; nil until the agent's own unit knows.
     package let flux = Shared<FluxSettings?>(nil)
+    let alarms: Alarms
 
     package var api: any ClusterAPI { home.api }
     package var live: LiveState { home.live }
@@ -31,6 +32,7 @@ package struct UnitContext: Sendable {
                 throw ClusterError(.unreachable, subject: $0.server, message: "other clusters are not reached from here")
             })
         self.clock = clock
+        alarms = Alarms(clock: clock)
         self.manifests = manifests
         self.events = events
         self.status = status

@@ -228,13 +228,13 @@ extension UnitReconciler {
             current.resources = Array(resources.values)
             seenLosses = await live.losses(of: resources.keys)
             enforced = current
-            lastGood = current
+            noteAsGood()
         } catch let errors as Diagnostics {
             // Like a commit that cannot be built.
             buildErrors = errors.sorted
             if current.commit.id == attempted { board.built(spec.owner, current.commit.id, generation: spec.generation, claims: nil) }
             events.record(unitEvent("BuildFailed", buildErrors.first?.description ?? "", isWarning: true))
-            enforced = lastGood
+            returnToLastGood()
             if enforced == nil, current.commit.id == attempted { await buildLastGood() }
         }
         try await follow(enforced?.resources ?? [])

@@ -54,7 +54,7 @@ package actor UnitReconciler {
     var target: TargetCluster
     /// The server of another cluster, for messages.
     var server = ""
-    var knownKubeconfig: KnownKubeconfig?
+    @Boxed var knownKubeconfig: KnownKubeconfig?
     /// Whose tokens open that cluster, where it is no kubeconfig that does.
     var knownAccount: ObjectKey?
     /// What is on a cluster that the unit does not apply to any more.
@@ -71,9 +71,9 @@ package actor UnitReconciler {
     /// nil while there is no such repository.
     var source: GitSource?
     /// Built, and waiting for what the unit depends on.
-    var pending: Enforced?
+    @Boxed var pending: Enforced?
     var dependencyProblem: String?
-    var enforced: Enforced?
+    @Boxed var enforced: Enforced?
     var attempted: ObjectID?
     /// The parts of the spec that were built last.
     var attemptedKey: UnitSpec.BuildKey?
@@ -135,12 +135,12 @@ package actor UnitReconciler {
     /// When what was deleted with the unit is not waited for any longer.
     var terminationDeadline: Duration?
     var applied: ObjectID?
-    var lastPlan: SyncPlan?
+    @Boxed var lastPlan: SyncPlan?
     /// Of a large unit, as the last pass found them.
     var states: ObjectStates?
     /// When more than what changed has to be looked at although nothing happens.
     var wholeLookAt: Duration?
-    var problem: ClusterError?
+    @Boxed var problem: ClusterError?
     var problemBackoff = Backoff(first: .seconds(1), limit: .seconds(30))
     var pausedUntil: Duration?
     var lastChange = ""
@@ -148,7 +148,7 @@ package actor UnitReconciler {
     /// The next tree is one that another process may have begun to apply.
     var isResuming = false
     /// The last commit whose tree could be placed.
-    var lastGood: Enforced?
+    @Boxed var lastGood: Enforced?
     var lastPhase: StatusReport.Phase?
     var shownAt: Duration?
     var progressSince: Duration?
@@ -180,20 +180,39 @@ package actor UnitReconciler {
         self.bell = bell
     }
 
-    /// Runs until cancelled or stopped; a pass under way stops at its next request.
-    package func run() async {
+    /// Runs until cancelled or stopped, once `predecessor` has ended; a pass under way stops at its next request.
+    ///
+    /// What waits here for the next pass is there a thousand times, and a task keeps the memory that its deepest call took for as long as
+    /// it lives. So all but the waiting is done in tasks that are gone afterwards.
+    package func run(after predecessor: Task<Void, Never>? = nil) async {
+        await predecessor?.value
+        let keeper = isRoot ? Task { await store.run() } : nil
+        await apart { await self.begin() }
+        while !Task.isCancelled, !isStopped {
+            var next: Duration?
+            if await !beginsParentWait() {
+                // The agent's own unit makes the others, and waits for none of them.
+                let turns = isRoot ? nil : target.turns
+                let place = try? await turns?.enter()
+                next = await apart { await self.takeTurn(place, of: turns) }
+            }
+            guard !isStopped else { break }
+            context.alarms.set(bell, at: next)
+            await bell.wait()
+        }
+        await apart { await self.end() }
+        keeper?.cancel()
+        await keeper?.value
+    }
+
+    private func begin() async {
         await context.live.attach(spec.owner, bell)
         register()
         source?.state.attach(bell)
-        if isRoot {
-            await withTaskGroup(of: Void.self) { group in
-                group.addTask { await self.store.run() }
-                await look()
-                group.cancelAll()
-            }
-        } else {
-            await look()
-        }
+    }
+
+    private func end() async {
+        context.alarms.set(bell, at: nil)
         source?.state.detach(bell)
         await leaveTarget()
         await context.live.detach(spec.owner)
@@ -202,17 +221,12 @@ package actor UnitReconciler {
         board.remove(spec.owner)
     }
 
-    private func look() async {
-        while !Task.isCancelled, !isStopped {
-            let next = await turn()
-            if !isStopped { await bell.wait(until: next, clock: clock) }
-        }
-    }
+    func noteAsGood() { _lastGood = _enforced }
 
-    /// A pass in a task of its own, which is gone when this returns: a task keeps the memory that its deepest call took for as long as it
-    /// lives, and the one that waits for the next pass is there a thousand times.
-    private func turn() async -> Duration? {
-        let task = Task { await takeTurn() }
+    func returnToLastGood() { _enforced = _lastGood }
+
+    private func apart<Result: Sendable>(_ work: @escaping @Sendable () async -> Result) async -> Result {
+        let task = Task { await work() }
         return await withTaskCancellationHandler {
             await task.value
         } onCancel: {
@@ -291,11 +305,11 @@ package actor UnitReconciler {
         pausedUntil = nil
     }
 
-    /// A pass, when few enough others are under way. The agent's own unit makes the others, and waits for none of them.
-    private func takeTurn() async -> Duration? {
-        if await beginsParentWait() { return nil }
+    /// A pass, where it has a place among those under way.
+    private func takeTurn(_ place: InFlightLimit.Place?, of turns: InFlightLimit?) async -> Duration? {
         let start = clock.now
-        let next = isRoot ? await pass() : try? await target.turns.run { await self.pass() }
+        let next = isRoot || place != nil ? await pass() : nil
+        if let place { await turns?.leave(place) }
         await rest(after: clock.now - start)
         return next
     }

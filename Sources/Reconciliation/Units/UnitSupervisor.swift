@@ -216,10 +216,7 @@ package actor UnitSupervisor {
         let object = KustomizationObject(manifest, api: context.api, clock: context.clock)
         let unit = UnitReconciler(spec: spec, context: context, source: source, record: object, object: object, bell: Bell())
         let predecessor = ending.removeValue(forKey: spec.owner)
-        let task = Task {
-            await predecessor?.value
-            await unit.run()
-        }
+        let task = Task { await unit.run(after: predecessor) }
         running[spec.owner] = Running(unit: unit, object: object, source: spec.source, task: task)
     }
 
