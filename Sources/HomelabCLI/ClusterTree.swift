@@ -38,9 +38,11 @@ struct ClusterTree {
     }
 
     func units() throws(Diagnostics) -> RepositoryUnits {
-        return RepositoryUnits(
-            try Self.files(at: root), path: KustomizationSpec.normalised(directory),
-            RepositoryUnits.Setting(own: own, allowsRemoteBases: allowsRemoteBases))
+        let path = KustomizationSpec.normalised(directory)
+        let setting = RepositoryUnits.Setting(own: own, allowsRemoteBases: allowsRemoteBases)
+        let units = RepositoryUnits(try Self.files(at: root, ignore: nil), path: path, setting)
+        guard let ignore = units.ignore else { return units }
+        return RepositoryUnits(try Self.files(at: root, ignore: ignore), path: path, setting)
     }
 
     /// Objects of Flux' kinds that the agent does not serve, one warning for each kind.
@@ -80,12 +82,15 @@ struct ClusterTree {
     }
 
     /// The files of a repository on this machine that are source.
-    /// - Parameter source: the GitRepository that the agent would read them by; nil for the agent's own, whose `spec.ignore` does not count.
-    static func files(at directory: String, of source: Manifest? = nil) throws(Diagnostics) -> SourceFileTree {
+    /// - Parameter source: the GitRepository that the agent would read them by.
+    static func files(at directory: String, of source: Manifest?) throws(Diagnostics) -> SourceFileTree {
+        try files(at: directory, ignore: source.flatMap { GitRepositorySpec(of: $0).ignore })
+    }
+
+    private static func files(at directory: String, ignore: String?) throws(Diagnostics) -> SourceFileTree {
         let cause: String
         do throws(FileError) {
             let disk = try DiskFileTree(root: directory)
-            let ignore = source.flatMap { $0.isAgentSource ? nil : GitRepositorySpec(of: $0).ignore }
             do throws(FileTreeError) { return try SourceFileTree(disk, ignore: ignore) } catch { cause = error.reason }
         } catch {
             cause = error.description

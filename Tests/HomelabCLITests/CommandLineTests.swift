@@ -115,6 +115,19 @@ import YAML
         }
         let (objects, problems) = ClusterTree(directory: "home", root: folder).check()
         #expect(objects == 1 && problems.isEmpty, "\(problems)")
+        let sync = """
+            apiVersion: source.toolkit.fluxcd.io/v1
+            kind: GitRepository
+            metadata: {name: flux-system, namespace: flux-system}
+            spec: {interval: 1m, url: "ssh://git@example.org/me/home", ref: {branch: main}, ignore: "b.yaml\\n!broken.yaml"}
+            ---
+            apiVersion: kustomize.toolkit.fluxcd.io/v1
+            kind: Kustomization
+            metadata: {name: flux-system, namespace: flux-system}
+            spec: {interval: 10m, path: ./home, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+            """
+        try sync.write(toFile: folder + "/home/sync.yaml", atomically: true, encoding: .utf8)
+        #expect(ClusterTree(directory: "home", root: folder).check().problems.sorted.contains { $0.description.contains("broken.yaml") })
         let source = Manifest(["kind": "GitRepository", "spec": ["ignore": "/home\n"]])
         #expect(try ClusterTree.files(at: folder, of: source).resolve("home") == nil)
     }

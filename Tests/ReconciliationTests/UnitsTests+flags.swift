@@ -1,4 +1,5 @@
 import Foundation
+import Git
 import HomelabTestSupport
 import KubernetesModel
 import Testing
@@ -21,6 +22,52 @@ extension UnitsTests {
 
     private func user(of name: String) async -> String? {
         await bench.api.requests.last { $0.verb == .apply && $0.name == name }?.user
+    }
+
+    @Test func `what the GitRepository of Flux' own repository leaves out is no part of it, from the first look on`() async throws {
+        let sync = "clusters/home/flux-system/gotk-sync.yaml"
+        var files = Self.bootstrappedByFlux
+        files["clusters/home/old/one.yaml"] = Files.config("old", name: "old", namespace: "default")
+        files["apps/draft.yaml"] = Files.config("draft", name: "draft", namespace: "default")
+        let plain = files[sync]
+        files[sync] = plain?.replacing("ref: {branch: main}}", with: "ref: {branch: main}, ignore: \"/clusters/home/old\\ndraft.yaml\"}")
+        let ignoring = files[sync]
+        try #require(plain != ignoring)
+        func applied(since count: Int) async -> Set<String> {
+            Set(await bench.api.requests.dropFirst(count).filter { $0.verb == .apply }.map(\.name))
+        }
+        let apps = ObjectKey(unit: Ownership(namespace: "flux-system", name: "apps"))
+        func isReady(at commit: CommitInfo) async -> Bool {
+            let status = await bench.api.object(apps).map { KustomizationStatus(of: $0) }
+            return status?.conditions["Ready"]?.status == "True" && status?.lastAppliedRevision.hasSuffix(commit.id.hex) == true
+        }
+        try await bench.run { source in
+            let first = bench.repository.push(files)
+            source.wake()
+            try await eventually("all is applied") { await isReady(at: first) }
+            #expect(await applied(since: 0).isDisjoint(with: ["old", "draft"]))
+            files[sync] = plain
+            let second = bench.repository.push(files)
+            source.wake()
+            try await eventually("nothing is left out any more") { await isReady(at: second) }
+            try await eventually("all is there") {
+                let (old, draft) = (await bench.api.object(Self.config("old")), await bench.api.object(Self.config("draft")))
+                return old != nil && draft != nil
+            }
+            files[sync] = ignoring
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("it goes again") {
+                let (old, draft) = (await bench.api.object(Self.config("old")), await bench.api.object(Self.config("draft")))
+                return old == nil && draft == nil
+            }
+        }
+        let count = await bench.api.requests.count
+        files["apps/two.yaml"] = Files.config("two", name: "two", namespace: "default")
+        let third = bench.repository.push(files)
+        try await bench.next.run { _ in try await eventually("the next agent goes on") { await isReady(at: third) } }
+        let names = await applied(since: count)
+        #expect(names.contains("two") && names.isDisjoint(with: ["old", "draft"]), "\(names)")
     }
 
     @Test func `a unit without a ServiceAccount has the rights of the one that Flux was told of`() async throws {

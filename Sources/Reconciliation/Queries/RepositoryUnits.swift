@@ -36,6 +36,8 @@ package struct RepositoryUnits: Sendable {
     package private(set) var ownProblems = Diagnostics()
     /// Objects in versions of Flux' API before the served one, as they were written.
     private var old: [Manifest] = []
+    /// What the GitRepository of the agent's own repository leaves out of it, where it lies in the agent's own directory.
+    package private(set) var ignore: String?
     /// How Flux was told to run that lies in the agent's own directory.
     private var flux = FluxSettings()
 
@@ -51,6 +53,7 @@ package struct RepositoryUnits: Sendable {
             let components = FluxComponents(result.manifests, path: path)
             old = components.old
             flux = components.settings
+            ignore = components.repository?.ignore
             ownProblems.append(contentsOf: Diagnostics(components.lostFlags.map(\.diagnostic)))
         } catch {
             ownProblems.append(contentsOf: remote(error))

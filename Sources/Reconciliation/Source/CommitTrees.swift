@@ -14,7 +14,7 @@ package actor CommitTrees {
     }
 
     private let repository: any RepositorySource
-    private let rules: SourceRules
+    private var rules: SourceRules
     private let inclusions: Shared<[SourceInclusion]>
     /// The newest last.
     private var known: [(content: Content, files: GitFileTree)] = []
@@ -26,6 +26,15 @@ package actor CommitTrees {
         self.repository = repository
         self.rules = rules
         self.inclusions = inclusions
+    }
+
+    /// Takes the rules of gitignore that a GitRepository has besides those of the `.sourceignore` files.
+    /// - Returns: Whether they are others than before, so that the files have to be read anew.
+    func heed(ignore: String?) -> Bool {
+        guard rules.ignore != ignore else { return false }
+        rules.ignore = ignore
+        (known, underway) = ([], [:])
+        return true
     }
 
     package func files(of commit: ObjectID) async throws(SourceProblem) -> GitFileTree {

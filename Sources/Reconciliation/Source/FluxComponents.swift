@@ -1,4 +1,4 @@
-package import KubernetesModel
+import KubernetesModel
 import SyncPlanning
 import YAML
 
@@ -14,6 +14,8 @@ struct FluxComponents {
     private(set) var settings = FluxSettings()
     /// How Flux was told to run, as far as a unit would notice and nobody here heeds it.
     private(set) var lostFlags: [FluxFlag] = []
+    /// The GitRepository that stands for the repository which the agent follows.
+    private(set) var repository: GitRepositorySpec?
     /// Objects as they were written, in versions of Flux' API before the served one.
     private(set) var old: [Manifest] = []
 
@@ -33,6 +35,7 @@ struct FluxComponents {
                 var annotations = manifest.value[path: "metadata", "annotations"] ?? .null
                 annotations[Self.agentSource] = "agent"
                 marked.value["metadata"]?["annotations"] = annotations
+                repository = GitRepositorySpec(of: manifest)
                 manifests.append(marked)
             } else if manifest.label("app.kubernetes.io/part-of") == "flux",
                 Self.isComponent(manifest) || FluxKinds.isOutdated(definition: manifest)
@@ -69,9 +72,4 @@ struct FluxComponents {
     private mutating func leave(_ manifest: Manifest) {
         leftOut.append(PlannedException(manifest.key, .fluxItself, origin: manifest.origin))
     }
-}
-
-extension Manifest {
-    /// Whether a GitRepository stands for the repository that the agent itself follows.
-    package var isAgentSource: Bool { annotation(FluxComponents.agentSource) != nil }
 }

@@ -114,7 +114,7 @@ package actor SourceRegistry {
         var entry = Entry(object: object, spec: spec, handled: old?.handled ?? status)
         if isOwn(object, spec) {
             entry.source = own
-            entry.problem = Self.limits(ofOwn: spec)
+            entry.problem = limits(ofOwn: spec)
         } else {
             var known = old?.spec
             known?.isSuspended = spec.isSuspended
@@ -126,8 +126,18 @@ package actor SourceRegistry {
     }
 
     /// What a GitRepository of the agent's own repository asks for in vain.
-    private static func limits(ofOwn spec: GitRepositorySpec) -> String {
+    private func limits(ofOwn spec: GitRepositorySpec) -> String {
         var problems: [String] = []
+        if spec.branch != own.reference {
+            problems.append("spec.ref does not hold for the repository that the agent itself follows, which is at \(own.reference)")
+        }
+        let widening = [
+            ("include", !spec.inclusions.isEmpty), ("recurseSubmodules", spec.recursesSubmodules),
+            ("sparseCheckout", !spec.sparseDirectories.isEmpty),
+        ]
+        for (field, isSet) in widening where isSet {
+            problems.append("spec.\(field) does not hold for the repository that the agent itself follows, of which it uses all files")
+        }
         if spec.verification != nil {
             problems.append("spec.verify does not hold for the repository that the agent itself follows; it is used unverified")
         }

@@ -145,11 +145,19 @@ extension UnitReconciler {
     }
 
     /// The manifests of a commit, as the unit lays its own things over them.
-    private func built(_ commit: CommitInfo, _ files: GitFileTree, _ materials: BuildMaterials) async throws(Diagnostics) -> Enforced {
+    /// - Parameter isLast: the files have been read anew by the rules that they bring along.
+    private func built(
+        _ commit: CommitInfo, _ files: GitFileTree, _ materials: BuildMaterials, isLast: Bool = false
+    ) async throws(Diagnostics) -> Enforced {
         let decryption = try materials.decryption
         let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
         // Another cluster may well have Flux of its own.
         let ours = spec.kubeconfig == nil ? FluxComponents(built.manifests, path: spec.path) : nil
+        if isRoot, !isLast, let repository = ours?.repository, let source, await source.trees.heed(ignore: repository.ignore),
+            let fewer = try? await source.trees.files(of: commit.id)
+        {
+            return try await self.built(commit, fewer, materials, isLast: true)
+        }
         leftOut = ours?.leftOut ?? []
         lostFlags = ours?.lostFlags ?? []
         if isRoot, let settings = ours?.settings, settings != context.flux.value { context.flux.update { $0 = settings } }
