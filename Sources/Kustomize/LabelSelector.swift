@@ -1,7 +1,7 @@
-import YAML
+package import YAML
 
 /// A selector in Kubernetes' text form: `app=web,tier!=db,env in (a,b),!legacy`.
-struct LabelSelector {
+package struct LabelSelector {
     private enum Requirement {
         case exists(String)
         case absent(String)
@@ -11,13 +11,13 @@ struct LabelSelector {
         case less(String, Int)
     }
 
-    struct Failure: Error {
-        var problem: String
+    package struct Failure: Error {
+        package var problem: String
     }
 
     private var requirements: [Requirement] = []
 
-    init(_ text: String) throws(Failure) {
+    package init(_ text: String) throws(Failure) {
         var tokens = Self.tokens(text)[...]
         guard !tokens.isEmpty else { return }
         while true {
@@ -27,7 +27,7 @@ struct LabelSelector {
         }
     }
 
-    func matches(_ labels: Object) -> Bool {
+    package func matches(_ labels: Object) -> Bool {
         requirements.allSatisfy { requirement in
             switch requirement {
             case .exists(let key): Self.text(labels, key) != nil

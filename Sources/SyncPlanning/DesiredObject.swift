@@ -15,6 +15,7 @@ package struct DesiredObject: Hashable, Sendable {
         var marks: ObjectMarks
         var ignored: Set<String>
         var secrecy: Secrecy
+        var isHeld: Bool
     }
 
     private final class Box: Sendable {
@@ -26,13 +27,16 @@ package struct DesiredObject: Hashable, Sendable {
 
     /// - Parameter ignored: gives JSON pointers to the fields that are left as they are in the cluster.
     /// - Parameter secrecy: what is not to be told of it.
-    package init(_ packed: PackedManifest, owner: Ownership, ignored: (Manifest) -> Set<String>, secrecy: Secrecy = Secrecy()) {
+    /// - Parameter isHeld: as a unit that is kept, it may not go before what it applies.
+    package init(
+        _ packed: PackedManifest, owner: Ownership, ignored: (Manifest) -> Set<String>, secrecy: Secrecy = Secrecy(), isHeld: Bool = true
+    ) {
         let rendered = packed.manifest
         let fields = ignored(rendered)
         box = Box(
             Content(
                 rendered: packed, owner: owner, digest: ContentDigest.of(rendered, ignored: fields), marks: ObjectMarks(of: rendered),
-                ignored: fields, secrecy: secrecy))
+                ignored: fields, secrecy: secrecy, isHeld: isHeld))
     }
 
     package init(_ rendered: Manifest, owner: Ownership, ignored: Set<String> = []) {
@@ -53,7 +57,7 @@ package struct DesiredObject: Hashable, Sendable {
         var annotations = metadata["annotations"] ?? .null
         annotations[Self.digestAnnotation] = .string(content.digest)
         // A unit is held from its beginning, or what it applies could be left behind.
-        if manifest.key.unit != nil {
+        if content.isHeld, manifest.key.unit != nil {
             let others = (metadata["finalizers"]?.array ?? []).filter { $0.string != FluxKinds.finalizer }
             metadata["finalizers"] = .array(others + [.string(FluxKinds.finalizer)])
         }
@@ -87,10 +91,11 @@ package struct DesiredTree: Hashable, Sendable {
     /// - Parameter scopes: whether a kind is namespaced, for the kinds that the cluster knows.
     /// - Parameter ignored: the fields of an object that are left as they are.
     /// - Parameter secrecy: what is not to be told of them.
+    /// - Parameter holds: whether a unit among them is kept.
     /// - Throws: every object wanted twice, every namespaced object that says no namespace, and what a Secret cannot say.
     package init(
         _ manifests: [PackedManifest], owner: Ownership, scopes: [GroupKind: Bool], ignored: (Manifest) -> Set<String> = { _ in [] },
-        secrecy: Secrecy = Secrecy()
+        secrecy: Secrecy = Secrecy(), holds: (Manifest) -> Bool = { _ in true }
     ) throws(Diagnostics) {
         var problems = Diagnostics()
         let placed = manifests.map { manifest in
@@ -110,7 +115,10 @@ package struct DesiredTree: Hashable, Sendable {
             problems.append(contentsOf: Diagnostics(manifest.manifest.stringDataProblems))
         }
         try problems.throwIfErrors()
-        objects = ApplyOrder.sorted(placed, by: \.key).map { DesiredObject($0, owner: owner, ignored: ignored, secrecy: secrecy) }
+        objects = ApplyOrder.sorted(placed, by: \.key).map {
+            DesiredObject(
+                $0, owner: owner, ignored: ignored, secrecy: secrecy, isHeld: $0.key.unit == nil || holds($0.manifest))
+        }
         inventory = ResourceInventory(Dictionary(objects.map { ($0.key, ResourceInventory.Entry(version: $0.kind.version)) }) { $1 })
     }
 

@@ -155,8 +155,11 @@ import YAML
         let other = try GitHost()
         let otherRoot = try other.serve()
         let commit = try host.push(["apps/a.yaml": "a: 1\n", "shared/old.yaml": "old: 1\n"])
-        try other.push(["base/one.yaml": "one: 1\n", "aside.yaml": "aside: 1\n"])
-        let include: Value = ["include": [["repository": ["name": "base"], "fromPath": "./base", "toPath": "shared/"]]]
+        try other.push(["base/one.yaml": "one: 1\n", "base/draft.yaml": "draft: 1\n", "aside.yaml": "aside: 1\n"])
+        // What is put in is judged as what was there.
+        let include: Value = [
+            "include": [["repository": ["name": "base"], "fromPath": "./base", "toPath": "shared/"]], "ignore": "/shared/draft.yaml",
+        ]
         try await running { registry in
             await put(object("home", include), registry)
             try await eventually("what is missing is told", { await String(describing: condition("home", "Ready")) }) {

@@ -70,6 +70,68 @@ extension UnitsTests {
         #expect(names.contains("two") && names.isDisjoint(with: ["old", "draft"]), "\(names)")
     }
 
+    @Test(arguments: [
+        ("--watch-label-selector=team in (a,b),!paused", ["team": "a"], ["team": "a", "paused": "yes"], "default"),
+        ("--watch-all-namespaces=false", [:], [:], "elsewhere"),
+    ])
+    func `units that Flux was told to leave alone stay as they are, until they or the argument are others`(
+        argument: String, kept: [String: String], left: [String: String], namespace: String
+    ) async throws {
+        func unit(_ name: String, _ labels: [String: String], in namespace: String) -> String {
+            let labels = labels.map { "\($0.key): \"\($0.value)\"" }.joined(separator: ", ")
+            return Self.unit(name, path: name).replacing(
+                "metadata: {name: \(name), namespace: default}",
+                with: "metadata: {name: \(name), namespace: \(namespace), labels: {\(labels)}}")
+        }
+        // The namespace of the controller is the one that it keeps to.
+        let controller = Self.controller([argument]).replacing("namespace: flux-system", with: "namespace: default")
+        var files = [
+            Self.flags: controller, "clusters/home/a.yaml": unit("a", kept, in: "default"),
+            "clusters/home/b.yaml": unit("b", left, in: namespace),
+            "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+            "b/two.yaml": Files.config("two", name: "two", namespace: "default"),
+        ]
+        let other = ObjectKey(unit: Ownership(namespace: namespace, name: "b"))
+        let root = ObjectKey(unit: Ownership(namespace: "homelab-system", name: "home"))
+        func message() async -> String {
+            await bench.api.object(root).map { KustomizationStatus(of: $0).conditions["Ready"]?.message ?? "" } ?? ""
+        }
+        await bench.api.put(Manifest(["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "elsewhere"]]))
+        func isThere(_ name: String) async -> Bool { await bench.api.object(Self.config(name)) != nil }
+        try await bench.run { source in
+            var commit = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("a", at: commit)
+            try await eventually("it is said", message) {
+                let words = await message()
+                return words.contains("these units are left alone, as Flux ran with \(argument)") && words.contains("\(namespace)/b")
+            }
+            let object = try #require(await bench.api.object(other))
+            #expect(object.value["status"] == nil && object.value[path: "metadata", "finalizers"] == nil)
+            #expect(await !isThere("two"))
+            // Told otherwise, the agent keeps it; told again, it leaves it with all that it has.
+            files[Self.flags] = nil
+            commit = bench.repository.push(files)
+            source.wake()
+            try await eventually("it is kept") { await isThere("two") }
+            try await eventually("nothing more is said", message) { await !message().contains("left alone") }
+            files[Self.flags] = controller
+            files["b/two.yaml"] = Files.config("new", name: "two", namespace: "default")
+            commit = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("a", at: commit)
+            try await eventually("it is said again", message) { await message().contains("left alone") }
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(await bench.api.object(Self.config("two"))?.value[path: "data", "title"] != "new")
+            files["clusters/home/b.yaml"] = unit("b", kept, in: "default")
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("one that is as Flux was told to watch is kept") {
+                await bench.api.object(Self.config("two"))?.value[path: "data", "title"] == "new"
+            }
+        }
+    }
+
     @Test func `a unit without a ServiceAccount has the rights of the one that Flux was told of`() async throws {
         try await bench.run { source in
             func push(_ files: [String: String]) async throws {

@@ -442,7 +442,7 @@ import YAML
               versions: [{name: v1beta2, served: true, storage: true}]
             ---
 
-            """ + Self.controller(["--watch-all-namespaces=false", "--no-remote-bases=true", "--sops-age-secret="])
+            """ + Self.controller(["--watch-label-selector=team in", "--no-remote-bases=true", "--sops-age-secret="])
         files["clusters/home/apps.yaml"] = """
             apiVersion: kustomize.toolkit.fluxcd.io/v1beta2
             kind: Kustomization
@@ -470,7 +470,7 @@ import YAML
             let root = ObjectKey(unit: Ownership(namespace: "homelab-system", name: "home"))
             try await eventually("word of the flag") {
                 let message = await bench.api.object(root).map { KustomizationStatus(of: $0).conditions["Ready"]?.message ?? "" } ?? ""
-                return message.contains("Flux ran with --watch-all-namespaces=false, which is not heeded")
+                return message.contains("Flux ran with --watch-label-selector=team in, which cannot be read")
                     && !message.contains("--no-remote-bases") && !message.contains("--sops-age-secret")
             }
         }

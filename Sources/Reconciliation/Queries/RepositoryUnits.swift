@@ -99,6 +99,14 @@ package struct RepositoryUnits: Sendable {
             var spec = UnitSpec(of: object)
             spec.flux = flux
             var unit = Unit(object: object)
+            if let reason = flux.reasonToLeave(object) {
+                unit.problems.append(
+                    Diagnostic(
+                        .warning, "the agent leaves this unit alone, as Flux did", subject: object.key.description, at: object.origin,
+                        cause: reason, remedy: "take the argument from Flux' kustomize-controller for all units to be kept"))
+                units.append(unit)
+                continue
+            }
             unit.problems.append(contentsOf: Diagnostics(Self.problems(of: spec, object)))
             // A path that a variable is still to be put into is known to nobody here.
             if isBuiltFromHere(spec), spec.path != root, !spec.path.contains("${") {

@@ -54,6 +54,12 @@ package actor CommitTrees {
                     let ignore = IgnoreRules(in: ignoring, ignore: rules.ignore)
                     var tree = try await repository.tree(of: commit, under: rules.read) { ignore.keeps($0) }
                     for part in parts { tree = try await part.put(into: tree) }
+                    if !parts.isEmpty {
+                        // What others put in is judged too (as in Flux), and brings rules of its own.
+                        let judging = ignoring.entries.merging(tree.entries.filter { IgnoreRules.isFile($0.key) }) { $1 }
+                        let all = IgnoreRules(in: GitTree(commit: commit, entries: judging), ignore: rules.ignore)
+                        tree = GitTree(commit: commit, entries: tree.entries.filter { all.keeps($0.key) })
+                    }
                     return .success(GitFileTree(tree))
                 } catch {
                     return .failure(error)

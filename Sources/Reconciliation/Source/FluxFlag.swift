@@ -1,32 +1,15 @@
 import Diagnostics
 import KubernetesModel
+import Kustomize
 import YAML
 
-/// How Flux' kustomize-controller was told to run, where a unit would notice and nobody here heeds it, so it is told.
+/// How Flux' kustomize-controller was told to run, where that cannot be heeded, so it is told.
 struct FluxFlag: Hashable, Sendable {
-    /// `--watch-all-namespaces=false`.
+    static let labelSelector = "--watch-label-selector"
+
+    /// `--watch-label-selector=team in`.
     let text: String
     let origin: SourceLocation?
-    let consequence: String
-    let remedy: String
-
-    /// A flag of the controller, and what is different here.
-    private struct Known {
-        let name: String
-        /// Counts only with this value (`true` where it is given none); nil for one whose value is a name or a rule.
-        var effective: Bool?
-        let consequence: String
-        let remedy: String
-    }
-
-    private static let known = [
-        Known(
-            name: "--watch-all-namespaces", effective: false, consequence: "units in all namespaces are applied",
-            remedy: "let nobody make Kustomizations in other namespaces, or have a ValidatingAdmissionPolicy refuse them"),
-        Known(
-            name: "--watch-label-selector", consequence: "units are applied whatever their labels",
-            remedy: "set spec.suspend in the Kustomizations that it leaves out"),
-    ]
 
     /// Tells the controllers of a divided Flux apart, all of whose units are the agent's.
     private static let shardLabel = "sharding.fluxcd.io/key"
@@ -56,21 +39,25 @@ struct FluxFlag: Hashable, Sendable {
         }
     }
 
-    /// Those that are not heeded, as far as they change anything.
+    static func isHeeded(selector: String?) -> Bool {
+        guard let selector, !selector.contains(shardLabel) else { return false }
+        return (try? LabelSelector(selector)) != nil
+    }
+
+    /// Those that cannot be read.
     static func flags(of manifest: Manifest) -> [FluxFlag] {
         arguments(of: manifest, "kustomize-controller").compactMap { argument in
-            guard let flag = known.first(where: { $0.name == argument.name }) else { return nil }
-            if let effective = flag.effective, effective != argument.isOn { return nil }
-            if flag.effective == nil, argument.text?.contains(shardLabel) ?? true { return nil }
-            return FluxFlag(
-                text: argument.name + (argument.text.map { "=" + $0 } ?? ""), origin: manifest.origin, consequence: flag.consequence,
-                remedy: flag.remedy)
+            guard argument.name == labelSelector, let selector = argument.text, (try? LabelSelector(selector)) == nil else { return nil }
+            return FluxFlag(text: "\(argument.name)=\(selector)", origin: manifest.origin)
         }
     }
 
-    var note: String { "Flux ran with \(text), which is not heeded: \(consequence); \(remedy)" }
+    private static let consequence = "units are applied whatever their labels"
+    private static let remedy = "correct the selector, which is of the form app=web,tier!=db,env in (a,b),!legacy"
+
+    var note: String { "Flux ran with \(text), which cannot be read: \(Self.consequence); \(Self.remedy)" }
 
     var diagnostic: Diagnostic {
-        Diagnostic(.warning, "Flux ran with \(text), which the agent does not heed", at: origin, cause: consequence, remedy: remedy)
+        Diagnostic(.warning, "Flux ran with \(text), which cannot be read", at: origin, cause: Self.consequence, remedy: Self.remedy)
     }
 }

@@ -127,6 +127,7 @@ package final class UnitBoard: Sendable {
     func remove(_ unit: Ownership) {
         update { state in
             state.waiting.remove(unit)
+            state.expected.remove(unit)
             let rivals = state.setClaims([], of: unit)
             state.setJudged([], by: unit)
             state.setDependencies([], of: unit, before: state.entries[unit]?.dependsOn ?? [])
@@ -167,6 +168,9 @@ package final class UnitBoard: Sendable {
             return awaiting + state.dependentBells(of: unit)
         }
     }
+
+    /// What is known elsewhere of the unit's objects has changed.
+    func ring(_ unit: Ownership) { update { state in [state.entries[unit]?.bell].compactMap { $0 } } }
 
     /// The unit's object is not as it was.
     func changed(_ unit: Ownership) {

@@ -15,6 +15,8 @@ package final class UnitContext: Sendable {
     /// How Flux was told to run that the agent took the place of; nil until the agent's own unit knows.
     package let flux = Shared<FluxSettings?>(nil)
     let alarms: Alarms
+    /// Kustomizations that are left alone, and why: see `FluxSettings.reasonToLeave`.
+    let leftUnits = Shared<[Ownership: String]>([:])
 
     package var api: any ClusterAPI { home.api }
     package var live: LiveState { home.live }

@@ -220,7 +220,8 @@ extension UnitReconciler {
         do {
             let tree = try DesiredTree(
                 current.manifests, owner: spec.owner, scopes: resources.mapValues(\.isNamespaced),
-                ignored: try IgnoredFields(current.buildKey?.ignoreRules ?? []).pointers, secrecy: current.secrecy)
+                ignored: try IgnoredFields(current.buildKey?.ignoreRules ?? []).pointers, secrecy: current.secrecy,
+                holds: { [flux = context.flux.value] in flux?.reasonToLeave($0) == nil })
             hasNewTree = true
             if kinds.contains(where: { $0.kind == "PersistentVolumeClaim" || $0.kind == "StatefulSet" }) {
                 try await live.learnStorageClasses()

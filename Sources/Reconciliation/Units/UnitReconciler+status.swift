@@ -103,9 +103,18 @@ extension UnitReconciler {
     /// What a person should know of a unit that is ready all the same.
     private var notes: [String] {
         let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"] + lostFlags.map(\.note)
-        let more = [unservedNote, leftBehind, unconfirmedNote, enforced?.keyNote].compactMap { $0 } + uncheckedNotes
+        let own = [isRoot ? leftUnitsNote : nil, unservedNote, leftBehind, unconfirmedNote, enforced?.keyNote]
+        let more = own.compactMap { $0 } + uncheckedNotes
         let wanted = contests.filter { $0.cause?.hasSuffix("this unit has it") == true }
         return leftOutNote + driftNotes + ((lastPlan?.refusals ?? []) + wanted).map(\.description) + more
+    }
+
+    private var leftUnitsNote: String? {
+        let left = context.leftUnits.value
+        guard let reason = left.values.min() else { return nil }
+        let names = left.keys.map(\.description).sorted()
+        let list = names.prefix(3).joined(separator: ", ") + (names.count > 3 ? " and \(names.count - 3) more" : "")
+        return "these units are left alone, as \(reason): \(list)"
     }
 
     /// What stays until a person confirms that it may go.
@@ -328,6 +337,7 @@ extension UnitReconciler {
     private func counts(_ object: StatusReport.ObjectStatus) -> Bool {
         if FluxKinds.isForeign(object.key.groupKind), object.message == notReconciledYet { return false }
         if kindsOfNobody.contains(object.key.groupKind) { return false }
+        if let unit = object.key.unit, context.leftUnits.value[unit] != nil { return false }
         return spec.waitsForAll || spec.healthChecks.contains(object.key)
     }
 

@@ -209,11 +209,13 @@ package actor UnitReconciler {
         await context.live.attach(spec.owner, bell)
         register()
         source?.state.attach(bell)
+        if isRoot { context.leftUnits.attach(bell) }
     }
 
     private func end() async {
         context.alarms.set(bell, at: nil)
         source?.state.detach(bell)
+        if isRoot { context.leftUnits.detach(bell) }
         await leaveTarget()
         await context.live.detach(spec.owner)
         await context.namespaces.leave(spec.owner)

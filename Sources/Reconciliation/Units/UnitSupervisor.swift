@@ -32,7 +32,7 @@ package actor UnitSupervisor {
     private let receivers: ReceiverRegistry?
     private var rootObject: KustomizationObject?
     private var running: [Ownership: Running] = [:]
-    /// Units that nobody knows yet how to keep: see `UnitContext.flux`.
+    /// Units that nobody knows yet how to keep (see `UnitContext.flux`), and those that are left alone.
     private var waiting: [Ownership: Manifest] = [:]
     /// Tasks of units that were stopped; a successor starts when its predecessor has ended.
     private var ending: [Ownership: Task<Void, Never>] = [:]
@@ -145,6 +145,7 @@ package actor UnitSupervisor {
         case .all(let list):
             let present = Set(list.compactMap(\.key.unit))
             waiting = waiting.filter { present.contains($0.key) }
+            forgetLeft { present.contains($0) }
             for unit in running.keys where !present.contains(unit) { await stop(unit) }
             context.board.expect(present)
             for object in list { await take(object) }
@@ -152,15 +153,23 @@ package actor UnitSupervisor {
         case .gone(let object):
             guard let unit = object.key.unit else { return }
             waiting[unit] = nil
+            forgetLeft { $0 != unit }
             await stop(unit)
         case .failed: break
         }
+    }
+
+    private func forgetLeft(but isKept: @Sendable (Ownership) -> Bool) {
+        guard context.leftUnits.value.keys.contains(where: { !isKept($0) }) else { return }
+        context.leftUnits.update { $0 = $0.filter { isKept($0.key) } }
     }
 
     private func take(_ manifest: Manifest) async {
         guard let owner = manifest.key.unit else { return }
         context.board.changed(owner)
         if owner == rootSpec.owner { return await takeRoot(manifest) }
+        if let reason = context.flux.value?.reasonToLeave(manifest) { return await leaveAlone(owner, manifest, reason) }
+        if context.leftUnits.value[owner] != nil { context.leftUnits.update { $0[owner] = nil } }
         // Most of what is seen are the agent's own statuses.
         if let known = running[owner], known.object.uid == manifest.uid, await !known.object.take(manifest) { return }
         guard context.flux.value != nil else {
@@ -181,6 +190,16 @@ package actor UnitSupervisor {
         start(spec, manifest, source)
     }
 
+    /// It may be another's: nothing of it is touched, and nothing that it has applied.
+    private func leaveAlone(_ owner: Ownership, _ manifest: Manifest, _ reason: String) async {
+        waiting[owner] = manifest
+        if running[owner] != nil { await stop(owner) } else { context.board.remove(owner) }
+        guard context.leftUnits.value[owner] != reason else { return }
+        context.leftUnits.update { $0[owner] = reason }
+        // Nobody waits for its health.
+        if let parent = Ownership(of: manifest) { context.board.ring(parent) }
+    }
+
     /// Keeps all units as Flux was told to, from when that is known on.
     private func heedFlux() async {
         let bell = Bell()
@@ -192,6 +211,7 @@ package actor UnitSupervisor {
                 waiting = [:]
                 for object in new { await take(object) }
                 for entry in running.values { await entry.unit.heed(flux) }
+                if flux.leavesUnits { for entry in running.values { await take(Manifest(await entry.object.value)) } }
             }
             await bell.wait()
         }
