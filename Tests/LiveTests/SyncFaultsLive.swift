@@ -154,6 +154,21 @@ struct SyncFaultsLive {
         #expect(after.writes - before.writes - refused <= 60, "30 objects, records and statuses: \(after.writes - before.writes - refused)")
     }
 
+    @Test func t05b_aServerTooBusyToBeReadIsGivenTimeToo() async throws {
+        var files = ["clusters/sync/u.yaml": SyncFiles.unit("crowd", path: "crowd"), "crowd/a.yaml": SyncFiles.config("crowd-a", "1")]
+        try await bed.awaitUnit("crowd", at: try bed.push(files))
+        let before = try bed.counts(0, "?busy=6&of=all")
+        // Whatever was watched has to be listed and watched anew, which is refused.
+        _ = try bed.counts(0, "?off=0.2")
+        #expect(try bed.kubectl("patch", "configmap", "crowd-a", "--type=merge", "-p", #"{"data":{"title":"by hand"}}"#).succeeded)
+        files["crowd/b.yaml"] = SyncFiles.config("crowd-b", "1")
+        try await bed.awaitUnit("crowd", at: try bed.push(files), limit: 60)
+        try await bed.eventually("the drift is repaired", limit: 30) { try await bed.title("crowd-a") == "1" }
+        #expect(try await bed.title("crowd-b") == "1")
+        let refused = try bed.counts().busy - before.busy
+        #expect(refused > 0 && refused <= 200, "\(refused) refused requests in 6 s")
+    }
+
     @Test func t06_aBrokenWatchLosesNothing() async throws {
         try await bed.awaitReady(at: try bed.push(["clusters/sync/w.yaml": SyncFiles.config("watched", "1")]))
         for round in 0..<3 {
