@@ -115,6 +115,43 @@ struct SyncFaultsLive {
         #expect(places >= 3, "none, the object and the record: \(places)")
     }
 
+    @Test func t03b_killedAnywhereInAForcedReplacement() async throws {
+        func tree(_ title: String) -> [String: String] {
+            let annotations = "metadata: {annotations: {kustomize.toolkit.fluxcd.io/force: enabled}, "
+            let fixed = SyncFiles.config("kf", title).split(separator: "metadata: {").joined(separator: Substring(annotations))
+            return ["clusters/sync/f.yaml": fixed + "immutable: true\n", "clusters/sync/g.yaml": SyncFiles.config("kf-other", title)]
+        }
+        let places = try await killEverywhere("replacement", from: { tree("old \($0)") }, to: { tree("new \($0)") }) { round in
+            let titles = [try await bed.title("kf"), try await bed.title("kf-other")]
+            let names = try await recorded("kf")
+            #expect(titles == ["new \(round)", "new \(round)"] && names == ["kf", "kf-other"], "\(titles) \(names)")
+        }
+        #expect(places >= 4, "none, the other object, the deletion and the new one: \(places)")
+    }
+
+    @Test func t03c_killedAnywhereWhereAUnitLeaves() async throws {
+        func tree(_ units: [String]) -> [String: String] {
+            var files = ["clusters/sync/u.yaml": units.map { SyncFiles.unit($0, path: $0) }.joined(separator: "---\n")]
+            for unit in ["kl-stays", "kl-leaves"] {
+                files["\(unit)/a.yaml"] = SyncFiles.config(unit + "-a", "1")
+                files["\(unit)/b.yaml"] = SyncFiles.config(unit + "-b", "1")
+            }
+            return files
+        }
+        let places = try await killEverywhere(
+            "unit's end", from: { _ in tree(["kl-stays", "kl-leaves"]) }, to: { _ in tree(["kl-stays"]) }, units: ["kl-stays"]
+        ) { round in
+            try await bed.eventually("nothing is left of round \(round)") {
+                let left = [try await bed.configMap("kl-leaves-a"), try await bed.configMap("kl-leaves-b")]
+                let unit = try await bed.unit("kl-leaves")
+                return left.allSatisfy { $0 == nil } && unit == nil
+            }
+            let kept = [try await bed.title("kl-stays-a"), try await bed.title("kl-stays-b")]
+            #expect(kept == ["1", "1"])
+        }
+        #expect(places >= 4, "none, two objects, the unit's deletion and its end: \(places)")
+    }
+
     @Test func t04_aServerThatWasAwayAndHasForgottenThePast() async throws {
         var files = ["clusters/sync/a.yaml": SyncFiles.config("away", "1"), "clusters/sync/b.yaml": SyncFiles.config("away-b", "1")]
         try await bed.awaitReady(at: try bed.push(files))
