@@ -74,6 +74,51 @@ struct SyncLive {
         #expect(try bed.kubectl("delete", "customresourcedefinition", "helmreleases.helm.toolkit.fluxcd.io").succeeded)
     }
 
+    @Test func t01b_aDefinitionThatIsDeletedAndOneWhoseVersionIsServedNoMore() async throws {
+        func definition(served: Bool) -> String {
+            let schema = "schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}"
+            return """
+                apiVersion: apiextensions.k8s.io/v1
+                kind: CustomResourceDefinition
+                metadata: {name: bulbs.sync.example.org}
+                spec:
+                  group: sync.example.org
+                  scope: Namespaced
+                  names: {plural: bulbs, kind: Bulb}
+                  versions:
+                    - {name: v1, served: \(served), storage: true, \(schema)}
+                    - {name: v2, served: true, storage: false, \(schema)}
+
+                """
+        }
+        func bulb(_ version: String, _ watts: Int) -> String {
+            "apiVersion: sync.example.org/\(version)\nkind: Bulb\nmetadata: {name: desk, namespace: default}\nspec: {watts: \(watts)}\n"
+        }
+        func live() async throws -> Manifest? {
+            let kind = GroupVersionKind(group: "sync.example.org", version: "v2", kind: "Bulb")
+            return try? await bed.client.get(kind, namespace: "default", name: "desk")
+        }
+        var files = ["clusters/sync/b.yaml": definition(served: true), "clusters/sync/c.yaml": bulb("v1", 5)]
+        try await bed.awaitReady(at: try bed.push(files))
+        let uid = try #require(try await live()?.uid)
+        #expect(try bed.kubectl("delete", "customresourcedefinition", "bulbs.sync.example.org").succeeded)
+        try await bed.eventually("both are made anew", limit: 60) {
+            guard let found = try await live() else { return false }
+            return found.uid != uid && found.value[path: "spec", "watts"] == 5
+        }
+        try await bed.eventually("drift of it is repaired again", limit: 30) {
+            _ = try bed.kubectl("patch", "bulbs.v2.sync.example.org", "desk", "--type=merge", "-p", #"{"spec":{"watts":60}}"#)
+            try await Task.sleep(for: .seconds(1))
+            return try await live()?.value[path: "spec", "watts"] == 5
+        }
+        files = ["clusters/sync/b.yaml": definition(served: false), "clusters/sync/c.yaml": bulb("v2", 7)]
+        try await bed.awaitReady(at: try bed.push(files), limit: 60)
+        #expect(try await live()?.value[path: "spec", "watts"] == 7)
+        files["clusters/sync/c.yaml"] = nil
+        try await bed.awaitReady(at: try bed.push(files))
+        try await bed.eventually("it goes") { try await live() == nil }
+    }
+
     @Test func t02_whatKubectlSetGoesWithTheFirstCommit() async throws {
         func manifest(_ name: String, _ more: String) -> String {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \(name), namespace: default\(more)}\ndata: {title: old, extra: \"1\"}\n---\n"
@@ -150,7 +195,8 @@ struct SyncLive {
         }
     }
 
-    @Test func t05_aWebhookThatRejectsStopsOnlyWhatItRejects() async throws {
+    /// Has a webhook asked about ConfigMaps with a label, for as long as `body` runs.
+    private func withWebhook(for label: String, timeout seconds: Int, _ body: () async throws -> Void) async throws {
         let webhook = """
             apiVersion: admissionregistration.k8s.io/v1
             kind: ValidatingWebhookConfiguration
@@ -160,8 +206,8 @@ struct SyncLive {
                 admissionReviewVersions: [v1]
                 sideEffects: None
                 failurePolicy: Fail
-                timeoutSeconds: 5
-                objectSelector: {matchExpressions: [{key: deny, operator: Exists}]}
+                timeoutSeconds: \(seconds)
+                objectSelector: {matchExpressions: [{key: \(label), operator: Exists}]}
                 rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
                 clientConfig:
                   url: https://127.0.0.1:\(bed.port + 5)/
@@ -170,6 +216,37 @@ struct SyncLive {
             """
         try bed.apply(webhook)
         defer { _ = try? bed.kubectl("delete", "validatingwebhookconfiguration", "sync-house-rules") }
+        try await body()
+    }
+
+    @Test func t05_aWebhookThatRejectsStopsOnlyWhatItRejects() async throws {
+        try await withWebhook(for: "deny", timeout: 5) { try await rejectOne() }
+    }
+
+    @Test func t05b_aWebhookThatNeverAnswersHoldsNothingElseUp() async throws {
+        // More than are sent at the same time.
+        var files = [
+            "clusters/sync/u.yaml": SyncFiles.unit("hung", path: "hung") + "---\n" + SyncFiles.unit("hung-not", path: "not"),
+            "hung/free.yaml": SyncFiles.config("hung-free", "1"), "not/free.yaml": SyncFiles.config("hung-other", "1"),
+        ]
+        for index in 0..<10 { files["hung/\(index).yaml"] = SyncFiles.config("hung-\(index)", "1", labels: "hang: \"true\"") }
+        var commit = ""
+        try await withWebhook(for: "hang", timeout: 25) {
+            try await bed.eventually("the webhook is asked") {
+                let trial = SyncFiles.config("probe", "1", labels: "hang: \"true\"")
+                return (try? bed.apply(trial, "--dry-run=server", "--request-timeout=1s")) == nil
+            }
+            commit = try bed.push(files)
+            try await bed.awaitUnit("hung-not", at: commit, limit: 15)
+            try await bed.eventually("what the webhook is not asked about", limit: 20) { try await bed.title("hung-free") == "1" }
+            #expect(try await bed.configMap("hung-0") == nil)
+            #expect(try await bed.unit("hung")?.ready?.status != "True")
+        }
+        try await bed.awaitUnit("hung", at: commit, limit: 90)
+        #expect(try await bed.title("hung-9") == "1")
+    }
+
+    private func rejectOne() async throws {
         var files = [
             "clusters/sync/good.yaml": SyncFiles.config("good", "1"),
             "clusters/sync/bad.yaml": "# A comment.\n" + SyncFiles.config("bad", "1", labels: "deny: \"true\""),
