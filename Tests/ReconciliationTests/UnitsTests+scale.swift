@@ -45,6 +45,30 @@ extension UnitsTests {
         }
     }
 
+    @Test func `requests that get no answer keep back none of the unit's other objects`() async throws {
+        let (clock, isHanging) = (ForwardClock(), Shared(true))
+        var bench = bench
+        bench.clock = clock
+        var files = ["clusters/home/a.yaml": Self.unit("a", path: "a"), "a/z.yaml": Files.config("z", name: "z", namespace: "default")]
+        // More than are sent at the same time.
+        for number in 0..<20 {
+            files["a/\(number).yaml"] = Files.config("hung", name: "hung-\(number)", namespace: "default")
+            await bench.api.during(.apply, name: "hung-\(number)") { _ in
+                while isHanging.value, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
+            }
+        }
+        let commit = bench.repository.push(files)
+        try await bench.run { _ in
+            try await eventually("the others' turn, which the clock brings") {
+                clock.advance(by: .seconds(2))
+                return await bench.api.object(Self.config("z")) != nil
+            }
+            for number in 0..<20 { #expect(await bench.api.object(Self.config("hung-\(number)")) == nil) }
+            isHanging.update { $0 = false }
+            try await awaitReady("a", at: commit)
+        }
+    }
+
     @Test func `a push that changes one unit builds and sends that one alone`() async throws {
         let count = 12
         var files = files(count)

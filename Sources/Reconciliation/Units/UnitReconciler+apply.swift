@@ -56,6 +56,15 @@ extension UnitReconciler {
         return guards[apply.key]?.hold(now: clock.now) == nil
     }
 
+    private enum SendEvent {
+        case answer(Int, Answer)
+        /// Time to look whose answer keeps others waiting.
+        case look
+    }
+
+    /// What gets no answer for so long, as behind a webhook that hangs, keeps no other object back any more.
+    private static let patience = Duration.seconds(5)
+
     /// Applies side by side, always `parallelism` at a time; none is begun any more once a newer commit is there, or the server is away.
     private func send(_ wave: [PlannedApply], into outcome: inout ApplyOutcome) async {
         guard !wave.isEmpty else { return }
@@ -63,18 +72,46 @@ extension UnitReconciler {
         let (owner, options) = (spec.owner, ApplyOptions(user: spec.user))
         let target = target
         await learnRivals(of: wave)
-        await withTaskGroup(of: (Int, Answer).self) { group in
-            var next = 0
+        await withTaskGroup(of: SendEvent.self) { [clock] group in
+            var (next, unanswered) = (0, 0)
+            /// Those that count among the `parallelism`, since when.
+            var counted: [Int: Duration] = [:]
+            func isOpen() -> Bool {
+                guard next < wave.count, !outcome.isAborted, !isSuperseded else { return false }
+                return true
+            }
             func start() {
-                guard next < wave.count, !outcome.isAborted, !isSuperseded else { return }
+                guard isOpen() else { return }
                 let (index, apply) = (next, wave[next])
                 next += 1
-                group.addTask { (index, await self.send(apply, before: before[apply.key], owner, options, to: target)) }
+                unanswered += 1
+                counted[index] = clock.now
+                group.addTask { .answer(index, await self.send(apply, before: before[apply.key], owner, options, to: target)) }
+            }
+            func lookLater() {
+                guard isOpen() else { return }
+                group.addTask {
+                    try? await clock.sleep(for: .seconds(1))
+                    return .look
+                }
             }
             for _ in 0..<spec.parallelism { start() }
-            for await (index, answer) in group {
-                take(answer, of: wave[index], into: &outcome)
-                start()
+            lookLater()
+            for await event in group {
+                switch event {
+                case .answer(let index, let answer):
+                    unanswered -= 1
+                    take(answer, of: wave[index], into: &outcome)
+                    if counted.removeValue(forKey: index) != nil { start() }
+                    if unanswered == 0 { group.cancelAll() }
+                case .look:
+                    let late = counted.filter { $0.value + Self.patience <= clock.now }.keys
+                    for index in late {
+                        counted[index] = nil
+                        start()
+                    }
+                    if !Task.isCancelled, unanswered > 0 { lookLater() }
+                }
             }
         }
     }
