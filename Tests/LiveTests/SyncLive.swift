@@ -237,7 +237,7 @@ struct SyncLive {
                 return (try? bed.apply(trial, "--dry-run=server", "--request-timeout=1s")) == nil
             }
             commit = try bed.push(files)
-            try await bed.awaitUnit("hung-not", at: commit, limit: 15)
+            try await bed.awaitUnit("hung-not", at: commit, limit: 20)
             try await bed.eventually("what the webhook is not asked about", limit: 20) { try await bed.title("hung-free") == "1" }
             #expect(try await bed.configMap("hung-0") == nil)
             #expect(try await bed.unit("hung")?.ready?.status != "True")

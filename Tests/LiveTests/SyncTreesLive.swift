@@ -89,6 +89,7 @@ struct SyncTreesLive {
         let commit = try host.push([
             ".gitmodules": "[submodule \"library\"]\n\tpath = app/library\n\turl = ../library.git\n", "app/a.yaml": config("app"),
             "aside/b.yaml": config("aside"), "aside/.sourceignore": "hidden.yaml\n", "aside/hidden.yaml": config("hidden"),
+            "aside/c.yaml": config("put-aside"),
             // By Flux' default rules cloudbuild.yaml is none of the files.
             ".sourceignore": "/listed/\n", "listed/kustomization.yaml": "resources: [cloudbuild.yaml]\n",
             "listed/cloudbuild.yaml": config("listed"),
@@ -102,13 +103,14 @@ struct SyncTreesLive {
             filled, repository("tree-plain", "{branch: main}", path: "."),
             repository("tree-sparse", "{branch: main}", more: "sparseCheckout: [./app]", path: "."),
             repository("tree-ignore", "{branch: main}", more: "ignore: \"/*\\n!/listed\"", path: "listed"),
-            repository("tree-include", "{branch: main}", more: "ignore: /*\n" + include, path: "put"),
+            // What is put in is judged too, by rules for the place that it is put at.
+            repository("tree-include", "{branch: main}", more: "ignore: \"/*\\n!/put\\n/put/here/c.yaml\"\n" + include, path: "put"),
             repository("tree-circle", "{branch: main}", more: "include: [{repository: {name: tree-circle}}]"),
             repository("tree-empty", "{branch: main}", path: "app/library"),
         ])
         let expected = [
-            "tree-filled": ["app", "library"], "tree-plain": ["app", "aside"], "tree-sparse": ["app"], "tree-ignore": ["listed"],
-            "tree-include": ["aside"],
+            "tree-filled": ["app", "library"], "tree-plain": ["app", "aside", "put-aside"], "tree-sparse": ["app"],
+            "tree-ignore": ["listed"], "tree-include": ["aside"],
         ]
         for (name, objects) in expected {
             try await bed.awaitUnit(name, at: commit)
