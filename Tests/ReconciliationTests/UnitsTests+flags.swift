@@ -29,6 +29,10 @@ extension UnitsTests {
         var files = Self.bootstrappedByFlux
         files["clusters/home/old/one.yaml"] = Files.config("old", name: "old", namespace: "default")
         files["apps/draft.yaml"] = Files.config("draft", name: "draft", namespace: "default")
+        // Made by hand, a unit waits for no maker that would have read the rules.
+        await bench.api.put(Manifest(try #require(try YAMLReader.values(Self.unit("hand", path: "hand"), file: "hand.yaml").first)))
+        files["hand/kept.yaml"] = Files.config("kept", name: "kept", namespace: "default")
+        files["hand/draft.yaml"] = Files.config("by-hand", name: "by-hand", namespace: "default")
         let plain = files[sync]
         files[sync] = plain?.replacing("ref: {branch: main}}", with: "ref: {branch: main}, ignore: \"/clusters/home/old\\ndraft.yaml\"}")
         let ignoring = files[sync]
@@ -45,6 +49,8 @@ extension UnitsTests {
             let first = bench.repository.push(files)
             source.wake()
             try await eventually("all is applied") { await isReady(at: first) }
+            try await awaitReady("hand", at: first)
+            try await eventually("none of it stays") { await bench.api.object(Self.config("by-hand")) == nil }
             #expect(await applied(since: 0).isDisjoint(with: ["old", "draft"]))
             files[sync] = plain
             let second = bench.repository.push(files)
@@ -52,14 +58,14 @@ extension UnitsTests {
             try await eventually("nothing is left out any more") { await isReady(at: second) }
             try await eventually("all is there") {
                 let (old, draft) = (await bench.api.object(Self.config("old")), await bench.api.object(Self.config("draft")))
-                return old != nil && draft != nil
+                return await bench.api.object(Self.config("by-hand")) != nil && old != nil && draft != nil
             }
             files[sync] = ignoring
             bench.repository.push(files)
             source.wake()
             try await eventually("it goes again") {
                 let (old, draft) = (await bench.api.object(Self.config("old")), await bench.api.object(Self.config("draft")))
-                return old == nil && draft == nil
+                return await bench.api.object(Self.config("by-hand")) == nil && old == nil && draft == nil
             }
         }
         let count = await bench.api.requests.count

@@ -29,7 +29,7 @@ package actor CommitTrees {
     }
 
     /// Takes the rules of gitignore that a GitRepository has besides those of the `.sourceignore` files.
-    /// - Returns: Whether they are others than before, so that the files have to be read anew.
+    /// - Returns: Whether they are others than before.
     func heed(ignore: String?) -> Bool {
         guard rules.ignore != ignore else { return false }
         rules.ignore = ignore
@@ -67,9 +67,10 @@ package actor CommitTrees {
             }
         underway[content] = reading
         let result = await reading.value
-        if underway.removeValue(forKey: content) != nil, case .success(let files) = result {
+        if underway[content] == reading {
+            underway[content] = nil
             // One more than the newest, for the units that cannot leave the one before.
-            known = known.suffix(1) + [(content, files)]
+            if case .success(let files) = result { known = known.suffix(1) + [(content, files)] }
         }
         return try result.get()
     }

@@ -55,6 +55,14 @@ package actor GitSource {
         return count
     }
 
+    /// Takes rules for which files count, and lets all units know that have used others.
+    /// - Returns: Whether they are others than before, so that the files have to be read anew.
+    func heed(ignore: String?) async -> Bool {
+        guard await trees.heed(ignore: ignore) else { return false }
+        state.update { $0.ignore = ignore }
+        return true
+    }
+
     /// Takes what the mirror has, without asking anybody.
     func restore() async {
         if state.value.commit == nil, let mirrored = try? await repository.mirrored(), let signers = try? await signers(of: mirrored) {

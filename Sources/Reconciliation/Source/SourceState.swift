@@ -12,6 +12,8 @@ package struct SourceState: Hashable, Sendable {
     package var signers = ""
     /// The commits whose files `spec.include` puts into the tree.
     package var included: [CommitInfo] = []
+    /// What the agent's own repository says itself that is none of its files (`spec.ignore` of its GitRepository).
+    package var ignore: String?
     /// When a new commit last came.
     package var lastChange: Timestamp?
 

@@ -110,7 +110,7 @@ extension UnitReconciler {
                         counted[index] = nil
                         start()
                     }
-                    if !Task.isCancelled, unanswered > 0 { lookLater() }
+                    lookLater()
                 }
             }
         }

@@ -19,7 +19,7 @@ extension UnitReconciler {
             do throws(SourceProblem) {
                 if newest.id != attempted || attemptedKey != spec.buildKey || attemptedGeneration != spec.generation
                     || materials != attemptedMaterials || state.included.map(\.id) != attemptedInclusions
-                    || hasMoved
+                    || state.ignore != attemptedIgnore || hasMoved
                 {
                     try await requireDescent(of: newest, source)
                     try await build(newest, source, materials)
@@ -106,6 +106,7 @@ extension UnitReconciler {
     }
 
     private func build(_ commit: CommitInfo, _ source: GitSource, _ materials: BuildMaterials) async throws(SourceProblem) {
+        let ignore = source.state.value.ignore
         let files = try await source.trees.files(of: commit.id)
         let generation = spec.generation
         attempted = commit.id
@@ -113,6 +114,7 @@ extension UnitReconciler {
         attemptedGeneration = generation
         attemptedMaterials = materials
         attemptedInclusions = source.state.value.included.map(\.id)
+        attemptedIgnore = ignore
         attemptStart = clock.now
         hasNewSource = false
         rebuildAt = nil
@@ -153,9 +155,10 @@ extension UnitReconciler {
         let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
         // Another cluster may well have Flux of its own.
         let ours = spec.kubeconfig == nil ? FluxComponents(built.manifests, path: spec.path) : nil
-        if isRoot, !isLast, let repository = ours?.repository, let source, await source.trees.heed(ignore: repository.ignore),
+        if isRoot, !isLast, let repository = ours?.repository, let source, await source.heed(ignore: repository.ignore),
             let fewer = try? await source.trees.files(of: commit.id)
         {
+            attemptedIgnore = repository.ignore
             return try await self.built(commit, fewer, materials, isLast: true)
         }
         leftOut = ours?.leftOut ?? []

@@ -110,11 +110,11 @@ extension UnitReconciler {
     }
 
     private var leftUnitsNote: String? {
-        let left = context.leftUnits.value
-        guard let reason = left.values.min() else { return nil }
-        let names = left.keys.map(\.description).sorted()
-        let list = names.prefix(3).joined(separator: ", ") + (names.count > 3 ? " and \(names.count - 3) more" : "")
-        return "these units are left alone, as \(reason): \(list)"
+        let byReason = Dictionary(grouping: context.leftUnits.value, by: \.value).sorted { $0.key < $1.key }
+        guard !byReason.isEmpty else { return nil }
+        return byReason.map { reason, units in
+            "these units are left alone, as \(reason): \(Self.list(units.map { ObjectKey(unit: $0.key) }))"
+        }.joined(separator: "; ")
     }
 
     /// What stays until a person confirms that it may go.

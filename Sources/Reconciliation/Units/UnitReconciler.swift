@@ -81,6 +81,8 @@ package actor UnitReconciler {
     var attemptedMaterials: BuildMaterials?
     /// The commits of other repositories that were in the tree.
     var attemptedInclusions: [ObjectID] = []
+    /// The rules of the agent's own repository by which the files were read.
+    var attemptedIgnore: String?
     /// It is built from another repository now, whose commits do not follow from those of the one before.
     var hasNewSource = false
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
