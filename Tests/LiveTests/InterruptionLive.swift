@@ -66,7 +66,9 @@ struct InterruptionLive {
     }
 
     @Test func t04_aFurtherServer() throws {
-        // However far the first one has come: the same run waits until it is well, and goes on to the next.
+        // The first one has got well by itself, or is on its way still. Stopped, it has to start once more: the same run waits until it is
+        // well, and goes on to the next.
+        try lab.on("m1", "systemctl stop k3s")
         let run = try lab.startBootstrap()
         try lab.wait(run, "m2: wait for the k3s server\n")
         let before = run.output.components(separatedBy: "further servers: ")[0]
