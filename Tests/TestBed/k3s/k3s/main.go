@@ -28,9 +28,6 @@ func main() {
 	baseversion.Set(version(), commit)
 	clientversion.Set(version(), commit)
 	name := filepath.Base(os.Args[0])
-	if name == "kubectl" {
-		kubectlMain(os.Args)
-	}
 	if _, known := components[name]; known {
 		runComponent(name)
 	}
@@ -52,8 +49,6 @@ func dispatch(command string, args []string) {
 		serverMain(args)
 	case "agent":
 		agentMain(args)
-	case "kubectl":
-		kubectlMain(append([]string{"kubectl"}, args...))
 	case "ctr":
 		ctrMain(args)
 	case "token":

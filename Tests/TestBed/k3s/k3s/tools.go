@@ -9,22 +9,6 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// kubectlMain is kubectl with the server's own kubeconfig when the user names none.
-func kubectlMain(args []string) {
-	const own = "/etc/rancher/k3s/k3s.yaml"
-	if os.Getenv("KUBECONFIG") == "" && exists(own) {
-		file, err := os.Open(own)
-		if err != nil {
-			logrus.Warnf("Unable to read %s, please start server with --write-kubeconfig-mode or --write-kubeconfig-group to modify kube config permissions", own)
-		} else {
-			file.Close()
-		}
-		os.Setenv("KUBECONFIG", own)
-	}
-	os.Args = args
-	runComponent("kubectl")
-}
-
 // ctrMain becomes the carried ctr, aimed at the node's containerd.
 func ctrMain(args []string) {
 	full := append([]string{"ctr", "--address", containerdSocket, "--namespace", "k8s.io"}, args...)

@@ -61,6 +61,12 @@ func start() error {
 			return err
 		}
 	}
-	program := filepath.Join(bin, "k3s")
-	return fmt.Errorf("%s: %w", program, syscall.Exec(program, os.Args, os.Environ()))
+	program, args := filepath.Join(bin, "k3s"), os.Args
+	if filepath.Base(args[0]) == "kubectl" || len(args) > 1 && args[1] == "kubectl" {
+		program = filepath.Join(bin, "kubectl")
+		if filepath.Base(args[0]) != "kubectl" {
+			args = args[1:]
+		}
+	}
+	return fmt.Errorf("%s: %w", program, syscall.Exec(program, args, os.Environ()))
 }

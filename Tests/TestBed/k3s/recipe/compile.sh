@@ -1,5 +1,6 @@
 # compile.sh WORK SOURCES COMMIT: compiles our Go files inside Kubernetes' tree. Needs what packages.sh unpacked.
 #   WORK/out/k3s        every Kubernetes command and the supervisor      WORK/out/launcher   the small self-extracting front
+#   WORK/out/kubectl    kubectl alone
 #   WORK/out/pause      the program of the pause image                   WORK/out/images     the maker of the image archive
 # Objects stay in WORK/gocache, so that a change of our own files costs little more than the link.
 set -euo pipefail
@@ -63,7 +64,9 @@ our pause -ldflags '-s -w'
 our images
 our launcher -ldflags "-s -w -X main.commit=$COMMIT"
 step "launcher, pause, images compiled"
-our k3s -tags 'providerless dockerless' -ldflags "-s -w -X main.commit=$COMMIT \
+versions="-s -w -X main.commit=$COMMIT \
     -X $VENDOR/component-base/version.gitMajor=1 -X $VENDOR/component-base/version.gitMinor=20 -X $VENDOR/component-base/version.gitTreeState=clean \
     -X $VENDOR/client-go/pkg/version.gitMajor=1 -X $VENDOR/client-go/pkg/version.gitMinor=20 -X $VENDOR/client-go/pkg/version.gitTreeState=clean"
+our k3s -tags 'providerless dockerless' -ldflags "$versions"
+our kubectl -tags 'providerless dockerless' -ldflags "$versions"
 step "k3s compiled ($(du -sLm "$WORK/out/k3s" | cut -f1) MB)"

@@ -17,7 +17,7 @@ fill_payload() {
     local lib=$ROOT/usr/lib/x86_64-linux-gnu name
     rm -rf "$PAYLOAD"
     mkdir -p "$PAYLOAD/bin/aux" "$PAYLOAD/lib"
-    cp "$WORK/out/k3s" "$ROOT"/usr/bin/{etcd,etcdctl,containerd,containerd-shim-runc-v2,ctr} "$ROOT"/usr/sbin/runc "$PAYLOAD/bin/"
+    cp "$WORK"/out/{k3s,kubectl} "$ROOT"/usr/bin/{etcd,etcdctl,containerd,containerd-shim-runc-v2,ctr} "$ROOT"/usr/sbin/runc "$PAYLOAD/bin/"
     cp "$ROOT"/usr/lib/cni/{bridge,host-local,loopback,portmap} "$PAYLOAD/bin/"
     cp "$ROOT"/usr/sbin/{xtables-nft-multi,conntrack} "$PAYLOAD/lib/"
     cp -r "$lib/xtables" "$PAYLOAD/lib/"
