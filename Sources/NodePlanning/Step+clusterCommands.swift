@@ -10,7 +10,7 @@ extension Step {
         case .uncordon(let node, _): [.script(NodeScripts.uncordon, [k3s, node])]
         case .deleteNode(let node, _): [.script(NodeScripts.deleteNode, [k3s, node])]
         case .saveSnapshot(let name, let directory): [.script(NodeScripts.saveSnapshot, [k3s, name, directory])]
-        case .copyDatabase: [.script(NodeScripts.copyDatabase, [NodeLayout.database, NodeLayout.databaseCopies])]
+        case .copyDatabase: [.script(NodeWork.alone(NodeScripts.copyDatabase), [NodeLayout.database, NodeLayout.databaseCopies])]
         case .restoreBinary(let path): [.script(NodeScripts.restoreBinary, [path])]
         case .installImages(let artifact):
             [.script(NodeScripts.installImages, [NodeLayout.upload(artifact), artifact.path, artifact.sha256])]

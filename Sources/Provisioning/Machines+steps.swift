@@ -10,6 +10,9 @@ extension Machines {
         let result: T
         do {
             result = try await body()
+        } catch is CancellationError {
+            recorder.emit(.stepSkipped(node: host.name, step: title, reason: "stopped"))
+            throw CancellationError()
         } catch {
             let problem = FactGatherer.diagnostic(error, node: host.name)
             recorder.emit(.stepFailed(node: host.name, step: title, elapsed: ContinuousClock.now - start, diagnostic: problem))

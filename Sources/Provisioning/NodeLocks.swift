@@ -65,6 +65,25 @@ struct NodeLocks: Sendable {
         }
     }
 
+    /// Waits until nothing goes on any more on these machines that a run before this one began there.
+    /// - Throws: `Diagnostics` with one finding for every node on which it does not end; `CancellationError`.
+    func awaitEarlierWork() async throws {
+        let outcomes = await parallel(hosts, limit: 16) { host -> Diagnostic? in
+            var told = ""
+            do {
+                try await EarlierWork.awaitEnd(on: host) { text in
+                    if text != told { recorder.emit(.note(node: host.name, text: text)) }
+                    told = text
+                }
+                return nil
+            } catch {
+                return FactGatherer.diagnostic(error, node: host.name)
+            }
+        }
+        try Task.checkCancellation()
+        try Diagnostics(outcomes.compactMap { $0 }).throwIfErrors()
+    }
+
     /// Renews every lock until the task is cancelled, or until one is another run's: this one was away for so long (a laptop that slept)
     /// that it counts as dead, and must do nothing more.
     /// - Returns: whom the run was lost to; nil when the task was cancelled.

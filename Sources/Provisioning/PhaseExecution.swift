@@ -104,7 +104,19 @@ final class PhaseExecution: Sendable {
         guard !steps.isEmpty else { return }
         recorder.emit(.note(node: task.node, text: "is left in use: \(steps.map(\.activity).joined(separator: ", "))"))
         await shielded { [self, steps] in
-            for step in steps { guard await attempt(step, on: task.node) else { return } }
+            // What a stopped run had begun there goes on, perhaps with the data of the k3s that is down for it.
+            try? await EarlierWork.awaitEnd(on: runner.host(task.node, for: "leave it in use")) {
+                recorder.emit(.stepDetail(node: task.node, step: steps[0].activity, text: $0))
+            }
+            let patience = progress.withLock { $0.report.wasStopped } ? Self.patienceOfTheStopped : runner.limits.reconnect
+            for step in steps {
+                guard await attempt(step, on: task.node, reconnecting: patience) else {
+                    if case .startUnit(let unit) = step {
+                        recorder.emit(.note(node: task.node, text: "\(unit) is left stopped there: a further run starts it"))
+                    }
+                    return
+                }
+            }
         }
     }
 
@@ -149,8 +161,12 @@ final class PhaseExecution: Sendable {
 
     private func hasFailed(_ node: String) -> Bool { progress.withLock { $0.failedNodes.contains(node) } }
 
+    /// Whoever pressed Ctrl-C does not wait long for a machine that is cut off.
+    private static let patienceOfTheStopped: Duration = .seconds(15)
+
     /// Carries a step out, over a new connection when the old one breaks; false when it failed or was stopped.
-    private func attempt(_ step: Step, on node: String) async -> Bool {
+    /// - Parameter limit: for making the connection again; what the runner's limits say when it is nil.
+    private func attempt(_ step: Step, on node: String, reconnecting limit: Duration? = nil) async -> Bool {
         let start = ContinuousClock.now
         recorder.emit(.stepStarted(node: node, step: step.activity))
         for attempt in 1... {
@@ -165,7 +181,8 @@ final class PhaseExecution: Sendable {
             } catch let error as HostError where error.kind == .connectionLost && attempt < runner.limits.attempts && !Task.isCancelled {
                 recorder.emit(.note(node: error.node, text: "\(error.diagnostic.cause ?? error.diagnostic.summary); connecting again"))
                 do {
-                    try await runner.host(error.node, for: step.activity).reconnect(within: runner.limits.reconnect) { [recorder] in
+                    try await runner.host(error.node, for: step.activity).reconnect(within: limit ?? runner.limits.reconnect) {
+                        [recorder] in
                         recorder.emit(.stepDetail(node: node, step: step.activity, text: $0))
                     }
                     // Whoever was cut off for long may have been taken for dead.

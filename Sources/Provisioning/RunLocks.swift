@@ -18,6 +18,7 @@ struct RunLocks: Sendable {
             if let lease, keepsLease { group.addTask { await lease.keepAlive().map { .failure($0) } } }
             group.addTask {
                 do {
+                    try await machines.awaitEarlierWork()
                     try await lease?.acquire(besides: dead)
                     if !keepsLease { await lease?.release() }
                     return .success(try await work())

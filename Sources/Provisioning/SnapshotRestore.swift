@@ -40,7 +40,12 @@ package struct SnapshotRestore: Sendable {
         let servers = machines.spec.servers
         try await machines.with(servers) { hosts, _ in
             // The Lease would go back with the data it is in.
-            try await machines.holding(servers, hosts, keepsLease: false) { try await run(hosts) }
+            try await machines.holding(servers, hosts, keepsLease: false) {
+                do { try await run(hosts) } catch {
+                    if Task.isCancelled || error is HostError { tellWhereItStands() }
+                    throw error
+                }
+            }
         }
     }
 
@@ -82,6 +87,13 @@ package struct SnapshotRestore: Sendable {
         }
     }
 
+    private func tellWhereItStands() {
+        let text =
+            "until the restore has come to its end k3s may be stopped on the servers: run the same command again, which begins anew, or "
+            + "`homelab recover`, which starts k3s with the data that are there"
+        machines.recorder.emit(.note(node: nil, text: text))
+    }
+
     private static let stop = RemoteCommand([
         "sh", "-c",
         "\(InitSystem.command(.stop, NodeLayout.agentUnit)) 2>/dev/null; \(InitSystem.command(.stop, NodeRole.server.unit))",
@@ -96,7 +108,7 @@ package struct SnapshotRestore: Sendable {
             find . -mindepth 1 -maxdepth 1 ! -name snapshots -exec rm -rf {} +
             [ ! -e etcd/member ]
             """
-        return RemoteCommand(["sh", "-c", script], input: .secret(Secret(token.revealed + "\n")))
+        return RemoteCommand(["sh", "-c", NodeWork.alone(script)], input: .secret(Secret(token.revealed + "\n")))
     }
 
     /// The token goes where config.yaml names it, so it is on no command line; a mark of an earlier reset would forbid this one. A `server:`,
@@ -133,7 +145,7 @@ package struct SnapshotRestore: Sendable {
             """
         try await must(
             RemoteCommand(
-                ["sh", "-c", script, "homelab", machines.spec.snapshotDirectory(of: server)],
+                ["sh", "-c", NodeWork.alone(script), "homelab", machines.spec.snapshotDirectory(of: server)],
                 input: .secret(Secret(token.revealed + "\n"))), host,
             remedy:
                 "All servers are stopped and have their data from before: `homelab recover` starts k3s again as it was, `homelab bootstrap` "

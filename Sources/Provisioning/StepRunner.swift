@@ -142,9 +142,12 @@ struct StepRunner: Sendable {
     }
 
     func failure(_ summary: String, _ result: CommandResult, on host: any Host) -> Diagnostic {
-        Diagnostic(
-            .error, summary, subject: "node \"\(host.name)\"", cause: recorder.scrub(result.complaint),
-            remedy: result.errorOutput.contains("No space left on device")
+        let words = result.complaint
+        // k3s' own commands write lines as its log has them.
+        let cause = words.hasPrefix("time=\"") ? JoinDiagnosis.message(in: words) : words
+        return Diagnostic(
+            .error, summary, subject: "node \"\(host.name)\"", cause: recorder.scrub(cause),
+            remedy: result.errorOutput.lowercased().contains("no space left on device")
                 ? "Free space on the node (`df -h`), then run again." : "Put right what the node says, then run again.")
     }
 

@@ -248,10 +248,15 @@ struct InterruptionLive {
         // What was begun goes first from now on.
         try lab.cutBootstrap("m1", in: Self.begun, at: "m4: drain m4")
         try letPodGo()
-        try holdUninstallation(of: "m4")
+        let letGo = try holdUninstallation(of: "m4", unit: "k3s-agent")
         try lab.stopBootstrap(in: Self.begun, at: "m4: uninstall k3s and homelab")
-        try lab.cutBootstrap("m4", in: Self.begun, at: "m4: uninstall k3s and homelab")
-        try lab.on("m4", "pkill -xf 'sleep 600'")
+        // It goes on without the run, and the next one keeps away from the machine until it has ended.
+        let waiting = try lab.startBootstrap()
+        try lab.wait(waiting, "m4: waits for what was begun there before: process ")
+        waiting.interrupt()
+        let stopped = waiting.end(limit: 60)
+        #expect(stopped.status == 130 && !stopped.output.contains("m4: uninstall k3s and homelab\n"), "\(stopped.text)")
+        try letGo()
         // A Node that does not go yet.
         try lab.change("patch", "node", "m4", "--type=merge", "-p", #"{"metadata":{"finalizers":["example.org/hold"]}}"#)
         try lab.stopBootstrap(in: Self.begun, at: "m4: delete node m4")
@@ -277,9 +282,9 @@ struct InterruptionLive {
         try settle()
         try lab.on("m2", "rm \(slow); pkill -xf 'sleep 300'")
         try lab.cutBootstrap("m1", in: "remove nodes", at: "m3: take m3 out of etcd")
-        try holdUninstallation(of: "m3")
+        let letGo = try holdUninstallation(of: "m3", unit: "k3s")
         try lab.cutBootstrap("m3", in: Self.begun, at: "m3: uninstall k3s and homelab")
-        try lab.on("m3", "pkill -xf 'sleep 600'")
+        try letGo()
         let result = try lab.bootstrap()
         #expect(result.succeeded, "\(result.text)")
         try expectGone("m3")
@@ -326,9 +331,13 @@ struct InterruptionLive {
         }
     }
 
-    /// An uninstallation waits for one that is under way already.
-    private func holdUninstallation(of machine: String) throws {
-        try lab.on(machine, "setsid flock /run/homelab-uninstall.lock sleep 600 </dev/null >/dev/null 2>&1 &")
+    /// k3s takes its time to stop.
+    /// - Returns: what lets it stop.
+    private func holdUninstallation(of machine: String, unit: String) throws -> () throws -> Void {
+        let folder = "/etc/systemd/system/\(unit).service.d"
+        let slow = "[Service]\\nExecStop=-/bin/sleep 600\\nTimeoutStopSec=900\\n"
+        try lab.on(machine, "mkdir -p \(folder) && printf '\(slow)' >\(folder)/slow.conf && systemctl daemon-reload")
+        return { [lab] in try lab.on(machine, "rm -r \(folder); systemctl daemon-reload; pkill -xf '/bin/sleep 600'") }
     }
 
     private func expectInService(_ machines: [String]) throws {

@@ -121,6 +121,14 @@ struct RemovalLive {
 
     @Test func t03_oneOfThreeServersLeavesACleanMachine() throws {
         try Self.write(lab, absent: ["m3", "m4"])
+        // No member goes without a way back.
+        let folder = "/var/lib/rancher/k3s/server/db/snapshots"
+        for machine in ["m1", "m2"] { try lab.on(machine, "mkdir -p \(folder) && mount -t tmpfs -o size=64k tmpfs \(folder)") }
+        let full = try lab.bootstrap(limit: 600)
+        #expect(full.status == 1 && full.text.contains("cannot save a snapshot of etcd"), "\(full.text)")
+        #expect(full.text.contains("Free space on the node"), "\(full.text)")
+        #expect(try nodes() == ["m1", "m2", "m3", "m5"])
+        for machine in ["m1", "m2"] { #expect(try lab.on(machine, "umount \(folder)").succeeded) }
         let result = try lab.bootstrap(limit: 600)
         #expect(result.succeeded, "\(result.text)")
         #expect(result.output.contains("take the member of m3 out of etcd"), "\(result.output)")

@@ -134,11 +134,46 @@ struct RotationLive {
         #expect(try lab.bootstrap().output.contains("nothing to do"))
     }
 
-    @Test func t05_aSnapshotFromBeforeIsRestoredOverThreeServers() throws {
+    /// In every stage, each time a further one; the next restore begins anew.
+    @Test func t04b_aRestoreIsStoppedAndCutOff() throws {
+        func restore() throws -> Shell.Running { try lab.start("snapshot", "restore", try snapshot(), "--confirm", "home") }
         try lab.change("create", "configmap", "after", "-n", "default")
+        let stopped = try restore()
+        try lab.wait(stopped, "m1: begin anew from the snapshot\n")
+        stopped.interrupt()
+        let told = stopped.end(limit: 60)
+        #expect(told.status == 130, "\(told.text)")
+        let standing =
+            "until the restore has come to its end k3s may be stopped on the servers: run the same command again, which begins anew, or "
+            + "`homelab recover`, which starts k3s with the data that are there\n"
+        for words in [
+            "m1: begin anew from the snapshot: skipped: stopped", standing, "Stopped. Running the same command again goes on from here.",
+        ] { #expect(told.text.contains(words), "\(words) is not in\n\(told.text)") }
+        for (machine, stage) in [("m1", "begin anew from the snapshot"), ("m2", "forget its data and join")] {
+            let cut = try restore()
+            // What the run before it began on m1 has come to its end then.
+            try lab.wait(cut, "\(machine): \(stage)\n")
+            try lab.lab("cut", machine, "drop")
+            let result = cut.end(limit: 90)
+            try lab.lab("mend", machine)
+            #expect(result.status == 1 && result.output.contains(standing), "\(result.text)")
+            #expect(result.output.contains("\(machine): \(stage): failed after "), "\(result.text)")
+        }
+        let late = try restore()
+        try lab.wait(late, "m3: wait until its member votes\n")
+        late.interrupt()
+        let lateTold = late.end(limit: 60)
+        #expect(lateTold.status == 130, "\(lateTold.text)")
+    }
+
+    private func snapshot() throws -> String {
         let folder = lab.folder + "/snapshots"
         let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first { !$0.hasSuffix(".token") })
-        let result = try lab.homelab("snapshot", "restore", "\(folder)/\(name)", "--confirm", "home", limit: 900)
+        return "\(folder)/\(name)"
+    }
+
+    @Test func t05_aSnapshotFromBeforeIsRestoredOverThreeServers() throws {
+        let result = try lab.homelab("snapshot", "restore", try snapshot(), "--confirm", "home", limit: 900)
         #expect(result.succeeded, "\(result.text)")
         for words in ["m1: begin anew from the snapshot", "m2: forget its data and join", "m2: wait until its member votes"] {
             #expect(result.output.contains(words + ": done"), "\(result.text)")

@@ -48,10 +48,9 @@ struct SingleServerLive {
         #expect(full.status == 1 && full.text.contains("cannot copy the database"), "\(full.text)")
         #expect(full.text.contains("m1: is left in use: start k3s.service"), "\(full.text)")
         #expect(try lab.on("m1", "umount \(copies)").succeeded)
-        _ = try lab.wait("the API is there as before") {
-            try lab.kubectl("get", "node", "m1", "-o", "jsonpath={.status.nodeInfo.kubeletVersion}").output == "v1.20.2+k3s1"
-        }
-        try lab.on("m1", "mkdir -p \(copies) && cd \(copies) && for n in 1 2 3 4 5 6 7; do >sqlite-2026010${n}T000000Z.tar; done; >mine")
+        try expectInUse("v1.20.2+k3s1")
+        try interruptTheCopy()
+        try lab.on("m1", "rm \(copies)/*; cd \(copies) && for n in 1 2 3 4 5 6 7; do >sqlite-2026010${n}T000000Z.tar; done; >mine")
         for day in 1...7 {
             let folder = "\(backups)/home-2026-01-0\(day)T00-00-00Z"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -73,11 +72,39 @@ struct SingleServerLive {
         #expect(kept.contains("token 600 ") && kept.split(separator: "\n").count >= 2, "\(kept)")
     }
 
+    private func expectInUse(_ version: String) throws {
+        try lab.wait("the API is there as before", limit: 120) {
+            try lab.kubectl("get", "node", "m1", "-o", "jsonpath={.status.nodeInfo.kubeletVersion}").output == version
+        }
+    }
+
+    /// k3s is down while its database is copied: whatever becomes of the run, it must not stay so, nor start before the copy has ended.
+    private func interruptTheCopy() throws {
+        let slow = "/usr/local/sbin/tar"
+        try lab.on("m1", #"printf '#!/bin/sh\n[ "$1" != -cf ] || sleep 25\nexec /bin/tar "$@"\n' >"# + "\(slow); chmod 755 \(slow)")
+        let run = try lab.startBootstrap()
+        try lab.wait(run, "m1: copy the database\n")
+        run.interrupt()
+        let stopped = run.end(limit: 90)
+        #expect(stopped.status == 130, "\(stopped.text)")
+        for words in [
+            "m1: copy the database: skipped: stopped", "m1: is left in use: start k3s.service\n",
+            "m1: start k3s.service: waits for what was begun there before: process ", "m1: start k3s.service: done in ",
+        ] { #expect(stopped.output.contains(words), "\(words) is not in\n\(stopped.text)") }
+        try expectInUse("v1.20.2+k3s1")
+        try lab.cutBootstrap("m1", in: "upgrade servers", at: "m1: copy the database")
+        try lab.on("m1", "rm \(slow)")
+    }
+
     @Test func t02_itsDataMoveToEtcd() throws {
         let text = try String(contentsOfFile: lab.inventory, encoding: .utf8)
         try lab.write(text.replacingOccurrences(of: "k3s:\n", with: "k3s:\n  datastore: etcd\n"), to: "inventory/home.yaml")
         let planned = try plan()
         #expect(planned.status == 2 && planned.output.contains("cluster-init"), "\(planned.text)")
+        let moving = try lab.startBootstrap()
+        try lab.wait(moving, "m1: wait for the k3s server\n")
+        moving.interrupt()
+        #expect(moving.end(limit: 60).status == 130)
         let result = try lab.bootstrap()
         #expect(result.succeeded, "\(result.text)")
         #expect(try database().contains("state.db.migrated"))
@@ -91,6 +118,13 @@ struct SingleServerLive {
         let old = "for n in 1 2 3 4 5 6 7; do >homelab-before-removal-m1-170000000$n; done; >nightly-m1-1700000000"
         try lab.on("m1", "mkdir -p \(folder) && cd \(folder) && \(old)")
         try lab.writeInventory([try lab.node("m1", role: "server")], version: "v1.20.4+k3s1", k3s: "  datastore: etcd\n")
+        // No upgrade begins without a way back.
+        try lab.on("m1", "mount -t tmpfs -o size=64k tmpfs \(folder)")
+        let full = try lab.bootstrap()
+        #expect(full.status == 1 && full.text.contains(#"node "m1": cannot save a snapshot of etcd"#), "\(full.text)")
+        #expect(full.text.contains("Free space on the node"), "\(full.text)")
+        #expect(try lab.on("m1", "umount \(folder) && systemctl is-active k3s").output == "active\n")
+        try expectInUse("v1.20.3+k3s1")
         let result = try lab.bootstrap()
         #expect(result.succeeded && result.output.contains("m1: save a snapshot of etcd: done"), "\(result.text)")
         let left = try lab.on("m1", "ls \(folder)").output.split(separator: "\n").map(String.init)

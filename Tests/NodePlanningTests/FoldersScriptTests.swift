@@ -1,5 +1,6 @@
 import BootstrapAssets
 import Foundation
+import NodePlanning
 import Testing
 
 private let canMount = (try? run(["/usr/bin/unshare", "-m", "true"]).status) == 0
@@ -104,31 +105,38 @@ private func run(_ command: [String]) throws -> (status: Int32, output: String) 
                 """)
     }
 
-    /// The part of the script that waits, with a lock file of its own.
+    /// With a lock file of its own: the real one is this machine's.
     @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/flock"), "flock is not installed"), arguments: shells)
-    func anUninstallationThatDoesNotEndIsNamed(_ shell: String) throws {
-        let script = BootstrapAssets.uninstallScript
-        let begin = try #require(script.range(of: "# One that was begun")), end = try #require(script.range(of: "# k3s brings iptables"))
-        let lock = NSTemporaryDirectory() + "homelab-uninstall-" + UUID().uuidString
+    func whatWasBegunBeforeIsWaitedForAndNamed(_ shell: String) throws {
+        let lock = NSTemporaryDirectory() + "homelab-work-" + UUID().uuidString
         defer { try? FileManager.default.removeItem(atPath: lock) }
-        let part = script[begin.lowerBound..<end.lowerBound].replacingOccurrences(of: "/run/homelab-uninstall.lock", with: lock)
-        func waiting(_ patience: Int, holding seconds: Int) throws -> (status: Int32, output: String) {
-            let text = part.replacingOccurrences(of: "patience=180", with: "patience=\(patience)")
-            return try run([
+        let script = BootstrapAssets.aloneScript.replacingOccurrences(of: "/run/homelab-work.lock", with: lock)
+        func during(_ seconds: Int, _ command: String) throws -> (status: Int32, output: String) {
+            try run([
                 "/bin/sh", "-c",
                 """
                 flock \(lock) sleep \(seconds) &
                 sleep 0.5
                 \(shell) -uc "$1"; status=$?
                 exit $status
-                """, "sh", "has() { command -v \"$1\" >/dev/null; }\n\(text)\necho taken",
+                """, "sh", "\(script)\n\(command)",
             ])
         }
-        let ended = try waiting(60, holding: 3)
+        let ended = try during(2, "alone 60 || exit; echo taken")
         #expect(ended.status == 0 && ended.output.hasSuffix("taken\n"), "\(ended)")
-        #expect(ended.output.hasPrefix("waits for an uninstallation that was begun before: process "), "\(ended)")
-        let refused = try waiting(1, holding: 6)
+        #expect(ended.output.hasPrefix("waits for what was begun here before: process "), "\(ended)")
+        let refused = try during(4, "alone 1 || exit; echo taken")
         #expect(refused.status == 1 && !refused.output.contains("taken"), "\(refused)")
-        #expect(refused.output.contains("has not ended: process ") && refused.output.contains("sleep 6)"), "\(refused)")
+        #expect(refused.output.contains("has not ended: process ") && refused.output.contains("sleep 4)"), "\(refused)")
+        let asked = try during(2, "idle")
+        #expect(asked.status == NodeWork.busyStatus && asked.output.contains(" (sleep 2)"), "\(asked)")
+        let idle = try run(["/bin/sh", "-c", "\(shell) -uc \"$1\"", "sh", script + "idle"])
+        #expect(idle.status == 0 && idle.output == "", "\(idle)")
+        // Its children hold the lock on when it is killed itself, and it is free when they have ended.
+        let killed = try run([
+            "/bin/sh", "-c", "\(shell) -uc \"$1\" & sleep 0.5; kill -9 $!; \(shell) -uc \"$2\"", "sh", "\(script)\nalone 1; sleep 3; :",
+            script + "idle || { alone 30; echo free; }",
+        ])
+        #expect(killed.output.contains(" (sleep 3)") && killed.output.hasSuffix("free\n"), "\(killed)")
     }
 }

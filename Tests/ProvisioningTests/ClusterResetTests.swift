@@ -72,12 +72,12 @@ import Testing
 
     /// Of one that is to be absent it is no failure that it cannot be reached.
     @Test func whatAScriptWaitsForIsShownAndUnreachedMachinesAreToldOnce() async throws {
-        let said = FakeHost.Answer.ok("waits for an uninstallation that was begun before: process 7 (sh)\n")
+        let said = FakeHost.Answer.ok("waits for what was begun here before: process 7 (sh)\n")
         let s1 = FakeHost("s1").withLocks().on("get lease", .fails("refused")).on("Takes k3s and homelab off", said).on("disable", .ok())
             .on("sh -s", facts("k3s.service", "x"))
         let unreached = Diagnostics(["a1", "a3"].map { Diagnostic(.error, "cannot be reached", subject: "node \"\($0)\"") })
         let (spared, problems) = try await machines().reset(["s1": s1], unreached) { _, _ in }
         #expect(problems.all.map(\.subject) == [#"node "a1""#] && spared.map(\.node) == ["a3"])
-        #expect(log.lines.contains("s1: take k3s and homelab off it: waits for an uninstallation that was begun before: process 7 (sh)"))
+        #expect(log.lines.contains("s1: take k3s and homelab off it: waits for what was begun here before: process 7 (sh)"))
     }
 }

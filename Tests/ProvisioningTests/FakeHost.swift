@@ -54,7 +54,8 @@ final class FakeHost: Host {
 
     /// The lock commands and the journal's cursor, which every run asks for.
     @discardableResult func withLocks() -> FakeHost {
-        on("lock=/run/homelab.lock", .ok()).on("/run/homelab.lock 2>/dev/null)\"", .ok()).on("--show-cursor", .ok("-- cursor: c0\n"))
+        on(Self.workQuestion, .ok())
+            .on("lock=/run/homelab.lock", .ok()).on("/run/homelab.lock 2>/dev/null)\"", .ok()).on("--show-cursor", .ok("-- cursor: c0\n"))
     }
 
     var log: [String] { state.withLock { $0.log } }
@@ -63,8 +64,12 @@ final class FakeHost: Host {
     var uploads: [FileUpload] { state.withLock { $0.uploads } }
     var reconnects: Int { state.withLock { $0.reconnects } }
 
+    static let workQuestion = "}\n\nidle"
+
     /// Commands that are no lock, journal or state question.
-    var actions: [String] { log.filter { !$0.contains("/run/homelab.lock") && !$0.contains("--show-cursor") } }
+    var actions: [String] {
+        log.filter { !$0.contains("/run/homelab.lock") && !$0.contains("--show-cursor") && !$0.hasSuffix(Self.workQuestion) }
+    }
 
     func run(_ command: RemoteCommand) async throws -> CommandResult {
         try Task.checkCancellation()

@@ -271,6 +271,19 @@ import Testing
         #expect(nothing.succeeded && nothing.stepsDone == 0)
     }
 
+    /// With the lock held and before anything is looked at: what goes on there may change what there is to do.
+    @Test func whatAnEarlierRunBeganHasEndedBeforeAnythingIsDone() async throws {
+        let busy = FakeHost.Answer(status: NodeWork.busyStatus, output: "71 (sh -c tar)")
+        let m1 = FakeHost("m1").on(FakeHost.workQuestion, busy, busy, .ok()).withLocks().on("systemctl", .ok())
+        let first = plan(Phase(.configuration, tasks: [task("m1", .enableUnit("x.service"))]))
+        let report = try await executor([m1], servers: ["m1"]).execute(first) {
+            #expect(m1.log.filter { $0.hasSuffix(FakeHost.workQuestion) }.count == 3)
+            return first
+        }
+        #expect(report.succeeded && m1.log.first?.contains("lock=/run/homelab.lock") == true, "\(report.failures)")
+        #expect(events.lines.filter { $0 == "m1: waits for what was begun there before: process 71 (sh -c tar)" }.count == 1)
+    }
+
     @Test func aPlanThatReachesFurtherIsNotBegun() async throws {
         let (m1, m2) = (FakeHost("m1").withLocks(), FakeHost("m2").withLocks())
         let first = plan(Phase(.configuration, tasks: [task("m1", .enableUnit("x"))]))

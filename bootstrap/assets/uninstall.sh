@@ -1,6 +1,6 @@
 # Takes k3s and homelab off this machine: processes, mounts, links, packet filter rules, files. Runs as root under dash, bash and
 # busybox ash, and may be begun again after any interruption. Arguments: cluster, user, home, units, then routes. The functions of
-# folders.sh are set in front of it; what it waits for and what it leaves is printed.
+# alone.sh and folders.sh are set in front of it; what it waits for and what it leaves is printed.
 set -u
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
@@ -11,37 +11,8 @@ cluster=$1 user=$2 home=$3 units=$4
 shift 4
 data=/var/lib/rancher/k3s
 kubelet=$(resolved /var/lib/kubelet) pods=$(resolved /var/lib/kubelet/pods) binaries=$(resolved $data/data)
-has() { command -v "$1" >/dev/null 2>&1; }
 
-# One that was begun by a run which was killed since is let finish first. Its children hold the lock as well.
-lock=/run/homelab-uninstall.lock
-patience=180
-holders() {
-    for pid in $(ls -l /proc/[0-9]*/fd 2>/dev/null |
-        awk -F / -v end=" -> $lock" '/^\/proc\// { pid = $3 } substr($0, length($0) - length(end) + 1) == end { print pid }' | sort -un); do
-        words=$({ tr '\0\n' '  ' <"/proc/$pid/cmdline" | cut -c 1-60; } 2>/dev/null)
-        [ -n "$words" ] || continue
-        printf '%s%s (%s)' "$comma" "$pid" "${words% }"
-        comma=', '
-    done
-}
-if has flock; then
-    tries=0 told=
-    while exec 9>"$lock" && ! flock -n 9; do
-        # Held open, it would be this one's as well.
-        exec 9>&-
-        comma=
-        who=$(holders)
-        if [ "$tries" -ge "$patience" ]; then
-            echo "an uninstallation that was begun before has not ended: process $who; end it (kill -9), then run again" >&2
-            exit 1
-        fi
-        [ -z "$who" ] || [ "$who" = "$told" ] || echo "waits for an uninstallation that was begun before: process $who"
-        told=$who
-        tries=$((tries + 1))
-        sleep 1
-    done
-fi
+alone 180 || exit 1
 
 # k3s brings iptables along for machines that have none.
 PATH=$PATH:$data/data/current/bin/aux:$data/data/current/bin
@@ -186,4 +157,4 @@ fi
 rm -f k3s homelab
 rm -rf /usr/local/lib/homelab
 if grep -q '^# Made by homelab enroll' /etc/sudoers.d/homelab 2>/dev/null; then rm -f /etc/sudoers.d/homelab; fi
-rm -f /run/homelab-uninstall.lock
+rm -f "$work"

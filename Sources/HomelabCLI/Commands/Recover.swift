@@ -38,19 +38,21 @@ package struct Recover: AsyncParsableCommand {
         var options = try await arguments.options(path: path, spec: spec)
         options.kubeconfig = nil
         options.recovers = true
-        let view = RecoveryView(console: console)
-        let bootstrapper = try Bootstrapper(
-            spec: spec, options: options,
-            interaction: BootstrapInteraction(
-                events: view.show, prompt: user.prompt, confirmHostKey: user.confirmHostKey,
-                confirmPlan: { plan, _ in
-                    console.line(PlanView(console: console).text(plan))
-                    if plan.isEmpty || yes { return true }
-                    return await console.asks("Start them?")
-                }),
-            transport: transport)
         do {
-            let report = try await bootstrapper.recover(within: patience, look: view.show)
+            let report = try await ProgressView.following(console) { [options, yes] steps in
+                let view = RecoveryView(console: console, steps: steps)
+                let bootstrapper = try Bootstrapper(
+                    spec: spec, options: options,
+                    interaction: BootstrapInteraction(
+                        events: view.show, prompt: user.prompt, confirmHostKey: user.confirmHostKey,
+                        confirmPlan: { plan, _ in
+                            console.line(PlanView(console: console).text(plan))
+                            if plan.isEmpty || yes { return true }
+                            return await console.asks("Start them?")
+                        }),
+                    transport: transport)
+                return try await bootstrapper.recover(within: patience, look: view.show)
+            }
             await transport.shutdown()
             try tell(report, console)
         } catch {
@@ -68,7 +70,8 @@ package struct Recover: AsyncParsableCommand {
     }
 }
 
-/// Shows a recovery as it goes: the first look at each machine, what the looks found whenever that changes, and what is waited for.
+/// Shows a recovery as it goes: the first look at each machine, what the looks found whenever that changes, and what is waited for; then
+/// the steps, as those of a bootstrap.
 private final class RecoveryView: Sendable {
     private struct State {
         var standing: [String] = []
@@ -76,15 +79,18 @@ private final class RecoveryView: Sendable {
     }
 
     private let console: Console
+    private let steps: @Sendable (ProvisioningEvent) -> Void
     private let state = Mutex(State())
 
-    init(console: Console) { self.console = console }
+    init(console: Console, steps: @escaping @Sendable (ProvisioningEvent) -> Void) {
+        self.console = console
+        self.steps = steps
+    }
 
     @Sendable func show(_ event: ProvisioningEvent) {
-        if case .stepProgress = event { return }
+        guard event.isLook else { return steps(event) }
         // Looking again and again is told as a wait.
-        if event.isLook, state.withLock({ $0.toldAt != nil }) { return }
-        console.line(event.description)
+        if state.withLock({ $0.toldAt == nil }) { console.line(event.description) }
     }
 
     @Sendable func show(_ recovery: ClusterRecovery, left: Duration) {
