@@ -45,21 +45,21 @@ extension SSHSession {
         }
     }
 
-    /// A cut connection ends the input early: the size decides whether the file is whole. What a full disk left makes room again.
+    /// A cut connection ends the input early: the size decides whether the file is whole. What a full disk left makes room again. One line, since
+    /// a login shell may be tcsh, which takes no others inside quotes.
     private static func receiving(_ path: String, size: Int, mode: UInt32, goesOn: Bool, sha256: String?) -> String {
-        let check = sha256.map { sum in
-            """
-            sum=$(sha256sum <"$t" | cut -c 1-64); [ "$sum" = \(sum) ] || { rm -f "$t"; echo "its sha256 is $sum, not \(sum)" >&2; exit 1; }
-            """
+        var commands = ["umask 077", "t=\(quote(path + partSuffix))"]
+        if !goesOn { commands.append(#"rm -f "$t""#) }
+        commands += [#"cat >>"$t" || { s=$?; rm -f "$t"; exit $s; }"#, #"[ "$(wc -c <"$t")" -eq \#(size) ] || exit 75"#]
+        if let sha256 {
+            commands += [
+                #"sum=$(sha256sum <"$t" | cut -c 1-64)"#,
+                #"[ "$sum" = \#(sha256) ] || { rm -f "$t"; echo "its sha256 is $sum, not \#(sha256)" >&2; exit 1; }"#,
+            ]
         }
-        return """
-            umask 077; t=\(quote(path + partSuffix))
-            \(goesOn ? "" : #"rm -f "$t""#)
-            cat >>"$t" || { s=$?; rm -f "$t"; exit $s; }
-            [ "$(wc -c <"$t")" -eq \(size) ] || exit 75
-            \(check ?? "")
-            chmod 0\(String(mode, radix: 8)) "$t" && mv -f "$t" \(quote(path)) || { s=$?; rm -f "$t"; exit $s; }
-            """
+        let mode = "0" + String(mode, radix: 8)
+        commands.append(#"chmod \#(mode) "$t" && mv -f "$t" \#(quote(path)) || { s=$?; rm -f "$t"; exit $s; }"#)
+        return commands.joined(separator: "; ")
     }
 
     private func send(
