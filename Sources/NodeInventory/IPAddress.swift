@@ -10,7 +10,7 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The address after this one; nil after the last whose last byte can grow.
-    var next: IPAddress? {
+    package var next: IPAddress? {
         guard let last = bytes.last, last < 255 else { return nil }
         return IPAddress(bytes: bytes.dropLast() + [last + 1])
     }

@@ -14,12 +14,17 @@ package struct K3sConfiguration: Sendable {
     package let spec: ClusterSpec
     package let node: NodeSpec
     package let entry: Entry
+    /// What servers keep, whatever the inventory says now.
+    package let founding: Founding?
 
-    package init(spec: ClusterSpec, node: NodeSpec, entry: Entry) {
+    package init(spec: ClusterSpec, node: NodeSpec, entry: Entry, founding: Founding? = nil) {
         self.spec = spec
         self.node = node
         self.entry = entry
+        self.founding = founding
     }
+
+    static func isWrittenByHomelab(_ config: String) -> Bool { config.hasPrefix(heading) }
 
     private static let heading = "# Written by homelab from the inventory; a change here is undone by the next run.\n"
 
@@ -40,7 +45,10 @@ package struct K3sConfiguration: Sendable {
         case .cluster(let initializesEtcd): if initializesEtcd { values["cluster-init"] = true }
         case .join(let server): values["server"] = .string(server)
         }
-        if node.role == .server { serverValues(&values) }
+        if node.role == .server {
+            serverValues(&values)
+            founding?.keep(in: &values)
+        }
         return values
     }
 

@@ -89,6 +89,7 @@ extension NodeNote {
         var value: Value = ["text": .string(text)]
         if let node { value["node"] = .string(node) }
         if let remedy { value["remedy"] = .string(remedy) }
+        if isRefusal { value["refused"] = true }
         return value
     }
 }

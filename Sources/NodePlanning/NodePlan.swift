@@ -1,3 +1,5 @@
+package import Diagnostics
+
 /// Everything a run would do to the machines, in order, as data: the very value that is printed, hashed, approved and executed.
 package struct NodePlan: Hashable, Sendable {
     package var cluster: String
@@ -17,6 +19,14 @@ package struct NodePlan: Hashable, Sendable {
 
     /// Nothing to carry out (there may still be something pending).
     package var isEmpty: Bool { phases.isEmpty }
+
+    /// What the inventory asks for and no run will do, as errors.
+    package var refusals: Diagnostics {
+        Diagnostics(
+            pending.filter(\.isRefusal).map {
+                Diagnostic(.error, $0.text, subject: $0.node.map { "node \"\($0)\"" } ?? "cluster \"\(cluster)\"", remedy: $0.remedy)
+            })
+    }
 }
 
 /// A sentence about a node (or about the whole cluster, when `node` is nil) and what to do about it.
@@ -24,6 +34,8 @@ package struct NodeNote: Hashable, Sendable {
     package var node: String?
     package var text: String
     package var remedy: String?
+    /// The inventory asks for what is not done: waiting does not help.
+    package var isRefusal = false
 
     package init(node: String?, _ text: String, remedy: String? = nil) {
         self.node = node

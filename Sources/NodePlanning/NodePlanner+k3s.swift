@@ -19,7 +19,7 @@ struct K3sWork {
 extension NodePlanner {
     func work(_ node: NodeSpec, _ facts: NodeFacts) -> K3sWork {
         var work = K3sWork()
-        let configuration = K3sConfiguration(spec: desired, node: node, entry: entry(node, facts))
+        let configuration = K3sConfiguration(spec: desired, node: node, entry: entry(node, facts), founding: founding)
         var restarting: [String] = []
         let unit = node.role.unit
         let unitFile = unitFile(node, facts)

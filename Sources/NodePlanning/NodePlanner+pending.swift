@@ -7,10 +7,11 @@ extension NodePlanner {
         for (node, facts) in planned(desired.nodes) { noteK3s(node, facts) }
         for node in desired.nodes where node.state != .absent {
             guard let facts = facts(node), let moved = movedAddress(node, facts) else { continue }
-            wait(
+            refuse(
                 node.name, "is an etcd member at \(moved.member) and \(moved.now)",
                 "give it that address again; an etcd member's cannot change: else take the node out (state: absent), then add it anew")
         }
+        noteFounding()
         noteOrphans()
         if let blocked { wait(nil, blocked.text, blocked.remedy) }
         if let reason = cluster.unavailable, desired.nodes.contains(where: { facts($0)?.holdsCluster == true }) {
@@ -33,7 +34,7 @@ extension NodePlanner {
                     node.name, "has k3s installed but is no node of this cluster; it is left alone",
                     "if it was, stop and uninstall k3s on it by hand; if it is another cluster's, take the entry out of the inventory")
             } else if let role = facts.installedRole, node.state != .absent, role != node.role {
-                wait(
+                refuse(
                     node.name, "runs k3s as \(role.rawValue) and is to be \(node.role.rawValue)",
                     "a role is not changed in place: take the node out (state: absent), then add it anew")
             }
@@ -44,7 +45,7 @@ extension NodePlanner {
     private mutating func noteK3s(_ node: NodeSpec, _ facts: NodeFacts) {
         guard facts.installedRole != nil else { return }
         if facts.k3s.datastore == .etcd, desired.k3s.datastore == .sqlite {
-            wait(node.name, "keeps its cluster in etcd and is to use sqlite", "k3s cannot go back; write k3s.datastore: etcd")
+            refuse(node.name, "keeps its cluster in etcd and is to use sqlite", "k3s cannot go back; write k3s.datastore: etcd")
         }
     }
 

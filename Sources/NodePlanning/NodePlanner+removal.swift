@@ -25,7 +25,7 @@ extension NodePlanner {
                 node: node, member: member, facts: facts, isBroken: member.cordon == .removal || !isRunning || !member.ready)
             guard departure.isBroken == broken else { continue }
             if let refusal = refusal(departure) {
-                wait(node.name, "is not taken out: \(refusal.text)", refusal.remedy)
+                refuse(node.name, "is not taken out: \(refusal.text)", refusal.remedy)
             } else if leaving.count + chosen.count >= desired.policy.removals {
                 wait(node.name, "is taken out later: one run removes \(desired.policy.removals) (policy.removals)", "run again afterwards")
             } else if node.role == .server,

@@ -18,11 +18,19 @@ extension NodePlanner {
             return
         }
         for (node, facts, reason) in servers where !isPaused(node) {
-            if let refusal = refusal(node, facts) { wait(node.name, refusal.text, refusal.remedy) } else { upgrading[node.name] = reason }
+            if let refusal = refusal(node, facts) {
+                refuse(node.name, refusal.text, refusal.remedy)
+            } else if let delay = delay(node, facts) {
+                wait(node.name, delay.text, delay.remedy)
+            } else {
+                upgrading[node.name] = reason
+            }
         }
         for (node, facts, reason) in agents where !isPaused(node) {
             if let refusal = refusal(node, facts) {
-                wait(node.name, refusal.text, refusal.remedy)
+                refuse(node.name, refusal.text, refusal.remedy)
+            } else if let delay = delay(node, facts) {
+                wait(node.name, delay.text, delay.remedy)
             } else if let behind = serverBehind {
                 wait(node.name, "is not upgraded yet: the server \(behind) is still behind, and no agent may be ahead of a server")
             } else {
@@ -76,6 +84,11 @@ extension NodePlanner {
                 )
             }
         }
+        return nil
+    }
+
+    /// Why a node that may be upgraded is not upgraded now; nil when it is.
+    private func delay(_ node: NodeSpec, _ facts: NodeFacts) -> (text: String, remedy: String?)? {
         guard node.role == .server else {
             return cluster.unavailable.map { ("is not upgraded now: the cluster's API does not answer", $0) }
         }

@@ -82,8 +82,16 @@ package struct NodePlanner: Sendable {
     /// Of the planned ones those that the run was told to work on.
     func chosen(_ nodes: [NodeSpec]) -> [(node: NodeSpec, facts: NodeFacts)] { planned(nodes).filter { !isLeftOut($0.node) } }
 
-    mutating func wait(_ node: String?, _ text: String, _ remedy: String? = nil) {
-        let note = NodeNote(node: node, text, remedy: remedy)
+    mutating func wait(_ node: String?, _ text: String, _ remedy: String? = nil) { note(NodeNote(node: node, text, remedy: remedy)) }
+
+    /// Says that something is asked for which is not done, however often it is asked for.
+    mutating func refuse(_ node: String?, _ text: String, _ remedy: String?) {
+        var refusal = NodeNote(node: node, text, remedy: remedy)
+        refusal.isRefusal = true
+        note(refusal)
+    }
+
+    private mutating func note(_ note: NodeNote) {
         if !pending.contains(note) { pending.append(note) }
     }
 

@@ -173,7 +173,10 @@ package struct Bootstrapper: Sendable {
             report.wasDeclined = true
             return report
         }
-        if observation.plan.isEmpty { return report }
+        if observation.plan.isEmpty {
+            report.afterwards = observation.plan.refusals
+            return report
+        }
         let files = Mutex(try await artifacts.fetch(for: observation.plan, recorder: recorder))
         var executor = PlanExecutor(
             cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: observation.nodes.hosts,
@@ -263,7 +266,7 @@ package struct Bootstrapper: Sendable {
         let after = try await observer.observeAgain(before.nodes.hosts)
         for note in after.plan.pending where options.only.isEmpty || note.node.map({ options.only.contains($0) }) ?? true {
             report.afterwards.append(
-                Diagnostic(.warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
+                Diagnostic(note.isRefusal ? .error : .warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
         }
         let rest = after.plan
         // One run adds, upgrades or removes: what waited for that was said, and is no fault of the run.

@@ -120,6 +120,8 @@ struct InterruptionLive {
     @Test func t08_aCutThatIsMendedCostsNothing() throws {
         try Self.write(lab, label: "nvme")
         try lab.on("m4", "echo 'debug: true' >>/etc/rancher/k3s/config.yaml")
+        try lab.stopBootstrap(in: "configuration", at: "m4: wait for the k3s agent")
+        try lab.on("m4", "echo 'debug: true' >>/etc/rancher/k3s/config.yaml")
         let run = try lab.startBootstrap()
         try lab.wait(run, "m4: wait for the k3s agent\n")
         try lab.lab("cut", "m4", "drop")
@@ -190,7 +192,11 @@ struct InterruptionLive {
 
     @Test func t11_aDrain() throws {
         try guardPod(on: "m1")
-        try lab.stopBootstrap(in: "upgrade servers", at: "m1: drain m1")
+        let blocked = try lab.startBootstrap()
+        try lab.wait(blocked, ", which PodDisruptionBudget still keeps: it needs 1 ")
+        blocked.interrupt()
+        let stopped = blocked.end(limit: 60)
+        #expect(stopped.status == 130 && stopped.text.contains("m1: drain m1: skipped: stopped"), "\(stopped.text)")
         try lab.cutBootstrap("m1", in: "upgrade servers", at: "m1: drain m1")
         try letPodGo()
     }
@@ -248,7 +254,7 @@ struct InterruptionLive {
         // What was begun goes first from now on.
         try lab.cutBootstrap("m1", in: Self.begun, at: "m4: drain m4")
         try letPodGo()
-        let letGo = try holdUninstallation(of: "m4", unit: "k3s-agent")
+        let letGo = try holdUninstallation(of: "m4")
         try lab.stopBootstrap(in: Self.begun, at: "m4: uninstall k3s and homelab")
         // It goes on without the run, and the next one keeps away from the machine until it has ended.
         let waiting = try lab.startBootstrap()
@@ -282,7 +288,7 @@ struct InterruptionLive {
         try settle()
         try lab.on("m2", "rm \(slow); pkill -xf 'sleep 300'")
         try lab.cutBootstrap("m1", in: "remove nodes", at: "m3: take m3 out of etcd")
-        let letGo = try holdUninstallation(of: "m3", unit: "k3s")
+        let letGo = try holdUninstallation(of: "m3")
         try lab.cutBootstrap("m3", in: Self.begun, at: "m3: uninstall k3s and homelab")
         try letGo()
         let result = try lab.bootstrap()
@@ -331,13 +337,13 @@ struct InterruptionLive {
         }
     }
 
-    /// k3s takes its time to stop.
-    /// - Returns: what lets it stop.
-    private func holdUninstallation(of machine: String, unit: String) throws -> () throws -> Void {
-        let folder = "/etc/systemd/system/\(unit).service.d"
-        let slow = "[Service]\\nExecStop=-/bin/sleep 600\\nTimeoutStopSec=900\\n"
-        try lab.on(machine, "mkdir -p \(folder) && printf '\(slow)' >\(folder)/slow.conf && systemctl daemon-reload")
-        return { [lab] in try lab.on(machine, "rm -r \(folder); systemctl daemon-reload; pkill -xf '/bin/sleep 600'") }
+    /// What only the uninstallation asks for takes its time.
+    /// - Returns: what lets it go on.
+    private func holdUninstallation(of machine: String) throws -> () throws -> Void {
+        let slow = "/usr/local/sbin/systemctl"
+        let script = #"[ "$1 $2" != "disable -q" ] || sleep 600; exec /usr/bin/systemctl "$@""#
+        try lab.on(machine, "printf '%s\\n' '#!/bin/sh' '\(script)' >\(slow) && chmod 755 \(slow)")
+        return { [lab] in try lab.on(machine, "rm \(slow); pkill -xf 'sleep 600'") }
     }
 
     private func expectInService(_ machines: [String]) throws {

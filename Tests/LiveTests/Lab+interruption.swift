@@ -5,7 +5,12 @@ import Testing
 extension Lab {
     /// Waits until a run has said something; one that ends before that has failed the test.
     func wait(_ run: Shell.Running, _ words: String, limit: Double = 240) throws {
-        try wait("\"\(words)\"", limit: limit) { run.output.contains(words) || run.hasEnded }
+        do {
+            try wait("\"\(words)\"", limit: limit) { run.output.contains(words) || run.hasEnded }
+        } catch {
+            Issue.record("\(words) is not in\n\(run.output)")
+            throw error
+        }
         guard run.output.contains(words) else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: run.end()) }
     }
 

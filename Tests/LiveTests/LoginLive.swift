@@ -317,7 +317,8 @@ struct LoginLive {
         let cut = Date()
         try lab.lab("cut", "plain", "drop")
         let result = run.end(limit: 60)
-        print("the cut was noticed after \(Date().timeIntervalSince(cut)) s")
+        // Ten seconds, and what two busy cores add to it.
+        #expect(Date().timeIntervalSince(cut) < 16)
         try lab.lab("mend", "plain")
         try lab.on("plain", "rm /usr/local/bin/k3s")
         #expect(result.text.contains("the connection was lost"), "\(result.text)")

@@ -1,13 +1,16 @@
 import Foundation
 import Testing
 
-/// The smallest cluster there is, on SQLite: another version of k3s, then etcd in SQLite's place.
+/// The smallest cluster there is, on SQLite: another version of k3s, then etcd in SQLite's place. All of it over the narrowest way in: a password
+/// for the login and for sudo, through a jump host, on another port, to a user whose shell is no POSIX shell.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct SingleServerLive {
     static let lab: Result<Lab, any Error> = Result {
         let lab = try Lab("livesql")
-        try lab.lab("up", "1")
-        try lab.writeInventory([try lab.node("m1", role: "server")])
+        try lab.lab("up", "m1:port=2222,sudo=pass,shell=/bin/tcsh", "way")
+        try lab.on("m1", "rm /home/debian/.ssh/authorized_keys")
+        try "homelab-debian\n".write(toFile: lab.folder + "/password", atomically: true, encoding: .utf8)
+        try lab.writeInventory([try server(lab)])
         let result = try lab.bootstrap()
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
         try result.text.write(toFile: lab.folder + "/made", atomically: true, encoding: .utf8)
@@ -18,6 +21,20 @@ struct SingleServerLive {
     let lab: Lab
 
     init() throws { lab = try Self.lab.get() }
+
+    private static func server(_ lab: Lab) throws -> String {
+        let way = """
+                port: 2222
+                password: {file: \(lab.folder)/password}
+                sudoPassword: {file: \(lab.folder)/password}
+                jump:
+                  - host: \(try lab.lab("ip", "way"))
+                    user: debian
+                    identityFile: \(lab.identity)
+                    hostKeys: [\(try lab.lab("hostkey", "way"))]
+            """
+        return try lab.node("m1", role: "server", more: way)
+    }
 
     private func plan() throws -> Shell.Result {
         try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
@@ -31,13 +48,13 @@ struct SingleServerLive {
             "Looking at 1 machine(s) of inventory/home.yaml\n", "] first server: m1\n", "m1: wait for the k3s server: done in ",
             "m1: wait for node m1: done in ", "m1: wait for the homelab agent: done in ", "kubeconfig: \(lab.kubeconfig)\n",
             "The first server holds the repository. Push to it, and what is pushed runs:\n",
-            "  git remote add cluster ssh://debian@\(try lab.lab("ip", "m1"))/var/lib/homelab/repository.git\n",
+            "  git remote add cluster ssh://debian@\(try lab.lab("ip", "m1")):2222/var/lib/homelab/repository.git\n",
         ] { #expect(said.contains(words), "\(words) is not in\n\(said)") }
     }
 
     @Test func t01_anUpgradeCopiesTheDatabaseFirst() throws {
         #expect(try database().contains("state.db\n"))
-        try lab.writeInventory([try lab.node("m1", role: "server")], version: "v1.20.3+k3s1")
+        try lab.writeInventory([try Self.server(lab)], version: "v1.20.3+k3s1")
         let planned = try plan()
         #expect(planned.status == 2, "\(planned.text)")
         #expect(planned.output.contains("bring the copy here with the cluster's token"), "\(planned.text)")
@@ -117,7 +134,7 @@ struct SingleServerLive {
         let folder = "/var/lib/rancher/k3s/server/db/snapshots"
         let old = "for n in 1 2 3 4 5 6 7; do >homelab-before-removal-m1-170000000$n; done; >nightly-m1-1700000000"
         try lab.on("m1", "mkdir -p \(folder) && cd \(folder) && \(old)")
-        try lab.writeInventory([try lab.node("m1", role: "server")], version: "v1.20.4+k3s1", k3s: "  datastore: etcd\n")
+        try lab.writeInventory([try Self.server(lab)], version: "v1.20.4+k3s1", k3s: "  datastore: etcd\n")
         // No upgrade begins without a way back.
         try lab.on("m1", "mount -t tmpfs -o size=64k tmpfs \(folder)")
         let full = try lab.bootstrap()

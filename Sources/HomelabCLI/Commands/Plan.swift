@@ -15,7 +15,7 @@ package struct Plan: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Show what would change on each node and why; changes nothing.",
-        discussion: "Exit status 0: nothing is to be done, 2: there are changes, 1: an error.")
+        discussion: "Exit status 0: nothing is to be done, 2: there are changes, 1: an error, or the inventory asks for what is not done.")
 
     @OptionGroup var arguments: BootstrapArguments
 
@@ -50,7 +50,7 @@ package struct Plan: AsyncParsableCommand {
             Console.standard.line(JSONWriter.text(value, pretty: true))
         case .text: Console.standard.line(PlanView(console: .standard).text(observation.plan))
         }
-        if observation.findings.hasErrors { throw ExitCode(1) }
+        if observation.findings.hasErrors || observation.plan.refusals.hasErrors { throw ExitCode(1) }
         if !observation.plan.isEmpty { throw ExitCode(2) }
     }
 
