@@ -34,21 +34,22 @@ package struct ServerReview: Hashable, Sendable {
 package struct ClusterReview {
     private let spec: ClusterSpec
     private let nodes: [Value]
+    private let knowsNodes: Bool
     private let strangers: [EtcdMember]
     private let now: Int
     private var found = Diagnostics()
 
     /// - Parameters:
-    ///   - nodes: `kubectl get nodes -o json`.
+    ///   - nodes: `kubectl get nodes -o json`; nil when it could not be had.
     ///   - budgets: `kubectl get poddisruptionbudgets -A -o json`; nil when it could not be had.
     ///   - servers: by node name; only those whose k3s runs.
     ///   - strangers: etcd's members that no Node stands for.
     ///   - now: seconds since 1970.
     package static func findings(
-        _ spec: ClusterSpec, nodes: Value, budgets: Value?, servers: [String: ServerReview], strangers: [EtcdMember] = [],
+        _ spec: ClusterSpec, nodes: Value?, budgets: Value?, servers: [String: ServerReview], strangers: [EtcdMember] = [],
         observed: [String: NodeObservation], now: Int
     ) -> Diagnostics {
-        var review = ClusterReview(spec: spec, nodes: nodes["items"]?.array ?? [], strangers: strangers, now: now)
+        var review = ClusterReview(spec: spec, nodes: nodes, strangers: strangers, now: now)
         for (name, server) in servers.sorted(by: { $0.key < $1.key }) { review.server(name, server) }
         review.machines(observed)
         review.objects()
@@ -59,9 +60,10 @@ package struct ClusterReview {
         return review.found
     }
 
-    private init(spec: ClusterSpec, nodes: [Value], strangers: [EtcdMember], now: Int) {
+    private init(spec: ClusterSpec, nodes: Value?, strangers: [EtcdMember], now: Int) {
         self.spec = spec
-        self.nodes = nodes
+        self.nodes = nodes?["items"]?.array ?? []
+        knowsNodes = nodes != nil
         self.strangers = strangers
         self.now = now
     }
@@ -106,7 +108,7 @@ package struct ClusterReview {
                 tell(
                     .error, node.name, "k3s runs on it as \(role.rawValue), the inventory says \(node.role.rawValue)",
                     "a role is not changed in place: remove the node (state: absent), then add it anew")
-            } else if object(node.name) == nil {
+            } else if knowsNodes, object(node.name) == nil {
                 tell(
                     .warning, node.name, "k3s is installed on it, but the cluster has no Node of this name",
                     "`homelab doctor \(node.name)` says why it does not join; `homelab bootstrap` goes on with it")
@@ -185,6 +187,7 @@ package struct ClusterReview {
                     + "server, `etcdctl --cacert \(folder)/server-ca.crt --cert \(folder)/client.crt --key \(folder)/client.key member list`, then "
                     + "`member remove ID`")
         }
+        guard knowsNodes else { return }
         all += strangers.count
         let quorum = Quorum(members: all, healthy: voting)
         if all > 0, !quorum.isThere {

@@ -20,24 +20,40 @@ struct ClusterSurvey: Sendable {
         try Task.checkCancellation()
         var reviews: [String: ServerReview] = [:]
         for (server, review) in zip(running, answers) { reviews[server.name] = review }
-        let whole = running.first { reviews[$0.name]?.readiness == "ok" }
-        guard let whole, let host = nodes.hosts[whole.name] else {
-            return ClusterReview.findings(
-                spec, nodes: .null, budgets: nil, servers: reviews, observed: nodes.observed, now: Int(time(nil)))
+        var objects: Value?
+        var budgets: Value?
+        var untold: Diagnostic?
+        if let whole = running.first(where: { reviews[$0.name]?.readiness == "ok" }), let host = nodes.hosts[whole.name] {
+            do {
+                objects = try await Self.list("nodes", on: host)
+                budgets = try? await Self.list("poddisruptionbudgets -A", on: host)
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                untold = recorder.scrubbed(Self.unlisted(error, by: whole.name))
+            }
         }
-        let objects = try await Self.list("nodes", on: host)
-        let budgets = try? await Self.list("poddisruptionbudgets -A", on: host)
-        return ClusterReview.findings(
+        var findings = ClusterReview.findings(
             spec, nodes: objects, budgets: budgets, servers: reviews, strangers: strangers, observed: nodes.observed, now: Int(time(nil)))
+        if let untold { findings.append(untold) }
+        return findings
     }
 
     private static func list(_ what: String, on host: any Host) async throws -> Value {
         let result = try await host.run(
             RemoteCommand(["sh", "-c", "exec \(NodeLayout.k3s) kubectl --request-timeout=10s get \(what) -o json"]))
-        guard result.succeeded else {
-            throw Diagnostic(.error, "the API does not list \(what)", subject: "node \"\(host.name)\"", cause: result.complaint)
+        guard result.succeeded else { throw Diagnostic(.error, result.complaint) }
+        do throws(JSONError) { return try JSONReader.value(result.standardOutput) } catch {
+            throw Diagnostic(.error, "its answer cannot be read", cause: error.description)
         }
-        return try JSONReader.value(result.standardOutput)
+    }
+
+    private static func unlisted(_ error: any Error, by server: String) -> Diagnostic {
+        let problem = FactGatherer.diagnostic(error, node: server)
+        return Diagnostic(
+            .error, "its API is ready and does not list the nodes: they were not compared with the inventory",
+            subject: "node \"\(server)\"", cause: problem.summary + (problem.cause.map { ": " + $0 } ?? ""),
+            remedy: "run again; if it stays so, `homelab doctor \(server)` says more")
     }
 
     private func look(at server: NodeSpec, _ host: (any Host)?) async -> ServerReview {
