@@ -127,7 +127,10 @@ package enum ReachFindings {
                 Diagnostic(
                     .warning,
                     "\(port.transport.rawValue.uppercased()) \(port.port) from \(senders.joined(separator: ", ")) could not be tried",
-                    subject: "node \"\(node.name)\"", cause: why))
+                    subject: "node \"\(node.name)\"", cause: why,
+                    remedy:
+                        "put that right and run again; until then see for yourself that \(port.transport.rawValue) port \(port.port) of "
+                        + "\(node.name) at \(port.address) is open for them"))
         }
     }
 

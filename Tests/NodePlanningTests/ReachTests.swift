@@ -58,7 +58,9 @@ import Testing
 
     private func findings(_ spec: ClusterSpec, _ outcome: (ReachProbe) -> ReachOutcome) -> [String] {
         let results = ReachPlan.probes(spec, addresses: addresses).map { ($0, outcome($0)) }
-        return ReachFindings.findings(results, spec: spec).sorted.map(\.description)
+        let found = ReachFindings.findings(results, spec: spec).sorted
+        #expect(found.allSatisfy { $0.remedy != nil }, "each has its remedy: \(found)")
+        return found.map(\.description)
     }
 
     @Test func oneFindingForAPortHoweverManyCannotGetThrough() throws {
@@ -78,6 +80,22 @@ import Testing
         #expect(found.count == 2)
         #expect(found.contains { $0.contains("is refused from s1") })
         #expect(found.contains { $0.contains("gets no answer from s2, s3") })
+    }
+
+    @Test func whatCouldNotBeTriedIsWarnedOfWithItsReason() throws {
+        let found = findings(try spec()) { probe in
+            guard probe.to == "a1" else { return .reached(microseconds: 300) }
+            return .untried(probe.port == 10250 || probe.from == "s1" ? "homelab does not run on a1: killed" : "s2 is not connected")
+        }
+        #expect(found.count == 3, "\(found)")
+        #expect(
+            found.contains(
+                """
+                warning: node "a1": TCP 10250 from s1, s2, s3 could not be tried: homelab does not run on a1: killed
+                    put that right and run again; until then see for yourself that tcp port 10250 of a1 at 10.0.0.4 is open for them
+                """), "\(found)")
+        #expect(found.contains { $0.contains("UDP 8472 from s1 could not be tried: homelab does not run on a1: killed\n") }, "\(found)")
+        #expect(found.contains { $0.contains("UDP 8472 from s2, s3 could not be tried: s2 is not connected\n") }, "\(found)")
     }
 
     @Test func largePacketsThatGetLostAndSlowServersAreTold() throws {
