@@ -13,8 +13,8 @@ package enum ReachOutcome: Hashable, Sendable {
     case silent
     /// The sender's own system would not send it.
     case failed(String)
-    /// A running k3s holds the port, so that no listener of ours could answer.
-    case held
+    /// A running k3s holds the port, so that no listener of ours could answer; what became of a probe to a free port of the same machine.
+    indirect case held(beside: ReachOutcome?)
     /// It could not be tried, and why.
     case untried(String)
 
@@ -23,6 +23,14 @@ package enum ReachOutcome: Hashable, Sendable {
         switch self {
         case .refused, .silent, .failed: true
         case .reached, .onlySmall, .held, .untried: false
+        }
+    }
+
+    /// Something arrived and was answered, of whatever size.
+    var hasArrived: Bool {
+        switch self {
+        case .reached, .onlySmall: true
+        case .refused, .silent, .failed, .held, .untried: false
         }
     }
 }
@@ -57,6 +65,7 @@ package enum ReachFindings {
             sizes(toNode, node, &found)
             delays(toNode, node, spec, &found)
         }
+        held(results, spec, &found)
         return found
     }
 
@@ -136,13 +145,43 @@ package enum ReachFindings {
 
     private static func sizes(_ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ node: NodeSpec, _ found: inout Diagnostics) {
         for result in results {
-            guard case .onlySmall(let largest, _) = result.outcome else { continue }
+            let outcome = if case .held(let beside?) = result.outcome { beside } else { result.outcome }
+            guard case .onlySmall(let largest, _) = outcome else { continue }
             found.append(
                 Diagnostic(
                     .error, "packets of \(largest) bytes from \(result.probe.from) do not arrive, smaller ones do",
                     subject: "node \"\(node.name)\"",
                     remedy: "give the interfaces on the way one MTU (`ip link`), or lower that of \(result.probe.from)"))
         }
+    }
+
+    /// One for all ports that could not be tried themselves, and where nothing else told of the way either.
+    private static func held(_ results: [(probe: ReachProbe, outcome: ReachOutcome)], _ spec: ClusterSpec, _ found: inout Diagnostics) {
+        var ports: [Int] = []
+        var holders: Set<String> = []
+        var unknown: [String: [String]] = [:]
+        for (probe, outcome) in results {
+            guard case .held(let beside) = outcome else { continue }
+            if !ports.contains(probe.port) { ports.append(probe.port) }
+            holders.insert(probe.to)
+            if beside?.hasArrived != true { unknown[probe.to, default: []].append(probe.from) }
+        }
+        guard let port = ports.first else { return }
+        let numbers = ports.map { "\($0)" }.joined(separator: ", ")
+        let names = spec.nodes.map(\.name)
+        let machines = names.filter(holders.contains).joined(separator: ", ")
+        let ways = names.compactMap { name in unknown[name].map { "\(name) from \($0.joined(separator: ", "))" } }
+        found.append(
+            Diagnostic(
+                .note,
+                "UDP \(numbers) is in use on \(machines), as it is where k3s runs: a free UDP port of the same machine was tried in its "
+                    + "place",
+                subject: "cluster \"\(spec.name)\"",
+                cause: ways.isEmpty
+                    ? nil : "no answer came on \(ways.joined(separator: "; ")), so that it is not known there whether large packets arrive",
+                remedy:
+                    "where pods of two nodes do not reach each other, `tcpdump -ni any udp port \(port)` shows what arrives at a node, and "
+                    + "`ping -M do -s 1472 ADDRESS` whether packets of 1500 bytes do"))
     }
 
     private static func delays(

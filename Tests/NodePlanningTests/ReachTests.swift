@@ -108,7 +108,32 @@ import Testing
         #expect(found.contains { $0.hasPrefix(#"warning: node "s3": it is 80 ms away from s1"#) })
     }
 
-    @Test func aPortThatARunningK3sHoldsIsNothingToTell() throws {
-        #expect(findings(try spec()) { $0.transport == .udp ? .held : .reached(microseconds: 100) }.isEmpty)
+    /// What a port of ours cannot find out is noted once, and fails nothing.
+    @Test func aPortThatARunningK3sHoldsIsNotedOnce() throws {
+        let arrived = ReachOutcome.reached(microseconds: 100)
+        let found = findings(try spec()) { $0.transport == .udp ? .held(beside: arrived) : arrived }
+        #expect(found.count == 1, "\(found)")
+        #expect(found.first?.hasPrefix(#"note: cluster "home": UDP 8472 is in use on s1, s2, s3, a1, as it is where k3s runs"#) == true)
+        #expect(found.first?.contains("was tried in its place\n    where pods of two nodes do not reach each other, `tcpdump") == true)
+    }
+
+    @Test func onARunningClusterAFreePortTellsOfThePacketsSize() throws {
+        let found = findings(try spec()) { probe in
+            guard probe.transport == .udp else { return .reached(microseconds: 100) }
+            let isNarrow = probe.from == "s1" && probe.to == "a1"
+            return .held(beside: isNarrow ? .onlySmall(largest: 1500, microseconds: 90) : .reached(microseconds: 90))
+        }
+        #expect(found.count == 2, "\(found)")
+        #expect(found[0].hasPrefix(#"error: node "a1": packets of 1500 bytes from s1 do not arrive, smaller ones do"#), "\(found)")
+    }
+
+    @Test(arguments: [.silent, .refused, nil] as [ReachOutcome?])
+    func aFreePortThatDoesNotAnswerOnARunningClusterIsNoError(_ beside: ReachOutcome?) throws {
+        let found = findings(try spec()) { probe in
+            guard probe.transport == .udp else { return .reached(microseconds: 100) }
+            return .held(beside: probe.to == "a1" && probe.from != "s3" ? beside : .reached(microseconds: 90))
+        }
+        #expect(found.count == 1 && found[0].hasPrefix("note: "), "\(found)")
+        #expect(found.first?.contains(": no answer came on a1 from s1, s2, so that it is not known there") == true, "\(found)")
     }
 }

@@ -86,7 +86,7 @@ import Testing
 
     /// The two ends of the probes against each other over loopback.
     @Test func probesReachAListenerAndNothingElse() async throws {
-        let ports = [ProbeListener.Port("tcp:29411"), ProbeListener.Port("udp:29412")].compactMap { $0 }
+        let ports = ["tcp:29411", "udp:29412", "udp:0"].compactMap { ProbeListener.Port($0) }
         let (said, feed) = AsyncStream<String>.makeStream()
         let listening = Thread { ProbeListener(ports, address: "127.0.0.1", say: { feed.yield($0) }).run(seconds: 6) }
         listening.start()
@@ -95,12 +95,16 @@ import Testing
             lines.append(line)
             if line == "ready" { break }
         }
-        #expect(lines == ["tcp:29411 open", "udp:29412 open", "ready"])
-        var sender = ProbeSender(["tcp:29411 127.0.0.1", "udp:29412 127.0.0.1", "tcp:29413 127.0.0.1", "udp:29414 127.0.0.1"])
+        #expect(lines.count == 4 && lines.prefix(2) == ["tcp:29411 open", "udp:29412 open"] && lines.last == "ready", "\(lines)")
+        let chosen = try #require(lines.first { $0.hasPrefix("udp:0 open ") }?.split(separator: " ").last.flatMap { Int($0) })
+        var sender = ProbeSender([
+            "tcp:29411 127.0.0.1", "udp:29412 127.0.0.1", "tcp:29413 127.0.0.1", "udp:29414 127.0.0.1", "udp:\(chosen) 127.0.0.1",
+        ])
         let results = sender.run(seconds: 2)
         #expect(results[0].hasPrefix("tcp:29411 127.0.0.1 ok "), "\(results)")
         #expect(results[1].hasPrefix("udp:29412 127.0.0.1 ok "), "\(results)")
         #expect(results[2] == "tcp:29413 127.0.0.1 refused" && results[3] == "udp:29414 127.0.0.1 refused", "\(results)")
+        #expect(results[4].hasPrefix("udp:\(chosen) 127.0.0.1 ok "), "\(results)")
         #expect(ProbeListener.Port("icmp:1") == nil && ProbeListener.Port("tcp:0") == nil)
     }
 }

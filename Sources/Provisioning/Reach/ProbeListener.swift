@@ -7,12 +7,12 @@ package struct ProbeListener {
         package let transport: String
         package let number: Int
 
-        /// `tcp:6443`; nil for anything else.
+        /// `tcp:6443`, or `udp:0` for a free port that the system chooses; nil for anything else.
         package init?(_ text: String) {
             let parts = text.split(separator: ":").map(String.init)
-            guard parts.count == 2, ["tcp", "udp"].contains(parts[0]), let number = Int(parts[1]), (1...65535).contains(number) else {
-                return nil
-            }
+            guard parts.count == 2, ["tcp", "udp"].contains(parts[0]), let number = Int(parts[1]),
+                (parts[0] == "udp" ? 0...65535 : 1...65535).contains(number)
+            else { return nil }
             transport = parts[0]
             self.number = number
         }
@@ -21,7 +21,8 @@ package struct ProbeListener {
     private var sockets: [(descriptor: Int32, isStream: Bool)] = []
     private let say: (String) -> Void
 
-    /// Opens the ports and tells of each `tcp:6443 open`, `tcp:6443 taken` or what the system says, then `ready`.
+    /// Opens the ports and tells of each `tcp:6443 open`, `tcp:6443 taken` or what the system says, then `ready`. Of a port that the system
+    /// chose it tells `udp:0 open 40123`.
     package init(_ ports: [Port], address: String, say: @escaping (String) -> Void) {
         self.say = say
         for port in ports {
@@ -41,9 +42,20 @@ package struct ProbeListener {
                 continue
             }
             sockets.append((descriptor, isStream))
-            say("\(name) open")
+            say(port.number == 0 ? "\(name) open \(Self.chosenPort(descriptor))" : "\(name) open")
         }
         say("ready")
+    }
+
+    private static func chosenPort(_ descriptor: Int32) -> Int {
+        var address = sockaddr_storage()
+        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let status = withUnsafeMutablePointer(to: &address) { storage in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) }
+        }
+        guard status == 0 else { return 0 }
+        // The port has the same place in the addresses of both families.
+        return withUnsafeBytes(of: &address) { Int(UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self))) }
     }
 
     /// - Parameter seconds: at the latest then it ends, whoever forgot it.

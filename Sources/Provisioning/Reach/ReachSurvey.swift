@@ -70,6 +70,9 @@ private actor ReachStation {
     /// `tcp:6443` -> `open`, `taken` or what the system says.
     private(set) var ports: [String: String] = [:]
     private var listening: Task<Void, Never>?
+    /// A free UDP port on which its listener waits as well, for where a running k3s holds the one that is meant.
+    var spare: Int? { ports[Self.free].flatMap { $0.hasPrefix("open ") ? Int($0.dropFirst("open ".count)) : nil } }
+    private static let free = "udp:0"
 
     init(name: String, host: (any Host)?) {
         self.name = name
@@ -111,8 +114,9 @@ private actor ReachStation {
 
     private func listen(_ host: any Host, _ address: IPAddress, _ wanted: [ReachProbe]) async throws {
         guard let program else { return }
+        let spares = wanted.contains { $0.transport == .udp } ? [Self.free] : []
         let command = RemoteCommand(
-            [program, "probe", "listen", "--address", address.description] + wanted.map { "\($0.transport.rawValue):\($0.port)" },
+            [program, "probe", "listen", "--address", address.description] + wanted.map { "\($0.transport.rawValue):\($0.port)" } + spares,
             asRoot: false)
         let (lines, feed) = AsyncStream<String>.makeStream()
         listening = Task {
@@ -139,7 +143,7 @@ private actor ReachStation {
         _ probes: [ReachProbe], _ stations: [ReachStation], patience: Double
     ) async -> [(probe: ReachProbe, outcome: ReachOutcome)] {
         var results: [(probe: ReachProbe, outcome: ReachOutcome)] = []
-        var targets: [String: ReachProbe] = [:]
+        var targets: [String: (probe: ReachProbe, isSpare: Bool)] = [:]
         for probe in probes where probe.from == name {
             let port = "\(probe.transport.rawValue):\(probe.port)"
             guard let other = stations.first(where: { $0.name == probe.to }) else { continue }
@@ -149,9 +153,14 @@ private actor ReachStation {
                 results.append((probe, .untried(obstacle)))
             } else {
                 switch await other.ports[port] {
-                case "open": targets["\(port) \(probe.address)"] = probe
-                case "taken" where probe.transport == .tcp: targets["\(port) \(probe.address)"] = probe
-                case "taken": results.append((probe, .held))
+                case "open": targets["\(port) \(probe.address)"] = (probe, false)
+                case "taken" where probe.transport == .tcp: targets["\(port) \(probe.address)"] = (probe, false)
+                case "taken":
+                    if let spare = await other.spare {
+                        targets["udp:\(spare) \(probe.address)"] = (probe, true)
+                    } else {
+                        results.append((probe, .held(beside: nil)))
+                    }
                 case let reason: results.append((probe, .untried("nothing can listen on it: \(reason ?? "it said nothing")")))
                 }
             }
@@ -166,13 +175,14 @@ private actor ReachStation {
             guard answer.succeeded else { throw Diagnostic(.error, answer.complaint) }
             let lines = answer.output.split(separator: "\n").map(String.init)
             for target in sorted {
-                guard let probe = targets[target] else { continue }
+                guard let (probe, isSpare) = targets[target] else { continue }
                 let said = lines.first { $0.hasPrefix(target + " ") }.map { $0.dropFirst(target.count + 1) } ?? ""
-                results.append((probe, ReachOutcome(String(said))))
+                let outcome = ReachOutcome(String(said))
+                results.append((probe, isSpare ? .held(beside: outcome) : outcome))
             }
         } catch {
             let why = FactGatherer.diagnostic(error, node: name).summary
-            results += targets.values.map { ($0, .untried(why)) }
+            results += targets.values.map { ($0.probe, .untried(why)) }
         }
         return results
     }
