@@ -156,11 +156,19 @@ func floorDivide(_ number: Int64, _ divisor: Int64) -> Int64 {
 /// A moment as people read it.
 package enum UTCText {
     /// `2026-11-26 02:00 UTC`.
-    package static func minutes(_ moment: Int64) -> String {
+    package static func minutes(_ moment: Int64) -> String { "\(toTheMinute(moment)) UTC" }
+
+    /// `2026-11-26 02:00:07 UTC`.
+    package static func seconds(_ moment: Int64) -> String {
+        "\(toTheMinute(moment)):\(two(moment - floorDivide(moment, 60) * 60)) UTC"
+    }
+
+    private static func toTheMinute(_ moment: Int64) -> String {
         let day = floorDivide(moment, 86400)
         let date = CivilDate(day: day)
         let minute = (moment - day * 86400) / 60
-        func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        return "\(date.year)-\(two(date.month))-\(two(date.day)) \(two(minute / 60)):\(two(minute % 60)) UTC"
+        return "\(date.year)-\(two(date.month))-\(two(date.day)) \(two(minute / 60)):\(two(minute % 60))"
     }
+
+    private static func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

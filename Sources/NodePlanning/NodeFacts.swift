@@ -53,6 +53,8 @@ package struct ClockFacts: Hashable, Sendable {
     package var now: Double = 0
     /// The same as the node printed it, for comparison with the node's own times of files and processes.
     package var printed: Double = 0
+    /// Seconds by which it is ahead of the clock of whoever gathered the facts; nil until somebody has compared them.
+    package var offset: Double?
     /// nil: the node does not say.
     package var synchronized: Bool?
 

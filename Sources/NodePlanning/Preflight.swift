@@ -9,6 +9,8 @@ package struct Preflight {
     let context: PlanningContext
     let seen: [(node: NodeSpec, facts: NodeFacts)]
     let addresses: NodeAddresses
+    /// No server there was or is to be holds a cluster already, and all of them were seen.
+    let isFounding: Bool
     private var found = Diagnostics()
 
     package static func check(
@@ -17,7 +19,10 @@ package struct Preflight {
         let seen = spec.nodes.filter { $0.state == .present && !spec.paused }.compactMap { node in
             observed[node.name]?.facts.map { (node, $0) }
         }
-        var preflight = Preflight(spec: spec, context: context, seen: seen)
+        let isFounding = spec.nodes.allSatisfy { node in
+            node.role != .server || observed[node.name]?.facts?.holdsCluster == false
+        }
+        var preflight = Preflight(spec: spec, context: context, seen: seen, isFounding: isFounding)
         for (node, facts) in seen {
             preflight.system(node, facts)
             preflight.kernel(node, facts)
@@ -33,10 +38,11 @@ package struct Preflight {
         return preflight.found
     }
 
-    private init(spec: ClusterSpec, context: PlanningContext, seen: [(node: NodeSpec, facts: NodeFacts)]) {
+    private init(spec: ClusterSpec, context: PlanningContext, seen: [(node: NodeSpec, facts: NodeFacts)], isFounding: Bool) {
         self.spec = spec
         self.context = context
         self.seen = seen
+        self.isFounding = isFounding
         addresses = NodeAddresses(spec, facts: Dictionary(seen.map { ($0.node.name, $0.facts) }) { first, _ in first })
     }
 
@@ -341,21 +347,40 @@ package struct Preflight {
     private static let allowedSkew = 30.0
 
     private mutating func clocks() {
+        var told: Set<String> = []
         let times = seen.map(\.facts.clock.now).filter { $0 > 0 }.sorted()
         if times.count > 1 {
             let median = (times[(times.count - 1) / 2] + times[times.count / 2]) / 2
             // Of two clocks nobody can say which is wrong: the later one is more likely right, a clock without battery is behind.
             let reference = times.count == 2 ? times[1] : median
             for (node, facts) in seen where facts.clock.now > 0 && abs(facts.clock.now - reference) > Self.allowedSkew {
-                let seconds = Int((facts.clock.now - reference).rounded())
+                told.insert(node.name)
                 error(
-                    node, "its clock is \(Swift.abs(seconds)) s \(seconds < 0 ? "behind" : "ahead of") the other nodes'",
+                    node, "its clock is \(Self.distance(facts.clock.now - reference)) the other nodes'",
                     "set it and keep it in time (`\(facts.system.install(.timeService))`): certificates made with a wrong clock are not accepted"
                 )
             }
         }
+        if let first = seen.first(where: { $0.node.role == .server }), isFounding, !told.contains(first.node.name) {
+            foundersClock(first.node, first.facts)
+        }
         for (node, facts) in seen where facts.clock.synchronized == false && facts.installedRole == nil {
             warning(node, "its clock is not synchronised", "keep it in time (`\(facts.system.install(.timeService))`)")
         }
+    }
+
+    /// The first server makes the cluster's certificates, so there is no other node to compare its clock with that could be right.
+    private mutating func foundersClock(_ node: NodeSpec, _ facts: NodeFacts) {
+        guard let offset = facts.clock.offset, abs(offset) > Self.allowedSkew else { return }
+        let shown = [facts.clock.printed, facts.clock.printed - offset].map { UTCText.seconds(Int64($0)) }
+        error(
+            node, "its clock is \(Self.distance(offset)) that of the machine you are on",
+            cause: "\(shown[0]) there\(facts.clock.synchronized == true ? ", which it calls synchronised" : ""), \(shown[1]) here",
+            "set the one that is wrong (there: `\(facts.system.install(.timeService))`): k3s would date the cluster's certificates by it")
+    }
+
+    private static func distance(_ offset: Double) -> String {
+        let seconds = Int(offset.rounded())
+        return "\(Swift.abs(seconds)) s \(seconds < 0 ? "behind" : "ahead of")"
     }
 }

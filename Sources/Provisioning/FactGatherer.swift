@@ -95,6 +95,7 @@ package struct FactGatherer: Sendable {
         var facts = try NodeFacts.parse(result.output)
         if facts.clock.now > 0 {
             let offset = facts.clock.now - (sent + received) / 2
+            facts.clock.offset = offset
             facts.clock.now = (reference ?? Self.runReference) + offset
         }
         return facts

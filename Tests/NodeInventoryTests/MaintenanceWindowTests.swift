@@ -79,5 +79,6 @@ import Testing
         #expect([nowhere].opening(at: thursday, zones: ["UTC": .utc]) == .never)
         #expect([nowhere].opening(at: thursday, zones: ["Nowhere": .utc]) == .now)
         #expect(UTCText.minutes(1_795_831_200) == "2026-11-28 02:00 UTC")
+        #expect(UTCText.seconds(1_795_831_267) == "2026-11-28 02:01:07 UTC")
     }
 }

@@ -9,7 +9,8 @@ import Testing
 @Suite struct PreflightTests {
     /// What is said of machines whose facts are these changes of those of a fresh Debian.
     private func findings(
-        _ changes: [String: [String: String]], roles: [String: NodeRole] = ["s1": .server], k3s: String = "", entry: String = ""
+        _ changes: [String: [String: String]], roles: [String: NodeRole] = ["s1": .server], k3s: String = "", entry: String = "",
+        clockOffsets: [String: Double] = [:]
     ) throws -> [String] {
         let fresh = try #require(PlanningCase.named("fresh-three-servers").text("facts/s1.txt"))
         var observed: [String: NodeObservation] = [:]
@@ -22,7 +23,9 @@ import Testing
                 #expect(text.contains(old), "\(old)")
                 text = text.replacingOccurrences(of: old, with: new)
             }
-            observed[name] = .facts(try NodeFacts.parse(text))
+            var facts = try NodeFacts.parse(text)
+            facts.clock.offset = clockOffsets[name]
+            observed[name] = .facts(facts)
             let role = try #require(roles[name])
             nodes += "  - {name: \(name), role: \(role.rawValue), host: 10.0.0.\(index + 1)\(index == 0 ? entry : "")}\n"
         }
@@ -161,6 +164,35 @@ import Testing
         #expect(named.count == 1 && named[0].contains("flannel-iface"), "\(named)")
         #expect(try findings(two, entry: ", nodeIP: 10.0.0.1, config: {flannel-iface: eth1}").isEmpty)
         #expect(try findings(two, k3s: "  serverConfig: {flannel-backend: none}\n", entry: ", nodeIP: 10.0.0.1").isEmpty)
+    }
+
+    /// Nobody knows which of the two clocks is right, so both are told.
+    @Test func theClockOfTheServerThatFoundsTheClusterIsComparedWithTheOperators() throws {
+        let behind = try findings([:], clockOffsets: ["s1": -400])
+        #expect(behind.count == 1, "\(behind)")
+        #expect(
+            behind.first?.hasPrefix(
+                """
+                error: node "s1": its clock is 400 s behind that of the machine you are on: \
+                2026-11-24 06:00:00 UTC there, which it calls synchronised, 2026-11-24 06:06:40 UTC here
+                    set the one that is wrong
+                """) == true, "\(behind)")
+        let ahead = try findings(["s1": ["time.synchronized=yes": "time.synchronized="]], clockOffsets: ["s1": 31])
+        #expect(ahead.count == 1 && ahead[0].contains("its clock is 31 s ahead of that of the machine you are on"), "\(ahead)")
+        #expect(ahead.first?.contains("2026-11-24 06:00:00 UTC there, 2026-11-24 05:59:29 UTC here") == true, "\(ahead)")
+        #expect(try findings([:], clockOffsets: ["s1": 29]).isEmpty)
+        #expect(try findings([:], roles: pair, clockOffsets: ["a1": 400]).isEmpty, "an agent makes no certificates")
+    }
+
+    @Test func aClusterThatIsThereIsNotFoundedAgain() throws {
+        let running = try findings(["s1": Self.member("k3s.service", "aa", server: true)], clockOffsets: ["s1": 400])
+        #expect(!running.contains { $0.contains("its clock") }, "\(running)")
+    }
+
+    @Test func aClockThatDiffersFromTheOtherNodesIsToldOnce() throws {
+        let late = ["s1": ["time=1795500000.25": "time=1795499600.25"]]
+        let found = try findings(late, roles: ["s1": .server, "a1": .agent, "a2": .agent], clockOffsets: ["s1": -400])
+        #expect(found.count == 1 && found[0].contains("its clock is 400 s behind the other nodes'"), "\(found)")
     }
 
     // MARK: Several machines

@@ -85,6 +85,40 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
         }
     }
 
+    @Test(arguments: shells) func whoKeepsTheClockIsAskedWhoeverItIs(_ shell: [String]) throws {
+        let peers = "     remote           refid      st t when poll reach\n=====================\n"
+        #expect(try synchronized(shell, ["timedatectl": "echo yes", "chronyc": "echo 'Leap status     : Not synchronised'"]) == "yes")
+        #expect(try synchronized(shell, ["timedatectl": "exit 1", "chronyc": "echo 'Leap status     : Normal'"]) == "yes")
+        #expect(try synchronized(shell, ["chronyc": "echo 'Leap status     : Not synchronised'"]) == "no")
+        #expect(try synchronized(shell, ["ntpq": "cat <<END\n\(peers)*10.0.0.254  .GPS.  1 u  34  64  377\nEND"]) == "yes")
+        #expect(try synchronized(shell, ["ntpq": "cat <<END\n\(peers) 10.0.0.254  .INIT. 16 u  -  64  0\nEND"]) == "no")
+        let dead = ["chronyc": "echo '506 Cannot talk to daemon'; exit 1", "ntpq": "exit 1"]
+        #expect(try synchronized(shell, dead.merging(["pidof": "exit 1"]) { $1 }) == "no")
+        #expect(try synchronized(shell, ["pidof": "exit 1"]) == "no", "nothing keeps it")
+        #expect(try synchronized(shell, ["pidof": "[ \"$1\" = ntpd ] && echo 7"]) == nil, "busybox' ntpd cannot be asked")
+    }
+
+    /// What is said of the clock where these programs are the only ones that know of it.
+    private func synchronized(_ shell: [String], _ programs: [String: String]) throws -> String? {
+        let key = "time.synchronized="
+        var said: String?
+        try withFolder { (folder: String) throws in
+            for name in ["awk", "cat", "date", "df", "grep", "id", "ls", "sed", "stat", "timeout", "tr", "uname"] {
+                let place = ["/usr/bin/", "/bin/"].first { FileManager.default.fileExists(atPath: $0 + name) }
+                if let place { try FileManager.default.createSymbolicLink(atPath: folder + "/" + name, withDestinationPath: place + name) }
+            }
+            for (name, lines) in programs {
+                try "#!/bin/sh\n\(lines)\n".write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/" + name)
+            }
+            let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+            #expect(FactsScript.text().contains(path))
+            let output = try run(shell, ["-s"], input: FactsScript.text().replacing(path, with: "PATH=\(folder)\n")).output
+            said = output.split(separator: "\n").first { $0.hasPrefix(key) }.map { String($0.dropFirst(key.count)) }
+        }
+        return said
+    }
+
     @Test(.enabled(if: getuid() == 0, "files are given to root"), arguments: shells) func filesAreWrittenWholeOrNotAtAll(_ shell: [String])
         throws
     {

@@ -14,6 +14,27 @@ first() { line= && IFS= read -r line 2>/dev/null <"$1"; printf '%s' "$line"; }
 sum() { line=$(sha256sum "$1" 2>/dev/null); printf '%s' "${line%% *}"; }
 limited() { if has timeout; then timeout 20 "$@"; else "$@"; fi; }
 
+# Whether something keeps the clock in time: what systemd says of it, else what chrony or ntpd say of themselves. Of an ntpd that cannot be
+# asked, as busybox' own, nothing is said while it runs.
+synchronized() {
+    state=
+    if has timedatectl; then state=$(timedatectl show -p NTPSynchronized --value 2>/dev/null); fi
+    if [ -z "$state" ] && has chronyc; then
+        case $(limited chronyc -n tracking 2>/dev/null) in
+        *'Not synchronised'*) state=no ;;
+        *'Leap status'*) state=yes ;;
+        esac
+    fi
+    if [ -z "$state" ] && has ntpq; then
+        case $newline$(limited ntpq -pn 2>/dev/null) in
+        *"$newline*"* | *"${newline}o"*) state=yes ;;
+        *remote*) state=no ;;
+        esac
+    fi
+    if [ -z "$state" ] && has pidof && ! pidof ntpd chronyd systemd-timesyncd >/dev/null 2>&1; then state=no; fi
+    [ -z "$state" ] || say time.synchronized "$state"
+}
+
 system() {
     (
         ID= ID_LIKE= VERSION_ID= PRETTY_NAME=
@@ -42,7 +63,7 @@ END
     now=$(date +%s.%N)
     case $now in *[!0-9.]* | *.) now=$(date +%s) ;; esac
     say time "$now"
-    if has timedatectl; then say time.synchronized "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"; fi
+    synchronized
     cpus=$(nproc 2>/dev/null) || cpus=$(grep -c '^processor' /proc/cpuinfo)
     say cpus "$cpus"
     awk '/^MemTotal:/ { print "memory.kib=" $2 } /^SwapTotal:/ { print "swap.kib=" $2 }' /proc/meminfo
