@@ -188,7 +188,7 @@ package struct Preflight {
         let isNew = facts.k3s.binary?.version != spec.k3s.version.description
         let needs: [(path: String, error: Int64, warning: Int64)] = [
             ("/var/lib/rancher", isNew ? 1024 : 100, 4096), ("/usr/local/bin", isNew ? 250 : 20, 0), ("/tmp", isNew ? 150 : 20, 0),
-            ("/etc", 5, 0), ("/var/lib/kubelet", 100, 1024),
+            ("/etc", 5, 0), ("/var/lib/kubelet", 100, 1024), (Self.logs, 20, 512),
         ]
         for need in needs where !isSamePlace(need.path, facts) {
             guard let free = facts.resources.free[need.path] else { continue }
@@ -196,7 +196,7 @@ package struct Preflight {
             if free < need.error * Self.mebibyte {
                 error(node, text, "free at least \(Self.size(need.error * Self.mebibyte)) (`df -h \(need.path)`)")
             } else if free < need.warning * Self.mebibyte {
-                warning(node, text, "images and volumes will need more")
+                warning(node, text, "\(need.path == Self.logs ? "the logs of pods" : "images and volumes") will need more")
             }
         }
         inodes(node, facts)
@@ -209,18 +209,23 @@ package struct Preflight {
         }
     }
 
-    /// The kubelet's folder is on a file system of its own only where somebody made it so; else k3s' asks for more.
+    /// Where the kubelet keeps what the containers write to their output.
+    private static let logs = "/var/log"
+
+    /// These folders are on file systems of their own only where somebody made it so; else one that asks for more is on theirs.
     private func isSamePlace(_ path: String, _ facts: NodeFacts) -> Bool {
         let resources = facts.resources
-        return path == "/var/lib/kubelet" && resources.free[path] == resources.free["/var/lib/rancher"]
-            && resources.inodes[path] == resources.inodes["/var/lib/rancher"]
+        let greater = ["/var/lib/kubelet": ["/var/lib/rancher"], Self.logs: ["/var/lib/rancher", "/var/lib/kubelet"]]
+        return greater[path, default: []].contains { other in
+            resources.free[path] == resources.free[other] && resources.inodes[path] == resources.inodes[other]
+        }
     }
 
     /// A disk may have room and still no place for one more file: images are many small ones.
     private mutating func inodes(_ node: NodeSpec, _ facts: NodeFacts) {
         let needs: [(path: String, error: Int64, warning: Int64)] = [
             ("/var/lib/rancher", 2000, 50_000), ("/usr/local/bin", 20, 0), ("/tmp", 20, 0), ("/etc", 50, 0),
-            ("/var/lib/kubelet", 500, 10_000),
+            ("/var/lib/kubelet", 500, 10_000), (Self.logs, 100, 1000),
         ]
         for need in needs where !isSamePlace(need.path, facts) {
             guard let free = facts.resources.inodes[need.path] else { continue }
@@ -230,7 +235,8 @@ package struct Preflight {
                     node, text,
                     "remove files until there are \(need.error) free (`df -i \(need.path)`), or make the file system anew with more inodes")
             } else if free < need.warning {
-                warning(node, text, "images are many small files (`df -i \(need.path)`)")
+                let use = need.path == Self.logs ? "every container has files of its own there" : "images are many small files"
+                warning(node, text, "\(use) (`df -i \(need.path)`)")
             }
         }
     }

@@ -67,6 +67,10 @@ import Testing
             #"warning: node "s1": only 878 MiB are free at /var/lib/kubelet"#
         ),
         ("uid=0", "uid=0\ninodes=/var/lib/kubelet 300", #"error: node "s1": only 300 more files can be made at /var/lib/kubelet"#),
+        ("uid=0", "uid=0\nfree=/var/log 15000", #"error: node "s1": only 14 MiB are free at /var/log"#),
+        ("uid=0", "uid=0\nfree=/var/log 400000", "only 390 MiB are free at /var/log\n    the logs of pods will need more"),
+        ("uid=0", "uid=0\ninodes=/var/log 40", #"error: node "s1": only 40 more files can be made at /var/log"#),
+        ("uid=0", "uid=0\nread-only=/var/log", "/var/log is on a read-only file system"),
         ("default-route=eth0\n", "", #"error: node "s1": it has no default route"#),
         ("uid=0", "uid=0\ninodes=/tmp 3", "only 3 more files can be made at /tmp"),
         ("uid=0", "uid=0\nno-exec=/var/lib/rancher", "no program can be run in /var/lib/rancher: its file system is mounted noexec"),
@@ -84,6 +88,16 @@ import Testing
     ]) func eachFault(_ old: String, _ new: String, _ words: String) throws {
         let found = try findings(["s1": [old: new]])
         #expect(found.count == 1 && found[0].contains(words), "\(found)")
+    }
+
+    /// A small /var with a disk for k3s in it, or one file system for all of them.
+    @Test func roomOnOneFileSystemIsAskedForOnce() throws {
+        let small = "free=/var/lib/kubelet 900000\nfree=/var/log 900000\ninodes=/var/lib/kubelet 9000\ninodes=/var/log 9000"
+        let found = try findings(["s1": ["free=/var/lib/kubelet 40000000": small]])
+        #expect(found.count == 2 && found.allSatisfy { $0.contains("at /var/lib/kubelet") }, "\(found)")
+        let one = small + "\nfree=/var/lib/rancher 900000\ninodes=/var/lib/rancher 9000"
+        let all = try findings(["s1": ["free=/var/lib/rancher 40000000\n": "", "free=/var/lib/kubelet 40000000": one]])
+        #expect(all.count == 2 && all.allSatisfy { $0.contains("at /var/lib/rancher") }, "\(all)")
     }
 
     @Test func aCommandLineThatAsksInVainIsToldAndOneThatDoesNotIsThePlansWork() throws {

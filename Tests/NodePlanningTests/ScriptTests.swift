@@ -46,6 +46,7 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
         #expect(!facts.system.machine.isEmpty)
         #expect(facts.clock.now > 1_600_000_000)
         #expect(facts.resources.memory > 0)
+        #expect(facts.resources.free["/var/log"] ?? 0 > 0, "\(facts.resources)")
         #expect(facts.files.count == FactsScript.files.count)
     }
 
