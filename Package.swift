@@ -143,7 +143,7 @@ let package = Package(
             "Provisioning",
             [
                 "NodePlanning", "NodeInventory", "KubernetesModel", "YAML", "Diagnostics", "HomelabTestSupport", "SSH", "FileSystem",
-                "Cryptography", "HTTP",
+                "Cryptography", "HTTP", "HTTPNetworking",
             ], fixtures: true),
         tests(
             "Reconciliation",

@@ -40,8 +40,10 @@ extension BinaryStore {
                     continue
                 }
                 guard response.status == 200 else { throw Self.refusal(url, status: response.status) }
-                try await save(response, to: path, progress: progress)
-                return
+                do { return try await save(response, to: path, progress: progress) } catch {
+                    try? Files.remove(path)
+                    throw error
+                }
             }
             throw Diagnostic(.error, "too many redirects", subject: url, remedy: "Check `k3s.source` in the inventory.")
         } catch let error as HTTPError {

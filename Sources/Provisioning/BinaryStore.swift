@@ -76,7 +76,7 @@ package struct BinaryStore: Sendable {
                 remedy: "Put the file `\(architecture.k3sAsset)` of release \(spec.version) there, or change `k3s.source`.")
         }
         let expected = try spec.sha256[architecture] ?? folderSum(folder, spec, architecture)
-        try verify(path, expected: expected, pinned: spec.sha256[architecture] != nil)
+        try verify(path, from: path, expected: expected, pinned: spec.sha256[architecture] != nil)
         return LocalBinary(path: path, sha256: expected)
     }
 
@@ -126,9 +126,10 @@ package struct BinaryStore: Sendable {
         try Files.makeDirectory(folder, mode: 0o755)
         if Files.exists(path), try SHA256.hex(ofFile: path) == expected { return LocalBinary(path: path, sha256: expected) }
         let part = path + ".part"
-        try await download("\(Self.url(base, spec))/\(architecture.k3sAsset)", to: part, progress: progress)
+        let url = "\(Self.url(base, spec))/\(architecture.k3sAsset)"
+        try await download(url, to: part, progress: progress)
         do {
-            try verify(part, expected: expected, pinned: spec.sha256[architecture] != nil)
+            try verify(part, from: url, expected: expected, pinned: spec.sha256[architecture] != nil)
         } catch {
             try? Files.remove(part)
             throw error
@@ -137,11 +138,12 @@ package struct BinaryStore: Sendable {
         return LocalBinary(path: path, sha256: expected)
     }
 
-    private func verify(_ path: String, expected: String, pinned: Bool) throws {
+    /// - Parameter origin: the file or the URL that an error names.
+    private func verify(_ path: String, from origin: String, expected: String, pinned: Bool) throws {
         let actual = try SHA256.hex(ofFile: path)
         guard actual == expected else {
             throw Diagnostic(
-                .error, "the k3s binary is not the one that was expected", subject: path,
+                .error, "the k3s binary is not the one that was expected", subject: origin,
                 cause: "its sha256 is \(actual), \(pinned ? "the inventory pins" : "the release's list says") \(expected)",
                 remedy: pinned
                     ? "If the version was changed on purpose, run `homelab lock`; otherwise do not use this file."
