@@ -47,9 +47,16 @@ package struct RepositoryUnits: Sendable {
         self.setting = setting
         root = path
         do {
-            let result = try build(path, overlay: nil, isDecrypting: false)
+            let own = try FluxComponents.own(in: files, at: path)
+            var spec = UnitSpec(owner: setting.own ?? Ownership(namespace: "", name: ""), path: path)
+            spec.take(own: own)
+            let result = try build(path, overlay: spec.overlay, isDecrypting: spec.isDecrypting)
             ownProblems.append(contentsOf: result.warnings)
-            objects = result.manifests.map(FluxKinds.served)
+            if let own {
+                ownProblems.append(
+                    contentsOf: Diagnostics(UnitSpec(of: own).withoutEffect.map { Self.uselessSetting($0, own) }))
+            }
+            objects = try substituted(result.manifests, spec).map(FluxKinds.served)
             let components = FluxComponents(result.manifests, path: path)
             old = components.old
             flux = components.settings
@@ -225,8 +232,14 @@ package struct RepositoryUnits: Sendable {
         result += spec.invalidExpressions.map {
             problem(.error, "an expression cannot be read", $0, "correct it; the language is CEL, cel.dev")
         }
-        result += spec.warnings.map { problem(.warning, "a setting has no effect", $0, "correct it, or take it away") }
+        result += spec.warnings.map { uselessSetting($0, object) }
         return result
+    }
+
+    private static func uselessSetting(_ cause: String, _ object: Manifest) -> Diagnostic {
+        Diagnostic(
+            .warning, "a setting has no effect", subject: object.key.description, at: object.origin, cause: cause,
+            remedy: "correct it, or take it away")
     }
 
     private static func problems(ofRepository object: Manifest) -> [Diagnostic] {

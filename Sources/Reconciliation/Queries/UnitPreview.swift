@@ -46,6 +46,8 @@ package struct UnitPreview: Sendable {
                         .error, "the unit applies nothing", subject: unit.key.description, cause: $0, remedy: "correct its Kustomization")
                 })
         }
+        // The Kustomization in the cluster is what the agent made; the one in the files says how.
+        if let own = try? FluxComponents.own(in: files, at: spec.path) { spec.take(own: own) }
         let materials = try await BuildMaterials.read(spec, clusters.home)
         var options = BuildOptions(generatesMissingKustomization: true)
         options.loadRestriction = .none

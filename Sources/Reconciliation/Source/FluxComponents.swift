@@ -9,6 +9,8 @@ struct FluxComponents {
     static let agentSource = "homelab.dev/source"
 
     private(set) var manifests: [Manifest] = []
+    /// The Kustomization for the very directory it lies in, which Flux' bootstrap wrote: it is the agent's own unit.
+    private(set) var own: Manifest?
     private(set) var leftOut: [PlannedException] = []
     /// How Flux was told to run, as far as that is heeded.
     private(set) var settings = FluxSettings()
@@ -21,12 +23,12 @@ struct FluxComponents {
 
     /// - Parameter path: the unit's own directory.
     init(_ all: [Manifest], path: String) {
-        // The Kustomization that covers the very directory it lies in, and the repository it names: what bootstrap wrote.
         let own = all.first { $0.key.unit != nil && KustomizationSpec(of: $0).path == path && !path.isEmpty }
         let source = own.map { KustomizationSpec(of: $0).source }
         old = all.filter(FluxKinds.isOld)
         for manifest in all.map(FluxKinds.served) {
             if manifest.key == own?.key {
+                self.own = manifest
                 leave(manifest)
             } else if let source, manifest.groupVersionKind.groupKind == FluxKinds.gitRepository.groupKind,
                 manifest.name == source.name, manifest.namespace == source.namespace

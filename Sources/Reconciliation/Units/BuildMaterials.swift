@@ -21,7 +21,7 @@ struct BuildMaterials: Hashable, Sendable {
     /// The objects they come from: the sources of variables, then the Secret with the keys.
     static func origins(of spec: UnitSpec) -> [ObjectKey] {
         let variables = spec.variables.sources.map {
-            ObjectKey(group: "", kind: $0.kind, namespace: spec.owner.namespace, name: $0.name)
+            ObjectKey(group: "", kind: $0.kind, namespace: spec.namespace, name: $0.name)
         }
         return variables + [spec.keySecret].compactMap { $0 }
     }

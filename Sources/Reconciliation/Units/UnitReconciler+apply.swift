@@ -324,7 +324,7 @@ extension UnitReconciler {
         case .invalid:
             remedy = "correct the manifest; if it changes a field that cannot be changed, delete the object and it is made anew"
         case .forbidden where spec.actingAccount != nil:
-            let account = "\(spec.owner.namespace)/\(spec.actingAccount ?? "")"
+            let account = "\(spec.namespace)/\(spec.actingAccount ?? "")"
             remedy = "the unit acts as ServiceAccount \(account); bind a Role to it that allows this"
         case .forbidden: remedy = "the server does not allow it: look at its admission webhooks and quotas"
         case .timedOut: remedy = "the agent tries again; an admission webhook may hang: look at the server's webhook configurations"

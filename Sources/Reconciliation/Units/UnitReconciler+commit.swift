@@ -15,19 +15,23 @@ extension UnitReconciler {
             sourceProblem = nil
         } else if let newest = state.commit {
             let hasMoved = await haveOthersMoved()
-            let materials = try await materials(at: newest.id)
-            do throws(SourceProblem) {
-                if newest.id != attempted || attemptedKey != spec.buildKey || attemptedGeneration != spec.generation
-                    || materials != attemptedMaterials || state.included.map(\.id) != attemptedInclusions
-                    || state.ignore != attemptedIgnore || hasMoved
-                {
-                    try await requireDescent(of: newest, source)
-                    try await build(newest, source, materials)
+            // What the agent's own Kustomization says may say more of itself.
+            for round in 1...4 {
+                let materials = try await materials(at: newest.id)
+                do throws(SourceProblem) {
+                    if newest.id != attempted || attemptedKey != spec.buildKey || attemptedGeneration != spec.generation
+                        || materials != attemptedMaterials || state.included.map(\.id) != attemptedInclusions
+                        || state.ignore != attemptedIgnore || hasMoved
+                    {
+                        try await requireDescent(of: newest, source)
+                        if try await build(newest, source, materials, isLast: round == 4) == .again { continue }
+                    }
+                    held = nil
+                    sourceProblem = nil
+                } catch {
+                    hold(newest, error)
                 }
-                held = nil
-                sourceProblem = nil
-            } catch {
-                hold(newest, error)
+                break
             }
         }
         if try await reachCluster() { return false }
@@ -105,9 +109,19 @@ extension UnitReconciler {
                 + "kubectl annotate \(store.place) --overwrite \(InventoryStore.acceptHistory)=\(commit.id.hex.prefix(12))")
     }
 
-    private func build(_ commit: CommitInfo, _ source: GitSource, _ materials: BuildMaterials) async throws(SourceProblem) {
+    private enum BuildOutcome { case done, again }
+
+    /// - Parameter isLast: whatever the agent's own Kustomization says now is left for the next commit.
+    /// - Returns: `again` when that Kustomization says otherwise than was built.
+    private func build(
+        _ commit: CommitInfo, _ source: GitSource, _ materials: BuildMaterials, isLast: Bool
+    ) async throws(SourceProblem) -> BuildOutcome {
         let ignore = source.state.value.ignore
         let files = try await source.trees.files(of: commit.id)
+        if isRoot, !knowsOwn {
+            knowsOwn = true
+            if heedOwn(in: files) { return .again }
+        }
         let generation = spec.generation
         attempted = commit.id
         attemptedKey = spec.buildKey
@@ -127,15 +141,17 @@ extension UnitReconciler {
             buildErrors = []
             pending = current
             await announce(current, generation: generation, since: before)
-            return
+            return .done
         }
         do {
             let built = try await built(commit, files, materials)
+            if isRoot, !isLast, heed(own: built.own) { return .again }
             pending = built
             buildErrors = []
             if !built.followed.isEmpty { rebuildAt = clock.now + spec.retryLimit }
             await announce(built, generation: generation, since: before)
         } catch {
+            if isRoot, !isLast, heedOwn(in: files) { return .again }
             var found = Diagnostics()
             found.append(error, subject: "commit \(commit.id.hex.prefix(12))")
             buildErrors = found.sorted
@@ -144,6 +160,22 @@ extension UnitReconciler {
             board.built(spec.owner, commit.id, generation: generation, claims: nil)
             hasUntoldBuildErrors = true
         }
+        return .done
+    }
+
+    private func heedOwn(in files: GitFileTree) -> Bool {
+        do { return heed(own: try FluxComponents.own(in: files, at: spec.path)) } catch { return false }
+    }
+
+    /// Builds and applies as the Kustomization in the repository says that stands for the agent's own unit.
+    /// - Returns: whether that is otherwise than before.
+    private func heed(own: Manifest?) -> Bool {
+        var next = spec
+        next.take(own: own)
+        guard next != spec else { return false }
+        spec = next
+        knownMaterials = nil
+        return true
     }
 
     /// The manifests of a commit, as the unit lays its own things over them.
@@ -175,6 +207,7 @@ extension UnitReconciler {
         result.followed = built.followed
         result.secrecy = built.secrecy.adding(materials.secrets)
         result.keyNote = decryption.note
+        result.own = ours?.own
         return result
     }
 

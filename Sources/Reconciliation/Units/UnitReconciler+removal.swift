@@ -88,7 +88,7 @@ extension UnitReconciler {
     private func mayDelete(_ record: ResourceInventory) async throws -> Bool {
         guard let account = spec.actingAccount else { return true }
         let kind = GroupVersionKind(group: "", version: "v1", kind: "ServiceAccount")
-        if try await api.get(kind, namespace: spec.owner.namespace, name: account) != nil { return true }
+        if try await api.get(kind, namespace: spec.namespace, name: account) != nil { return true }
         events.record(
             unitEvent(
                 "Kept", "the unit is deleted and its ServiceAccount \(account) is gone, so these are left: \(Self.list(record.keys))",

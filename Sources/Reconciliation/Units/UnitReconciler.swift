@@ -32,6 +32,8 @@ package actor UnitReconciler {
         var secrecy = Secrecy()
         /// Keys for its files that cannot be used.
         var keyNote: String?
+        /// The Kustomization among the files that stands for the agent's own unit.
+        var own: Manifest?
     }
 
     struct Failure {
@@ -85,6 +87,8 @@ package actor UnitReconciler {
     var attemptedIgnore: String?
     /// It is built from another repository now, whose commits do not follow from those of the one before.
     var hasNewSource = false
+    /// Whether the repository was looked at for the Kustomization that stands for the agent's own unit.
+    var knowsOwn = false
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
     /// Objects of the repository that are not applied, and why.
     var leftOut: [PlannedException] = []

@@ -50,6 +50,8 @@ package struct UnitSpec: Hashable, Sendable {
     package var obstacles: [String] = []
     package var invalidExpressions: [String] = []
     package var warnings: [String] = []
+    /// Where the Kustomization lies that names Secrets, ConfigMaps and a ServiceAccount, when that is not the owner's namespace.
+    var definedIn: String?
     /// The unit that made its Kustomization, and the digest of what that one made it from.
     var parent: Ownership?
     var definition = ""
@@ -113,17 +115,20 @@ package struct UnitSpec: Hashable, Sendable {
 
     package var name: String { owner.name }
 
+    /// Of what it names without a namespace.
+    var namespace: String { definedIn ?? owner.namespace }
+
     /// The ServiceAccount with whose rights it is applied; nil for the agent's own rights.
     var actingAccount: String? { serviceAccount ?? flux.defaultServiceAccount }
 
     /// The ServiceAccount as the API server calls it.
-    var user: String? { actingAccount.map { "system:serviceaccount:\(owner.namespace):\($0)" } }
+    var user: String? { actingAccount.map { "system:serviceaccount:\(namespace):\($0)" } }
 
     /// Holds the age keys.
     var keySecret: ObjectKey? {
         guard isDecrypting else { return nil }
         guard let decryptionSecret else { return flux.ageSecret }
-        return ObjectKey(group: "", kind: "Secret", namespace: owner.namespace, name: decryptionSecret)
+        return ObjectKey(group: "", kind: "Secret", namespace: namespace, name: decryptionSecret)
     }
 
     /// Why it may not be built from its source, in Flux' words.

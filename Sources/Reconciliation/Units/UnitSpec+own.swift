@@ -1,0 +1,40 @@
+import Diagnostics
+import KubernetesModel
+import Kustomize
+import SyncPlanning
+
+extension UnitSpec {
+    /// Takes over how the Kustomization that Flux' bootstrap left in the repository for the agent's own directory is built and applied, and
+    /// forgets what an earlier one said. Its name, path, source, order and waits are the agent's own.
+    mutating func take(own: Manifest?) {
+        let said = own.map { UnitSpec(of: $0) } ?? UnitSpec(owner: owner, path: path)
+        definedIn = own?.namespace
+        overlay = said.overlay
+        variables = said.variables
+        isDecrypting = said.isDecrypting
+        decryptionSecret = said.decryptionSecret
+        forces = said.forces
+        ignoreRules = said.ignoreRules
+        serviceAccount = said.serviceAccount
+        retryLimit = said.retryLimit
+        prune.isEnabled = said.prune.isEnabled
+    }
+
+    /// What a Kustomization says in vain when it is the agent's own unit's.
+    var withoutEffect: [String] {
+        warnings
+            + (dependsOn.isEmpty ? [] : ["spec.dependsOn: the agent's own unit makes the others and waits for none"])
+            + (kubeconfig == nil ? [] : ["spec.kubeConfig: the agent's own unit is applied to its own cluster"])
+    }
+}
+
+extension FluxComponents {
+    /// The Kustomization for the agent's own directory as the files have it, whether or not they can be decrypted.
+    /// - Throws: why the directory cannot be built; what lies in other repositories is not fetched.
+    static func own(in files: some FileTree, at path: String) throws(Diagnostics) -> Manifest? {
+        var options = BuildOptions(generatesMissingKustomization: true)
+        options.loadRestriction = .none
+        let build = KustomizeBuild(files: DecryptingFileTree(files, .leavesEncrypted), options: options)
+        return FluxComponents(try build.result(path).manifests, path: path).own
+    }
+}
