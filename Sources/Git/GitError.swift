@@ -16,6 +16,8 @@ package struct GitError: Error, Hashable, Sendable, CustomStringConvertible {
         /// The object store holds something that cannot be read.
         case corrupt
         case diskFull
+        /// The files of a commit are larger together than ``GitTree/sizeLimit``.
+        case tooLarge
         case cancelled
         case other
     }

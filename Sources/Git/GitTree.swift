@@ -9,6 +9,9 @@ package struct GitTree: Sendable {
         package let bytes: [UInt8]
     }
 
+    /// The bytes that the files read of a commit may have together, so that a huge repository cannot exhaust the agent.
+    package static let sizeLimit = 512 << 20
+
     package let commit: ObjectID
     /// By path from the root of the repository.
     package let entries: [String: Entry]

@@ -101,11 +101,10 @@ package actor Repository {
     /// The files of a commit below the given directories (all with none given). Content that `old` holds already is not read again.
     /// - Parameters:
     ///   - isKept: whether a file at a path is read at all; submodules are listed in any case.
-    ///   - limit: the bytes that all files read may have together; beyond it the call throws, so that a huge repository cannot exhaust the
-    ///     agent.
+    ///   - limit: the bytes that all files read may have together; beyond it the call throws `tooLarge`.
     package func tree(
         at id: ObjectID, under directories: [String] = [], keeping isKept: @escaping @Sendable (String) -> Bool = { _ in true },
-        reusing old: GitTree? = nil, limit: Int = 64 << 20
+        reusing old: GitTree? = nil, limit: Int = GitTree.sizeLimit
     ) throws(GitError) -> GitTree {
         var reader = TreeReader(repository: handle, directories: directories, keeping: isKept, known: old, limit: limit)
         return GitTree(commit: id, entries: try reader.entries(of: id))

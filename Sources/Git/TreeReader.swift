@@ -75,7 +75,7 @@ struct TreeReader {
         size += bytes.count
         guard size <= limit else {
             throw GitError(
-                .other, operation: "read the tree", message: "its files are larger than \(limit >> 20) MiB together (at \(path))")
+                .tooLarge, operation: "read the tree", message: "its files are larger than \(limit >> 20) MiB together (at \(path))")
         }
         found[path] = GitTree.Entry(id: id, kind: kind, bytes: bytes)
     }

@@ -244,6 +244,17 @@ import Testing
         #expect(ContinuousClock.now - start < .seconds(50))
     }
 
+    @Test func `files that are too large together are refused, and those left out do not count`() async throws {
+        let scene = try scene(commits: 3)
+        let repository = try await Repository(path: scene.bare)
+        let commit = try #require(try await repository.commit(named: "main"))
+        let size = "number: 0\n".utf8.count
+        let error = await #expect(throws: GitError.self) { try await repository.tree(at: commit, limit: 3 * size - 1) }
+        #expect(error?.kind == .tooLarge && error?.message.contains("clusters/2.yaml") == true, "\(error?.description ?? "")")
+        let fewer = try await repository.tree(at: commit, keeping: { !$0.hasSuffix("2.yaml") }, limit: 3 * size - 1)
+        #expect(fewer.entries.count == 2)
+    }
+
     @Test(arguments: [0, 1, 8, -1]) func `an object whose file is cut off is called corrupt`(_ length: Int) async throws {
         let scene = try GitScene()
         try scene.commit(["a.yaml": (0..<200).map { "number: \($0)\n" }.joined()])

@@ -48,6 +48,8 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case untrusted = "HostKeyNotTrusted"
         case corrupt = "RepositoryCorrupt"
         case diskFull = "DiskFull"
+        /// The files of the commit are larger together than ``GitTree/sizeLimit``.
+        case tooLarge = "RepositoryTooLarge"
         case repositoryMissing = "RepositoryNotFound"
         case branchMissing = "BranchNotFound"
         /// The branch was moved to a commit that does not contain what was applied.
@@ -78,6 +80,8 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case .corrupt:
             "look at this server's disk and run `git fsck` on the repository; a damaged mirror is made anew once the host can be reached"
         case .diskFull: "free some space on this server"
+        case .tooLarge:
+            "leave out what is no manifest, by a .sourceignore file in the repository or by spec.ignore of its GitRepository"
         case .repositoryMissing: "correct repository.url in the inventory, or let the deploy key or token read the repository"
         case .branchMissing: "push the branch, or correct repository.branch in the inventory"
         case .rewritten: "if the force-push was meant, accept it as the message says"
@@ -112,6 +116,7 @@ extension SourceProblem {
             case .untrusted: .untrusted
             case .corrupt: .corrupt
             case .diskFull: .diskFull
+            case .tooLarge: .tooLarge
             case .notFound, .cancelled, .other: .other
             }
         self.init(kind, error.description)

@@ -6,7 +6,6 @@ struct Submodules: Sendable {
     private let commits: RemoteCommits
 
     private static let depthLimit = 5
-    private static let sizeLimit = 64 << 20
 
     init(_ commits: RemoteCommits) { self.commits = commits }
 
@@ -43,8 +42,8 @@ struct Submodules: Sendable {
                 entries["\(path)/\(name)"] = file
             }
         }
-        guard entries.reduce(0, { isKept($1.key) ? $0 + $1.value.bytes.count : $0 }) <= Self.sizeLimit else {
-            throw SourceProblem(.other, "the files of \(url) and its submodules are larger than \(Self.sizeLimit >> 20) MiB together")
+        guard entries.reduce(0, { isKept($1.key) ? $0 + $1.value.bytes.count : $0 }) <= GitTree.sizeLimit else {
+            throw SourceProblem(.tooLarge, "the files of \(url) and its submodules are larger than \(GitTree.sizeLimit >> 20) MiB together")
         }
         return GitTree(commit: tree.commit, entries: entries)
     }
