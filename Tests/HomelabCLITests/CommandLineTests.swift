@@ -39,10 +39,14 @@ import YAML
     }
 
     @Test func aRequestToReconcileEndsWithWhatCameOfIt() {
-        func result(_ conditions: [Value], handled: String = "1") -> ReconcileResult {
+        func result(_ conditions: [Value], handled: String = "1", attempted: String = "") -> ReconcileResult {
             ReconcileResult(
                 of: Manifest([
-                    "kind": "Kustomization", "status": ["lastHandledReconcileAt": .string(handled), "conditions": .array(conditions)],
+                    "kind": "Kustomization",
+                    "status": [
+                        "lastHandledReconcileAt": .string(handled), "conditions": .array(conditions),
+                        "lastAttemptedRevision": .string(attempted), "lastAppliedRevision": "main@sha1:1",
+                    ],
                 ]), request: "1")
         }
         func condition(_ type: String, _ status: String, _ reason: String, _ message: String) -> Value {
@@ -56,6 +60,9 @@ import YAML
         #expect(result([failed, condition("Reconciling", "True", "ProgressingWithRetry", "")]) == .failed("a.yaml:1: no"))
         #expect(result([condition("Ready", "False", "X", "x"), condition("Stalled", "True", "X", "stuck")]) == .failed("stuck"))
         #expect(result([condition("Ready", "False", "DependencyNotReady", "apps is not ready")]) == .underway)
+        let unusable = condition("Ready", "False", "ArtifactFailed", "no commit to use")
+        #expect(result([unusable]) == .underway && result([unusable], attempted: "main@sha1:1") == .underway)
+        #expect(result([unusable], attempted: "main@sha1:2") == .failed("no commit to use"))
     }
 
     @Test func theStarterRepositoryIsValid() throws {

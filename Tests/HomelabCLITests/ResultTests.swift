@@ -94,6 +94,12 @@ import YAML
         unit.message = "Deployment web is InProgress"
         let alone = try options().text(ClusterSnapshot(nodes: [], inventory: nil, units: [unit]), console, isFirst: true)
         #expect(alone.contains("  Deployment web is InProgress"), "\(alone)")
+        unit.phase = .artifactFailed
+        (unit.appliedRevision, unit.attemptedRevision) = ("1111111", "2222222")
+        unit.message = "commit 2222222 is held"
+        (unit.source.problem, unit.source.message) = ("HistoryRewritten", unit.message)
+        let held = try options().text(ClusterSnapshot(nodes: [], inventory: nil, units: [unit]), console, isFirst: true)
+        #expect(held.components(separatedBy: "commit 2222222 is held").count == 2 && !held.contains("working on"), "\(held)")
     }
 
     @Test func `a suspended unit says until when and why, and a commit is as short as in the other columns`() throws {

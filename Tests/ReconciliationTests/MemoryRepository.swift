@@ -10,6 +10,7 @@ final class MemoryRepository: RepositorySource {
         var commits: [ObjectID: (info: CommitInfo, tree: GitTree)] = [:]
         var head: ObjectID?
         var problem: SourceProblem?
+        var unreadable: [ObjectID: SourceProblem] = [:]
         var listings = 0
         var fetches = 0
         var descents = 0
@@ -55,6 +56,9 @@ final class MemoryRepository: RepositorySource {
 
     func fail(_ problem: SourceProblem?) { state.withLock { $0.problem = problem } }
 
+    /// The commit's files cannot be read for now.
+    func fail(_ problem: SourceProblem?, readingFilesOf commit: CommitInfo) { state.withLock { $0.unreadable[commit.id] = problem } }
+
     private func reachable() throws(SourceProblem) {
         if let problem = state.withLock({ $0.problem }) { throw problem }
     }
@@ -83,6 +87,7 @@ final class MemoryRepository: RepositorySource {
     func tree(
         of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
     ) async throws(SourceProblem) -> GitTree {
+        if let problem = state.withLock({ $0.unreadable[commit] }) { throw problem }
         guard let found = state.withLock({ $0.commits[commit]?.tree }) else { throw SourceProblem(.other, "no commit \(commit)") }
         return GitTree(commit: commit, entries: found.entries.filter { isKept($0.key) })
     }

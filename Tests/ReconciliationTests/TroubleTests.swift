@@ -247,6 +247,9 @@ import YAML
             let other = bench.repository.push(Files.app(title: "rewritten"), onto: .some(nil))
             source.wake()
             try await eventually("it is told") { await bench.report()?.source.problem == "HistoryRewritten" }
+            let report = try #require(await bench.report())
+            #expect(report.phase == .artifactFailed && report.attemptedRevision == other.id.hex && report.appliedRevision == first.id.hex)
+            #expect(report.message.contains("kubectl annotate configmap -n homelab-system homelab-inventory-home"), "\(report.message)")
             #expect(await bench.api.object(Files.configKey)?.value[path: "data", "title"] == "one")
             await bench.api.remove(Files.configKey)
             try await eventually("the old commit is enforced on") { await bench.api.object(Files.configKey) != nil }

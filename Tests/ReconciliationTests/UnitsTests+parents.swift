@@ -95,6 +95,10 @@ extension UnitsTests {
         #expect(board.parentWait(of: unit, at: commit)?.reason == "waits until default/maker has begun")
         board.register(maker, bell: Bell(), source: nil, cluster: nil, dependsOn: [], isIdle: false)
         #expect(board.parentWait(of: unit, at: commit)?.reason == "waits until default/maker has looked at 111111111111")
+        board.passOver(maker, commit)
+        #expect(board.parentWait(of: unit, at: commit) == nil, "one that holds the commit is not waited for")
+        let wait = board.parentWait(of: unit, at: commit, isAccepted: true)
+        #expect(wait?.isBounded == true, "one that is about to go on with it is, for a while")
         board.remove(maker)
         #expect(board.parentWait(of: unit, at: commit) == nil, "one that nobody expects is not waited for")
     }

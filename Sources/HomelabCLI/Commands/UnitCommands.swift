@@ -113,8 +113,11 @@ enum ReconcileResult: Equatable {
         if let stalled = unit.condition("Stalled"), stalled.status == "True" {
             self = .failed(stalled.message)
         } else if status == "False" {
-            // What a unit waits for may come at any moment.
-            self = ["DependencyNotReady", "ArtifactFailed"].contains(reason) ? .underway : .failed(message)
+            // What a unit waits for may come at any moment; a commit that it cannot use has come.
+            let attempted = unit.value[path: "status", "lastAttemptedRevision"]?.string ?? ""
+            let hasCommit = !attempted.isEmpty && attempted != unit.value[path: "status", "lastAppliedRevision"]?.string
+            let isWaiting = reason == "DependencyNotReady" || (reason == "ArtifactFailed" && !hasCommit)
+            self = isWaiting ? .underway : .failed(message)
         } else {
             self = status == "True" && unit.condition("Reconciling") == nil ? .done : .underway
         }

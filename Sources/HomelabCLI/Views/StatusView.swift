@@ -73,7 +73,7 @@ struct StatusView {
                 + console.styled(unit.phase.rawValue, unit.isHealthy ? .green : .yellow) + "  "
                 + (unit.appliedRevision.isEmpty ? "nothing applied yet" : "at \(unit.appliedRevision.prefix(12))") + summary(unit)
         ]
-        if unit.attemptedRevision != unit.appliedRevision, !unit.attemptedRevision.isEmpty {
+        if unit.attemptedRevision != unit.appliedRevision, !unit.attemptedRevision.isEmpty, unit.phase != .artifactFailed {
             lines.append("  working on \(unit.attemptedRevision.prefix(12))")
         }
         var problems = unit.source.problem.isEmpty ? [] : ["  repository: \(unit.source.problem): \(unit.source.message)"]

@@ -7,7 +7,8 @@ import YAML
 package actor InventoryStore: UnitRecord {
     /// `homelab.dev/confirm-prune: <commit>`: this commit may delete as much as it does.
     package static let confirmPrune = "homelab.dev/confirm-prune"
-    /// `homelab.dev/accept-history: <commit>`: the branch was moved to this commit on purpose.
+    /// `homelab.dev/accept-history: <commit>`: the branch was moved to this commit on purpose. It holds for the unit whose record has it,
+    /// on a GitRepository for all units of that, and on the record of the agent's own unit for all of the agent's repository.
     package static let acceptHistory = "homelab.dev/accept-history"
 
     private static let label = "homelab.dev/inventory"

@@ -63,6 +63,11 @@ package actor GitSource {
         return true
     }
 
+    /// Takes the commit that a person has written on an object, as one that need not contain those before; nil for none.
+    nonisolated func take(acceptance commit: String?, of key: ObjectKey) {
+        if state.value.accepted[key] != commit { state.update { $0.accept(commit, by: key) } }
+    }
+
     /// Takes what the mirror has, without asking anybody.
     func restore() async {
         if state.value.commit == nil, let mirrored = try? await repository.mirrored(), let signers = try? await signers(of: mirrored) {

@@ -84,10 +84,10 @@ package struct SourceProblem: Error, Hashable, Sendable {
             "leave out what is no manifest, by a .sourceignore file in the repository or by spec.ignore of its GitRepository"
         case .repositoryMissing: "correct repository.url in the inventory, or let the deploy key or token read the repository"
         case .branchMissing: "push the branch, or correct repository.branch in the inventory"
-        case .rewritten: "if the force-push was meant, accept it as the message says"
+        case .rewritten: "if the force-push was not meant, push the commits again that it took away"
         case .unverified: "sign the commit with a key that the Secret of spec.verify lists, or add the signer's key to it"
         case .includeMissing: "see the status of that GitRepository"
-        case .other: "see the message"
+        case .other: "the agent keeps trying"
         }
     }
 

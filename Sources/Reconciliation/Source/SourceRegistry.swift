@@ -105,6 +105,7 @@ package actor SourceRegistry {
                 || old?.object.annotation(FluxComponents.agentSource) != object.annotation(FluxComponents.agentSource)
         else {
             entries[key]?.object = object
+            takeAcceptance(of: key)
             takeRequest(of: key)
             bell.ring()
             return
@@ -164,6 +165,7 @@ package actor SourceRegistry {
 
     private func place(_ entry: Entry, at key: ObjectKey) {
         if entries[key]?.source !== entry.source {
+            entries[key]?.source?.take(acceptance: nil, of: key)
             stop(key)
             if let source = entry.source, source !== own {
                 source.state.attach(bell)
@@ -171,12 +173,19 @@ package actor SourceRegistry {
             }
         }
         entries[key] = entry
+        takeAcceptance(of: key)
         connectInclusions()
         changed.ring()
         bell.ring()
     }
 
+    private func takeAcceptance(of key: ObjectKey) {
+        guard let entry = entries[key] else { return }
+        entry.source?.take(acceptance: entry.object.annotation(InventoryStore.acceptHistory), of: key)
+    }
+
     package func remove(_ key: ObjectKey) async {
+        entries[key]?.source?.take(acceptance: nil, of: key)
         stop(key)
         entries[key] = nil
         await namespaces.leave(Self.follower(key))

@@ -14,6 +14,8 @@ package struct SourceState: Hashable, Sendable {
     package var included: [CommitInfo] = []
     /// What the agent's own repository says itself that is none of its files (`spec.ignore` of its GitRepository).
     package var ignore: String?
+    /// The commits that are accepted although they do not contain those before, by the GitRepository or the agent's own unit that says so.
+    package private(set) var accepted: [ObjectKey: String] = [:]
     /// When a new commit last came.
     package var lastChange: Timestamp?
 
@@ -26,7 +28,20 @@ package struct SourceState: Hashable, Sendable {
         package var reference: String?
     }
 
+    mutating func accept(_ commit: String?, by key: ObjectKey) { accepted[key] = commit }
+
+    /// Whether a person has accepted, for all units of a GitRepository, that the branch was moved to this commit. What is accepted for the
+    /// agent's own unit is so for all; another GitRepository of the same URL may be somebody's who has no say here.
+    func accepts(_ commit: ObjectID, in repository: ObjectKey) -> Bool {
+        accepted.contains { ($0.key == repository || $0.key.unit != nil) && commit.isMeant(by: $0.value) }
+    }
+
     mutating func name(_ commit: ObjectID, _ reference: String?) {
         names = names.filter { $0.commit != commit }.suffix(9) + [CommitName(commit: commit, reference: reference)]
     }
+}
+
+extension ObjectID {
+    /// Whether a person who writes this means the commit: seven digits of it are enough, as git shortens them.
+    func isMeant(by text: String) -> Bool { text.count >= 7 && hex.hasPrefix(text) }
 }

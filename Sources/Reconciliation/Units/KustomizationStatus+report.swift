@@ -99,7 +99,7 @@ extension KustomizationStatus {
         case .unhealthy: "HealthCheckFailed"
         case .pruneFailed: "PruneFailed"
         case .dependencyNotReady: "DependencyNotReady"
-        case .waiting: "ArtifactFailed"
+        case .waiting, .artifactFailed: "ArtifactFailed"
         default: "ReconciliationFailed"
         }
     }

@@ -9,6 +9,9 @@ package struct StatusReport: Hashable, Sendable {
         /// Applied, or being applied, and not yet healthy.
         case progressing = "Progressing"
         case ready = "Ready"
+        /// The newest commit is held: it rewrites history and nobody has accepted that, or its files cannot be read. The one before it
+        /// stays enforced.
+        case artifactFailed = "ArtifactFailed"
         /// The newest commit cannot be built; the one before it stays enforced.
         case buildFailed = "BuildFailed"
         /// The server refuses some objects; the others are applied.

@@ -30,10 +30,11 @@ enum ChildOutcome: Equatable {
 /// force is the one it found there; what else becomes of it there does not matter, and neither does a maker that cannot build it.
 extension UnitBoard {
     /// What the unit waits for at a commit; the asker is rung when that may be over.
-    func parentWait(of unit: Ownership, at commit: ObjectID) -> ParentWait? {
+    /// - Parameter isAccepted: whether a person has accepted the commit for all units, so that a maker which holds it is about to go on.
+    func parentWait(of unit: Ownership, at commit: ObjectID, isAccepted: Bool = false) -> ParentWait? {
         var found: ParentWait?
         update { state in
-            found = state.parentWait(of: unit, at: commit)
+            found = state.parentWait(of: unit, at: commit, isAccepted: isAccepted)
             let wait = found != nil
             guard wait || state.entries[unit]?.awaitsParent == true else { return [] }
             state.entries[unit]?.awaitsParent = wait
@@ -86,7 +87,7 @@ extension UnitBoard.State {
         (awaiting.removeValue(forKey: parent) ?? []).compactMap { entries[$0]?.bell }
     }
 
-    fileprivate mutating func parentWait(of unit: Ownership, at commit: ObjectID) -> ParentWait? {
+    fileprivate mutating func parentWait(of unit: Ownership, at commit: ObjectID, isAccepted: Bool) -> ParentWait? {
         guard let entry = entries[unit], let parent = entry.parent, parent != unit else { return nil }
         guard let its = entries[parent] else {
             guard expected.contains(parent) else { return nil }
@@ -102,8 +103,9 @@ extension UnitBoard.State {
         }
         var found: ParentWait?
         if its.built != commit {
-            if its.aside == commit, !its.awaitsParent { return nil }
-            found = wait("waits until \(parent) has looked at \(short)", isBounded: its.aside != commit)
+            let isHeld = its.hasSetAside(commit)
+            if isHeld, !isAccepted { return nil }
+            found = wait("waits until \(parent) has looked at \(short)", isBounded: its.aside != commit || isHeld)
         } else if !its.isBroken {
             let made = children[parent] ?? UnitBoard.Children()
             let outcome = made.sent == commit ? made.outcomes[unit] : nil

@@ -9,6 +9,7 @@ extension UnitReconciler {
     /// one stays. Gives whether there is something to enforce.
     func adoptNewestCommit() async throws -> Bool {
         guard let source else { return enforced?.tree != nil }
+        if isRoot { source.take(acceptance: await store.annotation(InventoryStore.acceptHistory), of: ObjectKey(unit: spec.owner)) }
         let state = source.state.value
         if mustAwaitParent() {
             held = nil
@@ -88,25 +89,37 @@ extension UnitReconciler {
 
     /// Leaves a commit aside for now: it cannot be read, or nobody has accepted it. It is tried again with every pass.
     private func hold(_ commit: CommitInfo, _ reason: SourceProblem) {
-        if held != commit.id || sourceProblem != reason {
-            events.record(unitEvent(reason.kind.rawValue, reason.message, isWarning: true))
-        }
-        held = commit.id
-        sourceProblem = reason
+        let isNews = held != commit.id || sourceProblem != reason
+        (held, sourceProblem) = (commit.id, reason)
+        if isNews, let heldMessage { events.record(unitEvent(reason.kind.rawValue, heldMessage, isWarning: true, at: commit.id)) }
         board.passOver(spec.owner, commit.id)
+    }
+
+    /// Which commit is left aside, why, and what ends that.
+    var heldMessage: String? {
+        guard let held, let problem = sourceProblem else { return nil }
+        return "commit \(held.hex.prefix(12)) is held: \(problem.message); \(isRoot ? problem.remedy : problem.remedyOfObject)"
     }
 
     /// A commit must follow from what was applied, unless a person has accepted that it does not.
     private func requireDescent(of commit: CommitInfo, _ source: GitSource) async throws(SourceProblem) {
         guard source.followsBranch, !hasNewSource, let base = enforced?.commit.id ?? applied, base != commit.id else { return }
-        if let accepted = await store.annotation(InventoryStore.acceptHistory), accepted.count >= 7, commit.id.hex.hasPrefix(accepted) {
-            return
-        }
+        if source.state.value.accepts(commit.id, in: repositoryKey) { return }
+        if let accepted = await store.annotation(InventoryStore.acceptHistory), commit.id.isMeant(by: accepted) { return }
         if try await source.trees.isAncestor(base, of: commit.id) { return }
+        let words = "--overwrite \(InventoryStore.acceptHistory)=\(commit.id.hex.prefix(12))"
+        let repository = "gitrepository -n \(repositoryKey.namespace) \(repositoryKey.name)"
+        let alone = isRoot ? "" : " (for this unit alone: kubectl annotate \(store.place) \(words))"
         throw SourceProblem(
             .rewritten,
-            "the branch is at \(commit.id.hex.prefix(12)), which does not contain the applied commit \(base.hex.prefix(12)); to accept it: "
-                + "kubectl annotate \(store.place) --overwrite \(InventoryStore.acceptHistory)=\(commit.id.hex.prefix(12))")
+            "it does not contain the applied commit \(base.hex.prefix(12)); to accept that for all units of the repository: "
+                + "kubectl annotate \(isRoot ? store.place : repository) \(words)\(alone)")
+    }
+
+    /// The GitRepository that the unit is built from; the one that stands for the agent's own repository is called as its unit.
+    var repositoryKey: ObjectKey {
+        let name = spec.source.map { ($0.namespace, $0.name) } ?? (spec.owner.namespace, spec.owner.name)
+        return ObjectKey(group: FluxKinds.gitRepository.group, kind: FluxKinds.gitRepository.kind, namespace: name.0, name: name.1)
     }
 
     private enum BuildOutcome { case done, again }
@@ -290,15 +303,17 @@ extension UnitReconciler {
         unseenKinds = try await live.follow(resources).mapValues(\.message)
     }
 
-    func unitEvent(_ reason: String, _ message: String, isWarning: Bool = false) -> EventRecorder.Event {
+    /// - Parameter commit: what the event is about, if it is not the commit that was built last.
+    func unitEvent(
+        _ reason: String, _ message: String, isWarning: Bool = false, at commit: ObjectID? = nil
+    ) -> EventRecorder.Event {
         let message = masked(message)
         // Before its own object is made, the agent's unit has only the ConfigMap of its status.
         guard isRoot, object == nil else {
             var event = EventRecorder.Event(
                 reason, message, object: ObjectKey(unit: spec.owner), apiVersion: FluxKinds.kustomization.apiVersion,
                 uid: object?.uid ?? "", isWarning: isWarning)
-            event.revision =
-                (attempted ?? applied).map { source?.revision(of: $0.hex) ?? KustomizationStatus.revision(of: "main", at: $0.hex) } ?? ""
+            event.revision = (commit ?? attempted ?? applied).map { revision(of: $0) } ?? ""
             return event
         }
         return EventRecorder.Event(
@@ -306,6 +321,11 @@ extension UnitReconciler {
             object: ObjectKey(
                 group: "", kind: "ConfigMap", namespace: HomelabNamespace.name, name: StatusReport.configMapName(of: spec.records)),
             apiVersion: "v1", isWarning: isWarning)
+    }
+
+    /// As Flux names it.
+    func revision(of commit: ObjectID) -> String {
+        source?.revision(of: commit.hex) ?? KustomizationStatus.revision(of: "main", at: commit.hex)
     }
 }
 

@@ -16,8 +16,9 @@ extension UnitReconciler {
 
     /// Whether the newest commit is not to be built yet, because what it says of the unit itself is not in force.
     func mustAwaitParent() -> Bool {
-        guard !isRoot, !spec.isSuspended, !spec.isImpossible, let newest = source?.state.value.commit?.id, newest != attempted,
-            let wait = board.parentWait(of: spec.owner, at: newest)
+        guard !isRoot, !spec.isSuspended, !spec.isImpossible, let state = source?.state.value, let newest = state.commit?.id,
+            newest != attempted,
+            let wait = board.parentWait(of: spec.owner, at: newest, isAccepted: state.accepts(newest, in: repositoryKey))
         else {
             awaitedParent = nil
             return false

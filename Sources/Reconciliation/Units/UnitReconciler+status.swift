@@ -13,7 +13,7 @@ extension UnitReconciler {
             if isRoot { $0.unit = report } else { $0.units[owner] = report.isHealthy }
         }
         board.show(
-            spec.owner, isReady: report.isHealthy, applied: applied,
+            spec.owner, isReady: isReadyButForHeld, applied: applied,
             trouble: awaitedParent?.wait.reason ?? dependencyProblem ?? masked(problem?.description ?? ""))
         // While much happens, four times a second is often enough; a new phase is shown at once, one more revision with time.
         let isNews = lastPhase != report.phase || (report.phase == .ready && !lastChanges.isEmpty && !isRoot)
@@ -41,6 +41,7 @@ extension UnitReconciler {
     private func delayOfProgress(_ report: StatusReport) -> Duration? {
         let patience: [StatusReport.Phase: Duration] = [
             .progressing: .milliseconds(400), .dependencyNotReady: .milliseconds(800), .waiting: .seconds(2),
+            .artifactFailed: .seconds(1),
         ]
         guard !isRoot, lastPhase != report.phase, let wait = patience[report.phase] else {
             progressSince = nil
@@ -85,7 +86,8 @@ extension UnitReconciler {
     private func show(_ report: StatusReport) async throws -> Bool {
         if report.phase == .suspended { return try await object?.showDrift(driftNotes.first) ?? false }
         guard let object, report.phase != .unreachable else { return false }
-        let isBehind = attempted != source?.state.value.commit?.id && awaitedParent == nil
+        let newest = source?.state.value.commit?.id
+        let isBehind = attempted != newest && held != newest && awaitedParent == nil
         let isHandled = !isBehind || report.phase == .stalled || problem != nil
         if isHandled { await object.noteHandled() }
         let scene = KustomizationStatus.Scene(
@@ -151,7 +153,7 @@ extension UnitReconciler {
         report.source.author = state?.commit?.authorName ?? ""
         let trouble = sourceProblem ?? state?.problem
         report.source.problem = trouble?.kind.rawValue ?? ""
-        report.source.message = trouble.map { "\($0.message); \($0.remedy)" } ?? ""
+        report.source.message = heldMessage ?? trouble.map { "\($0.message); \($0.remedy)" } ?? ""
         report.attemptedRevision = attempted?.hex ?? ""
         report.appliedRevision = applied?.hex ?? ""
         report.lastChange = lastChange
@@ -255,7 +257,18 @@ extension UnitReconciler {
         return "\(other) keeps changing it back; repaired \(guardian.repairCount) times, now at growing intervals"
     }
 
+    /// A held commit keeps the unit from being ready, and nobody who depends on it from going on: what they need is there as before.
     private func judge(_ report: inout StatusReport, _ trouble: SourceProblem?) {
+        judgeEnforced(&report, trouble)
+        isReadyButForHeld = report.isHealthy
+        guard let held, let heldMessage, removal == nil, !spec.isSuspended, !spec.isImpossible, problem == nil else { return }
+        let isSaidByItself = report.phase == .ready || report.phase == .waiting
+        report.message = heldMessage + (isSaidByItself ? "" : "; meanwhile \(report.phase.rawValue): \(report.message)")
+        report.phase = .artifactFailed
+        report.attemptedRevision = held.hex
+    }
+
+    private func judgeEnforced(_ report: inout StatusReport, _ trouble: SourceProblem?) {
         if let removal {
             report.phase = removal.phase
             report.message = removal.message

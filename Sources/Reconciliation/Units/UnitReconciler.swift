@@ -108,6 +108,8 @@ package actor UnitReconciler {
     var lastChanges = ""
     /// The newest commit, when it may not or cannot be used.
     var held: ObjectID?
+    /// Whether the unit was ready, a held commit aside, when its state was looked at last.
+    var isReadyButForHeld = false
     var buildErrors: [Diagnostic] = []
     /// No Event has said them yet.
     var hasUntoldBuildErrors = false
@@ -291,7 +293,7 @@ package actor UnitReconciler {
         if self.source != nil { hasNewSource = true }
         self.source = source
         source?.state.attach(bell)
-        attempted = nil
+        (attempted, held, sourceProblem) = (nil, nil, nil)
         register()
         bell.ring()
     }
