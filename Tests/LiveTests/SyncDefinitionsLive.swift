@@ -51,7 +51,7 @@ struct SyncDefinitionsLive {
             """
         let units: [(name: String, more: String, ready: String, reason: String)] = [
             ("sd-ready", "wait: true", "True", "ReconciliationSucceeded"),
-            ("sd-broken", "path: ./nowhere", "False", "BuildFailed"),
+            ("sd-broken", "path: ./nowhere", "False", "ArtifactFailed"),
             ("sd-unhealthy", "path: ./never\nwait: true\ntimeout: 1s", "False", "HealthCheckFailed"),
             ("sd-waiting", "path: ./waiting\ndependsOn: [{name: sd-unhealthy}]", "False", "DependencyNotReady"),
             ("sd-refused", "path: ./refused", "False", "ReconciliationFailed"),

@@ -138,4 +138,29 @@ extension UnitsTests {
             #expect(await title("one") == "new")
         }
     }
+
+    @Test func `a commit without the directory of a unit gives it nothing to build, and what was applied stays`() async throws {
+        bench.repository.push(Self.files)
+        try await bench.run { source in
+            try await awaitReady("a")
+            var files = Self.files
+            files["clusters/home/a.yaml"] = Self.unit("a", path: "nowhere")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await eventually("it is told", { await String(describing: ready("a")) }) { await ready("a")?.reason == "ArtifactFailed" }
+            #expect(await ready("a")?.status == "False")
+            #expect(await ready("a")?.message.contains("the commit has no directory nowhere") == true)
+            #expect(await status("a")?.lastAttemptedRevision == revision(second))
+            try await eventually("an Event") {
+                await events(of: "a", "ArtifactFailed").contains { $0.contains("the commit has no directory nowhere") }
+            }
+            await bench.api.remove(Self.config("one"))
+            try await eventually("the old commit is enforced on") { await title("one") == "one" }
+            // A directory that is there and cannot be built is another matter.
+            files["nowhere/broken.yaml"] = "kind: [\n"
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("the build fails") { await ready("a")?.reason == "BuildFailed" }
+        }
+    }
 }

@@ -9,8 +9,8 @@ package struct StatusReport: Hashable, Sendable {
         /// Applied, or being applied, and not yet healthy.
         case progressing = "Progressing"
         case ready = "Ready"
-        /// The newest commit is held: it rewrites history and nobody has accepted that, or its files cannot be read. The one before it
-        /// stays enforced.
+        /// The newest commit gives the unit nothing to build: it is held, as it rewrites history and nobody has accepted that or as its
+        /// files cannot be read, or it has no such directory. The one before it stays enforced.
         case artifactFailed = "ArtifactFailed"
         /// The newest commit cannot be built; the one before it stays enforced.
         case buildFailed = "BuildFailed"

@@ -74,7 +74,8 @@ extension UnitReconciler {
         }
         if dependencyProblem == nil {
             if hasUntoldBuildErrors, let error = buildErrors.first {
-                events.record(unitEvent("BuildFailed", "\(attempted?.hex.prefix(12) ?? ""): \(error)", isWarning: true))
+                let reason = lacksDirectory ? "ArtifactFailed" : "BuildFailed"
+                events.record(unitEvent(reason, "\(attempted?.hex.prefix(12) ?? ""): \(error)", isWarning: true))
             }
             hasUntoldBuildErrors = false
         }
@@ -143,6 +144,7 @@ extension UnitReconciler {
         attemptedInclusions = source.state.value.included.map(\.id)
         attemptedIgnore = ignore
         attemptStart = clock.now
+        lacksDirectory = !files.hasDirectory(spec.path)
         hasNewSource = false
         rebuildAt = nil
         let before = (pending ?? enforced)?.manifests

@@ -290,7 +290,8 @@ extension UnitReconciler {
             report.phase = .dependencyNotReady
             report.message = awaitedParent.wait.reason
         } else if !buildErrors.isEmpty, dependencyProblem == nil {
-            report.phase = .buildFailed
+            // In Flux' terms there is nothing to build then.
+            report.phase = lacksDirectory ? .artifactFailed : .buildFailed
             report.message = buildErrors.first.map(\.description) ?? ""
         } else if let dependencyProblem {
             report.phase = .dependencyNotReady

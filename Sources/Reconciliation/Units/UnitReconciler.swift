@@ -113,6 +113,8 @@ package actor UnitReconciler {
     var buildErrors: [Diagnostic] = []
     /// No Event has said them yet.
     var hasUntoldBuildErrors = false
+    /// The commit that was attempted last has no directory at the unit's path.
+    var lacksDirectory = false
     var sourceProblem: SourceProblem?
     var failures: [ObjectKey: Failure] = [:]
     var guards: [ObjectKey: RepairGuard] = [:]
