@@ -75,6 +75,55 @@ extension UnitsTests {
         }
     }
 
+    @Test func `an apply that fails is an Event of the unit and of the object, each with the revision`() async throws {
+        func events(_ kind: String, _ reason: String) async -> [Manifest] {
+            var found: [Manifest] = []
+            for key in await bench.api.keys where key.kind == "Event" {
+                guard let event = await bench.api.object(key), event.value["reason"]?.string == reason else { continue }
+                if event.value[path: "involvedObject", "kind"]?.string == kind { found.append(event) }
+            }
+            return found
+        }
+        func isOf(_ key: ObjectKey, at commit: CommitInfo, _ event: Manifest) async -> Bool {
+            let uid = await bench.api.object(key)?.uid
+            return uid != nil && event.value[path: "involvedObject", "uid"]?.string == uid
+                && event.annotation("kustomize.toolkit.fluxcd.io/revision") == "main@sha1:\(commit.id.hex)"
+        }
+        var files = ["clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("1", name: "one", namespace: "default")]
+        let first = bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("a", at: first)
+            await bench.api.edit(Self.config("one")) { $0["data"]?["title"] = "by hand" }
+            try await eventually("the Event of the repair") { await events("ConfigMap", "DriftRepaired").count == 1 }
+            let repair = try #require(await events("ConfigMap", "DriftRepaired").first)
+            #expect(await isOf(Self.config("one"), at: first, repair), "\(repair.value)")
+            let refusal = ClusterError(.forbidden, subject: "one", message: "denied by a webhook")
+            await bench.api.fail(.apply, name: "one", with: refusal, times: 1000)
+            files["a/one.yaml"] = Files.config("2", name: "one", namespace: "default")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await eventually("the Event of the object") { await events("ConfigMap", "ApplyFailed").count == 1 }
+            let failure = try #require(await events("ConfigMap", "ApplyFailed").first)
+            #expect(await isOf(Self.config("one"), at: second, failure), "\(failure.value)")
+            try await eventually("the Event of the unit") { await events("Kustomization", "ReconciliationFailed").count == 1 }
+            let told = try #require(await events("Kustomization", "ReconciliationFailed").first)
+            #expect(await isOf(Self.key("a"), at: second, told), "\(told.value)")
+            #expect(told.value["type"] == "Warning" && told.value["message"]?.string?.contains("denied by a webhook") == true)
+            #expect(await ready("a")?.reason == "ReconciliationFailed")
+            // Another failure is news, though the unit failed before.
+            await bench.api.fail(.apply, name: "two", with: refusal, times: 1000)
+            files["a/two.yaml"] = Files.config("2", name: "two", namespace: "default")
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("an Event that names both") {
+                await events("Kustomization", "ReconciliationFailed").contains {
+                    let message = $0.value["message"]?.string ?? ""
+                    return message.contains("ConfigMap/default/one") && message.contains("ConfigMap/default/two")
+                }
+            }
+        }
+    }
+
     @Test func `a target that cannot be read stalls the unit and is said`() async throws {
         bench.repository.push([
             "clusters/home/a.yaml": Self.unit("a", path: "a", more: "ignore: [{paths: [/spec/replicas], target: {kind: 'De('}}]"),

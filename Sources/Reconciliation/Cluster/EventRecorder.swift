@@ -69,8 +69,10 @@ package actor EventRecorder {
         if !event.uid.isEmpty { involved["uid"] = .string(event.uid) }
         var metadata: Value = ["namespace": .string(namespace), "name": .string("\(event.object.name.prefix(200)).\(suffix)")]
         if !event.revision.isEmpty {
-            metadata["annotations"] = .object(
-                Object([.init(key: "\(event.object.group)/revision", value: .string(event.revision))]))
+            // That of an object which a unit applies is the unit's.
+            let source = FluxKinds.gitRepository.group
+            let group = event.object.group == source ? source : FluxKinds.kustomization.group
+            metadata["annotations"] = .object(Object([.init(key: "\(group)/revision", value: .string(event.revision))]))
         }
         return Manifest([
             "apiVersion": "v1", "kind": "Event", "metadata": metadata,

@@ -131,6 +131,9 @@ package actor LiveState {
         Dictionary(keys.compactMap { key in objects[key].map { (key, $0.resourceVersion) } }) { $1 }
     }
 
+    /// nil for what nobody has seen yet.
+    package func uid(of key: ObjectKey) -> String? { objects[key]?.object.uid }
+
     package func completedJobs(of keys: some Sequence<ObjectKey>) -> [ObjectKey: String] {
         Dictionary(keys.compactMap { key in objects.completedJobs[key].map { (key, $0) } }) { $1 }
     }

@@ -45,7 +45,7 @@ extension KustomizationStatus {
     }
 
     /// What the report says; where that is one of its errors, all of them.
-    private static func message(of report: StatusReport) -> String {
+    static func message(of report: StatusReport) -> String {
         let errors = report.errors.map(\.description)
         guard errors.contains(report.message) else { return report.message.isEmpty ? report.phase.rawValue : report.message }
         let rest = errors.count - errorLimit

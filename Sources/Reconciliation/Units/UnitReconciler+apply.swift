@@ -16,7 +16,8 @@ struct ApplyOutcome {
 extension UnitReconciler {
     private enum Answer: Sendable {
         case applied(ChangeSet.Action, Manifest?)
-        case failed(ClusterError)
+        /// With the UID of the object, where it is known.
+        case failed(ClusterError, uid: String)
     }
 
     /// Sends the applies of a plan, stage by stage and wave by wave, the objects of a wave side by side. One that fails does not keep
@@ -134,10 +135,11 @@ extension UnitReconciler {
                 return .applied(answer.resourceVersion == before ? .unchanged : .configured, answer)
             }
             return try await sendUnseen(object, owner, options, to: target)
-        } catch let error as ClusterError {
-            return .failed(await judged(error, on: target.api))
         } catch {
-            return .failed(ClusterError(.unreachable, subject: object.key.description, message: String(describing: error)))
+            let error =
+                error as? ClusterError
+                ?? ClusterError(.unreachable, subject: object.key.description, message: String(describing: error))
+            return .failed(await judged(error, on: target.api), uid: await target.live.uid(of: object.key) ?? "")
         }
     }
 
@@ -225,8 +227,10 @@ extension UnitReconciler {
             }
             outcome.changes.append(ChangeSet.Entry(apply.key, action))
             if action == .created || action == .configured { unsettled.insert(apply.key) }
-            if apply.isDrift || (apply.reason == .absent && applied == enforced?.commit.id) { noteRepair(of: apply, action) }
-        case .failed(let error):
+            if apply.isDrift || (apply.reason == .absent && applied == enforced?.commit.id) {
+                noteRepair(of: apply, action, uid: answer?.uid ?? "")
+            }
+        case .failed(let error, let uid):
             if error.kind == .unreachable || error.kind == .unauthorized {
                 outcome.isAborted = true
                 problem = error
@@ -237,7 +241,7 @@ extension UnitReconciler {
                 return
             }
             if error.kind == .tooManyRequests { pausedUntil = clock.now + (error.retryAfter ?? .seconds(1)) }
-            note(error, of: apply)
+            note(error, of: apply, uid: uid)
         }
     }
 
@@ -246,6 +250,7 @@ extension UnitReconciler {
     private func replace(_ apply: PlannedApply, _ refusal: ClusterError) async {
         var trial = apply.object.manifest
         trial.value["metadata"]?["name"] = .string(Self.trialName(of: apply.key.name))
+        let uid = await live.uid(of: apply.key) ?? ""
         do {
             _ = try await api.apply(trial, options: ApplyOptions(dryRun: true, user: spec.user))
             guard case .present(let present) = try await live.lookUp(apply.object.kind, apply.key) else { return }
@@ -253,7 +258,7 @@ extension UnitReconciler {
             if PrunePolicy.kindsToConfirm.contains(apply.key.groupKind), !isConfirmed {
                 let kind = apply.key.kind
                 return note(
-                    refusal, of: apply,
+                    refusal, of: apply, uid: present.uid,
                     remedy: "undo the change; or, as deleting a \(kind) is final and `force` of its unit is not enough for it, "
                         + "annotate the \(kind) itself in git with `homelab.dev/force: enabled`: then it is deleted and made anew")
             }
@@ -262,12 +267,12 @@ extension UnitReconciler {
                 options: DeleteOptions(uid: present.uid, user: spec.user))
             unsettled.insert(apply.key)
             _ = try? await live.lookUp(apply.object.kind, apply.key)
-            tell("Replaced", "a field that cannot be changed has changed; it is marked to be made anew", of: apply)
+            tell("Replaced", "a field that cannot be changed has changed; it is marked to be made anew", of: apply, uid: present.uid)
             bell.ring()
         } catch let error as ClusterError {
-            note(error, of: apply)
+            note(error, of: apply, uid: uid)
         } catch {
-            note(ClusterError(.unreachable, subject: apply.key.description, message: String(describing: error)), of: apply)
+            note(ClusterError(.unreachable, subject: apply.key.description, message: String(describing: error)), of: apply, uid: uid)
         }
     }
 
@@ -280,7 +285,7 @@ extension UnitReconciler {
     }
 
     /// A repair of drift: counted, so that a fight is noticed, and told.
-    private func noteRepair(of apply: PlannedApply, _ action: ChangeSet.Action) {
+    private func noteRepair(of apply: PlannedApply, _ action: ChangeSet.Action, uid: String) {
         guard action != .unchanged, action != .skipped else { return }
         guards[apply.key, default: RepairGuard()].repaired(now: clock.now)
         monitor.update { $0.driftRepairs += 1 }
@@ -290,10 +295,10 @@ extension UnitReconciler {
             message =
                 "it was changed in the cluster and has been set right: " + differences.prefix(5).map(\.description).joined(separator: "; ")
         }
-        tell("DriftRepaired", message, of: apply)
+        tell("DriftRepaired", message, of: apply, uid: uid)
     }
 
-    private func note(_ error: ClusterError, of apply: PlannedApply, remedy: String? = nil) {
+    private func note(_ error: ClusterError, of apply: PlannedApply, uid: String, remedy: String? = nil) {
         let known = failures[apply.key]
         var backoff =
             known?.digest == apply.object.digest ? known?.backoff ?? Backoff(limit: spec.retryLimit) : Backoff(limit: spec.retryLimit)
@@ -303,17 +308,19 @@ extension UnitReconciler {
         let wait = backoff.failed(atLeast: error.retryAfter)
         failures[apply.key] = Failure(
             digest: apply.object.digest, diagnostic: diagnostic, backoff: backoff, retryAt: clock.now + wait)
-        tell("ApplyFailed", error.message + (remedy.map { "; \($0)" } ?? ""), of: apply, isWarning: true)
+        tell("ApplyFailed", error.message + (remedy.map { "; \($0)" } ?? ""), of: apply, uid: uid, isWarning: true)
     }
 
     /// An event of the object; of the unit where the object is in another cluster.
-    private func tell(_ reason: String, _ message: String, of apply: PlannedApply, isWarning: Bool = false) {
+    private func tell(_ reason: String, _ message: String, of apply: PlannedApply, uid: String, isWarning: Bool = false) {
+        let commit = enforced?.commit.id
         guard spec.kubeconfig == nil else {
-            return events.record(unitEvent(reason, "\(apply.key): \(message)", isWarning: isWarning))
+            return events.record(unitEvent(reason, "\(apply.key): \(message)", isWarning: isWarning, at: commit))
         }
-        events.record(
-            EventRecorder.Event(
-                reason, masked(message), object: apply.key, apiVersion: apply.object.kind.apiVersion, isWarning: isWarning))
+        var event = EventRecorder.Event(
+            reason, masked(message), object: apply.key, apiVersion: apply.object.kind.apiVersion, uid: uid, isWarning: isWarning)
+        event.revision = commit.map { revision(of: $0) } ?? ""
+        events.record(event)
     }
 
     private func diagnostic(of error: ClusterError, _ object: DesiredObject) -> Diagnostic {

@@ -25,6 +25,7 @@ extension UnitReconciler {
             tell(report)
             lastPhase = report.phase
         }
+        tellFailure(report)
         do {
             var wasWritten = false
             if isRoot { wasWritten = try await context.status.write(report.manifest) }
@@ -79,6 +80,15 @@ extension UnitReconciler {
         default: break
         }
         if report.phase == .ready { lastChanges = "" }
+    }
+
+    /// A unit that cannot apply all of its objects says so again when it is for another reason.
+    private func tellFailure(_ report: StatusReport) {
+        let message = report.phase == .applyFailed ? KustomizationStatus.message(of: report) : ""
+        if !message.isEmpty, message != toldFailure {
+            events.record(unitEvent("ReconciliationFailed", message, isWarning: true, at: enforced?.commit.id))
+        }
+        toldFailure = message
     }
 
     /// The Kustomization's status; that of a suspended one stays as it is but for its drift, and so does that of one that cannot be

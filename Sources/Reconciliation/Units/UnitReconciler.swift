@@ -131,6 +131,8 @@ package actor UnitReconciler {
     var uncheckedNotes: [String] = []
     /// What events have said that a person should know: each is said once.
     var toldWarnings: Set<String> = []
+    /// What keeps objects from being applied, as an event said last.
+    var toldFailure = ""
     /// Objects of Flux' other kinds that nobody has looked at, and since when.
     var unservedSince: [ObjectKey: Duration] = [:]
     /// Of what the unit checks the health of besides its own objects, the kinds among those that the cluster does not know.
