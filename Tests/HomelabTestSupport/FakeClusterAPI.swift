@@ -98,6 +98,7 @@ package actor FakeClusterAPI: ClusterAPI {
 
     package func get(_ kind: GroupVersionKind, namespace: String, name: String) async throws -> Manifest? {
         try begin(.get, kind, namespace, name)
+        try await pass(.get, name)
         return objects[try key(kind, namespace, name)]
     }
 

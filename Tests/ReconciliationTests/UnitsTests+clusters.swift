@@ -137,6 +137,36 @@ import YAML
         }
     }
 
+    @Test func `units whose cluster does not answer keep those of no other waiting`() async throws {
+        await putSecret(Self.kubeconfig())
+        let isSilent = Shared(true)
+        for _ in 0..<40 {
+            await bench.other.during(.get, name: "kube-system") { _ in
+                while isSilent.value, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
+            }
+        }
+        // More than there are turns for the units of the home cluster.
+        var tree: [String: String] = [:]
+        for number in 0..<20 {
+            tree["clusters/home/\(number).yaml"] = UnitsTests.unit(
+                "far-\(number)", path: "far/\(number)", more: "kubeConfig: {secretRef: {name: other}}")
+            tree["far/\(number)/c.yaml"] = Files.config("x", name: "far-\(number)", namespace: "default")
+        }
+        bench.repository.push(tree)
+        func asked() async -> Int { await bench.other.requests.count { $0.verb == .get && $0.name == "kube-system" } }
+        try await bench.run { source in
+            try await eventually("that cluster's turns are taken", { "\(await asked())" }) { await asked() >= 8 }
+            tree["clusters/home/near.yaml"] = UnitsTests.unit("near", path: "near")
+            tree["near/c.yaml"] = Files.config("x", name: "near", namespace: "default")
+            let commit = bench.repository.push(tree)
+            source.wake()
+            try await units.awaitReady("near", at: commit)
+            #expect(await asked() == 8)
+            isSilent.update { $0 = false }
+            for number in 0..<20 { try await units.awaitReady("far-\(number)", at: commit) }
+        }
+    }
+
     @Test func `what a unit leaves on another cluster is told until somebody has settled it`() async throws {
         await putSecret(Self.kubeconfig())
         var tree = files()

@@ -19,6 +19,7 @@ extension UnitReconciler {
             await context.clusters.leave(spec.owner)
             (knownKubeconfig, knownAccount) = (nil, nil)
             let hasMoved = await aim(at: context.home)
+            hasLeftHome = false
             let notes = [await object?.annotation(Self.whereabouts), await object?.annotation(Self.leftBehindAnnotation), leftBehind]
             if notes.contains(where: { $0 != nil }) {
                 try await context.home.identify()
@@ -35,16 +36,22 @@ extension UnitReconciler {
         if case .serviceAccount(let credential) = connection.credentials { knownAccount = credential.account } else { knownAccount = nil }
         await follow(way)
         let cluster = try await context.clusters.cluster(at: connection, for: spec.owner)
+        // What it is asked may get no answer for long, and has to take no other cluster's turn.
+        if await aim(at: cluster) {
+            if wasHome { hasLeftHome = true }
+            knownKubeconfig = nil
+            return true
+        }
         if !cluster.mark.isAsked || !context.home.mark.isAsked {
             try await context.home.identify()
             try await cluster.identify()
             board.clustersAreKnown()
         }
-        let hasMoved = await aim(at: cluster)
-        try await noteWhereabouts(cluster.mark.uid.map { "\($0) \(connection.server)" }, wasHome: wasHome)
+        try await noteWhereabouts(cluster.mark.uid.map { "\($0) \(connection.server)" }, wasHome: hasLeftHome)
+        hasLeftHome = false
         knownKubeconfig = KnownKubeconfig(object: way, version: version)
         register()
-        return hasMoved
+        return false
     }
 
     /// With the ServiceAccount that it names, which may come after it.

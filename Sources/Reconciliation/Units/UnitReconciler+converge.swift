@@ -40,11 +40,12 @@ extension UnitReconciler {
 
     /// Of a suspended unit: what was changed in the cluster since it was applied last. Nothing is done about it but to say so.
     func lookForDrift() async throws {
-        if enforced == nil {
+        let isNew = enforced == nil
+        if isNew {
             await buildLastGood()
             isForLookOnly = enforced != nil
-            if spec.kubeconfig != nil, try await reachCluster() { return }
         }
+        if spec.kubeconfig != nil, isNew || knownKubeconfig == nil, try await reachCluster() { return }
         try await placeTree()
         guard let tree = enforced?.tree else { return }
         let found = try await makePlan(tree)

@@ -59,6 +59,8 @@ package actor UnitReconciler {
     @Boxed var knownKubeconfig: KnownKubeconfig?
     /// Whose tokens open that cluster, where it is no kubeconfig that does.
     var knownAccount: ObjectKey?
+    /// Its objects were in the cluster of the Kustomization until now, and nobody has noted where they are instead.
+    var hasLeftHome = false
     /// What is on a cluster that the unit does not apply to any more.
     var leftBehind: String?
 
