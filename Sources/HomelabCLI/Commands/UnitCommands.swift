@@ -9,15 +9,15 @@ import YAML
 /// `homelab reconcile`: asks for a look now, and waits for what comes of it.
 package struct Reconcile: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
-        commandName: "reconcile", abstract: "Reconcile a unit now, and wait until it is done.",
+        commandName: "reconcile", abstract: "Reconcile a unit or a source now, and wait until it is done.",
         discussion: "Exit status 0: it is ready, 1: it failed, or was not ready in time.")
 
     @OptionGroup var cluster: ClusterOption
 
-    @Argument(help: "The unit: NAME or NAMESPACE/NAME.")
-    var unit: String
+    @Argument(help: unitOrSource)
+    var name: String
 
-    @Flag(help: "Look at its repository first.")
+    @Flag(help: "Look at the unit's repository first.")
     var withSource = false
 
     @Option(help: "How many seconds to wait.")
@@ -26,31 +26,40 @@ package struct Reconcile: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        try await cluster.withCluster { api in
-            let catalog = try await UnitCatalog(of: api)
-            let found = try catalog.unit(named: unit)
-            if found.isSuspended {
-                throw Diagnostic(.error, "the unit is suspended", subject: unit, remedy: "`homelab resume \(unit)` lets it go on")
-            }
-            let mark = "\(SystemClock().timestamp.microseconds)"
-            let patch: Value = ["metadata": ["annotations": ["reconcile.fluxcd.io/requestedAt": .string(mark)]]]
-            if withSource, let source = catalog.source(of: found) {
-                _ = try await api.mergePatch(
-                    FluxKinds.gitRepository, namespace: source.namespace, name: source.name, patch: patch, subresource: nil)
-                try await waitForLook(at: source, mark, api)
-            }
-            _ = try await api.mergePatch(
-                FluxKinds.kustomization, namespace: found.namespace, name: found.name, patch: patch, subresource: nil)
-            try await wait(for: found, mark, api)
+        try await cluster.withCluster { api in Console.standard.line(try await reconcile(api)) }
+    }
+
+    /// What came of it, for people.
+    func reconcile(_ api: any ClusterAPI) async throws -> String {
+        let catalog = try await UnitCatalog(of: api)
+        let found = try catalog.unitOrSource(named: name)
+        if withSource, found.key.unit == nil { throw ValidationError("--with-source goes with a unit; \(name) is a source itself") }
+        if found.isSuspended {
+            throw Diagnostic(
+                .error, "the \(found.key.unit == nil ? "source" : "unit") is suspended", subject: name,
+                remedy: "`homelab resume \(found.commandName)` lets it go on")
         }
+        let mark = "\(SystemClock().timestamp.microseconds)"
+        if withSource, let source = catalog.source(of: found) {
+            try await ask(source, mark, api)
+            try await waitForLook(at: source, mark, api)
+        }
+        try await ask(found, mark, api)
+        return try await wait(for: found, mark, api)
+    }
+
+    private func ask(_ object: Manifest, _ mark: String, _ api: any ClusterAPI) async throws {
+        let patch: Value = ["metadata": ["annotations": [FluxKinds.requestedAt: .string(mark)]]]
+        _ = try await api.mergePatch(
+            object.groupVersionKind, namespace: object.namespace, name: object.name, patch: patch, subresource: nil)
     }
 
     /// The unit is asked when its repository has been looked at, or it would be done with the commit before.
-    private func waitForLook(at source: Manifest, _ mark: String, _ api: KubernetesClient) async throws {
+    private func waitForLook(at source: Manifest, _ mark: String, _ api: any ClusterAPI) async throws {
         if source.isSuspended {
             throw Diagnostic(
                 .error, "its repository is suspended", subject: source.key.description,
-                remedy: "leave out --with-source, or set spec.suspend of the GitRepository to false")
+                remedy: "leave out --with-source, or let it go on: `homelab resume \(source.commandName)`")
         }
         for _ in 0..<(timeout * 5) {
             let now = try await api.get(FluxKinds.gitRepository, namespace: source.namespace, name: source.name)
@@ -66,25 +75,25 @@ package struct Reconcile: AsyncParsableCommand {
             remedy: "look at `homelab status` whether an agent leads")
     }
 
-    /// How many looks in a row a failure has to last.
-    private static let patience = 10
+    /// How many looks in a row a failure has to last: what a unit tried before it heard of the request is not the last word. A source
+    /// answers with what the look brought.
+    private static func patience(with object: Manifest) -> Int { object.key.unit == nil ? 0 : 10 }
 
-    private func wait(for unit: Manifest, _ mark: String, _ api: KubernetesClient) async throws {
+    private func wait(for object: Manifest, _ mark: String, _ api: any ClusterAPI) async throws -> String {
+        let name = object.commandName
+        let remedy = "`homelab why \(name)` says why"
         var (shown, failures) = ("", 0)
         for _ in 0..<(timeout * 2) {
-            guard let now = try await api.get(FluxKinds.kustomization, namespace: unit.namespace, name: unit.name) else {
-                throw Diagnostic(.error, "the unit is gone", subject: unit.name)
+            guard let now = try await api.get(object.groupVersionKind, namespace: object.namespace, name: object.name) else {
+                throw Diagnostic(.error, "it is gone", subject: name)
             }
             let (status, reason, message) = now.readiness
             switch ReconcileResult(of: now, request: mark) {
-            case .done:
-                Console.standard.line("\(unit.name): \(message)")
-                return
+            case .done: return "\(name): \(message)"
             case .failed(let cause):
                 failures += 1
-                // What the unit tried before it heard of the request is not the last word.
-                if failures > Self.patience {
-                    throw Diagnostic(.error, "it failed", subject: unit.name, cause: cause, remedy: "`homelab why \(unit.name)` says why")
+                if failures > Self.patience(with: object) {
+                    throw Diagnostic(.error, "it failed", subject: name, cause: cause, remedy: remedy)
                 }
             case .underway: failures = 0
             }
@@ -92,25 +101,27 @@ package struct Reconcile: AsyncParsableCommand {
             shown = message
             try await Task.sleep(for: .milliseconds(500))
         }
-        throw Diagnostic(
-            .error, "not ready within \(timeout) s", subject: unit.name, cause: shown, remedy: "`homelab why \(unit.name)` says why")
+        throw Diagnostic(.error, "not ready within \(timeout) s", subject: name, cause: shown, remedy: remedy)
     }
 }
 
-/// What has become of a request to reconcile, by a Kustomization's status.
+private let unitOrSource: ArgumentHelp =
+    "A unit (NAME, NAMESPACE/NAME) or a source (gitrepository/NAME, gitrepository/NAMESPACE/NAME)."
+
+/// What has become of a request to reconcile, by the status of a Kustomization or GitRepository.
 enum ReconcileResult: Equatable {
     case underway
     case done
     /// With the condition's message.
     case failed(String)
 
-    init(of unit: Manifest, request mark: String) {
-        let (status, reason, message) = unit.readiness
-        guard unit.value[path: "status", "lastHandledReconcileAt"]?.string == mark else {
+    init(of object: Manifest, request mark: String) {
+        let (status, reason, message) = object.readiness
+        guard object.value[path: "status", "lastHandledReconcileAt"]?.string == mark else {
             self = .underway
             return
         }
-        if let stalled = unit.condition("Stalled"), stalled.status == "True" {
+        if let stalled = object.condition("Stalled"), stalled.status == "True" {
             self = .failed(stalled.message)
         } else if status == "False" {
             // What a unit waits for may come at any moment; a commit that it cannot use has come.
@@ -119,22 +130,23 @@ enum ReconcileResult: Equatable {
             let isWaiting = reason == "DependencyNotReady" || (reason == "ArtifactFailed" && !hasCommit)
             self = isWaiting ? .underway : .failed(message)
         } else {
-            self = status == "True" && unit.condition("Reconciling") == nil ? .done : .underway
+            self = status == "True" && object.condition("Reconciling") == nil ? .done : .underway
         }
     }
 }
 
-/// `homelab suspend`: the agent leaves a unit alone, for a while or until it is resumed.
+/// `homelab suspend`: the agent leaves a unit or a source alone, for a while or until it is resumed.
 package struct Suspend: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
-        commandName: "suspend", abstract: "Leave a unit alone: nothing is applied and nothing repaired.")
+        commandName: "suspend", abstract: "Leave a unit alone (nothing is applied, nothing repaired) or a source (it is not looked at).",
+        discussion: "The last commit of a suspended source stays in force: its units are repaired as that says.")
 
     @OptionGroup var cluster: ClusterOption
 
-    @Argument(help: "The unit: NAME or NAMESPACE/NAME.")
-    var unit: String
+    @Argument(help: unitOrSource)
+    var name: String
 
-    @Option(name: .customLong("for"), help: "How long, 30m or 2h; until `homelab resume` when it is not given.")
+    @Option(name: .customLong("for"), help: "How long, 30m or 2h; until `homelab resume` when it is not given. Of a unit only.")
     var duration: String?
 
     @Option(help: "Why, for the others.")
@@ -143,6 +155,11 @@ package struct Suspend: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
+        try await cluster.withCluster { api in Console.standard.line(try await suspend(api)) }
+    }
+
+    /// What is so from now on, for people.
+    func suspend(_ api: any ClusterAPI) async throws -> String {
         // What an earlier suspension said does not hold for this one.
         var annotations: Value = [KustomizationObject.suspendedUntil: nil, KustomizationObject.suspensionReason: nil]
         if let duration {
@@ -152,36 +169,50 @@ package struct Suspend: AsyncParsableCommand {
             annotations[KustomizationObject.suspendedUntil] = .string(SystemClock().timestamp.advanced(by: length).description)
         }
         if let reason { annotations[KustomizationObject.suspensionReason] = .string(reason) }
-        try await cluster.withCluster { [annotations] api in
-            let found = try await UnitCatalog(of: api).unit(named: unit)
-            _ = try await api.mergePatch(
-                FluxKinds.kustomization, namespace: found.namespace, name: found.name,
-                patch: ["spec": ["suspend": true], "metadata": ["annotations": annotations]], subresource: nil)
-            let length = duration.map { " for \($0)" } ?? ""
-            Console.standard.line("\(found.name) is suspended\(length); `homelab resume \(found.name)` lets it go on")
+        let catalog = try await UnitCatalog(of: api)
+        let found = try catalog.unitOrSource(named: name)
+        if found.key.unit == nil { try await refuse(found, catalog, api) }
+        _ = try await api.mergePatch(
+            found.groupVersionKind, namespace: found.namespace, name: found.name,
+            patch: ["spec": ["suspend": true], "metadata": ["annotations": annotations]], subresource: nil)
+        let length = duration.map { " for \($0)" } ?? ""
+        return "\(found.commandName) is suspended\(length); `homelab resume \(found.commandName)` lets it go on"
+    }
+
+    private func refuse(_ source: Manifest, _ catalog: UnitCatalog, _ api: any ClusterAPI) async throws {
+        if duration != nil {
+            throw ValidationError("--for goes with a unit; a source stays suspended until `homelab resume \(source.commandName)`")
+        }
+        if try await catalog.isAgentsOwn(source, api) {
+            throw Diagnostic(
+                .error, "the agent follows its own repository whatever this object says", subject: source.key.description,
+                remedy: "`homelab suspend UNIT` leaves a unit alone")
         }
     }
 }
 
 /// `homelab resume`: ends a suspension.
 package struct Resume: AsyncParsableCommand {
-    package static let configuration = CommandConfiguration(commandName: "resume", abstract: "End the suspension of a unit.")
+    package static let configuration = CommandConfiguration(
+        commandName: "resume", abstract: "End the suspension of a unit or a source.")
 
     @OptionGroup var cluster: ClusterOption
 
-    @Argument(help: "The unit: NAME or NAMESPACE/NAME.")
-    var unit: String
+    @Argument(help: unitOrSource)
+    var name: String
 
     package init() {}
 
     package func run() async throws {
-        try await cluster.withCluster { api in
-            let found = try await UnitCatalog(of: api).unit(named: unit)
-            _ = try await api.mergePatch(
-                FluxKinds.kustomization, namespace: found.namespace, name: found.name, patch: KustomizationObject.resumption,
-                subresource: nil)
-            Console.standard.line("\(found.name) goes on")
-        }
+        try await cluster.withCluster { api in Console.standard.line(try await resume(api)) }
+    }
+
+    /// What is so from now on, for people.
+    func resume(_ api: any ClusterAPI) async throws -> String {
+        let found = try await UnitCatalog(of: api).unitOrSource(named: name)
+        _ = try await api.mergePatch(
+            found.groupVersionKind, namespace: found.namespace, name: found.name, patch: KustomizationObject.resumption, subresource: nil)
+        return "\(found.commandName) goes on"
     }
 }
 

@@ -37,8 +37,12 @@ package struct ReasonChain: Sendable {
             guard let other = catalog.units.first(where: { $0.key.unit == dependency }), other.readiness.status != "True" else { continue }
             links += try await self.links(of: other, depth: depth + 1, seen: seen.union([unit.key]))
         }
-        if let source = catalog.source(of: unit), source.readiness.status != "True" {
-            links.append(Self.link(depth + 1, source.key.description, source.readiness.message))
+        if let source = catalog.source(of: unit) {
+            let key = source.key.description
+            if let suspension = source.suspension {
+                links.append(Self.link(depth + 1, key, "\(suspension); `homelab resume \(source.commandName)` lets it go on"))
+            }
+            if source.readiness.status != "True" { links.append(Self.link(depth + 1, key, source.readiness.message)) }
         }
         let record = KustomizationStatus(of: unit).inventory
         let api: any ClusterAPI

@@ -31,14 +31,41 @@ package struct UnitCatalog: Sendable {
     }
 
     /// - Parameter name: `apps`, or `flux-system/apps` where the name alone stands for several.
-    package func unit(named name: String) throws(Diagnostic) -> Manifest {
+    package func unit(named name: String) throws(Diagnostic) -> Manifest { try Self.object(named: name, among: units, "unit", "units") }
+
+    /// - Parameter name: a unit's as for `unit(named:)`, or with `gitrepository/` before it a source's.
+    package func unitOrSource(named name: String) throws(Diagnostic) -> Manifest {
+        let parts = name.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2 else { return try unit(named: name) }
+        switch parts[0].lowercased() {
+        case "gitrepository", "gitrepositories": return try Self.object(named: parts[1], among: sources, "GitRepository", "GitRepositories")
+        case "kustomization", "kustomizations": return try unit(named: parts[1])
+        default: return try unit(named: name)
+        }
+    }
+
+    private static func object(
+        named name: String, among all: [Manifest], _ kind: String, _ kinds: String
+    ) throws(Diagnostic) -> Manifest {
         let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-        let found = units.filter { parts.count == 2 ? $0.namespace == parts[0] && $0.name == parts[1] : $0.name == name }
+        let found = all.filter { parts.count == 2 ? $0.namespace == parts[0] && $0.name == parts[1] : $0.name == name }
         if found.count == 1 { return found[0] }
-        let known = (found.isEmpty ? units : found).map { "\($0.namespace)/\($0.name)" }.joined(separator: ", ")
+        let known = (found.isEmpty ? all : found).map { "\($0.namespace)/\($0.name)" }.joined(separator: ", ")
         throw Diagnostic(
-            .error, found.isEmpty ? "there is no unit \(name)" : "there are several units \(name)",
-            remedy: "name one of \(known)")
+            .error, found.isEmpty ? "there is no \(kind) \(name)" : "there are several \(kinds) \(name)",
+            remedy: known.isEmpty ? "there is none at all" : "name one of \(known)")
+    }
+
+    /// Whether a source is the repository that the agent itself follows, as `SourceRegistry` takes it.
+    package func isAgentsOwn(_ source: Manifest, _ api: any ClusterAPI) async throws -> Bool {
+        if source.annotation(FluxComponents.agentSource) == "agent" { return true }
+        let spec = GitRepositorySpec(of: source)
+        guard !spec.hasRulesOfItsOwn else { return false }
+        let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
+        let reports = try await api.list(kind, namespace: HomelabNamespace.name, labelSelector: StatusReport.label).items
+        let agentsUnits = Set(reports.compactMap { StatusReport(of: $0).map { ObjectKey(unit: $0.owner) } })
+        let own = units.filter { agentsUnits.contains($0.key) }.compactMap { self.source(of: $0).map(GitRepositorySpec.init(of:)) }
+        return own.contains { $0.url == spec.url && $0.branch == spec.branch }
     }
 
     package func source(of unit: Manifest) -> Manifest? {
@@ -58,6 +85,9 @@ extension Manifest {
         let ready = condition("Ready")
         return (ready?.status ?? "Unknown", ready?.reason ?? "", ready?.message ?? "not reconciled yet")
     }
+
+    /// By which the commands take a unit or a source.
+    package var commandName: String { key.unit == nil ? "gitrepository/\(namespace)/\(name)" : name }
 
     package var isSuspended: Bool { value[path: "spec", "suspend"]?.bool == true }
 
