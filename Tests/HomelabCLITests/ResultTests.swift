@@ -154,7 +154,7 @@ import YAML
         #expect(wide.contains("gone  NotFound: is not there") && wide.contains("site  InProgress: none of its healthCheckExprs holds yet"))
         let app = try #require(tree.value["objects"]?.array?.first)
         #expect(app["ready"] == "False" && app["objects"]?.array?.map { $0["health"]?.string } == ["NotFound", "InProgress"])
-        var trace = ObjectTrace(of: Self.config("done"), in: catalog)
+        var trace = ObjectTrace(of: Self.config("done"), in: catalog, HealthContext())
         #expect(trace.health.status == .current && trace.value[path: "unit", "name"] == "app" && trace.value["repository"] == nil)
         #expect(trace.text(console, isWide: false).hasSuffix("repository  not there"))
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
@@ -167,6 +167,93 @@ import YAML
         try await trace.look(in: folder.path, UnitClusters(home: api))
         #expect(trace.value["file"] == ["path": "app/site.yaml", "line": 2])
         #expect(trace.text(console, isWide: false).contains("\nfile        app/site.yaml:2\n"))
+    }
+
+    private static let unsettled = [
+        Manifest([
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": ["namespace": "default", "name": "data"],
+            "status": ["phase": "Pending"],
+        ]),
+        Manifest([
+            "apiVersion": "v1", "kind": "Service", "metadata": ["namespace": "default", "name": "web"],
+            "spec": ["type": "LoadBalancer", "clusterIP": "10.43.0.7"],
+        ]),
+        Manifest([
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": ["namespace": "default", "name": "task", "creationTimestamp": "2020-01-01T00:00:00Z"],
+            "status": [
+                "phase": "Pending",
+                "conditions": [["type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no such node"]],
+            ],
+        ]),
+    ]
+    private static let unsettledIDs = ["default_data__PersistentVolumeClaim", "default_web__Service", "default_task__Pod"]
+
+    /// Gives volumes at the first pod, and addresses to load balancers, as k3s does.
+    private static let furnished = [
+        Manifest([
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "volumeBindingMode": "WaitForFirstConsumer",
+            "metadata": ["name": "local-path", "annotations": ["storageclass.kubernetes.io/is-default-class": "true"]],
+        ]),
+        Manifest(["apiVersion": "v1", "kind": "ServiceAccount", "metadata": ["namespace": "kube-system", "name": "svclb"]]),
+    ]
+
+    @Test func `health is told as the agent judges it, by what the cluster has`() async throws {
+        let api = await Self.cluster(Self.unit("app", entries: Self.unsettledIDs))
+        for object in Self.unsettled + Self.furnished { await api.put(object) }
+        let (catalog, clusters) = (try await UnitCatalog(of: api), UnitClusters(home: api))
+        let expected = [
+            "PersistentVolumeClaim/default/data": "Current: waits for its first pod (class local-path)",
+            "Service/default/web": "InProgress: waits for an external address (no class)",
+            "Pod/default/task": "Failed: no node takes it: no such node",
+        ]
+        var tree = UnitTree(of: try catalog.unit(named: "app"), in: catalog)
+        try await tree.look(clusters, catalog)
+        let wide = tree.text(console, isWide: true)
+        for (object, health) in expected { #expect(wide.contains("\(object)  \(health)"), "\(wide)") }
+        let chain = ReasonChain(clusters: clusters, catalog: catalog)
+        let reasons = try await chain.links(of: try catalog.unit(named: "app")).map(\.description)
+        #expect(reasons.count == 3 && !reasons.contains { $0.contains("PersistentVolumeClaim") }, "\(reasons)")
+        #expect(reasons.contains { $0.hasSuffix("Pod/default/task: Failed: no node takes it: no such node") }, "\(reasons)")
+        for object in Self.unsettled {
+            let health = try #require(expected[object.key.description])
+            #expect(try await chain.links(ofObject: object).map(\.reason) == [health])
+            let context = try await clusters.homeCluster.health
+            #expect(ObjectTrace(of: object, in: catalog, context).health.description == health)
+        }
+    }
+
+    @Test func `health on another cluster is judged by what that has`() async throws {
+        let (api, other) = (await Self.cluster(), FakeClusterAPI(name: "-other"))
+        for object in Self.furnished { await api.put(object) }
+        for object in Self.unsettled { await other.put(object) }
+        var unit = Self.unit("far", entries: Self.unsettledIDs)
+        unit.value["spec"]?["kubeConfig"] = ["secretRef": ["name": "far"]]
+        await api.put(unit)
+        let kubeconfig = """
+            {current-context: c, clusters: [{name: c, cluster: {server: "https://far:6443"}}], users: [{name: u, user: {token: t}}],
+            contexts: [{name: c, context: {cluster: c, user: u}}]}
+            """
+        await api.put(
+            Manifest([
+                "apiVersion": "v1", "kind": "Secret", "metadata": ["namespace": "default", "name": "far"],
+                "data": ["value": .string(Data(kubeconfig.utf8).base64EncodedString())],
+            ]))
+        let catalog = try await UnitCatalog(of: api)
+        let chain = ReasonChain(clusters: UnitClusters(home: api) { _ in other }, catalog: catalog)
+        let reasons = try await chain.links(of: try catalog.unit(named: "far")).map(\.description)
+        #expect(reasons.contains { $0.contains("PersistentVolumeClaim/default/data: InProgress") }, "\(reasons)")
+        #expect(reasons.count == 3 && reasons.contains { $0.contains("Pod/default/task: Failed") }, "\(reasons)")
+    }
+
+    @Test func `what a person may not read of the cluster leaves the health as it is without`() async throws {
+        let api = await Self.cluster()
+        for object in Self.furnished { await api.put(object) }
+        let refusal = ClusterError(.forbidden, subject: "", message: "no")
+        await api.fail(.list, kind: GroupKind(group: "storage.k8s.io", kind: "StorageClass"), with: refusal)
+        await api.fail(.get, kind: GroupKind(group: "", kind: "ServiceAccount"), with: refusal)
+        let context = try await UnitClusters(home: api).homeCluster.health
+        #expect(context.now != nil && context == HealthContext(now: context.now))
     }
 
     private static func event(_ reason: String, _ time: String) -> Manifest {

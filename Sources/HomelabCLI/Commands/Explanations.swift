@@ -47,8 +47,9 @@ package struct Trace: AsyncParsableCommand {
     package func run() async throws {
         try await result.show(of: cluster, following: ResultOptions.Followed.units) { api in
             let found = try await ObjectLookUp(api: api).object(object)
-            var trace = ObjectTrace(of: found, in: try await UnitCatalog(of: api))
-            try await trace.look(in: root, UnitClusters(home: api, factory: ClusterOption.client))
+            let clusters = UnitClusters(home: api, factory: ClusterOption.client)
+            var trace = ObjectTrace(of: found, in: try await UnitCatalog(of: api), try await clusters.homeCluster.health)
+            try await trace.look(in: root, clusters)
             return trace
         }
     }

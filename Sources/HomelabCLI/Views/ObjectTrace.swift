@@ -15,9 +15,10 @@ struct ObjectTrace: CommandResult {
     /// Where the files at hand make it.
     private(set) var place: SourceLocation?
 
-    init(of object: Manifest, in catalog: UnitCatalog) {
+    /// - Parameter context: what the object's health depends on in its cluster.
+    init(of object: Manifest, in catalog: UnitCatalog, _ context: HealthContext) {
         self.object = object
-        health = catalog.health(of: object)
+        health = catalog.health(of: object, in: context)
         owner = Ownership(of: object)
         unit = catalog.owner(of: object)
         source = unit.flatMap { catalog.source(of: $0) }

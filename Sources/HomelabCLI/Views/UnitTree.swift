@@ -34,28 +34,28 @@ struct UnitTree: CommandResult {
 
     private static func looked(_ node: Node, _ clusters: UnitClusters, _ catalog: UnitCatalog) async throws -> Node {
         var node = node
-        let api = if let unit = node.unit { try await clusters.api(of: unit) } else { clusters.home }
+        let cluster = if let unit = node.unit { try await clusters.cluster(of: unit) } else { try await clusters.homeCluster }
         let record = node.unit.map { KustomizationStatus(of: $0).inventory }
         for index in node.children.indices {
             let child = node.children[index]
             if child.unit == nil, let kind = record?.groupVersionKind(of: child.key) {
-                node.children[index].health = try await health(of: child.key, kind, api, catalog)
+                node.children[index].health = try await health(of: child.key, kind, cluster, catalog)
             } else {
                 node.children[index] = try await looked(child, clusters, catalog)
             }
         }
-        node.health = node.unit.map { catalog.health(of: $0) }
+        if let unit = node.unit { node.health = catalog.health(of: unit, in: try await clusters.homeCluster.health) }
         return node
     }
 
     private static func health(
-        of key: ObjectKey, _ kind: GroupVersionKind, _ api: any ClusterAPI, _ catalog: UnitCatalog
+        of key: ObjectKey, _ kind: GroupVersionKind, _ cluster: UnitCluster, _ catalog: UnitCatalog
     ) async throws -> Health {
         do {
-            guard let found = try await api.get(kind, namespace: key.namespace, name: key.name) else {
+            guard let found = try await cluster.api.get(kind, namespace: key.namespace, name: key.name) else {
                 return Health(.notFound, "is not there")
             }
-            return catalog.health(of: found)
+            return catalog.health(of: found, in: cluster.health)
         } catch let error as ClusterError where error.kind == .unknownKind {
             return Health(.notFound, "the cluster does not know \(kind)")
         }

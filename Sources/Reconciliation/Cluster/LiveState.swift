@@ -161,31 +161,14 @@ package actor LiveState {
 
     package func forget(_ key: ObjectKey) { objects.remove(key) }
 
-    /// Claims wait for their first pod when their class says so, which only the classes tell.
     package func learnStorageClasses() async throws {
-        let kind = GroupVersionKind(group: "storage.k8s.io", version: "v1", kind: "StorageClass")
-        objects.healthContext.take(storageClasses: try await api.list(kind, namespace: "", labelSelector: nil).items)
+        objects.healthContext.take(storageClasses: try await HealthContext.storageClasses(of: api))
     }
 
-    /// Services of type LoadBalancer are waited for where something gives them addresses: k3s' ServiceLB, which makes this account when it
-    /// starts, MetalLB, or whatever has given one to any of them.
     package func learnLoadBalancers() async throws {
         guard !objects.healthContext.servesLoadBalancers else { return }
-        let signs = [
-            (GroupVersionKind(group: "", version: "v1", kind: "ServiceAccount"), "kube-system", "svclb"),
-            (Self.definitionKind, "", "ipaddresspools.metallb.io"),
-        ]
         do {
-            for (kind, namespace, name) in signs {
-                guard try await api.get(kind, namespace: namespace, name: name) == nil else {
-                    objects.healthContext.servesLoadBalancers = true
-                    return
-                }
-            }
-            let services = GroupVersionKind(group: "", version: "v1", kind: "Service")
-            for service in try await api.list(services, namespace: "", labelSelector: nil).items {
-                objects.healthContext.take(service: service)
-            }
+            if try await HealthContext.servesLoadBalancers(api) { objects.healthContext.servesLoadBalancers = true }
         } catch let error as ClusterError where error.kind == .forbidden {
             // Then it is told by what is seen of the units' own.
             return

@@ -45,53 +45,53 @@ package struct ReasonChain: Sendable {
             if source.readiness.status != "True" { links.append(Self.link(depth + 1, key, source.readiness.message)) }
         }
         let record = KustomizationStatus(of: unit).inventory
-        let api: any ClusterAPI
+        let cluster: UnitCluster
         do {
-            api = try await clusters.api(of: unit)
+            cluster = try await clusters.cluster(of: unit)
         } catch {
             return links + [Self.link(depth + 1, "its cluster", "cannot be looked at from here: \(error)")]
         }
         for key in record.keys {
             guard let kind = record.groupVersionKind(of: key) else { continue }
-            links += try await self.links(of: key, kind, api, depth: depth + 1, seen: seen.union([unit.key]))
+            links += try await self.links(of: key, kind, cluster, depth: depth + 1, seen: seen.union([unit.key]))
         }
         return links
     }
 
     private func links(
-        of key: ObjectKey, _ kind: GroupVersionKind, _ api: any ClusterAPI, depth: Int, seen: Set<ObjectKey>
+        of key: ObjectKey, _ kind: GroupVersionKind, _ cluster: UnitCluster, depth: Int, seen: Set<ObjectKey>
     ) async throws -> [ReasonLink] {
         if let unit = catalog.units.first(where: { $0.key == key }) {
             return unit.readiness.status == "True" ? [] : try await links(of: unit, depth: depth, seen: seen)
         }
         let found: Manifest?
         do {
-            found = try await api.get(kind, namespace: key.namespace, name: key.name)
+            found = try await cluster.api.get(kind, namespace: key.namespace, name: key.name)
         } catch let error as ClusterError where error.kind == .unknownKind {
             return [Self.link(depth, key.description, "the cluster does not know \(kind)")]
         }
         guard let found else { return [Self.link(depth, key.description, "is not there")] }
-        return try await links(ofObject: found, api, depth: depth)
+        return try await links(ofObject: found, cluster, depth: depth)
     }
 
     /// An object that is not healthy, and the pods that are why.
     package func links(ofObject object: Manifest) async throws -> [ReasonLink] {
-        try await links(ofObject: object, clusters.home, depth: 0)
+        try await links(ofObject: object, try await clusters.homeCluster, depth: 0)
     }
 
-    private func links(ofObject object: Manifest, _ api: any ClusterAPI, depth: Int) async throws -> [ReasonLink] {
-        let health = health(of: object)
+    private func links(ofObject object: Manifest, _ cluster: UnitCluster, depth: Int) async throws -> [ReasonLink] {
+        let health = catalog.health(of: object, in: cluster.health)
         guard !health.isCurrent || depth == 0 else { return [] }
         var links = [Self.link(depth, object.key.description, health.description)]
         guard Self.workloads.contains(object.kind), let labels = object.value[path: "spec", "selector", "matchLabels"]?.object else {
             return links
         }
         let selector = labels.compactMap { member in member.value.string.map { "\(member.key)=\($0)" } }.joined(separator: ",")
-        let pods = try await api.list(
+        let pods = try await cluster.api.list(
             GroupVersionKind(group: "", version: "v1", kind: "Pod"), namespace: object.namespace, labelSelector: selector)
-        let waiting = pods.items.filter { !self.health(of: $0).isCurrent }
-        let warnings = waiting.isEmpty ? [] : try await warnings(in: object.namespace, api)
-        for pod in waiting { links += try await self.links(ofPod: pod, warnings, api, depth: depth + 1) }
+        let waiting = pods.items.filter { !catalog.health(of: $0, in: cluster.health).isCurrent }
+        let warnings = waiting.isEmpty ? [] : try await warnings(in: object.namespace, cluster.api)
+        for pod in waiting { links += try await self.links(ofPod: pod, warnings, cluster, depth: depth + 1) }
         return links
     }
 
@@ -108,20 +108,18 @@ package struct ReasonChain: Sendable {
 
     private static let workloads: Set<String> = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"]
 
-    private func links(ofPod pod: Manifest, _ warnings: [Manifest], _ api: any ClusterAPI, depth: Int) async throws -> [ReasonLink] {
-        var links = [Self.link(depth, pod.key.description, health(of: pod).description)]
+    private func links(ofPod pod: Manifest, _ warnings: [Manifest], _ cluster: UnitCluster, depth: Int) async throws -> [ReasonLink] {
+        var links = [Self.link(depth, pod.key.description, catalog.health(of: pod, in: cluster.health).description)]
         if let last = warnings.last(where: { $0.value[path: "involvedObject", "uid"]?.string == pod.uid }) {
             links.append(Self.link(depth + 1, last.value["reason"]?.string ?? "", last.value["message"]?.string ?? ""))
         }
         guard let name = pod.value[path: "spec", "nodeName"]?.string,
-            let node = try await api.get(GroupVersionKind(group: "", version: "v1", kind: "Node"), namespace: "", name: name)
+            let node = try await cluster.api.get(GroupVersionKind(group: "", version: "v1", kind: "Node"), namespace: "", name: name)
         else { return links }
-        let nodeHealth = KubernetesModel.health(of: node)
+        let nodeHealth = health(of: node, in: cluster.health)
         if !nodeHealth.isCurrent { links.append(Self.link(depth + 1, node.key.description, nodeHealth.description)) }
         return links
     }
-
-    private func health(of object: Manifest) -> Health { catalog.health(of: object) }
 
     private static func link(_ depth: Int, _ subject: String, _ reason: String) -> ReasonLink {
         ReasonLink(depth: depth, subject: subject, reason: reason)

@@ -25,9 +25,10 @@ package struct UnitCatalog: Sendable {
     }
 
     /// By the rules of the unit that made it.
-    package func health(of object: Manifest) -> Health {
+    /// - Parameter context: of the cluster that it is on.
+    package func health(of object: Manifest, in context: HealthContext) -> Health {
         let own = Ownership(of: object).flatMap { expressions[$0]?[object.key.groupKind] }
-        return own?.health(of: object) ?? KubernetesModel.health(of: object)
+        return own?.health(of: object) ?? KubernetesModel.health(of: object, in: context)
     }
 
     /// - Parameter name: `apps`, or `flux-system/apps` where the name alone stands for several.
