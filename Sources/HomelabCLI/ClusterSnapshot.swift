@@ -10,11 +10,16 @@ struct ClusterSnapshot: CommandResult {
     let units: [StatusReport]
     /// The Kustomizations, the agent's own left out: that is what `units` tells more of.
     let kustomizations: [Manifest]
+    /// About the cluster as a whole; none of them makes it unhealthy.
+    let warnings: [Diagnostic]
 
-    init(nodes: [Manifest], inventory: NodesReport?, units: [StatusReport], kustomizations: [Manifest] = []) {
+    init(
+        nodes: [Manifest], inventory: NodesReport?, units: [StatusReport], kustomizations: [Manifest] = [], warnings: [Diagnostic] = []
+    ) {
         self.nodes = nodes
         self.inventory = inventory
         self.units = units
+        self.warnings = warnings
         let own = Set(units.map(\.owner))
         self.kustomizations = kustomizations.filter { $0.key.unit.map { !own.contains($0) } ?? false }
     }
@@ -24,11 +29,14 @@ struct ClusterSnapshot: CommandResult {
         async let statuses = api.list(
             GroupVersionKind(group: "", version: "v1", kind: "ConfigMap"), namespace: HomelabNamespace.name,
             labelSelector: StatusReport.label)
+        async let flux = api.list(FluxControllers.deployment, namespace: "", labelSelector: FluxControllers.label)
         let kustomizations = try? await UnitCatalog(of: api).units
         let written = try await statuses.items
         self.init(
             nodes: try await nodes.items, inventory: written.compactMap { NodesReport(of: $0) }.first,
-            units: written.compactMap { StatusReport(of: $0) }, kustomizations: kustomizations ?? [])
+            units: written.compactMap { StatusReport(of: $0) }, kustomizations: kustomizations ?? [],
+            // Not everybody may list them.
+            warnings: FluxControllers.findings((try? await flux.items) ?? []))
     }
 
     var isHealthy: Bool { complaint.isEmpty }
@@ -61,6 +69,7 @@ struct ClusterSnapshot: CommandResult {
                         "message": .string(unit.readiness.message), "suspended": .bool(unit.isSuspended),
                     ]
                 }),
+            "warnings": .array(warnings.map(\.json)),
         ]
     }
 }

@@ -1,6 +1,7 @@
 internal import Cryptography
 internal import Diagnostics
 internal import Glibc
+internal import KubernetesModel
 internal import NodeInventory
 package import NodePlanning
 internal import YAML
@@ -22,11 +23,13 @@ struct ClusterSurvey: Sendable {
         for (server, review) in zip(running, answers) { reviews[server.name] = review }
         var objects: Value?
         var budgets: Value?
+        var flux: Value?
         var untold: Diagnostic?
         if let whole = running.first(where: { reviews[$0.name]?.readiness == "ok" }), let host = nodes.hosts[whole.name] {
             do {
                 objects = try await Self.list("nodes", on: host)
                 budgets = try? await Self.list("poddisruptionbudgets -A", on: host)
+                flux = try? await Self.list("deployments -A -l \(FluxControllers.label)", on: host)
             } catch is CancellationError {
                 throw CancellationError()
             } catch {
@@ -36,6 +39,7 @@ struct ClusterSurvey: Sendable {
         var findings = ClusterReview.findings(
             spec, nodes: objects, budgets: budgets, servers: reviews, strangers: strangers, observed: nodes.observed, now: Int(time(nil)))
         if let untold { findings.append(untold) }
+        for finding in FluxControllers.findings((flux?["items"]?.array ?? []).map { Manifest($0) }) { findings.append(finding) }
         return findings
     }
 

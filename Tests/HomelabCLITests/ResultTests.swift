@@ -102,6 +102,32 @@ import YAML
         #expect(held.components(separatedBy: "commit 2222222 is held").count == 2 && !held.contains("working on"), "\(held)")
     }
 
+    @Test func `a Flux that runs beside the agent is told with the status, which is no worse for it`() async throws {
+        func controller(_ label: String) -> Manifest {
+            Manifest([
+                "apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": [
+                    "namespace": "flux-system", "name": "kustomize-controller", "labels": ["app.kubernetes.io/part-of": .string(label)],
+                ],
+                "status": ["readyReplicas": 1],
+            ])
+        }
+        var report = StatusReport(unit: "home")
+        report.phase = .ready
+        let api = await Self.cluster(report.manifest, controller("flux"))
+        let told = try await ClusterSnapshot(of: api)
+        let stop = "kubectl -n flux-system scale deployment kustomize-controller --replicas=0"
+        let text = try options().text(told, console, isFirst: true)
+        #expect(text.contains("warning: namespace flux-system: Flux runs here, too") && text.contains(stop), "\(text)")
+        #expect(told.value["warnings"]?.array?.count == 1 && told.isHealthy)
+        // One that may not list Deployments has a status all the same.
+        let deployments = GroupKind(group: "apps", kind: "Deployment")
+        await api.fail(.list, kind: deployments, with: ClusterError(.forbidden, subject: "", message: "no"))
+        #expect(try await ClusterSnapshot(of: api).warnings.isEmpty)
+        await api.put(controller("other"))
+        #expect(try await ClusterSnapshot(of: api).warnings.isEmpty)
+    }
+
     @Test func `a suspended unit says until when and why, and a commit is as short as in the other columns`() throws {
         var unit = Self.unit("app")
         unit.value["spec"]?["suspend"] = true

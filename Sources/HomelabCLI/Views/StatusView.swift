@@ -11,7 +11,8 @@ struct StatusView {
     var isWide = false
 
     func text(_ snapshot: ClusterSnapshot) -> String {
-        ([nodes(snapshot)] + snapshot.units.map(unit) + kustomizations(snapshot)).joined(separator: "\n\n")
+        let warnings = snapshot.warnings.map { console.styled($0.description, .yellow) }
+        return ([nodes(snapshot)] + snapshot.units.map(unit) + kustomizations(snapshot) + warnings).joined(separator: "\n\n")
     }
 
     private func kustomizations(_ snapshot: ClusterSnapshot) -> [String] {
