@@ -1,5 +1,6 @@
 package import ArgumentParser
 import Diagnostics
+import FileSystem
 import KubernetesClient
 import KubernetesModel
 import Reconciliation
@@ -221,7 +222,10 @@ package struct Diff: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "diff",
         abstract: "Show what a unit would change if the repository were as the files here are.",
-        discussion: "Exit status 0: nothing, 2: changes, 1: error. Nothing is changed.")
+        discussion: """
+            The unit is planned as the files define it; where they do not, as the cluster has it: standard error says which.
+            Exit status 0: nothing, 2: changes, 1: error. Nothing is changed.
+            """)
 
     @OptionGroup var cluster: ClusterOption
     @OptionGroup var result: ResultOptions
@@ -238,14 +242,27 @@ package struct Diff: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
+        var told = ""
         let plan = try await result.show(of: cluster, following: ResultOptions.Followed.units) { api in
             let catalog = try await UnitCatalog(of: api)
-            let found = try catalog.unit(named: unit)
+            let found = try PlannedUnit(named: unit, in: catalog, files: try await definitions(catalog, api))
+            if found.note != told { Console.standard.problem("\(found.object.namespace)/\(found.object.name): \(found.note)") }
+            told = found.note
             let preview = UnitPreview(
-                of: found, clusters: UnitClusters(home: api, factory: ClusterOption.client),
+                of: found.object, clusters: UnitClusters(home: api, factory: ClusterOption.client),
                 remotes: allowRemote ? try RemoteBases.source(followsNames: true) : nil)
-            return try await preview.plan(try ClusterTree.files(at: root, of: catalog.source(of: found)))
+            return try await preview.plan(try ClusterTree.files(at: root, of: catalog.source(of: found.object)))
         }
         if plan.hasChanges { throw ExitCode(2) }
+    }
+
+    /// What the files here define; nil where they have no directory that an agent of the cluster covers.
+    private func definitions(_ catalog: UnitCatalog, _ api: any ClusterAPI) async throws -> RepositoryUnits? {
+        let reports = try await StatusReport.all(api)
+        guard let report = reports.first(where: { Files.exists(root + "/" + $0.path) }) else { return nil }
+        let source = catalog.units.first { $0.key.unit == report.owner }.map { KustomizationSpec(of: $0).source }
+        return try ClusterTree(
+            directory: report.path, root: root, own: source.map { Ownership(namespace: $0.namespace, name: $0.name) }
+        ).units()
     }
 }

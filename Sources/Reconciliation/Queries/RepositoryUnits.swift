@@ -12,6 +12,8 @@ package struct RepositoryUnits: Sendable {
         /// What it applies; nil where its files are another repository's, or cannot be built.
         package var manifests: [Manifest]?
         package var problems = Diagnostics()
+        /// Whether its definition has variables for which the files have no values.
+        package var hasOpenVariables = false
     }
 
     /// How the agent's own repository is named, and what it may fetch.
@@ -73,9 +75,14 @@ package struct RepositoryUnits: Sendable {
     /// The agent's own objects and those of all units.
     package var all: [Manifest] { (objects ?? []) + units.flatMap { $0.manifests ?? [] } }
 
+    /// All that a name may mean.
+    func units(named name: String) -> [Unit] {
+        units.filter { $0.object.name == name || "\($0.object.namespace)/\($0.object.name)" == name }
+    }
+
     /// - Parameter name: `apps`, or `flux-system/apps` where the name alone stands for several.
     package func unit(named name: String) throws -> Unit {
-        let found = units.filter { $0.object.name == name || "\($0.object.namespace)/\($0.object.name)" == name }
+        let found = units(named: name)
         if found.count == 1 { return found[0] }
         try ownProblems.throwIfErrors()
         let known = (found.isEmpty ? units : found).map { "\($0.object.namespace)/\($0.object.name)" }.sorted()
@@ -100,12 +107,13 @@ package struct RepositoryUnits: Sendable {
 
     /// Follows the units among some objects, and those among theirs.
     private mutating func add(_ found: [Manifest]) {
-        var waiting = found.filter { $0.key.unit != nil }[...]
-        while let object = waiting.popFirst() {
+        var waiting = found.filter { $0.key.unit != nil }.map { (object: $0, mayHaveVariables: false) }[...]
+        while let (object, mayHaveVariables) = waiting.popFirst() {
             guard !units.contains(where: { $0.object.key == object.key }) else { continue }
             var spec = UnitSpec(of: object)
             spec.flux = flux
             var unit = Unit(object: object)
+            unit.hasOpenVariables = mayHaveVariables && JSONWriter.text(object.value).contains("${")
             if let reason = flux.reasonToLeave(object) {
                 unit.problems.append(
                     Diagnostic(
@@ -116,15 +124,17 @@ package struct RepositoryUnits: Sendable {
             }
             unit.problems.append(contentsOf: Diagnostics(Self.problems(of: spec, object)))
             // A path that a variable is still to be put into is known to nobody here.
+            var hasAllVariables = true
             if isBuiltFromHere(spec), spec.path != root, !spec.path.contains("${") {
                 do {
-                    unit.manifests = try manifests(of: spec, object)
+                    (unit.manifests, hasAllVariables) = try manifests(of: spec, object)
                 } catch {
                     unit.problems.append(contentsOf: remote(error))
                 }
             }
             units.append(unit)
-            if spec.kubeconfig == nil { waiting += (unit.manifests ?? []).filter { $0.key.unit != nil } }
+            guard spec.kubeconfig == nil else { continue }
+            waiting += (unit.manifests ?? []).filter { $0.key.unit != nil }.map { ($0, !hasAllVariables) }
         }
     }
 
@@ -192,7 +202,10 @@ package struct RepositoryUnits: Sendable {
             })
     }
 
-    private mutating func manifests(of spec: UnitSpec, _ object: Manifest) throws(Diagnostics) -> [Manifest] {
+    /// What a unit makes, and whether all of its variables are known.
+    private mutating func manifests(
+        of spec: UnitSpec, _ object: Manifest
+    ) throws(Diagnostics) -> (manifests: [Manifest], hasAllVariables: Bool) {
         guard (try? files.resolve(spec.path))??.isDirectory == true else {
             throw Diagnostics([
                 Diagnostic(
@@ -207,8 +220,10 @@ package struct RepositoryUnits: Sendable {
     }
 
     /// With the variables of the unit and of the ConfigMaps among the files. What comes from elsewhere stays as it is written.
-    private func substituted(_ manifests: [Manifest], _ spec: UnitSpec) throws(Diagnostics) -> [Manifest] {
-        guard spec.variables.isUsed else { return manifests }
+    private func substituted(
+        _ manifests: [Manifest], _ spec: UnitSpec
+    ) throws(Diagnostics) -> (manifests: [Manifest], hasAllVariables: Bool) {
+        guard spec.variables.isUsed else { return (manifests, true) }
         var materials = BuildMaterials()
         var isComplete = true
         let known = all
@@ -217,7 +232,7 @@ package struct RepositoryUnits: Sendable {
             if let found { materials.values.merge(found.dataTexts) { $1 } } else { isComplete = false }
         }
         materials.values.merge(spec.variables.inline) { $1 }
-        return try materials.put(into: manifests, always: spec.variables.always || !isComplete, isComplete: isComplete)
+        return (try materials.put(into: manifests, always: spec.variables.always || !isComplete, isComplete: isComplete), isComplete)
     }
 
     // MARK: What is wrong

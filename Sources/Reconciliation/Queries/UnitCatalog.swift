@@ -45,11 +45,18 @@ package struct UnitCatalog: Sendable {
         }
     }
 
+    /// All that a name may mean.
+    func units(named name: String) -> [Manifest] { Self.objects(named: name, among: units) }
+
+    private static func objects(named name: String, among all: [Manifest]) -> [Manifest] {
+        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+        return all.filter { parts.count == 2 ? $0.namespace == parts[0] && $0.name == parts[1] : $0.name == name }
+    }
+
     private static func object(
         named name: String, among all: [Manifest], _ kind: String, _ kinds: String
     ) throws(Diagnostic) -> Manifest {
-        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-        let found = all.filter { parts.count == 2 ? $0.namespace == parts[0] && $0.name == parts[1] : $0.name == name }
+        let found = objects(named: name, among: all)
         if found.count == 1 { return found[0] }
         let known = (found.isEmpty ? all : found).map { "\($0.namespace)/\($0.name)" }.joined(separator: ", ")
         throw Diagnostic(
@@ -62,9 +69,7 @@ package struct UnitCatalog: Sendable {
         if source.annotation(FluxComponents.agentSource) == "agent" { return true }
         let spec = GitRepositorySpec(of: source)
         guard !spec.hasRulesOfItsOwn else { return false }
-        let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
-        let reports = try await api.list(kind, namespace: HomelabNamespace.name, labelSelector: StatusReport.label).items
-        let agentsUnits = Set(reports.compactMap { StatusReport(of: $0).map { ObjectKey(unit: $0.owner) } })
+        let agentsUnits = Set(try await StatusReport.all(api).map { ObjectKey(unit: $0.owner) })
         let own = units.filter { agentsUnits.contains($0.key) }.compactMap { self.source(of: $0).map(GitRepositorySpec.init(of:)) }
         return own.contains { $0.url == spec.url && $0.branch == spec.branch }
     }

@@ -75,9 +75,7 @@ package struct FluxSettings: Hashable, Sendable {
 
     /// As the agent of the cluster keeps its units.
     static func inForce(_ api: any ClusterAPI) async throws -> FluxSettings {
-        let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
-        let reports = try await api.list(kind, namespace: HomelabNamespace.name, labelSelector: StatusReport.label).items
-        return reports.lazy.compactMap { StatusReport(of: $0)?.flux }.first { $0 != FluxSettings() } ?? FluxSettings()
+        try await StatusReport.all(api).lazy.map(\.flux).first { $0 != FluxSettings() } ?? FluxSettings()
     }
 
     private static func secret(_ namespace: String, _ name: String) -> ObjectKey {

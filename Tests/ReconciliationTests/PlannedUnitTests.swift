@@ -1,0 +1,101 @@
+import Diagnostics
+import HomelabTestSupport
+import KubernetesModel
+import Kustomize
+import SyncPlanning
+import Testing
+import YAML
+
+@testable import Reconciliation
+
+/// Which definition of a unit `homelab diff` plans: the files' where they have one, else the cluster's.
+@Suite struct PlannedUnitTests {
+    private static let base = [
+        "clusters/home/a.yaml": UnitsTests.unit("a", path: "a"), "a/one.yaml": Files.config("one", name: "one", namespace: "default"),
+    ]
+
+    /// Has the unit a as it was pushed once, its one object applied.
+    private func cluster(_ more: String = "") async throws -> FakeClusterAPI {
+        let api = FakeClusterAPI()
+        for definition in try FluxKinds.definitions { await api.put(definition) }
+        var unit = try manifest(UnitsTests.unit("a", path: "a", more: more))
+        unit.value["metadata"]?["annotations"] = ["homelab.dev/drift": "report"]
+        unit.value["status"] = ["inventory": ["entries": [["id": "default_one__ConfigMap", "v": "v1"]]]]
+        var config = try manifest(Files.config("one", name: "one", namespace: "default"))
+        config.value["metadata"]?["labels"] = [
+            "kustomize.toolkit.fluxcd.io/name": "a", "kustomize.toolkit.fluxcd.io/namespace": "default",
+        ]
+        for object in [unit, config] { await api.put(object) }
+        return api
+    }
+
+    private func manifest(_ text: String) throws -> Manifest { Manifest(try #require(try YAMLReader.values(text, file: "m").first)) }
+
+    private func units(_ files: [String: String]) -> RepositoryUnits {
+        RepositoryUnits(
+            MemoryFileTree(files), path: "clusters/home", .init(own: Ownership(namespace: "homelab-system", name: "home")))
+    }
+
+    private func planned(_ name: String, _ api: FakeClusterAPI, _ files: [String: String]?) async throws -> PlannedUnit {
+        try PlannedUnit(named: name, in: try await UnitCatalog(of: api), files: files.map(units))
+    }
+
+    @Test func `a push that changes the Kustomization is planned with the new one`() async throws {
+        var files = Self.base
+        let api = try await cluster()
+        let same = try await planned("a", api, files)
+        #expect(same.note == "as clusters/home/a.yaml:1:1 defines it")
+        files["clusters/home/a.yaml"] = UnitsTests.unit("a", path: "a", more: "namePrefix: new-")
+        let found = try await planned("default/a", api, files)
+        #expect(UnitSpec(of: found.object).reportsDrift, "what was annotated in the cluster stays")
+        let plan = try await UnitPreview(of: found.object, clusters: UnitClusters(home: api)).plan(MemoryFileTree(files))
+        #expect(plan.applies.map(\.key) == [UnitsTests.config("new-one")], "\(plan.text)")
+        #expect(plan.text.contains("ConfigMap/default/one"), "what was applied is remembered: \(plan.text)")
+    }
+
+    @Test func `a unit that is new in the files is planned, and no unit at all is told`() async throws {
+        var files = Self.base
+        files["clusters/home/b.yaml"] = UnitsTests.unit("b", path: "b")
+        files["b/two.yaml"] = Files.config("two", name: "two", namespace: "default")
+        let api = try await cluster()
+        let found = try await planned("b", api, files)
+        #expect(found.note == "new, as clusters/home/b.yaml:1:1 defines it")
+        let plan = try await UnitPreview(of: found.object, clusters: UnitClusters(home: api)).plan(MemoryFileTree(files))
+        #expect(plan.applies.map(\.key) == [UnitsTests.config("two")], "\(plan.text)")
+        for (name, files) in [("b", nil), ("c", files)] {
+            let problem = await #expect(throws: Diagnostic.self) { try await planned(name, api, files) }
+            #expect(problem?.summary == "there is no unit \(name)" && problem?.remedy == "name one of default/a")
+        }
+        files["clusters/home/c.yaml"] = "{"
+        await #expect(throws: Diagnostics.self) { try await planned("c", api, files) }
+    }
+
+    @Test func `what the files do not define is as the cluster has it`() async throws {
+        let api = try await cluster("namePrefix: old-")
+        var files = Self.base
+        func note(_ files: [String: String]?) async throws -> String {
+            let found = try await planned("a", api, files)
+            return UnitSpec(of: found.object).overlay?.namePrefix == "old-" ? found.note : "another definition"
+        }
+        #expect(try await note(files) == "another definition")
+        #expect(try await note(nil) == "as the cluster has it; these files do not define it")
+        files["clusters/home/a.yaml"] = Files.config("own", name: "own", namespace: "default")
+        #expect(try await note(files) == "as the cluster has it; these files do not define it")
+        files["clusters/home/b.yaml"] = "{"
+        #expect(try await note(files) == "as the cluster has it; these files do not define it, as far as they can be rendered")
+    }
+
+    @Test func `a definition with variables that the files do not have is not taken`() async throws {
+        let api = try await cluster()
+        let files = [
+            "clusters/home/p.yaml": UnitsTests.unit("p", path: "p", more: "postBuild: {substituteFrom: [{kind: Secret, name: s}]}"),
+            "p/a.yaml": UnitsTests.unit("a", path: "${where}"), "p/b.yaml": UnitsTests.unit("b", path: "${where}"),
+            "p/c.yaml": UnitsTests.unit("c", path: "c"),
+        ]
+        let found = try await planned("a", api, files)
+        #expect(KustomizationSpec(of: found.object).path == "a" && found.note.hasPrefix("as the cluster has it; its definition in these"))
+        let problem = await #expect(throws: Diagnostic.self) { try await planned("b", api, files) }
+        #expect(problem?.cause?.contains("variables") == true && problem?.location?.file == "p/b.yaml")
+        #expect(try await planned("c", api, files).note.hasPrefix("new, as p/c.yaml:1:1"))
+    }
+}
