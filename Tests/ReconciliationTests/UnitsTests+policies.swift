@@ -135,6 +135,51 @@ extension UnitsTests {
         }
     }
 
+    @Test func `what the status of a suspended unit says still holds for the units that depend on it`() async throws {
+        var files = [
+            "clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Files.config("1", name: "one", namespace: "default"),
+            "b/two.yaml": Files.config("1", name: "two", namespace: "default"),
+        ]
+        let text = Self.unit("b", path: "b", more: "dependsOn: [{name: a}]")
+        let dependent = Manifest(try #require(try YAMLReader.values(text, file: "b.yaml").first))
+        func suspend(_ isSuspended: Bool) async {
+            await bench.api.edit(Self.key("a")) { $0["spec"]?["suspend"] = .bool(isSuspended) }
+        }
+        let first = bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("a", at: first)
+            await suspend(true)
+            try await eventually("the agent has seen it") {
+                bench.monitor.value.units[Ownership(namespace: "default", name: "a")] == false
+            }
+            // Made by hand, it needs no commit that the other one does not take up.
+            await bench.api.put(dependent)
+            try await awaitReady("b", at: first)
+            func push(_ number: String) -> CommitInfo {
+                files["a/one.yaml"] = Files.config(number, name: "one", namespace: "default")
+                files["b/two.yaml"] = Files.config(number, name: "two", namespace: "default")
+                let commit = bench.repository.push(files)
+                source.wake()
+                return commit
+            }
+            let second = push("2")
+            try await eventually("the revision is waited for", { await String(describing: ready("b")) }) {
+                await ready("b")?.message == "dependency 'default/a' revision is not up to date"
+            }
+            await suspend(false)
+            try await awaitReady("b", at: second)
+            let refusal = ClusterError(.forbidden, subject: "one", message: "denied by a webhook")
+            await bench.api.fail(.apply, name: "one", with: refusal, times: 1000)
+            _ = push("3")
+            try await awaitReady("a", "False")
+            await suspend(true)
+            try await Task.sleep(for: .milliseconds(500))
+            try await eventually("it is not ready", { await String(describing: ready("b")) }) {
+                await ready("b")?.message == "dependency 'default/a' is not ready"
+            }
+        }
+    }
+
     @Test func `drift is told and left where a unit says so`() async throws {
         let unit = Self.unit("a", path: "a")
             .replacing("namespace: default}", with: "namespace: default, annotations: {homelab.dev/drift: report}}")

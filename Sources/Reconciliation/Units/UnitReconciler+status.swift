@@ -12,8 +12,9 @@ extension UnitReconciler {
         monitor.update { [isRoot, owner = spec.owner] in
             if isRoot { $0.unit = report } else { $0.units[owner] = report.isHealthy }
         }
+        let standing = await standing
         board.show(
-            spec.owner, isReady: isReadyButForHeld, applied: applied,
+            spec.owner, isReady: standing.isReady, applied: standing.applied,
             trouble: awaitedParent?.wait.reason ?? dependencyProblem ?? masked(problem?.description ?? ""))
         // While much happens, four times a second is often enough; a new phase is shown at once, one more revision with time.
         let isNews = lastPhase != report.phase || (report.phase == .ready && !lastChanges.isEmpty && !isRoot)
@@ -34,6 +35,15 @@ extension UnitReconciler {
             return nil
         } catch {
             return clock.now + .seconds(5)
+        }
+    }
+
+    /// What the units that depend on this one go by. Of a suspended one it is what its status said before (as in Flux).
+    private var standing: (isReady: Bool, applied: ObjectID?) {
+        get async {
+            guard spec.isSuspended, let status = await object?.status else { return (isReadyButForHeld, applied) }
+            let revision = KustomizationStatus.commit(of: status.lastAppliedRevision)
+            return (status.conditions["Ready"]?.status == "True", revision.flatMap { ObjectID($0) })
         }
     }
 
