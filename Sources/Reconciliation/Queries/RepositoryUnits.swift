@@ -58,7 +58,7 @@ package struct RepositoryUnits: Sendable {
                 ownProblems.append(
                     contentsOf: Diagnostics(UnitSpec(of: own).withoutEffect.map { Self.uselessSetting($0, own) }))
             }
-            objects = try substituted(result.manifests, spec).map(FluxKinds.served)
+            objects = try substituted(result.manifests, spec).manifests.map(FluxKinds.served)
             let components = FluxComponents(result.manifests, path: path)
             old = components.old
             flux = components.settings
