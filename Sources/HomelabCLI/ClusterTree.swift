@@ -11,6 +11,9 @@ struct ClusterTree {
     var root = "."
     /// What the unit of the directory is called; nil where nobody knows it.
     var own: Ownership?
+    /// The branch that the agents follow, and the repository's URL where the inventory names one; nil where nobody knows.
+    var branch: String?
+    var url: String?
     /// Whether the inventory has the agents answer webhooks, and fetch bases by URL.
     var answersWebhooks = false
     var allowsRemoteBases = false
@@ -39,7 +42,7 @@ struct ClusterTree {
 
     func units() throws(Diagnostics) -> RepositoryUnits {
         let path = KustomizationSpec.normalised(directory)
-        let setting = RepositoryUnits.Setting(own: own, allowsRemoteBases: allowsRemoteBases)
+        let setting = RepositoryUnits.Setting(own: own, branch: branch, url: url, allowsRemoteBases: allowsRemoteBases)
         let units = RepositoryUnits(try Self.files(at: root, ignore: nil), path: path, setting)
         guard let ignore = units.ignore else { return units }
         return RepositoryUnits(try Self.files(at: root, ignore: ignore), path: path, setting)

@@ -100,14 +100,19 @@ import YAML
     func `a look at a source is waited for`(status: String, message: String) async throws {
         let key = Self.source("app").key
         let api = await Self.cluster(Self.source("app"))
-        let old: Value = ["conditions": [["type": "Ready", "status": "True", "reason": "Succeeded", "message": "an older commit"]]]
+        func ready(_ status: String, _ message: String) -> Value {
+            [
+                "type": "Ready", "status": .string(status), "reason": "Any", "message": .string(message),
+                "lastTransitionTime": "2026-01-02T03:04:05Z",
+            ]
+        }
+        let old: Value = ["conditions": [ready("True", "an older commit")]]
         await api.setStatus(key, old)
         let agent = Task {
             while true {
                 try await Task.sleep(for: .milliseconds(5))
                 guard let mark = await api.object(key)?.annotation(FluxKinds.requestedAt) else { continue }
-                let ready: Value = ["type": "Ready", "status": .string(status), "reason": "R", "message": .string(message)]
-                return await api.setStatus(key, ["lastHandledReconcileAt": .string(mark), "conditions": [ready]])
+                return await api.setStatus(key, ["lastHandledReconcileAt": .string(mark), "conditions": [ready(status, message)]])
             }
         }
         defer { agent.cancel() }

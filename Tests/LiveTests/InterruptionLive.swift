@@ -255,7 +255,12 @@ struct InterruptionLive {
         try lab.cutBootstrap("m1", in: Self.begun, at: "m4: drain m4")
         try letPodGo()
         let letGo = try holdUninstallation(of: "m4")
-        try lab.stopBootstrap(in: Self.begun, at: "m4: uninstall k3s and homelab")
+        let uninstalling = try lab.startBootstrap()
+        try lab.wait(uninstalling, "m4: uninstall k3s and homelab\n")
+        try lab.wait("an uninstallation under way", limit: 60) { try lab.on("m4", "pgrep -xf 'sleep 600'").succeeded }
+        uninstalling.interrupt()
+        let left = uninstalling.end(limit: 60)
+        #expect(left.status == 130 && left.text.contains("m4: uninstall k3s and homelab: skipped: stopped"), "\(left.text)")
         // It goes on without the run, and the next one keeps away from the machine until it has ended.
         let waiting = try lab.startBootstrap()
         try lab.wait(waiting, "m4: waits for what was begun there before: process ")

@@ -101,6 +101,7 @@ struct SingleServerLive {
         try lab.on("m1", #"printf '#!/bin/sh\n[ "$1" != -cf ] || sleep 25\nexec /bin/tar "$@"\n' >"# + "\(slow); chmod 755 \(slow)")
         let run = try lab.startBootstrap()
         try lab.wait(run, "m1: copy the database\n")
+        try lab.wait("a copy under way", limit: 60) { try lab.on("m1", "pgrep -xf 'sleep 25'").succeeded }
         run.interrupt()
         let stopped = run.end(limit: 90)
         #expect(stopped.status == 130, "\(stopped.text)")

@@ -1,4 +1,5 @@
 import Diagnostics
+import Foundation
 import HomelabTestSupport
 import KubernetesModel
 import Kustomize
@@ -97,5 +98,20 @@ import YAML
         let problem = await #expect(throws: Diagnostic.self) { try await planned("b", api, files) }
         #expect(problem?.cause?.contains("variables") == true && problem?.location?.file == "p/b.yaml")
         #expect(try await planned("c", api, files).note.hasPrefix("new, as p/c.yaml:1:1"))
+    }
+
+    @Test func `variables of the agent's own directory that the files do not have count, too`() async throws {
+        let sync = "clusters/home/flux-system/gotk-sync.yaml"
+        var files = UnitsTests.bootstrappedByFlux
+        files["clusters/home/b.yaml"] = UnitsTests.unit("b", path: "${where}")
+        let api = try await cluster()
+        #expect(try await planned("b", api, files).note.hasPrefix("new, as clusters/home/b.yaml"))
+        let plain = try #require(files[sync])
+        let variables = "prune: true, postBuild: {substituteFrom: [{kind: Secret, name: s}]},"
+        files[sync] = plain.replacingOccurrences(of: "prune: true,", with: variables)
+        #expect(files[sync] != plain)
+        let problem = await #expect(throws: Diagnostic.self) { try await planned("b", api, files) }
+        #expect(problem?.cause?.contains("variables") == true)
+        #expect(try await planned("apps", api, files).note.hasPrefix("new, as clusters/home/apps.yaml"))
     }
 }

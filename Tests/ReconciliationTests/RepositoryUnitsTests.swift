@@ -191,6 +191,41 @@ import YAML
         for flag in told { #expect(found.contains { ($0 + "\n").contains("Flux ran with \(flag)") }, "\(found)") }
     }
 
+    @Test func `what the GitRepository of the agent's own repository says in vain is warned of, with its place`() throws {
+        let sync = "clusters/home/flux-system/gotk-sync.yaml"
+        var files = UnitsTests.bootstrappedByFlux
+        let plain = try #require(files[sync])
+        func found(_ more: String, _ setting: RepositoryUnits.Setting = .init(own: Self.own.own, branch: "main")) throws -> [String] {
+            files[sync] = plain.replacing("ref: {branch: main}}", with: more + "}")
+            try #require(files[sync] != plain || more == "ref: {branch: main}")
+            return problems(files, setting)
+        }
+        #expect(try found("ref: {branch: main}").isEmpty)
+        let login = try found("ref: {branch: main}, secretRef: {name: flux-system}, provider: azure, proxySecretRef: {name: way-out}")
+        #expect(login.count == 1 && login[0].hasPrefix("\(sync):1:1: warning: "), "\(login)")
+        #expect(login.first?.contains("spec.provider, spec.secretRef and spec.proxySecretRef are not used for the repository") == true)
+        let rules = try found(
+            "ref: {tag: v1}, suspend: true, verify: {mode: HEAD, secretRef: {name: a}}, recurseSubmodules: true, sparseCheckout: [apps], "
+                + "include: [{repository: {name: b}}], provider: generic")
+        for field in ["ref", "suspend", "verify", "recurseSubmodules", "sparseCheckout", "include"] {
+            #expect(rules.contains { $0.contains("warning") && $0.contains("spec.\(field) does not hold for") }, "\(field): \(rules)")
+        }
+        #expect(rules.count == 6, "\(rules)")
+        #expect(try found("ref: {tag: v1}", Self.own).isEmpty, "which branch is followed is not known here")
+        // One that a person wrote is the agent's by its URL.
+        files[sync] = plain
+        files["clusters/home/again.yaml"] = """
+            apiVersion: source.toolkit.fluxcd.io/v1
+            kind: GitRepository
+            metadata: {name: again, namespace: default}
+            spec: {interval: 1m, url: "https://example.org/me/home.git", ref: {branch: main}, suspend: true}
+            """
+        let setting = RepositoryUnits.Setting(own: Self.own.own, branch: "main", url: "https://example.org/me/home.git")
+        let again = problems(files, setting)
+        #expect(again.count == 1 && again[0].contains("spec.suspend does not hold for") && again[0].contains("again.yaml:1"), "\(again)")
+        #expect(problems(files).isEmpty, "another repository may be suspended")
+    }
+
     @Test func `a repository that Flux was bootstrapped from is checked as the agent runs it`() {
         let found = problems(UnitsTests.bootstrappedByFlux.filter { $0.key != "apps/one.yaml" })
         #expect(found.count == 1 && found[0].contains("spec.path is apps, and there is no such directory"), "\(found)")

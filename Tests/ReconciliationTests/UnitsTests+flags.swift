@@ -76,6 +76,37 @@ extension UnitsTests {
         #expect(names.contains("two") && names.isDisjoint(with: ["old", "draft"]), "\(names)")
     }
 
+    @Test func `what the GitRepository of Flux' own repository says in vain is told, and the repository is followed`() async throws {
+        let sync = "clusters/home/flux-system/gotk-sync.yaml"
+        let key = ObjectKey(group: FluxKinds.gitRepository.group, kind: "GitRepository", namespace: "flux-system", name: "flux-system")
+        var files = Self.bootstrappedByFlux
+        let plain = try #require(files[sync])
+        func condition() async -> FluxCondition? {
+            await bench.api.object(key).flatMap { FluxConditions($0.value[path: "status", "conditions"])["Ready"] }
+        }
+        func message() async -> String { await condition()?.message ?? "" }
+        func push(_ spec: String, _ title: String) {
+            files[sync] = plain.replacing("ref: {branch: main}}", with: spec + "}")
+            files["apps/one.yaml"] = Files.config(title, name: "one", namespace: "default")
+            bench.repository.push(files)
+        }
+        try await bench.run { source in
+            push("ref: {branch: main}, secretRef: {name: flux-system}", "login")
+            source.wake()
+            try await eventually("the login is told", message) { await message().contains("'; spec.secretRef is not used for the repos") }
+            #expect(await condition()?.status == "True")
+            let rules = "verify: {mode: HEAD, secretRef: {name: a}}, recurseSubmodules: true, sparseCheckout: [apps]"
+            push("ref: {branch: other}, suspend: true, include: [{repository: {name: b}}], \(rules)", "rules")
+            source.wake()
+            try await eventually("it is not as its author wants", message) { await condition()?.status == "False" }
+            for field in ["ref", "suspend", "include", "verify", "recurseSubmodules", "sparseCheckout"] {
+                #expect(await message().contains("spec.\(field) does not hold for the repository"), "\(field)")
+            }
+            #expect(await message().contains("which is at main"))
+            try await eventually("it is followed") { await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "rules" }
+        }
+    }
+
     @Test(arguments: [
         ("--watch-label-selector=team in (a,b),!paused", ["team": "a"], ["team": "a", "paused": "yes"], "default"),
         ("--watch-all-namespaces=false", [:], [:], "elsewhere"),

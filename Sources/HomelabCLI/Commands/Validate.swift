@@ -29,6 +29,8 @@ package struct Validate: AsyncParsableCommand {
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
             tree = ClusterTree(
                 directory: spec.repository.path ?? "clusters/\(spec.name)", own: Ownership(of: spec.repository.unit, cluster: spec.name))
+            tree.branch = spec.repository.branch
+            tree.url = spec.repository.url
             tree.answersWebhooks = spec.agent.webhook != nil
             tree.allowsRemoteBases = spec.agent.allowsRemoteBases
         } catch {

@@ -48,6 +48,8 @@ package struct GitRepositorySpec: Hashable, Sendable {
     package var interval: Duration = .seconds(60)
     package var timeout: Duration = .seconds(60)
     package var provider = Provider.generic
+    /// As it is written; empty where nothing is.
+    package var providerName = ""
     /// A Secret in the same namespace.
     package var secret: String?
     /// A Secret in the same namespace, with the `address` of a proxy and its `username` and `password`.
@@ -60,8 +62,12 @@ package struct GitRepositorySpec: Hashable, Sendable {
     package var recursesSubmodules = false
     /// The directories that are read; all with none given.
     package var sparseDirectories: [String] = []
+    /// Values that cannot be read.
+    package var unreadable: [String] = []
+    /// Ways to reach it that are asked for and cannot be gone.
+    package var unreachable: [String] = []
     /// What is asked for and cannot be done: following the repository would not be what its author means.
-    package var obstacles: [String] = []
+    package var obstacles: [String] { unreadable + unreachable }
 
     package init(namespace: String, name: String, url: String, branch: String = "") {
         self.namespace = namespace
@@ -96,37 +102,38 @@ package struct GitRepositorySpec: Hashable, Sendable {
         }
         proxySecret = spec[path: "proxySecretRef", "name"]?.string
         if proxySecret != nil, url.hasPrefix("ssh://") {
-            obstacles.append("spec.proxySecretRef is for https; this repository is reached over ssh")
+            unreachable.append("spec.proxySecretRef is for https; this repository is reached over ssh")
         }
         readProvider(spec)
     }
 
     private mutating func readProvider(_ spec: Value) {
-        let name = spec["provider"]?.string ?? ""
-        guard let known = name.isEmpty ? .generic : Provider(rawValue: name) else {
-            obstacles.append(
-                "spec.provider \(name) wants credentials that only machines of that cloud are given, and none in a cupboard is; take it away, "
-                    + "and put a login for reading into the Secret of spec.secretRef (there is github, too, for a GitHub App)")
+        providerName = spec["provider"]?.string ?? ""
+        guard let known = providerName.isEmpty ? .generic : Provider(rawValue: providerName) else {
+            unreachable.append(
+                "spec.provider \(providerName) wants credentials that only machines of that cloud are given, and none in a cupboard "
+                    + "is; take it away, and put a login for reading into the Secret of spec.secretRef (there is github, too, for a "
+                    + "GitHub App)")
             return
         }
         provider = known
         if spec["serviceAccountName"] != nil {
-            obstacles.append("spec.serviceAccountName goes with the providers aws and azure, which are not handled; take it away")
+            unreachable.append("spec.serviceAccountName goes with the providers aws and azure, which are not handled; take it away")
         }
         guard provider == .github else { return }
         if secret == nil {
-            obstacles.append(
+            unreachable.append(
                 "spec.provider github needs spec.secretRef: a Secret with githubAppID, githubAppInstallationID and githubAppPrivateKey")
         }
         if !url.hasPrefix("https://"), !url.hasPrefix("http://") {
-            obstacles.append("spec.provider github is for https; write spec.url as https://github.com/OWNER/REPOSITORY")
+            unreachable.append("spec.provider github is for https; write spec.url as https://github.com/OWNER/REPOSITORY")
         }
     }
 
     private mutating func duration(_ field: String, _ spec: Value) -> Duration? {
         guard let text = spec[field]?.string else { return nil }
         let length = Duration(goText: text)
-        if length == nil { obstacles.append("spec.\(field) \(text) is no duration; 10m and 1h30m are some") }
+        if length == nil { unreadable.append("spec.\(field) \(text) is no duration; 10m and 1h30m are some") }
         return length
     }
 

@@ -20,10 +20,15 @@ package struct RepositoryUnits: Sendable {
     package struct Setting: Sendable {
         /// The agent's own GitRepository; without it every one that is not among the files is taken for that.
         package var own: Ownership?
+        /// The branch that the agent follows, and the URL where the inventory names one.
+        package var branch: String?
+        package var url: String?
         package var allowsRemoteBases = false
 
-        package init(own: Ownership? = nil, allowsRemoteBases: Bool = false) {
+        package init(own: Ownership? = nil, branch: String? = nil, url: String? = nil, allowsRemoteBases: Bool = false) {
             self.own = own
+            self.branch = branch
+            self.url = url
             self.allowsRemoteBases = allowsRemoteBases
         }
     }
@@ -38,8 +43,8 @@ package struct RepositoryUnits: Sendable {
     package private(set) var ownProblems = Diagnostics()
     /// Objects in versions of Flux' API before the served one, as they were written.
     private var old: [Manifest] = []
-    /// What the GitRepository of the agent's own repository leaves out of it, where it lies in the agent's own directory.
-    package private(set) var ignore: String?
+    /// The GitRepository of the agent's own repository, where Flux' bootstrap left it in the agent's own directory.
+    private var bootstrapped: GitRepositorySpec?
     /// How Flux was told to run that lies in the agent's own directory.
     private var flux = FluxSettings()
 
@@ -48,29 +53,35 @@ package struct RepositoryUnits: Sendable {
         self.files = files
         self.setting = setting
         root = path
+        var hasAllVariables = true
         do {
             let own = try FluxComponents.own(in: files, at: path)
             var spec = UnitSpec(owner: setting.own ?? Ownership(namespace: "", name: ""), path: path)
-            spec.take(own: own)
+            spec.take(own: own, otherwise: spec)
             let result = try build(path, overlay: spec.overlay, isDecrypting: spec.isDecrypting)
             ownProblems.append(contentsOf: result.warnings)
             if let own {
                 ownProblems.append(
                     contentsOf: Diagnostics(UnitSpec(of: own).withoutEffect.map { Self.uselessSetting($0, own) }))
             }
-            objects = try substituted(result.manifests, spec).manifests.map(FluxKinds.served)
+            let made = try substituted(result.manifests, spec)
+            objects = made.manifests.map(FluxKinds.served)
+            hasAllVariables = made.hasAllVariables
             let components = FluxComponents(result.manifests, path: path)
             old = components.old
             flux = components.settings
-            ignore = components.repository?.ignore
+            bootstrapped = components.repository
             ownProblems.append(contentsOf: Diagnostics(components.lostFlags.map(\.diagnostic)))
         } catch {
             ownProblems.append(contentsOf: remote(error))
         }
         let ours = FluxComponents(objects ?? [], path: path).manifests
-        add(ours)
+        add(ours, mayHaveVariables: !hasAllVariables)
         findRepositories()
     }
+
+    /// What the GitRepository of the agent's own repository leaves out of it, where it lies in the agent's own directory.
+    package var ignore: String? { bootstrapped?.ignore }
 
     /// The agent's own objects and those of all units.
     package var all: [Manifest] { (objects ?? []) + units.flatMap { $0.manifests ?? [] } }
@@ -100,14 +111,15 @@ package struct RepositoryUnits: Sendable {
         result.append(contentsOf: Diagnostics(oldVersions))
         result.append(contentsOf: Diagnostics(all.flatMap(\.stringDataProblems)))
         for manifest in all where manifest.key.groupKind == FluxKinds.gitRepository.groupKind {
-            result.append(contentsOf: Diagnostics(Self.problems(ofRepository: manifest)))
+            result.append(contentsOf: Diagnostics(problems(ofRepository: manifest)))
         }
         return result
     }
 
     /// Follows the units among some objects, and those among theirs.
-    private mutating func add(_ found: [Manifest]) {
-        var waiting = found.filter { $0.key.unit != nil }.map { (object: $0, mayHaveVariables: false) }[...]
+    /// - Parameter mayHaveVariables: whether those of the agent's own directory were not all known.
+    private mutating func add(_ found: [Manifest], mayHaveVariables: Bool) {
+        var waiting = found.filter { $0.key.unit != nil }.map { (object: $0, mayHaveVariables: mayHaveVariables) }[...]
         while let (object, mayHaveVariables) = waiting.popFirst() {
             guard !units.contains(where: { $0.object.key == object.key }) else { continue }
             var spec = UnitSpec(of: object)
@@ -251,25 +263,43 @@ package struct RepositoryUnits: Sendable {
         return result
     }
 
-    private static func uselessSetting(_ cause: String, _ object: Manifest) -> Diagnostic {
+    private static func uselessSetting(
+        _ cause: String, _ object: Manifest, remedy: String = "correct it, or take it away"
+    ) -> Diagnostic {
         Diagnostic(
-            .warning, "a setting has no effect", subject: object.key.description, at: object.origin, cause: cause,
-            remedy: "correct it, or take it away")
+            .warning, "a setting has no effect", subject: object.key.description, at: object.origin, cause: cause, remedy: remedy)
     }
 
-    private static func problems(ofRepository object: Manifest) -> [Diagnostic] {
+    private func problems(ofRepository object: Manifest) -> [Diagnostic] {
         let spec = GitRepositorySpec(of: object)
+        let missing = Self.missing(["interval", "url"], in: object)
+        if isAgentsOwn(spec) {
+            let limits = OwnRepositoryLimits(spec, branch: setting.branch)
+            return missing + Self.obstacles(spec.unreadable, of: object)
+                + (limits.unmet + limits.unused).map {
+                    Self.uselessSetting($0, object, remedy: "`repository:` of the inventory says how this one is followed and reached")
+                }
+        }
         var causes = spec.obstacles
         do { _ = try FollowedReference(spec) } catch { causes.append(error.message) }
         if !spec.url.isEmpty, !["https://", "http://", "ssh://"].contains(where: { spec.url.hasPrefix($0) }) {
             causes.append("spec.url is \(spec.url); it takes https://…, http://… and ssh://user@host/path")
         }
-        return missing(["interval", "url"], in: object)
-            + causes.map {
-                Diagnostic(
-                    .error, "the repository could not be followed", subject: object.key.description, at: object.origin, cause: $0,
-                    remedy: "correct it in its GitRepository")
-            }
+        return missing + Self.obstacles(causes, of: object)
+    }
+
+    private static func obstacles(_ causes: [String], of repository: Manifest) -> [Diagnostic] {
+        causes.map {
+            Diagnostic(
+                .error, "the repository could not be followed", subject: repository.key.description, at: repository.origin, cause: $0,
+                remedy: "correct it in its GitRepository")
+        }
+    }
+
+    /// As `SourceRegistry` takes it.
+    private func isAgentsOwn(_ spec: GitRepositorySpec) -> Bool {
+        if let bootstrapped, (bootstrapped.namespace, bootstrapped.name) == (spec.namespace, spec.name) { return true }
+        return !spec.hasRulesOfItsOwn && spec.url == setting.url && spec.branch == setting.branch
     }
 
     /// What the definition wants, without which the API server takes no such object.

@@ -47,7 +47,7 @@ package struct UnitPreview: Sendable {
                 })
         }
         // The Kustomization in the cluster is what the agent made; the one in the files says how.
-        if let own = try? FluxComponents.own(in: files, at: spec.path) { spec.take(own: own) }
+        if let own = try? FluxComponents.own(in: files, at: spec.path) { spec.take(own: own, otherwise: spec) }
         let materials = try await BuildMaterials.read(spec, clusters.home)
         var options = BuildOptions(generatesMissingKustomization: true)
         options.loadRestriction = .none

@@ -9,8 +9,9 @@ struct GitRepositoryStatus {
 
     /// - Parameters:
     ///   - isOwn: whether the repository is the agent's own, which the inventory names.
+    ///   - note: what the Ready condition says besides.
     ///   - handled: the request for a look that was answered last.
-    init(_ object: Manifest, _ source: GitSource?, isOwn: Bool, problem: String, handled: String, now: Timestamp) {
+    init(_ object: Manifest, _ source: GitSource?, isOwn: Bool, problem: String, note: String = "", handled: String, now: Timestamp) {
         let state = source?.state.value
         let generation = object.generation ?? 0
         var conditions = FluxConditions(object.value[path: "status", "conditions"])
@@ -30,7 +31,8 @@ struct GitRepositoryStatus {
             default: new.append(condition("FetchFailed", "True", reason, problem))
             }
         } else if !revision.isEmpty {
-            new = [condition("Ready", "True", "Succeeded", "stored artifact for revision '\(revision)'")]
+            let stored = "stored artifact for revision '\(revision)'"
+            new = [condition("Ready", "True", "Succeeded", note.isEmpty ? stored : "\(stored); \(note)")]
         } else {
             new = [
                 condition("Ready", "Unknown", "Progressing", "building artifact"),

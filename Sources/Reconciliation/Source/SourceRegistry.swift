@@ -26,6 +26,8 @@ package actor SourceRegistry {
         /// Follows the source; nil for the agent's own, which is followed elsewhere.
         var follower: Task<Void, Never>?
         var problem = ""
+        /// What the status says besides, whatever else it says.
+        var note = ""
         /// The versions of the Secrets that it was opened with.
         var secrets: [ObjectKey: String] = [:]
         /// When what could not be opened is tried again.
@@ -115,7 +117,9 @@ package actor SourceRegistry {
         var entry = Entry(object: object, spec: spec, handled: old?.handled ?? status)
         if isOwn(object, spec) {
             entry.source = own
-            entry.problem = limits(ofOwn: spec)
+            let limits = OwnRepositoryLimits(spec, branch: own.reference)
+            entry.problem = limits.unmet.joined(separator: "; ")
+            entry.note = limits.unused.joined(separator: "; ")
         } else {
             var known = old?.spec
             known?.isSuspended = spec.isSuspended
@@ -124,29 +128,6 @@ package actor SourceRegistry {
         }
         place(entry, at: key)
         takeRequest(of: key)
-    }
-
-    /// What a GitRepository of the agent's own repository asks for in vain.
-    private func limits(ofOwn spec: GitRepositorySpec) -> String {
-        var problems: [String] = []
-        if spec.branch != own.reference {
-            problems.append("spec.ref does not hold for the repository that the agent itself follows, which is at \(own.reference)")
-        }
-        let widening = [
-            ("include", !spec.inclusions.isEmpty), ("recurseSubmodules", spec.recursesSubmodules),
-            ("sparseCheckout", !spec.sparseDirectories.isEmpty),
-        ]
-        for (field, isSet) in widening where isSet {
-            problems.append("spec.\(field) does not hold for the repository that the agent itself follows, of which it uses all files")
-        }
-        if spec.verification != nil {
-            problems.append("spec.verify does not hold for the repository that the agent itself follows; it is used unverified")
-        }
-        if spec.isSuspended {
-            problems.append(
-                "spec.suspend does not hold for the repository that the agent itself follows; `homelab suspend UNIT` leaves a unit alone")
-        }
-        return problems.joined(separator: "; ")
     }
 
     /// Somebody asks for a look: it is answered when one that begins now is over, or at once where there is nothing to look at.
@@ -331,7 +312,8 @@ package actor SourceRegistry {
             for (key, entry) in entries where !isLeftAlone(entry) {
                 let handled = answer(key, entry)
                 let status = GitRepositoryStatus(
-                    entry.object, entry.source, isOwn: entry.source === own, problem: entry.problem, handled: handled, now: clock.timestamp
+                    entry.object, entry.source, isOwn: entry.source === own, problem: entry.problem, note: entry.note, handled: handled,
+                    now: clock.timestamp
                 ).patch
                 guard status != entry.written else { continue }
                 // What the agent before this one has written is no news.

@@ -186,7 +186,7 @@ extension UnitReconciler {
     /// - Returns: whether that is otherwise than before.
     private func heed(own: Manifest?) -> Bool {
         var next = spec
-        next.take(own: own)
+        next.take(own: own, otherwise: given.wrappedValue ?? spec)
         guard next != spec else { return false }
         spec = next
         knownMaterials = nil

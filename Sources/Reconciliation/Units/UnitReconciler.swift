@@ -89,6 +89,8 @@ package actor UnitReconciler {
     var attemptedIgnore: String?
     /// It is built from another repository now, whose commits do not follow from those of the one before.
     var hasNewSource = false
+    /// The agent's own unit as its settings have it.
+    let given: Boxed<UnitSpec>
     /// Whether the repository was looked at for the Kustomization that stands for the agent's own unit.
     var knowsOwn = false
     var knownMaterials: (values: BuildMaterials, commit: ObjectID)?
@@ -191,6 +193,7 @@ package actor UnitReconciler {
         self.object = object
         store = record
         isRoot = object == nil
+        given = Boxed(wrappedValue: object == nil ? spec : nil)
         self.bell = bell
     }
 

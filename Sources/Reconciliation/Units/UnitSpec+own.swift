@@ -4,10 +4,11 @@ import Kustomize
 import SyncPlanning
 
 extension UnitSpec {
-    /// Takes over how the Kustomization that Flux' bootstrap left in the repository for the agent's own directory is built and applied, and
-    /// forgets what an earlier one said. Its name, path, source, order and waits are the agent's own.
-    mutating func take(own: Manifest?) {
-        let said = own.map { UnitSpec(of: $0) } ?? UnitSpec(owner: owner, path: path)
+    /// Takes over how the Kustomization that Flux' bootstrap left in the repository for the agent's own directory is built and applied. Its name,
+    /// path, source, order and waits are the agent's own.
+    /// - Parameter given: holds where there is no such Kustomization.
+    mutating func take(own: Manifest?, otherwise given: UnitSpec) {
+        let said = own.map { UnitSpec(of: $0) } ?? given
         definedIn = own?.namespace
         overlay = said.overlay
         variables = said.variables
