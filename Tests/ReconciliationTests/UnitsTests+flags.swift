@@ -95,7 +95,8 @@ extension UnitsTests {
             source.wake()
             try await eventually("the login is told", message) { await message().contains("'; spec.secretRef is not used for the repos") }
             #expect(await condition()?.status == "True")
-            let rules = "verify: {mode: HEAD, secretRef: {name: a}}, recurseSubmodules: true, sparseCheckout: [apps]"
+            let verification = "verify: {mode: HEAD, secretRef: {name: a}}"
+            let rules = "secretRef: {name: flux-system}, \(verification), recurseSubmodules: true, sparseCheckout: [apps]"
             push("ref: {branch: other}, suspend: true, include: [{repository: {name: b}}], \(rules)", "rules")
             source.wake()
             try await eventually("it is not as its author wants", message) { await condition()?.status == "False" }

@@ -77,7 +77,8 @@ extension UnitsTests {
                 "data": ["age.agekey": .string(keys)],
             ]))
         var files = try files("prune: true, decryption: {provider: sops, secretRef: {name: sops-age}}")
-        files["clusters/home/secret.yaml"] = try fixture("secret.yaml")
+        files["clusters/home/database/kustomization.yaml"] = "namespace: default\nresources: [secret.yaml]\n"
+        files["clusters/home/database/secret.yaml"] = try fixture("secret.yaml")
         try await bench.run { source in
             let commit = bench.repository.push(files)
             source.wake()
