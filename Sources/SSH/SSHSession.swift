@@ -28,6 +28,10 @@ package actor SSHSession {
     var isLoggedIn = false
     private var waiting = 0
     private var silence = Silence()
+    /// When somebody waited last.
+    private var waited = ContinuousClock.now
+    /// Bytes that were sent only to be given a sign of life.
+    private var questions: UInt64 = 0
 
     struct Shared {
         var hostKey: OpenSSHPublicKey?
@@ -51,7 +55,7 @@ package actor SSHSession {
     }
 
     private struct Silence {
-        var progress: UInt64 = 0
+        var progress: Int64 = 0
         var since = ContinuousClock.now
         var asked = ContinuousClock.now
     }
@@ -146,9 +150,13 @@ package actor SSHSession {
     /// Sleeps until there is traffic, the limit passes, the task is cancelled or a second is over; then looks for signs of life.
     func pause(_ limit: Limit) async {
         guard let handle else { return }
-        if waiting == 0 { silence = Silence(progress: handle.progress, since: .now, asked: .now) }
+        // Of the time in which nobody waited for anything nobody asked either.
+        if waiting == 0, .now - waited > .milliseconds(500) { silence = Silence(progress: progress(handle), since: .now, asked: .now) }
         waiting += 1
-        defer { waiting -= 1 }
+        defer {
+            waiting -= 1
+            waited = .now
+        }
         let second = ContinuousClock.now + .seconds(1)
         let until = limit.deadline.map { min($0, second) } ?? second
         let events = Int16(POLLIN) | (sender == nil ? 0 : Int16(POLLOUT))
@@ -168,8 +176,8 @@ package actor SSHSession {
     private func watchSilence() {
         guard isLoggedIn, let handle else { return }
         let now = ContinuousClock.now
-        let progress = handle.progress
-        if progress != silence.progress {
+        let progress = progress(handle)
+        if progress > silence.progress {
             silence.progress = progress
             silence.since = now
         } else if now - silence.since > Self.silenceLimit {
@@ -177,9 +185,14 @@ package actor SSHSession {
         } else if sender == nil, now - max(silence.since, silence.asked) >= .seconds(1), handle.isWritable {
             silence.asked = now
             var next: Int32 = 0
+            let sent = handle.traffic.pointee.sent
             libssh2_keepalive_send(handle.session, &next)
+            questions += handle.traffic.pointee.sent - sent
         }
     }
+
+    /// Grows as long as anything gets through. That a jump host takes our own questions says nothing of the machine behind it.
+    private func progress(_ handle: SessionHandle) -> Int64 { Int64(handle.progress) - (tunnel == nil ? 0 : Int64(questions)) }
 
     /// Reads what came in while nobody used the connection (the server's own keepalives), so that it is not taken for dead.
     private func keepFresh() {

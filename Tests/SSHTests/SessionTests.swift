@@ -142,6 +142,19 @@ struct SessionTests {
         #expect(error?.recovery == .retry)
     }
 
+    /// The jump host takes every question of ours, and no answer comes.
+    @Test func aServerBehindAJumpHostThatSaysNothingAnyMoreIsLost() async throws {
+        let server = try LoopbackServer()
+        var target = try Self.target(server, [.keyFile(server.makeKey("user", type: "ed25519", authorized: true))])
+        target.jump = [self.target]
+        let session = try await SSHSession.connect(to: target)
+        let error = await #expect(throws: SSHError.self) {
+            try await session.run("exec sh -c 'p=$PPID; kill -STOP $p; sleep 25; kill -CONT $p'")
+        }
+        #expect(error?.description.contains("no sign of life for 9") == true, "\(String(describing: error))")
+        await session.close()
+    }
+
     @Test func aRefusedPasswordIsNotLookedForAmongKeys() async throws {
         let server = try LoopbackServer(settings: "PasswordAuthentication yes")
         let target = try Self.target(server, [.password { _ in "not this one" }])
