@@ -21,11 +21,9 @@ package struct NodePlan: Hashable, Sendable {
     package var isEmpty: Bool { phases.isEmpty }
 
     /// What the inventory asks for and no run will do, as errors.
-    package var refusals: Diagnostics {
-        Diagnostics(
-            pending.filter(\.isRefusal).map {
-                Diagnostic(.error, $0.text, subject: $0.node.map { "node \"\($0)\"" } ?? "cluster \"\(cluster)\"", remedy: $0.remedy)
-            })
+    /// - Parameter nodes: those, and the cluster as a whole; all when empty.
+    package func refusals(of nodes: Set<String>) -> Diagnostics {
+        Diagnostics(pending.filter { $0.isRefusal && $0.concerns(nodes) }.map { $0.diagnostic(.error, cluster: cluster) })
     }
 }
 
@@ -36,6 +34,13 @@ package struct NodeNote: Hashable, Sendable {
     package var remedy: String?
     /// The inventory asks for what is not done: waiting does not help.
     package var isRefusal = false
+
+    /// - Parameter nodes: empty for all.
+    package func concerns(_ nodes: Set<String>) -> Bool { nodes.isEmpty || node.map { nodes.contains($0) } ?? true }
+
+    package func diagnostic(_ severity: Diagnostic.Severity, cluster: String) -> Diagnostic {
+        Diagnostic(severity, text, subject: node.map { "node \"\($0)\"" } ?? "cluster \"\(cluster)\"", remedy: remedy)
+    }
 
     package init(node: String?, _ text: String, remedy: String? = nil) {
         self.node = node

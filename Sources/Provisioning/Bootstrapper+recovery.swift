@@ -78,10 +78,7 @@ extension Bootstrapper {
     }
 
     private func findings(_ notes: [NodeNote]) -> Diagnostics {
-        Diagnostics(
-            notes.map {
-                Diagnostic(.warning, $0.text, subject: $0.node.map { "node \"\($0)\"" } ?? "cluster \"\(spec.name)\"", remedy: $0.remedy)
-            })
+        Diagnostics(notes.map { $0.diagnostic(.warning, cluster: spec.name) })
     }
 
     /// What keeps the cluster away is an error, what one machine lacks a warning.

@@ -174,7 +174,7 @@ package struct Bootstrapper: Sendable {
             return report
         }
         if observation.plan.isEmpty {
-            report.afterwards = observation.plan.refusals
+            report.afterwards = observation.plan.refusals(of: options.only)
             return report
         }
         let files = Mutex(try await artifacts.fetch(for: observation.plan, recorder: recorder))
@@ -264,9 +264,8 @@ package struct Bootstrapper: Sendable {
     /// A second look: what is still to do now was either missed or undone by somebody, and must not be passed over in silence.
     private func verify(_ before: ProvisioningObservation, _ report: inout BootstrapReport) async throws {
         let after = try await observer.observeAgain(before.nodes.hosts)
-        for note in after.plan.pending where options.only.isEmpty || note.node.map({ options.only.contains($0) }) ?? true {
-            report.afterwards.append(
-                Diagnostic(note.isRefusal ? .error : .warning, note.text, subject: note.node.map { "node \"\($0)\"" }, remedy: note.remedy))
+        for note in after.plan.pending where note.concerns(options.only) {
+            report.afterwards.append(note.diagnostic(note.isRefusal ? .error : .warning, cluster: spec.name))
         }
         let rest = after.plan
         // One run adds, upgrades or removes: what waited for that was said, and is no fault of the run.

@@ -69,12 +69,8 @@ struct NodeLocks: Sendable {
     /// - Throws: `Diagnostics` with one finding for every node on which it does not end; `CancellationError`.
     func awaitEarlierWork() async throws {
         let outcomes = await parallel(hosts, limit: 16) { host -> Diagnostic? in
-            var told = ""
             do {
-                try await EarlierWork.awaitEnd(on: host) { text in
-                    if text != told { recorder.emit(.note(node: host.name, text: text)) }
-                    told = text
-                }
+                try await EarlierWork.awaitEnd(on: host) { recorder.emit(.note(node: host.name, text: $0)) }
                 return nil
             } catch {
                 return FactGatherer.diagnostic(error, node: host.name)

@@ -33,19 +33,19 @@ import YAML
             spec.k3s.serverConfig["secrets-encryption"] = true
         }
         #expect(
-            plan.refusals.all.map(\.summary) == [
+            plan.refusals(of: []).all.map(\.summary) == [
                 "the cluster was founded with cluster-cidr 10.42.0.0/16 and is to have 10.50.0.0/16: it keeps what it has",
                 "the cluster was founded with cluster-domain cluster.local and is to have home.arpa: it keeps what it has",
                 "the cluster was founded with secrets-encryption false and is to have true: it keeps what it has",
             ])
-        #expect(plan.refusals.all.allSatisfy { $0.severity == .error && $0.remedy?.contains("homelab reset") == true })
+        #expect(plan.refusals(of: []).all.allSatisfy { $0.severity == .error && $0.remedy?.contains("homelab reset") == true })
         let written = writtenConfigurations(plan)
         #expect(!written.isEmpty && written.allSatisfy { !$0.contains("10.50") && !$0.contains("home.arpa") && !$0.contains("encryption") })
     }
 
     @Test func aSettingThatIsTakenOutStaysToo() throws {
         let plan = try plan({ $0.network.services = [CIDR("10.60.0.0/16")!] }, { $0.network.services = [NetworkSpec.defaultServices] })
-        #expect(plan.refusals.all.map(\.summary).first?.contains("cluster-dns 10.60.0.10 and is to have 10.43.0.10") == true)
+        #expect(plan.refusals(of: []).all.map(\.summary).first?.contains("cluster-dns 10.60.0.10 and is to have 10.43.0.10") == true)
         #expect(writtenConfigurations(plan).contains { $0.contains("service-cidr: 10.60.0.0/16") })
     }
 
@@ -55,12 +55,12 @@ import YAML
             spec.k3s.serverConfig["cluster-domain"] = "cluster.local"
             spec.k3s.serverConfig["secrets-encryption"] = false
         }
-        #expect(plan.refusals.isEmpty)
+        #expect(plan.refusals(of: []).isEmpty)
     }
 
     @Test func refusalsAreErrorsAndWaitsAreNot() throws {
         for (name, isRefused) in [("downgrade", true), ("upgrade-skips-a-minor", true), ("removal-refused", true), ("upgrade", false)] {
-            #expect(try PlanningCase.named(name).plan().refusals.hasErrors == isRefused, "\(name)")
+            #expect(try PlanningCase.named(name).plan().refusals(of: []).hasErrors == isRefused, "\(name)")
         }
     }
 }

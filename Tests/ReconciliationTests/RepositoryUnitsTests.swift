@@ -145,6 +145,21 @@ import YAML
         #expect(problem?.remedy == "name one of default/apps")
     }
 
+    @Test func `what Flux' own Kustomization says of itself counts, and what it says in vain is told`() throws {
+        var files = UnitsTests.bootstrappedByFlux
+        let sync = "clusters/home/flux-system/gotk-sync.yaml"
+        files["clusters/home/zone.yaml"] = Self.config("zone", "zone: \"${zone}\"")
+        let vain = "suspend: true, dependsOn: [{name: apps}], kubeConfig: {secretRef: {name: other}}"
+        files[sync] = files[sync]?.replacing("prune: true,", with: "prune: true, postBuild: {substitute: {zone: a}}, \(vain),")
+        let found = problems(files)
+        for field in ["suspend", "dependsOn", "kubeConfig"] {
+            #expect(found.contains { $0.contains("a setting has no effect") && $0.contains("spec.\(field): ") }, "\(field): \(found)")
+        }
+        #expect(found.count == 3, "\(found)")
+        let zone = units(files).objects?.first { $0.name == "zone" }
+        #expect(zone?.value[path: "data", "zone"] == "a")
+    }
+
     @Test func `what Flux wrote in older versions, and how it was told to run, is said once`() {
         var files = UnitsTests.bootstrappedByFlux
         for name in ["a", "b"] {

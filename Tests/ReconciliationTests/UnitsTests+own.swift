@@ -51,12 +51,12 @@ extension UnitsTests {
         }
     }
 
-    @Test func `without prune nothing of it is deleted`() async throws {
+    @Test func `without prune nothing of it is deleted, from the very commit that says so`() async throws {
         try await bench.run { source in
-            var files = try files("prune: false")
-            var commit = bench.repository.push(files)
+            var commit = bench.repository.push(try files("prune: true, force: true"))
             source.wake()
             try await bench.phase(.ready, at: commit)
+            var files = try files("prune: false")
             files["clusters/home/zone.yaml"] = nil
             commit = bench.repository.push(files)
             source.wake()

@@ -50,7 +50,7 @@ package struct Plan: AsyncParsableCommand {
             Console.standard.line(JSONWriter.text(value, pretty: true))
         case .text: Console.standard.line(PlanView(console: .standard).text(observation.plan))
         }
-        if observation.findings.hasErrors || observation.plan.refusals.hasErrors { throw ExitCode(1) }
+        if observation.findings.hasErrors || observation.plan.refusals(of: Set(arguments.only)).hasErrors { throw ExitCode(1) }
         if !observation.plan.isEmpty { throw ExitCode(2) }
     }
 

@@ -11,8 +11,6 @@ import YAML
 package enum FileDecryption: Sendable {
     /// Such a file is an error: applying it as it is would put nonsense into the cluster.
     case none
-    /// For a look at what lies beside them: they are left as they are.
-    case leavesEncrypted
     case keys(AgeKeyring)
 
     /// Which keys cannot be used; nil where there is nothing to say.
@@ -29,7 +27,6 @@ package enum FileDecryption: Sendable {
                     cause: "the unit's Kustomization has no spec.decryption",
                     remedy: "add `decryption: {provider: sops, secretRef: {name: …}}` to it")
             ])
-        case .leavesEncrypted: return nil
         case .keys(let keyring): return try SOPSFile(bytes, path: path, for: purpose).decrypted(with: keyring)
         }
     }

@@ -134,7 +134,7 @@ extension UnitReconciler {
         let files = try await source.trees.files(of: commit.id)
         if isRoot, !knowsOwn {
             knowsOwn = true
-            if heedOwn(in: files) { return .again }
+            if heedOwn(in: files) { return beginAgain() }
         }
         let generation = spec.generation
         attempted = commit.id
@@ -160,13 +160,13 @@ extension UnitReconciler {
         }
         do {
             let built = try await built(commit, files, materials)
-            if isRoot, !isLast, heed(own: built.own) { return .again }
+            if isRoot, !isLast, heed(own: built.own) { return beginAgain() }
             pending = built
             buildErrors = []
             if !built.followed.isEmpty { rebuildAt = clock.now + spec.retryLimit }
             await announce(built, generation: generation, since: before)
         } catch {
-            if isRoot, !isLast, heedOwn(in: files) { return .again }
+            if isRoot, !isLast, heedOwn(in: files) { return beginAgain() }
             var found = Diagnostics()
             found.append(error, subject: "commit \(commit.id.hex.prefix(12))")
             buildErrors = found.sorted
@@ -176,6 +176,12 @@ extension UnitReconciler {
             hasUntoldBuildErrors = true
         }
         return .done
+    }
+
+    /// What has changed may be nothing that a build shows, and the commit is not adopted yet.
+    private func beginAgain() -> BuildOutcome {
+        attempted = nil
+        return .again
     }
 
     private func heedOwn(in files: GitFileTree) -> Bool {

@@ -25,6 +25,7 @@ extension UnitSpec {
     var withoutEffect: [String] {
         warnings
             + (dependsOn.isEmpty ? [] : ["spec.dependsOn: the agent's own unit makes the others and waits for none"])
+            + (isSuspended ? ["spec.suspend: `homelab suspend` leaves the agent's own unit alone"] : [])
             + (kubeconfig == nil ? [] : ["spec.kubeConfig: the agent's own unit is applied to its own cluster"])
     }
 }
@@ -35,7 +36,6 @@ extension FluxComponents {
     static func own(in files: some FileTree, at path: String) throws(Diagnostics) -> Manifest? {
         var options = BuildOptions(generatesMissingKustomization: true)
         options.loadRestriction = .none
-        let build = KustomizeBuild(files: DecryptingFileTree(files, .leavesEncrypted), options: options)
-        return FluxComponents(try build.result(path).manifests, path: path).own
+        return FluxComponents(try KustomizeBuild(files: files, options: options).result(path).manifests, path: path).own
     }
 }
