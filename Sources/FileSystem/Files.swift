@@ -17,10 +17,10 @@ package enum Files {
         var bytes: [UInt8] = []
         // One byte more than the size says, so that a regular file ends in a single read; /proc files say 0.
         var room = max(Int(status.st_size) + 1, 4096)
+        bytes.reserveCapacity(room)
         while true {
             let want = room
             var got = 0
-            bytes.reserveCapacity(bytes.count + want)
             bytes.append(
                 contentsOf: [UInt8](unsafeUninitializedCapacity: want) { buffer, count in
                     repeat { got = Glibc.read(descriptor, buffer.baseAddress, want) } while got < 0 && errno == EINTR

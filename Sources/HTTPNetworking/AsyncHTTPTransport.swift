@@ -75,12 +75,15 @@ package final class AsyncHTTPTransport: HTTPTransport {
         let answer = try await head(of: request, within: timeout)
         let url = request.url
         let (stream, continuation) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
-        let activity = Activity()
+        let (activity, backlog) = (Activity(), Backlog())
         let reading = Task {
             do {
                 for try await var chunk in answer.body {
+                    let bytes = chunk.readBytes(length: chunk.readableBytes) ?? []
+                    continuation.yield(bytes)
+                    await activity.pause()
+                    await backlog.add(bytes.count)
                     await activity.note()
-                    continuation.yield(chunk.readBytes(length: chunk.readableBytes) ?? [])
                 }
                 continuation.finish()
             } catch {
@@ -94,9 +97,15 @@ package final class AsyncHTTPTransport: HTTPTransport {
         continuation.onTermination = { _ in
             reading.cancel()
             watching?.cancel()
+            Task { await backlog.end() }
         }
-        return HTTPStreamingResponse(
-            status: Int(answer.status.code), headers: answer.headers.map { ($0.name, $0.value) }, body: stream)
+        let body = AsyncThrowingStream {
+            var iterator = stream.makeAsyncIterator()
+            let bytes = try await iterator.next()
+            await backlog.take(bytes?.count ?? 0)
+            return bytes
+        }
+        return HTTPStreamingResponse(status: Int(answer.status.code), headers: answer.headers.map { ($0.name, $0.value) }, body: body)
     }
 
     /// The answer's head within the timeout; its body may take longer than any deadline.
@@ -182,20 +191,54 @@ package final class AsyncHTTPTransport: HTTPTransport {
 /// When something last arrived on a stream, and the wait that ends when nothing does.
 private actor Activity {
     private var last = ContinuousClock.now
+    private var isPaused = false
     private(set) var isIdle = false
 
-    func note() { last = .now }
+    func note() { (last, isPaused) = (.now, false) }
+
+    /// Until the next note it is not the peer that is waited for.
+    func pause() { isPaused = true }
 
     /// Calls `giveUp` once nothing has been noted for `limit`.
     func wait(limit: Duration, _ giveUp: @Sendable () -> Void) async {
         while !Task.isCancelled {
-            let left = limit - (ContinuousClock.now - last)
+            let left = isPaused ? limit : limit - (ContinuousClock.now - last)
             if left <= .zero {
                 isIdle = true
                 return giveUp()
             }
             try? await Task.sleep(for: left)
         }
+    }
+}
+
+/// What has been read and not taken: a peer that sends faster than a disk takes is held back, and does not fill the memory.
+private actor Backlog {
+    private static let limit = 4 << 20
+    private var size = 0
+    private var isOver = false
+    private var reader: CheckedContinuation<Void, Never>?
+
+    /// Returns when there is room for more.
+    func add(_ count: Int) async {
+        size += count
+        if size > Self.limit, !isOver { await withCheckedContinuation { reader = $0 } }
+    }
+
+    func take(_ count: Int) {
+        size -= count
+        if size <= Self.limit { release() }
+    }
+
+    /// Nobody takes any more.
+    func end() {
+        isOver = true
+        release()
+    }
+
+    private func release() {
+        reader?.resume()
+        reader = nil
     }
 }
 

@@ -104,8 +104,8 @@ extension InventoryOption {
     ///   - logs: keep what is done on each node.
     func machines(
         for command: String = "homelab", logs: Bool = false, events: (@Sendable (ProvisioningEvent) -> Void)? = nil
-    ) throws -> Machines {
-        let (path, spec) = try load()
+    ) async throws -> Machines {
+        let (path, spec) = try await load()
         let user = Operator(console: .standard)
         let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
         return try Machines(

@@ -29,9 +29,9 @@ struct InventoryOption: ParsableArguments {
     }
 
     /// Reads and checks it; what is wrong without stopping anything is printed.
-    func load() throws -> (path: String, spec: ClusterSpec) {
+    func load() async throws -> (path: String, spec: ClusterSpec) {
         let path = try path()
-        let (spec, warnings) = try Self.load(path)
+        let (spec, warnings) = try await Self.load(path)
         for warning in warnings.sorted { Console.standard.problem(warning.description) }
         return (path, spec)
     }
@@ -40,10 +40,11 @@ struct InventoryOption: ParsableArguments {
     /// - Parameter isTimeZone: whether there is a time zone of this name; nil where nobody can say.
     static func load(
         _ path: String, isTimeZone: ((String) -> Bool)? = nil
-    ) throws(Diagnostics) -> (spec: ClusterSpec, warnings: Diagnostics) {
+    ) async throws(Diagnostics) -> (spec: ClusterSpec, warnings: Diagnostics) {
         let (texts, unreadable) = read(around: path)
         var (spec, warnings) = try ClusterSpec.loadWithWarnings(path, files: texts, unreadable: unreadable, isTimeZone: isTimeZone)
         warnings.append(contentsOf: OperatorFiles.findings(spec, inventoryDirectory: Files.directoryName(path)))
+        warnings.append(contentsOf: await CommittedSecrets.findings(spec, inventory: path))
         return (spec, warnings)
     }
 

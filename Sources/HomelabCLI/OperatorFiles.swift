@@ -27,9 +27,14 @@ enum OperatorFiles {
         return found
     }
 
-    private static func secret(_ file: String, _ directory: String, _ node: NodeSpec, _ location: SourceLocation) -> Diagnostics {
+    /// Where a file is that an inventory in a directory names.
+    static func path(_ file: String, from directory: String) -> String {
         let expanded = Files.expandingHome(file)
-        let path = expanded.hasPrefix("/") ? expanded : directory + "/" + expanded
+        return expanded.hasPrefix("/") ? expanded : directory + "/" + expanded
+    }
+
+    private static func secret(_ file: String, _ directory: String, _ node: NodeSpec, _ location: SourceLocation) -> Diagnostics {
+        let path = path(file, from: directory)
         return check("the secret's file \(file)", path, "umask 077; cat >\(path)", node, location)
     }
 

@@ -114,7 +114,7 @@ final class BuildRun {
             resource.cleanAnnotations(
                 origin: metadata.contains("originAnnotations"), transformations: metadata.contains("transformerAnnotations"))
             result.manifests.append(Manifest(.object(resource.object), origin: resource.origin))
-            result.provenance.append(Provenance(origin: resource.origin, touches: resource.touches))
+            result.provenance.append(Provenance(origin: resource.origin, touches: resource.touches, isGenerated: resource.isGenerated))
         }
         return result
     }

@@ -77,7 +77,8 @@ struct DataGenerator {
     private func literalPairs() -> [Pair] {
         entry.literals.compactMap { literal in
             guard let equals = literal.value.firstIndex(of: "="), equals != literal.value.startIndex else {
-                findings.error("literal \"\(literal.value)\" is not of the form key=value", at: literal.mark)
+                let shown = kind == .secret ? "a literal of a Secret" : "literal \"\(literal.value)\""
+                findings.error("\(shown) is not of the form key=value", at: literal.mark)
                 return nil
             }
             var value = literal.value[literal.value.index(after: equals)...]

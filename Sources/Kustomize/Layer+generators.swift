@@ -49,6 +49,7 @@ extension Layer {
         let generator = DataGenerator(kind: kind, entry: entry, read: { place.read($0, run, findings, for: $1) }, findings: findings)
         guard let object = generator.object() else { throw findings.diagnostics }
         let resource = Resource(object, kinds: run.kinds, origin: location)
+        resource.isGenerated = true
         resource.needsHash = entry.options?.disableNameSuffixHash != true
         resource.behavior = Resource.Behavior(rawValue: entry.behavior) ?? .create
         try run.countResources(1)

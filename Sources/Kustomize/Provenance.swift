@@ -11,6 +11,8 @@ package struct Provenance: Hashable, Sendable {
     /// The object's own file and line, or the generator that made it.
     package var origin: SourceLocation?
     package var touches: [Touch]
+    /// Whether a generator made it, or its data was merged in.
+    package var isGenerated: Bool
 }
 
 /// What kustomize's `buildMetadata` annotations tell of an origin.

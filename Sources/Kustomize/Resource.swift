@@ -24,6 +24,7 @@ final class Resource {
     var suffixes: [String] = []
     var needsHash = false
     var behavior = Behavior.create
+    var isGenerated = false
     var allowsNameChange = false
     var allowsKindChange = false
     /// How the file wrote its scalars.
@@ -82,6 +83,7 @@ final class Resource {
         copy.suffixes = suffixes
         copy.needsHash = needsHash
         copy.behavior = behavior
+        copy.isGenerated = isGenerated
         copy.allowsNameChange = allowsNameChange
         copy.allowsKindChange = allowsKindChange
         copy.forms = forms

@@ -16,6 +16,8 @@ package struct ClusterSpec: Hashable, Sendable {
     package var nodes: [NodeSpec]
     /// `paused: true`: the machines are only watched.
     package var paused: Bool
+    /// The files that secrets are read from, each as often as it is named.
+    package var secretFiles: [SecretFile] = []
     package var location: SourceLocation
 
     package init(name: String, k3s: K3sSpec, nodes: [NodeSpec], location: SourceLocation) {

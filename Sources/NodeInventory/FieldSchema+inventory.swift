@@ -83,7 +83,13 @@ extension ObjectSchema {
                         name: "Checksums",
                         fields: Architecture.allCases.map {
                             Field($0.rawValue, .text(.sha256), "sha256 of the k3s binary for \($0.rawValue).")
-                        })), "Pins; `homelab lock` writes them to <cluster>.lock.yaml instead."),
+                        }
+                            + Architecture.allCases.map {
+                                Field($0.imagesAsset(".tar.zst"), .text(.sha256), "sha256 of this archive of k3s' images, see airgap.")
+                            })), "Pins; `homelab lock` writes them to <cluster>.lock.yaml instead."),
+            Field(
+                "airgap", .boolean,
+                "Bring every machine the archive of k3s' images, from where the binary comes; for machines without a registry."),
             Field("datastore", .choice(Datastore.allCases.map(\.rawValue)), "sqlite for one server, etcd for three or more, if not given."),
             Field("config", .anything, "config.yaml of every node."),
             Field("serverConfig", .anything, "config.yaml of the servers."),
@@ -177,7 +183,7 @@ extension ObjectSchema {
         fields: [
             Field("apiVersion", .choice([InventoryFormat.apiVersion]), required: true, "Version of this format."),
             Field("kind", .choice(["Lock"]), required: true, "Always Lock."),
-            Field("k3s", .map(.map(.text(.sha256))), required: true, "Version, then architecture, then the sha256 of the binary."),
+            Field("k3s", .map(.map(.text(.sha256))), required: true, "Version, then architecture or archive of images, then the sha256."),
             Field("homelab", .map(.map(.text(.sha256))), "The same of the agents' own binary, see agent.source."),
         ])
 

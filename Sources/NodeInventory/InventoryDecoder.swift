@@ -62,6 +62,7 @@ struct InventoryDecoder {
             spec.agent.allowsRemoteBases = agent.bool("allowRemoteBases") ?? false
         }
         spec.paused = root.bool("paused") ?? false
+        spec.secretFiles = root.secretFiles(.cluster) + nodeFiles.flatMap { $0.secretFiles(.node) }
         return spec
     }
 
@@ -98,9 +99,15 @@ struct InventoryDecoder {
                     remedy: "give release, an https:// URL or a folder"))
         case let folder?: spec.source = .folder(folder)
         }
+        let locked = lock?["k3s"]?[spec.version.description]
         for architecture in Architecture.allCases {
-            spec.sha256[architecture] =
-                k3s["sha256"]?.text(architecture.rawValue) ?? lock?["k3s"]?[spec.version.description]?.text(architecture.rawValue)
+            spec.sha256[architecture] = k3s["sha256"]?.text(architecture.rawValue) ?? locked?.text(architecture.rawValue)
+        }
+        spec.bringsImages = k3s.bool("airgap") ?? false
+        for pins in [locked, k3s["sha256"]] {
+            for (name, _, value) in pins?.entries ?? [] where name.hasPrefix(Architecture.imagesPrefix) {
+                spec.imageSHA256[name] = value.text
+            }
         }
         spec.datastore = k3s.text("datastore").flatMap(Datastore.init)
         spec.config = object(k3s["config"], "k3s.config")
@@ -248,16 +255,12 @@ extension InventoryDecoder {
             jump.hostKeys = value.texts("hostKeys").compactMap { HostKey($0) }
             return jump
         }
-        let halves = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard let address = halves.last, let target = Endpoint(address, defaultPort: 22), halves.first?.isEmpty == false else {
+        guard let jump = JumpHost(text, location: value.location) else {
             diagnostics.append(
                 Diagnostic(.error, "\"jump\" is \"\(text)\"", at: value.location, remedy: "write user@host:port, or a mapping with host:"))
             return nil
         }
-        // One that is written does not depend on the default.
-        let isWritten = Endpoint(address, defaultPort: 23)?.port == target.port
-        return JumpHost(
-            host: target.host, port: isWritten ? target.port : nil, user: halves.count == 2 ? halves[0] : nil, location: value.location)
+        return jump
     }
 
     private func secret(_ value: Located?) -> SecretReference? {

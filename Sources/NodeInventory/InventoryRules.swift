@@ -129,10 +129,22 @@ struct InventoryRules {
                 "k3s \(version) is not among the releases this homelab knows, v1.\(K3sFlags.oldestMinor) to v1.\(K3sFlags.newestMinor)",
                 root["k3s"]?["version"]?.location, "`homelab lock` says whether there is such a release and pins it")
         }
-        if spec.k3s.sha256.isEmpty, case .mirror(let url) = spec.k3s.source, url.hasPrefix("http://") {
+        var isPlain = false
+        if case .mirror(let url) = spec.k3s.source { isPlain = url.hasPrefix("http://") }
+        if isPlain, spec.k3s.sha256.isEmpty {
             error(
                 "a mirror without TLS and without pinned checksums proves nothing", root["k3s"]?["source"]?.location,
                 "use https://, or pin k3s.sha256")
+        }
+        let hasImages = Architecture.allCases.contains { spec.k3s.pinnedImages($0) != nil }
+        guard spec.k3s.bringsImages, !spec.k3s.sha256.isEmpty, !hasImages else { return }
+        let airgap = root["k3s"]?["airgap"]?.location
+        if isPlain {
+            error(
+                "the k3s binary is pinned, the archive of its images is not, and a mirror without TLS proves nothing", airgap,
+                "use https://, or pin \(Architecture.amd64.imagesAsset(".tar.zst")), or that of your architecture, under k3s.sha256")
+        } else {
+            warning("the k3s binary is pinned, the archive of its images is not", airgap, "`homelab lock` pins both")
         }
     }
 
@@ -313,6 +325,13 @@ struct InventoryRules {
             return doubt(
                 "\(name) is \(flag.kind == .boolean ? member.node.kindName : written): \(problem)", member.location,
                 "docs.k3s.io/cli/\(flag.onServers ? "server" : "agent") says how \(flag.name) is written", node: node)
+        }
+        // docs.k3s.io/installation/airgap: the archive is for the bundled containerd.
+        let isOtherRuntime = flag.name == "container-runtime-endpoint" || (flag.name == "docker" && member.node.bool == true)
+        if spec.k3s.bringsImages, isOtherRuntime {
+            warning(
+                "\(name): k3s imports the archive of k3s.airgap into its own containerd only", at,
+                "load the images into the other runtime by hand, or leave \(flag.name) out", node: node)
         }
         guard flag.name == "disable" else { return }
         // Any manifest of the node's may be named here too, so that only what looks like a typing error is told.

@@ -6,6 +6,10 @@ package struct K3sSpec: Hashable, Sendable {
     package var source: K3sSource
     /// The pinned sha256 of the binary for each architecture, from the inventory or its lock file (see `LockFile`).
     package var sha256: [Architecture: String]
+    /// `airgap`: every machine is brought the archive of k3s' images, so that it needs no registry for them.
+    package var bringsImages: Bool
+    /// The pinned sha256 of archives of images by their names (see `Architecture.imagesAsset`), from the inventory or its lock file.
+    package var imageSHA256: [String: String]
     package var datastore: Datastore?
     /// config.yaml of every node, of the servers, of the agents; the narrower one wins.
     package var config: Object
@@ -18,9 +22,19 @@ package struct K3sSpec: Hashable, Sendable {
         self.version = version
         source = .release
         sha256 = [:]
+        bringsImages = false
+        imageSHA256 = [:]
         config = Object()
         serverConfig = Object()
         agentConfig = Object()
+    }
+
+    /// The archive of images that is pinned, of those that the source may have.
+    package func pinnedImages(_ architecture: Architecture) -> (ending: String, sha256: String)? {
+        for ending in source.imageEndings {
+            if let sha256 = imageSHA256[architecture.imagesAsset(ending)] { return (ending, sha256) }
+        }
+        return nil
     }
 }
 
@@ -37,6 +51,12 @@ package enum K3sSource: Hashable, Sendable {
     case mirror(String)
     /// A folder on the operator's machine that holds `k3s`, `k3s-arm64`, `k3s-armhf`.
     case folder(String)
+
+    /// The forms of an archive of images that are taken from there, what is quickest to unpack on the node first. A release has all of
+    /// them; one is enough.
+    package var imageEndings: [String] {
+        if case .folder = self { [".tar.zst", ".tar", ".tar.gz"] } else { [".tar.zst"] }
+    }
 }
 
 /// A k3s release, `v1.33.4+k3s1`.
@@ -111,6 +131,13 @@ package enum Architecture: String, Hashable, Sendable, CaseIterable, Comparable 
         case .arm: "k3s-armhf"
         }
     }
+
+    /// The name of the archive of k3s' images on its release page.
+    /// - Parameter ending: see `K3sSource.imageEndings`.
+    package func imagesAsset(_ ending: String) -> String { Self.imagesPrefix + rawValue + ending }
+
+    /// With what the names of such archives begin.
+    static let imagesPrefix = "k3s-airgap-images-"
 
     package static func < (a: Architecture, b: Architecture) -> Bool { a.rawValue < b.rawValue }
 }

@@ -36,6 +36,25 @@ package struct JumpHost: Hashable, Sendable {
     }
 }
 
+extension JumpHost {
+    /// `user@host:port`, user and port as far as they are written; nil for anything else.
+    package init?(_ text: String, location: SourceLocation) {
+        let halves = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard let address = halves.last, let target = Endpoint(address, defaultPort: 22), halves.first?.isEmpty == false else { return nil }
+        // One that is written does not depend on the default.
+        let isWritten = Endpoint(address, defaultPort: 23)?.port == target.port
+        self.init(
+            host: target.host, port: isWritten ? target.port : nil, user: halves.count == 2 ? halves[0] : nil, location: location)
+    }
+
+    /// The same as text.
+    package var text: String {
+        let port = writtenPort.map { ":\($0)" } ?? ""
+        let name = host.contains(":") && !port.isEmpty ? "[\(host)]" : host
+        return (writtenUser.map { $0 + "@" } ?? "") + name + port
+    }
+}
+
 /// A pinned host key as in known_hosts: `ssh-ed25519 AAAA…`, or only its fingerprint `SHA256:…`.
 package enum HostKey: Hashable, Sendable, CustomStringConvertible {
     /// `blob` is the base64 text of the key.

@@ -2,25 +2,30 @@ package import Diagnostics
 package import NodeInventory
 package import YAML
 
-/// Writes the inventory of a cluster from what its machines and its API say: what they have is what it wants, so that a plan changes nothing
-/// k3s would notice.
+/// Writes the inventory of a cluster from what its machines and its API say: what they have is what it wants, so that its plan is empty. One
+/// that somebody installed by hand is paused in it: what taking it over changes (homelab's unit and files, its agents) is told and not done.
 package struct AdoptedCluster {
-    private let name: String
-    private let machines: [AdoptedMachine]
-    private let nodes: [ClusterNode]
-    package private(set) var findings = Diagnostics()
+    let given: String?
+    let machines: [AdoptedMachine]
+    let nodes: [ClusterNode]
+    package internal(set) var findings = Diagnostics()
 
-    /// - Parameter nodes: `kubectl get nodes -o json`.
-    package init(name: String, machines: [AdoptedMachine], nodes: Value) {
-        self.name = name
-        self.machines = machines
+    /// - Parameters:
+    ///   - name: nil: what homelab's agents call it, else `home`.
+    ///   - nodes: `kubectl get nodes -o json`.
+    package init(name: String?, machines: [AdoptedMachine], nodes: Value) {
+        given = name
+        self.machines = Self.inRecordedOrder(machines)
         self.nodes = (nodes["items"]?.array ?? []).compactMap(ClusterNode.init)
     }
 
+    /// What the cluster is called.
+    package var name: String { agents.first?.cluster ?? given ?? "home" }
+
     /// The inventory's text.
-    /// - Throws: `Diagnostics` when the machines are of several versions or one runs no k3s: no inventory can describe that.
+    /// - Throws: `Diagnostics` when the machines are of several versions or clusters or one runs no k3s: no inventory can describe that.
     package mutating func inventory() throws(Diagnostics) -> String {
-        var problems = Diagnostics()
+        var problems = nameProblems
         for machine in machines where machine.facts.installedRole == nil {
             problems.append(
                 Diagnostic(.error, "no k3s runs on it", subject: "host \(machine.host)", remedy: "name only machines of the cluster"))
@@ -36,15 +41,39 @@ package struct AdoptedCluster {
                     remedy: "bring them to one version first")
             ])
         }
-        let known = Set(machines.map(nodeName))
-        for node in nodes where !known.contains(node.name) {
-            findings.append(
-                Diagnostic(
-                    .warning, "the cluster has a node that was not named", subject: "node \"\(node.name)\"",
-                    remedy: "name its host too: a node that is not in the inventory is only reported"))
-        }
+        noteStrangers()
+        noteOtherWays()
+        var value: Value = ["apiVersion": .string(InventoryFormat.apiVersion), "kind": "Cluster", "name": .string(name)]
+        if !isOfHomelab { value["paused"] = true }
         var settings: [Object] = []
         for machine in machines { settings.append(self.settings(of: machine)) }
+        let servers = zip(machines, settings).filter { $0.0.facts.installedRole == .server }.map(\.1)
+        let agents = zip(machines, settings).filter { $0.0.facts.installedRole == .agent }.map(\.1)
+        var (ofServers, ofAgents) = (Self.common(servers), Self.common(agents))
+        let ofAll = Self.common([ofServers, ofAgents]).filter { K3sFlags.all[$0.key].map { $0.onServers && $0.onAgents } ?? false }
+        for member in ofAll { (ofServers[member.key], ofAgents[member.key]) = (nil, nil) }
+        value["k3s"] = k3s(version, [("config", Object(ofAll)), ("serverConfig", ofServers), ("agentConfig", ofAgents)])
+        if let endpoint { value["endpoint"] = .string(endpoint) }
+        if let network = network() { value["network"] = network }
+        if let repository = repository() { value["repository"] = repository }
+        if let agent = agent() { value["agent"] = agent }
+        let login = Self.common(machines.map(login))
+        if !login.isEmpty { value["defaults"] = .object(login) }
+        value["nodes"] = .array(
+            zip(machines, settings).map { machine, own in
+                let ofRole = machine.facts.installedRole == .server ? ofServers : ofAgents
+                return node(machine, own: own, common: Object(ofAll + Array(ofRole)), login: login)
+            })
+        noteWhatIsNowhere()
+        let heading = "# Written by `homelab adopt` from the machines themselves.\n"
+        let explanation = "# While this says `paused` they stay as they were installed; without it homelab takes them over.\n"
+        return heading + (isOfHomelab ? "" : explanation) + YAMLWriter.text(value, sortedKeys: false)
+    }
+
+    /// Homelab made all of it.
+    package var isOfHomelab: Bool { machines.allSatisfy(\.isOfHomelab) }
+
+    private mutating func k3s(_ version: K3sVersion, _ configurations: [(key: String, value: Object)]) -> Value {
         var k3s: Value = ["version": .string(version.description)]
         var sums = Object()
         for machine in machines {
@@ -54,34 +83,35 @@ package struct AdoptedCluster {
         }
         k3s["sha256"] = .object(sums)
         if machines.contains(where: { $0.facts.k3s.datastore == .etcd }) { k3s["datastore"] = "etcd" }
-        let servers = zip(machines, settings).filter { $0.0.facts.installedRole == .server }.map(\.1)
-        let agents = zip(machines, settings).filter { $0.0.facts.installedRole == .agent }.map(\.1)
-        let ofServers = Self.common(servers), ofAgents = Self.common(agents)
-        if !ofServers.isEmpty { k3s["serverConfig"] = .object(ofServers) }
-        if !ofAgents.isEmpty { k3s["agentConfig"] = .object(ofAgents) }
-        var value: Value = ["apiVersion": .string(InventoryFormat.apiVersion), "kind": "Cluster", "name": .string(name), "k3s": k3s]
-        if let network = network() { value["network"] = network }
-        let login = Self.common(machines.map(Self.login))
-        if !login.isEmpty { value["defaults"] = .object(login) }
-        value["nodes"] = .array(
-            zip(machines, settings).map { machine, own in
-                node(machine, own: own, common: machine.facts.installedRole == .server ? ofServers : ofAgents, login: login)
-            })
-        return "# Written by `homelab adopt` from the machines themselves.\n" + YAMLWriter.text(value, sortedKeys: false)
+        for (key, value) in configurations where !value.isEmpty { k3s[key] = .object(value) }
+        if let registries = registries() { k3s["registries"] = registries }
+        return k3s
     }
 
-    private func nodeName(_ machine: AdoptedMachine) -> String {
-        if let said = machine.settings["node-name"]?.string { return said }
+    private mutating func noteStrangers() {
+        let known = Set(machines.map(nodeName))
+        for node in nodes where !known.contains(node.name) {
+            findings.append(
+                Diagnostic(
+                    .warning, "the cluster has a node that was not named", subject: "node \"\(node.name)\"",
+                    remedy: "name its host too: a node that is not in the inventory is only reported"))
+        }
+    }
+
+    func nodeName(_ machine: AdoptedMachine) -> String {
+        if let said = machine.written["node-name"]?.string { return said }
         let own = Set(machine.facts.network.addresses.map { $0.cidr.address.description })
         return nodes.first { !own.isDisjoint(with: $0.internalIPs) }?.name ?? machine.facts.system.hostname.lowercased()
     }
 
     /// How one logs in to it, as far as it is not what goes without saying.
-    private static func login(_ machine: AdoptedMachine) -> Object {
+    private func login(_ machine: AdoptedMachine) -> Object {
         var login = Object()
         if machine.user != "root" { login["user"] = .string(machine.user) }
         let files = machine.identityFiles.map { Value.string($0) }
         if let file = files.first { login["identityFile"] = files.count == 1 ? file : .array(files) }
+        let jumps = jumps(machine).map { Value.string($0.text) }
+        if let jump = jumps.first { login["jump"] = jumps.count == 1 ? jump : .array(jumps) }
         return login
     }
 
@@ -90,19 +120,15 @@ package struct AdoptedCluster {
         var value: Value = [
             "name": .string(name), "role": .string((machine.facts.installedRole ?? .agent).rawValue), "host": .string(machine.host),
         ]
-        if machine.port != 22 { value["port"] = .int(Int64(machine.port)) }
-        for member in Self.login(machine) where login[member.key] != member.value { value[member.key] = member.value }
-        let keys = machine.facts.access.hostKeys.filter { $0.description.hasPrefix("ssh-ed25519 ") }
-        value["hostKeys"] = .array((keys.isEmpty ? machine.facts.access.hostKeys : keys).map { .string($0.description) })
-        let settings = machine.settings
-        let addresses = Self.words(settings["node-ip"]).map { Value.string($0) }
+        let port = port(machine)
+        if port != 22 { value["port"] = .int(Int64(port)) }
+        for member in self.login(machine) where login[member.key] != member.value { value[member.key] = member.value }
+        value["hostKeys"] = .array(hostKeys(machine).map { .string($0.description) })
+        let addresses = Self.words(machine.written["node-ip"]).map { Value.string($0) }
         if let address = addresses.first { value["nodeIP"] = addresses.count == 1 ? address : .array(addresses) }
-        let labels = Self.words(settings["node-label"]).compactMap { text -> Object.Member? in
-            let pair = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            return pair.count == 2 ? Object.Member(key: pair[0], value: .string(pair[1])) : nil
-        }
-        if !labels.isEmpty { value["labels"] = .object(Object(labels)) }
-        let taints = Self.words(settings["node-taint"])
+        let labels = labels(machine)
+        if !labels.isEmpty { value["labels"] = .object(labels) }
+        let taints = taints(machine)
         if !taints.isEmpty { value["taints"] = .array(taints.map { .string($0) }) }
         let rest = own.filter { common[$0.key] != $0.value }
         if !rest.isEmpty { value["config"] = .object(Object(rest)) }
@@ -111,7 +137,7 @@ package struct AdoptedCluster {
 
     private func network() -> Value? {
         guard let server = machines.first(where: { $0.facts.installedRole == .server }) else { return nil }
-        let settings = server.settings
+        let settings = server.written
         var network = Object()
         for (flag, field) in [("cluster-cidr", "pods"), ("service-cidr", "services")] {
             let ranges = Self.words(settings[flag])
@@ -125,7 +151,7 @@ package struct AdoptedCluster {
     /// What is left for the inventory to pass through: without what homelab sets itself and without names it puts into the certificate anyway.
     private mutating func settings(of machine: AdoptedMachine) -> Object {
         var result = Object()
-        for member in machine.settings {
+        for member in machine.written {
             if K3sFlags.managed[member.key] != nil { continue }
             if let instead = K3sFlags.secrets[member.key] {
                 findings.append(
@@ -135,12 +161,11 @@ package struct AdoptedCluster {
                 continue
             }
             if member.key == "tls-san" {
-                let own = Set([machine.host] + Self.words(machine.settings["node-ip"]).prefix(1))
-                let names = Self.words(member.value).filter { !own.contains($0) }
+                let names = Self.names(Self.words(member.value), of: machine)
                 if !names.isEmpty { result["tls-san"] = .array(names.map { .string($0) }) }
                 continue
             }
-            guard K3sFlags.all[member.key] != nil else {
+            guard machine.isOfHomelab || K3sFlags.all[member.key] != nil else {
                 findings.append(
                     Diagnostic(.warning, "k3s is given \(member.key), which is no flag of its", subject: "host \(machine.host)"))
                 continue
@@ -173,8 +198,19 @@ package struct AdoptedCluster {
         return Object(first.filter { member in all.allSatisfy { $0[member.key] == member.value } })
     }
 
+    /// The names in a server's certificate that homelab would not add by itself: it adds the server's own ones behind those it is given.
+    private static func names(_ all: [String], of machine: AdoptedMachine) -> [String] {
+        let address = words(machine.written["node-ip"]).first ?? IPAddress(machine.host)?.description
+        let own = [machine.host] + [address].compactMap { $0 }
+        let isWhole = { (given: [String]) in
+            own.reduce(into: given) { names, name in if !names.contains(name) { names.append(name) } } == all
+        }
+        let given = (0...all.count).lazy.map { Array(all.prefix($0)) }.first(where: isWhole)
+        return machine.isOfHomelab ? given ?? all : all.filter { !own.contains($0) }
+    }
+
     /// A list as k3s takes it: one flag may hold several values with commas between them.
-    private static func words(_ value: Value?) -> [String] { texts(value).flatMap { $0.split(separator: ",").map(String.init) } }
+    static func words(_ value: Value?) -> [String] { texts(value).flatMap { $0.split(separator: ",").map(String.init) } }
 
     private static func texts(_ value: Value?) -> [String] {
         guard let value else { return [] }

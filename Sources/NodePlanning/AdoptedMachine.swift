@@ -1,16 +1,21 @@
 internal import Diagnostics
-internal import NodeInventory
+package import NodeInventory
 package import YAML
 
-/// A machine of a k3s cluster that homelab did not make, as it was found.
+/// A machine of a k3s cluster whose inventory is not there, as it was found.
 package struct AdoptedMachine: Sendable {
     /// What the operator gave: where and how it was reached.
     package var host: String
     package var port: Int
     package var user: String
     package var identityFiles: [String]
+    /// The hosts on the way to it, as the operator gave them here or in `~/.ssh/config`.
+    package var jumps: [JumpHost] = []
+    package var areJumpsGiven = false
     package var facts: NodeFacts
     package var given = K3sSettings()
+    package var record = HomelabRecord()
+    /// It has a registries.yaml that homelab did not write.
     package var hasRegistries: Bool
     /// Names of variables for proxies that the unit itself or its environment files set, and not a drop-in.
     package var proxies: [String]
@@ -29,6 +34,11 @@ package struct AdoptedMachine: Sendable {
 extension AdoptedMachine {
     /// What k3s was given, as keys of config.yaml.
     package var settings: Object { given.merged }
+
+    /// What of it homelab is to write: where it wrote config.yaml already, that alone, since what it is given besides stays beside it.
+    var written: Object { K3sConfiguration.written(in: facts.k3s) ?? settings }
+
+    var isOfHomelab: Bool { K3sConfiguration.written(in: facts.k3s) != nil }
 
     /// Settings with which homelab's own k3s would not be this one any more: it would begin with no data, or not be found.
     var obstacles: Diagnostics {

@@ -27,5 +27,5 @@ package enum FactsScript {
     /// The binary is no secret, but large: its hash is told once, with its version.
     private static let secret = [NodeLayout.token, NodeLayout.agentKey, NodeLayout.deployKey, NodeLayout.k3s]
     private static let units = [NodeRole.server.unit, NodeRole.agent.unit, NodeLayout.agentUnit]
-    private static let directories = ["/var/lib/rancher", "/var/lib/kubelet", "/var/log", "/usr/local/bin", "/etc", "/tmp"]
+    private static let directories = ["/var/lib/rancher", "/var/lib/kubelet", "/var/log", "/usr/local/bin", "/etc", "/tmp", "/var/tmp"]
 }

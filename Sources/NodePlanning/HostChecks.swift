@@ -11,7 +11,7 @@ package enum HostChecks {
         return RemoteCommand(["sh", "-s"], input: .text("registries='\(registries)'\n" + BootstrapAssets.checksScript))
     }
 
-    /// Where k3s' own images come from: the mirrors of their registry, and that registry itself.
+    /// Where k3s' own images come from: the mirrors of their registry, and that registry itself unless they are brought along.
     static func registries(_ spec: ClusterSpec, _ node: NodeSpec) -> [String] {
         let role = node.role == .server ? spec.k3s.serverConfig : spec.k3s.agentConfig
         let named = [node.config, role, spec.k3s.config].lazy.compactMap { $0["system-default-registry"]?.string }.first
@@ -19,7 +19,8 @@ package enum HostChecks {
         let mirrors = spec.k3s.registries?["mirrors"]
         let endpoints = (mirrors?[registry] ?? mirrors?["*"])?["endpoint"]?.array?.compactMap(\.string) ?? []
         let own = registry == "docker.io" ? "https://registry-1.docker.io" : "https://\(registry)"
-        return (endpoints.isEmpty ? [own] : endpoints).map(address).filter { text in
+        let asked = endpoints.isEmpty && !spec.k3s.bringsImages ? [own] : endpoints
+        return asked.map(address).filter { text in
             text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-._:/[]".contains($0)) }
         }
     }

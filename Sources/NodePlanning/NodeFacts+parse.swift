@@ -180,6 +180,7 @@ extension NodeFacts {
     private mutating func takeHomelab(_ key: String, _ value: String) -> Bool {
         switch key {
         case "k3s.sha256": k3s.binary = BinaryFact(sha256: value, version: nil)
+        case "k3s.stamp": k3s.binary?.stamp = value
         case "k3s.version": k3s.binary?.version = Self.version(value)
         case "k3s.datastore": k3s.datastore = Datastore(rawValue: value)
         case "k3s.server-token": k3s.hasServerToken = value == "yes"
@@ -188,6 +189,7 @@ extension NodeFacts {
         case "k3s.join-token": k3s.joinTokenID = value
         case "k3s.images": k3s.images.insert(value)
         case "homelab.sha256": agent.binary = BinaryFact(sha256: value, version: nil)
+        case "homelab.stamp": agent.binary?.stamp = value
         case "homelab.version": agent.binary?.version = Self.version(value)
         case "homelab.public-key": agent.publicKey = value
         case "homelab.deploy-key": agent.deployKey = value

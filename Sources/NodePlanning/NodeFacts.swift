@@ -221,6 +221,8 @@ package struct BinaryFact: Hashable, Sendable {
     package var sha256: String
     /// As `--version` prints it; nil when it does not start.
     package var version: String?
+    /// What says, besides its content, that it is this very file, untouched since; nil where the machine did not tell.
+    package var stamp: String?
 
     package init(sha256: String, version: String?) {
         self.sha256 = sha256

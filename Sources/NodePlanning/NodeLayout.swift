@@ -39,10 +39,12 @@ package enum NodeLayout {
     /// Held by a run while it changes this node; see `facts.sh`.
     package static let lock = "/run/homelab.lock"
 
+    /// Where archives of images are uploaded to: they are large, and /tmp is often in memory.
+    static let imageUploads = "/var/tmp"
+
     /// Where the SSH user uploads a binary to before it is verified and moved into place.
     package static func upload(_ artifact: Artifact) -> String {
-        // Images are large, and /tmp is often in memory.
-        let folder = artifact.name == .images ? "/var/tmp" : "/tmp"
+        let folder = artifact.name == .images ? imageUploads : "/tmp"
         return "\(folder)/homelab-upload-\(artifact.name.rawValue)-\(artifact.sha256.prefix(16))"
     }
 

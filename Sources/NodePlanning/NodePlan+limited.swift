@@ -47,7 +47,7 @@ extension NodePlan {
 
 extension Phase {
     /// Nothing but waiting for a machine that is on its way, before others follow.
-    func isWait(_ task: NodeTask) -> Bool {
+    package func isWait(_ task: NodeTask) -> Bool {
         guard [.firstServer, .servers, .agents].contains(kind) else { return false }
         return task.steps.allSatisfy { planned in
             switch planned.step {

@@ -75,7 +75,7 @@ extension NodePlanner {
         return (change, words.isEmpty ? "homelab's record of its labels" : words.joined(separator: ", "))
     }
 
-    private static func list(_ text: String?) -> [String] { (text ?? "").split(separator: ",").map(String.init) }
+    static func list(_ text: String?) -> [String] { (text ?? "").split(separator: ",").map(String.init) }
 
     // MARK: Kubeconfig
 
@@ -302,7 +302,7 @@ extension NodePlanner {
     }
 
     /// As known_hosts names it: `host`, or `[host]:port` for another port than 22.
-    private static func host(ofSSH url: String) -> String? {
+    static func host(ofSSH url: String) -> String? {
         guard url.hasPrefix("ssh://") else { return nil }
         let authority = url.dropFirst("ssh://".count).prefix { $0 != "/" }
         let target = authority.split(separator: "@").last.map(String.init) ?? ""

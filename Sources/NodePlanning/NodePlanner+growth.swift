@@ -34,6 +34,7 @@ extension NodePlanner {
     /// Why no machine of this node's role may come into the running cluster by this plan; nil when it may.
     func reasonNotToJoin(_ node: NodeSpec) -> (text: String, remedy: String)? {
         if let noJoining { return (noJoining, "run again afterwards") }
+        if let lack = facts(node).flatMap(lackOfImages) { return lack }
         if node.role == .agent {
             return serverBehind.map { ("the server \($0) is older than k3s \(desired.k3s.version)", "upgrade it first") }
         }

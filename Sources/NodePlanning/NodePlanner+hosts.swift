@@ -128,13 +128,20 @@ extension NodePlanner {
         return version != desired.k3s.version.description
     }
 
-    /// k3s' images, brought along where the binary comes from a folder that has them; before k3s starts, since it imports them then.
+    /// k3s' images, brought along where the inventory says `airgap` or the binary comes from a folder that has them; before k3s starts,
+    /// since it imports them then.
     func images(_ facts: NodeFacts) -> [PlannedStep] {
-        guard let architecture = facts.system.architecture, let archive = context.images[architecture] else { return [] }
-        let path = NodeLayout.images(sha256: archive.sha256, ending: archive.ending)
-        if facts.k3s.images.contains(path) { return [] }
+        guard let architecture = facts.system.architecture, let (archive, path) = context.missingImages(facts) else { return [] }
         let artifact = Artifact(name: .images, architecture: architecture, sha256: archive.sha256, path: path)
         return [PlannedStep(.installImages(artifact), facts.k3s.images.isEmpty ? "are missing" : "are of another version")]
+    }
+
+    /// Why a machine that is to have the archive of images would not come up by itself: it could not be had.
+    func lackOfImages(_ facts: NodeFacts) -> (text: String, remedy: String)? {
+        guard desired.k3s.bringsImages, let architecture = facts.system.architecture, context.images[architecture] == nil else {
+            return nil
+        }
+        return ("the archive of k3s' images for \(architecture.rawValue) is not at hand", "see k3s.source, or leave k3s.airgap out")
     }
 
     private mutating func homelabBinary(_ node: NodeSpec, _ facts: NodeFacts) -> [PlannedStep] {

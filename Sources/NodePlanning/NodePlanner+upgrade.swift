@@ -89,6 +89,7 @@ extension NodePlanner {
 
     /// Why a node that may be upgraded is not upgraded now; nil when it is.
     private func delay(_ node: NodeSpec, _ facts: NodeFacts) -> (text: String, remedy: String?)? {
+        if needsBinary(facts), let lack = lackOfImages(facts) { return ("is not upgraded now: \(lack.text)", lack.remedy) }
         guard node.role == .server else {
             return cluster.unavailable.map { ("is not upgraded now: the cluster's API does not answer", $0) }
         }

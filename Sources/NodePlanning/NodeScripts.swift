@@ -78,14 +78,15 @@ enum NodeScripts {
         sync
         """
 
-    /// path, owner, branch: what `git init --bare` makes, on machines without git.
+    /// path, owner, branch: what `git init --bare` makes, on machines without git. HEAD comes last: by it the repository counts as made.
     static let createRepository = """
         set -eu
         umask 022
         mkdir -p "$1/objects/info" "$1/objects/pack" "$1/refs/heads" "$1/refs/tags" "$1/hooks" "$1/info"
         [ -f "$1/config" ] || printf '[core]\\n\\trepositoryformatversion = 0\\n\\tfilemode = true\\n\\tbare = true\\n' >"$1/config"
-        [ -f "$1/HEAD" ] || printf 'ref: refs/heads/%s\\n' "$3" >"$1/HEAD"
+        [ -f "$1/HEAD" ] || printf 'ref: refs/heads/%s\\n' "$3" >"$1/HEAD.new"
         chown -R "$2:$(id -gn "$2")" "$1"
+        [ -f "$1/HEAD" ] || mv -f "$1/HEAD.new" "$1/HEAD"
         """
 
     /// path, comment.

@@ -5,7 +5,8 @@ package import NodeInventory
 package struct PlanningContext: Hashable, Sendable {
     /// sha256 of the k3s binary of the wanted version, for each architecture that could be had.
     package var k3s: [Architecture: String]
-    /// The images of the wanted version, for each architecture whose archive lies beside the binary in the folder they come from.
+    /// The images of the wanted version, for each architecture: where the inventory says `airgap`, and where the archive lies beside the
+    /// binary in the folder they come from.
     package var images: [Architecture: ImageArchive]
     /// sha256 of this program's binary, for each architecture that could be had.
     package var homelab: [Architecture: String]
@@ -32,6 +33,13 @@ package struct PlanningContext: Hashable, Sendable {
         wantsKubeconfig = true
         replacesHomelab = true
         only = []
+    }
+
+    /// The archive of images that is to be brought to this machine, and where it will be there.
+    func missingImages(_ facts: NodeFacts) -> (archive: ImageArchive, path: String)? {
+        guard let architecture = facts.system.architecture, let archive = images[architecture] else { return nil }
+        let path = NodeLayout.images(sha256: archive.sha256, ending: archive.ending)
+        return facts.k3s.images.contains(path) ? nil : (archive, path)
     }
 }
 

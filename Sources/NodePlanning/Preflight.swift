@@ -106,7 +106,7 @@ package struct Preflight {
                 "install it (`\(system.install(.logRotation))`); homelab has written what it is to do")
         }
         selinux(node, facts)
-        for directory in facts.access.readOnly {
+        for directory in facts.access.readOnly where directory != NodeLayout.imageUploads || context.missingImages(facts) != nil {
             error(node, "\(directory) is on a read-only file system", "mount it writable; systems with a read-only root are not supported")
         }
         for directory in facts.access.noExec where ["/usr/local/bin", "/var/lib/rancher"].contains(directory) {
@@ -186,8 +186,11 @@ package struct Preflight {
 
     private mutating func space(_ node: NodeSpec, _ facts: NodeFacts) {
         let isNew = facts.k3s.binary?.version != spec.k3s.version.description
+        // k3s' archives have about 650 MiB, and 200 when compressed.
+        let images: Int64 = context.missingImages(facts).map { $0.archive.ending == ".tar" ? 800 : 300 } ?? 0
         let needs: [(path: String, error: Int64, warning: Int64)] = [
-            ("/var/lib/rancher", isNew ? 1024 : 100, 4096), ("/usr/local/bin", isNew ? 250 : 20, 0), ("/tmp", isNew ? 150 : 20, 0),
+            ("/var/lib/rancher", (isNew ? 1024 : 100) + images, 4096), ("/usr/local/bin", isNew ? 250 : 20, 0),
+            ("/tmp", isNew ? 150 : 20, 0), (NodeLayout.imageUploads, images, 0),
             ("/etc", 5, 0), ("/var/lib/kubelet", 100, 1024), (Self.logs, 20, 512),
         ]
         for need in needs where !isSamePlace(need.path, facts) {
@@ -215,7 +218,10 @@ package struct Preflight {
     /// These folders are on file systems of their own only where somebody made it so; else one that asks for more is on theirs.
     private func isSamePlace(_ path: String, _ facts: NodeFacts) -> Bool {
         let resources = facts.resources
-        let greater = ["/var/lib/kubelet": ["/var/lib/rancher"], Self.logs: ["/var/lib/rancher", "/var/lib/kubelet"]]
+        let greater = [
+            "/var/lib/kubelet": ["/var/lib/rancher"], NodeLayout.imageUploads: ["/var/lib/rancher"],
+            Self.logs: ["/var/lib/rancher", "/var/lib/kubelet"],
+        ]
         return greater[path, default: []].contains { other in
             resources.free[path] == resources.free[other] && resources.inodes[path] == resources.inodes[other]
         }

@@ -13,7 +13,8 @@ package struct OwnRelease: Sendable {
     package var images: LocalImages?
 }
 
-/// The binaries a run can put on nodes, and their hashes for the plan; k3s itself is fetched only when a plan installs it.
+/// The binaries and archives a run can put on nodes, and their hashes for the plan; k3s itself and its images are fetched only when a plan
+/// installs them.
 package struct Artifacts: Sendable {
     private let store: BinaryStore
     private let spec: K3sSpec
@@ -85,18 +86,29 @@ package struct Artifacts: Sendable {
         return (hashes, problems)
     }
 
-    /// The archives of images that are at hand for the architectures of the nodes. One that cannot be read is reported.
-    package func imageArchives(_ architectures: Set<Architecture>) -> (archives: [Architecture: ImageArchive], problems: [Diagnostic]) {
+    /// The archives of images for the architectures of the nodes: where the inventory says `airgap` what it, the lock file or the source
+    /// names, else those that are at hand. What cannot be had then, or cannot be read, is reported.
+    package func imageArchives(
+        _ architectures: Set<Architecture>
+    ) async -> (archives: [Architecture: ImageArchive], problems: [Diagnostic]) {
         var archives: [Architecture: ImageArchive] = [:]
         var problems: [Diagnostic] = []
         for architecture in architectures.sorted() {
             do {
-                archives[architecture] = try images(architecture)?.archive
+                archives[architecture] = try await imageArchive(architecture)
+            } catch let problem as Diagnostic {
+                problems.append(problem)
             } catch {
                 problems.append(Diagnostic(.error, "\(error)", subject: "k3s images for \(architecture.rawValue)"))
             }
         }
         return (archives, problems)
+    }
+
+    private func imageArchive(_ architecture: Architecture) async throws -> ImageArchive? {
+        guard spec.bringsImages else { return try images(architecture)?.archive }
+        return try await store.imageArchive(
+            spec, architecture: architecture, folderBase: folderBase, own: own?.architecture == architecture ? own?.images : nil)
     }
 
     /// From the folder that k3s comes from; on a server that has no such folder, those that bootstrap brought to the server itself.
@@ -119,7 +131,9 @@ package struct Artifacts: Sendable {
         for artifact in plan.artifacts {
             switch artifact.name {
             case .images:
-                if let images = try images(artifact.architecture) {
+                if spec.bringsImages {
+                    fetched.files[artifact.key] = try await airgapImages(artifact, recorder).path
+                } else if let images = try images(artifact.architecture) {
                     fetched.files[artifact.key] = images.path
                 }
             case .homelab:
@@ -134,24 +148,37 @@ package struct Artifacts: Sendable {
                     fetched.files[artifact.key] = own.k3s.path
                     continue
                 }
-                let tenths = Mutex<Int64>(-1)
-                let binary = try await store.k3s(spec, architecture: artifact.architecture, folderBase: folderBase) { done, total in
-                    // Ten lines for a download, not one for each of its MiB.
-                    let tenth = total > 0 ? done * 10 / total : done >> 23
-                    let isNew = tenths.withLock { told in
-                        defer { told = tenth }
-                        return told != tenth
-                    }
-                    guard isNew else { return }
-                    recorder.emit(
-                        .note(
-                            node: nil,
-                            text: "k3s \(spec.version) for \(artifact.architecture.rawValue): \(done >> 20) of \(total >> 20) MiB"))
-                }
+                let binary = try await store.k3s(
+                    spec, architecture: artifact.architecture, folderBase: folderBase,
+                    progress: progress(of: "k3s \(spec.version) for \(artifact.architecture.rawValue)", recorder))
                 fetched.files[artifact.key] = binary.path
             }
         }
         return fetched
+    }
+
+    /// The acting server's own where it is that one, so that a server without internet downloads nothing.
+    private func airgapImages(_ artifact: Artifact, _ recorder: RunRecorder) async throws -> LocalImages {
+        if let own, let images = own.images, own.architecture == artifact.architecture, images.archive.sha256 == artifact.sha256 {
+            return images
+        }
+        return try await store.airgapImages(
+            spec, architecture: artifact.architecture, folderBase: folderBase,
+            progress: progress(of: "k3s' images \(spec.version) for \(artifact.architecture.rawValue)", recorder))
+    }
+
+    /// Ten lines for a download, not one for each of its MiB.
+    private func progress(of what: String, _ recorder: RunRecorder) -> @Sendable (Int64, Int64) -> Void {
+        let tenths = Mutex<Int64>(-1)
+        return { done, total in
+            let tenth = total > 0 ? done * 10 / total : done >> 23
+            let isNew = tenths.withLock { told in
+                defer { told = tenth }
+                return told != tenth
+            }
+            guard isNew else { return }
+            recorder.emit(.note(node: nil, text: "\(what): \(done >> 20) of \(total >> 20) MiB"))
+        }
     }
 }
 

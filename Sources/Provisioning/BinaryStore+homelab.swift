@@ -29,13 +29,7 @@ extension BinaryStore {
             try Files.makeDirectory(folder, mode: 0o755)
             if Files.exists(path), try SHA256.hex(ofFile: path) == pin { return LocalBinary(path: path, sha256: pin) }
             let part = path + ".part"
-            try await download("\(base)/\(version)/\(name)", to: part) { _, _ in }
-            do {
-                try checkHomelab(part, pin)
-            } catch {
-                try? Files.remove(part)
-                throw error
-            }
+            try await fetch("\(base)/\(version)/\(name)", to: part, progress: { _, _ in }) { try checkHomelab(part, pin) }
             try Files.move(part, to: path)
             return LocalBinary(path: path, sha256: pin)
         }

@@ -4,7 +4,7 @@ internal import FileSystem
 package import HTTP
 package import NodeInventory
 
-/// A binary on this machine, verified.
+/// A file that is installed on machines, here and verified.
 package struct LocalBinary: Hashable, Sendable {
     package let path: String
     /// 64 lower-case digits.
@@ -16,7 +16,32 @@ package struct LocalBinary: Hashable, Sendable {
     }
 }
 
-/// Where the k3s binary comes from: a folder, a mirror or the release page, by way of the user's cache, and never unverified.
+/// A file of a k3s release that is fetched: what it is called there and in messages, and what is pinned of it.
+struct ReleaseAsset: Sendable {
+    let name: String
+    let noun: String
+    /// 64 lower-case digits; nil when the release's own list is believed.
+    let pin: String?
+    /// What to do when that list does not name it.
+    let remedyWhenUnlisted: String
+
+    static func k3s(_ spec: K3sSpec, _ architecture: Architecture) -> ReleaseAsset {
+        ReleaseAsset(
+            name: architecture.k3sAsset, noun: "k3s binary", pin: spec.sha256[architecture],
+            remedyWhenUnlisted: "Check that \(spec.version) exists, or pin the hash in the inventory.")
+    }
+
+    /// - Parameter ending: one of `K3sSource.imageEndings`.
+    static func images(_ spec: K3sSpec, _ architecture: Architecture, ending: String) -> ReleaseAsset {
+        let name = architecture.imagesAsset(ending)
+        return ReleaseAsset(
+            name: name, noun: "archive of k3s' images", pin: spec.imageSHA256[name],
+            remedyWhenUnlisted: "Check that \(spec.version) exists and has it there, or leave `k3s.airgap` out of the inventory.")
+    }
+}
+
+/// Where the k3s binary and the archive of its images come from: a folder, a mirror or the release page, by way of the user's cache, and
+/// never unverified.
 ///
 /// The reference is the inventory's pin when there is one, else the `sha256sum-<arch>.txt` that every k3s release has. A pin that the
 /// file does not match is an error, never a reason to look elsewhere.
@@ -41,11 +66,11 @@ package struct BinaryStore: Sendable {
     package func expectedSHA256(
         _ spec: K3sSpec, architecture: Architecture, folderBase: String, isFresh: Bool = false
     ) async throws -> String {
-        if let pin = spec.sha256[architecture] { return pin }
-        switch spec.source {
-        case .folder(let folder): return try folderSum(Self.folder(folder, base: folderBase), spec, architecture)
-        case .mirror(let base): return try await webSum(base, spec, architecture, isFresh: isFresh)
-        case .release: return try await webSum(Self.releasePage, spec, architecture, isFresh: isFresh)
+        let asset = ReleaseAsset.k3s(spec, architecture)
+        if let pin = asset.pin { return pin }
+        switch Self.origin(spec, folderBase) {
+        case .folder(let folder): return try folderSum(folder, spec, architecture)
+        case .web(let base): return try await webSum(base, asset, spec, architecture, isFresh: isFresh)
         }
     }
 
@@ -58,13 +83,20 @@ package struct BinaryStore: Sendable {
         _ spec: K3sSpec, architecture: Architecture, folderBase: String,
         progress: @escaping @Sendable (Int64, Int64) -> Void = { _, _ in }
     ) async throws -> LocalBinary {
+        switch Self.origin(spec, folderBase) {
+        case .folder(let folder): try fromFolder(folder, spec, architecture)
+        case .web(let base): try await fromWeb(base, .k3s(spec, architecture), spec, architecture, progress: progress)
+        }
+    }
+
+    /// The folder with the files of a release, or the URL below which each release has its own.
+    enum Origin { case folder(String), web(String) }
+
+    static func origin(_ spec: K3sSpec, _ folderBase: String) -> Origin {
         switch spec.source {
-        case .folder(let folder):
-            return try fromFolder(Self.folder(folder, base: folderBase), spec, architecture)
-        case .mirror(let base):
-            return try await fromWeb(base, spec, architecture, progress: progress)
-        case .release:
-            return try await fromWeb(Self.releasePage, spec, architecture, progress: progress)
+        case .folder(let name): .folder(folder(name, base: folderBase))
+        case .mirror(let base): .web(base)
+        case .release: .web(releasePage)
         }
     }
 
@@ -75,8 +107,9 @@ package struct BinaryStore: Sendable {
                 .error, "there is no k3s binary for \(architecture.rawValue) in the folder the inventory names", subject: path,
                 remedy: "Put the file `\(architecture.k3sAsset)` of release \(spec.version) there, or change `k3s.source`.")
         }
-        let expected = try spec.sha256[architecture] ?? folderSum(folder, spec, architecture)
-        try verify(path, from: path, expected: expected, pinned: spec.sha256[architecture] != nil)
+        let asset = ReleaseAsset.k3s(spec, architecture)
+        let expected = try asset.pin ?? folderSum(folder, spec, architecture)
+        try verify(path, from: path, expected: expected, asset)
         return LocalBinary(path: path, sha256: expected)
     }
 
@@ -95,11 +128,12 @@ package struct BinaryStore: Sendable {
         return sum
     }
 
-    private func webSum(_ base: String, _ spec: K3sSpec, _ architecture: Architecture, isFresh: Bool = false) async throws -> String {
+    func webSum(
+        _ base: String, _ asset: ReleaseAsset, _ spec: K3sSpec, _ architecture: Architecture, isFresh: Bool = false
+    ) async throws -> String {
         let folder = folder(base, spec)
         try Files.makeDirectory(folder, mode: 0o755)
-        return try await releaseSum(
-            url: Self.url(base, spec), folder: folder, architecture: architecture, version: spec.version, isFresh: isFresh)
+        return try await releaseSum(of: asset, url: Self.url(base, spec), folder: folder, architecture: architecture, isFresh: isFresh)
     }
 
     /// Each source has a folder of its own: what a mirror says is not believed of another.
@@ -112,40 +146,36 @@ package struct BinaryStore: Sendable {
         "\(base)/\(spec.version.description.replacing("+", with: "%2B"))"
     }
 
-    private func fromWeb(
-        _ base: String, _ spec: K3sSpec, _ architecture: Architecture, progress: @escaping @Sendable (Int64, Int64) -> Void
+    /// From the cache, or fetched into it: a file is there under its name only once it is whole and the expected one.
+    func fromWeb(
+        _ base: String, _ asset: ReleaseAsset, _ spec: K3sSpec, _ architecture: Architecture,
+        progress: @escaping @Sendable (Int64, Int64) -> Void
     ) async throws -> LocalBinary {
         let folder = folder(base, spec)
-        let path = "\(folder)/\(architecture.k3sAsset)"
+        let path = "\(folder)/\(asset.name)"
         let expected: String
-        if let pin = spec.sha256[architecture] {
+        if let pin = asset.pin {
             expected = pin
         } else {
-            expected = try await webSum(base, spec, architecture)
+            expected = try await webSum(base, asset, spec, architecture)
         }
         try Files.makeDirectory(folder, mode: 0o755)
         if Files.exists(path), try SHA256.hex(ofFile: path) == expected { return LocalBinary(path: path, sha256: expected) }
         let part = path + ".part"
-        let url = "\(Self.url(base, spec))/\(architecture.k3sAsset)"
-        try await download(url, to: part, progress: progress)
-        do {
-            try verify(part, from: url, expected: expected, pinned: spec.sha256[architecture] != nil)
-        } catch {
-            try? Files.remove(part)
-            throw error
-        }
+        let url = "\(Self.url(base, spec))/\(asset.name)"
+        try await fetch(url, to: part, progress: progress) { try verify(part, from: url, expected: expected, asset) }
         try Files.move(part, to: path)
         return LocalBinary(path: path, sha256: expected)
     }
 
     /// - Parameter origin: the file or the URL that an error names.
-    private func verify(_ path: String, from origin: String, expected: String, pinned: Bool) throws {
+    func verify(_ path: String, from origin: String, expected: String, _ asset: ReleaseAsset) throws {
         let actual = try SHA256.hex(ofFile: path)
         guard actual == expected else {
             throw Diagnostic(
-                .error, "the k3s binary is not the one that was expected", subject: origin,
-                cause: "its sha256 is \(actual), \(pinned ? "the inventory pins" : "the release's list says") \(expected)",
-                remedy: pinned
+                .error, "the \(asset.noun) is not the one that was expected", subject: origin,
+                cause: "its sha256 is \(actual), \(asset.pin != nil ? "the inventory pins" : "the release's list says") \(expected)",
+                remedy: asset.pin != nil
                     ? "If the version was changed on purpose, run `homelab lock`; otherwise do not use this file."
                     : "Fetch the file again; if it stays so, do not use it.")
         }

@@ -122,12 +122,18 @@ package struct Bootstrapper: Sendable {
 
     /// Looks and plans, and changes nothing. The connections stay open: close them with `observation.nodes.close()`.
     package func observe() async throws -> ProvisioningObservation {
-        var observation = try await observer.observe { [connector, recorder] node in
-            let host = connector.host(for: node)
-            let slow = ProvisioningEvent.stepDetail(node: node.name, step: ProvisioningEvent.gatherFacts, text: "does not answer yet")
-            try await recorder.tellingSlowness(slow) { try await host.connect() }
-            return host
-        }
+        try await withNotes(
+            observer.observe { [connector, recorder] node in
+                let host = connector.host(for: node)
+                let slow = ProvisioningEvent.stepDetail(node: node.name, step: ProvisioningEvent.gatherFacts, text: "does not answer yet")
+                try await recorder.tellingSlowness(slow) { try await host.connect() }
+                return host
+            })
+    }
+
+    /// With what connecting told, and what concerns the time of the run.
+    private func withNotes(_ looked: ProvisioningObservation) -> ProvisioningObservation {
+        var observation = looked
         observation.findings.append(contentsOf: connector.notes(on: spec.nodes))
         // Agents log in from a server to every other machine.
         let reached = spec.nodes.filter { node in node.state != .absent && spec.servers.contains { $0.name != node.name } }
@@ -150,7 +156,11 @@ package struct Bootstrapper: Sendable {
     package func run() async throws -> BootstrapReport {
         let observation = try await observe()
         do {
-            let report = try await run(observation)
+            var settled = observation
+            if !options.recovers, !observation.findings.hasErrors {
+                settled = try await self.settled(observation, within: options.limits.api / 3) { $0.awaitedAPI(spec) }
+            }
+            let report = try await run(settled)
             await observation.nodes.close()
             return report
         } catch {
@@ -261,9 +271,27 @@ package struct Bootstrapper: Sendable {
         }
     }
 
+    /// What is there once there is no more unrest, or it takes too long: looks again, ever more rarely.
+    /// - Parameter unrest: what is said of it.
+    private func settled(
+        _ observation: ProvisioningObservation, within limit: Duration, _ unrest: (ProvisioningObservation) -> [ProvisioningEvent]
+    ) async throws -> ProvisioningObservation {
+        let deadline = ContinuousClock.now + limit
+        var (latest, pause) = (observation, options.limits.poll * 4)
+        while .now < deadline {
+            let events = unrest(latest)
+            if events.isEmpty { break }
+            for event in events { recorder.emit(event) }
+            try await Task.sleep(for: pause)
+            pause = min(pause * 2, .seconds(20))
+            latest = withNotes(try await observer.observeAgain(observation.nodes.hosts))
+        }
+        return latest
+    }
+
     /// A second look: what is still to do now was either missed or undone by somebody, and must not be passed over in silence.
     private func verify(_ before: ProvisioningObservation, _ report: inout BootstrapReport) async throws {
-        let after = try await observer.observeAgain(before.nodes.hosts)
+        let after = try await settled(observer.observeAgain(before.nodes.hosts), within: options.limits.api) { $0.comingBack(spec) }
         for note in after.plan.pending where note.concerns(options.only) {
             report.afterwards.append(note.diagnostic(note.isRefusal ? .error : .warning, cluster: spec.name))
         }

@@ -18,14 +18,15 @@ final class ChildProcess: Sendable {
     }
 
     /// Starts `argv`, searching PATH, in a process group of its own so that ``terminate()`` reaches its children too.
-    static func start(_ argv: [String]) throws(FileError) -> ChildProcess {
-        try starting.withLock { _ throws(FileError) in try startAlone(argv) }
+    /// - Parameter variables: environment variables it gets besides this program's own, or in their place.
+    static func start(_ argv: [String], variables: [String: String]) throws(FileError) -> ChildProcess {
+        try starting.withLock { _ throws(FileError) in try startAlone(argv, variables) }
     }
 
     /// One start at a time: a pipe's end that another child inherited would keep this child's input open for ever.
     private static let starting = Mutex(())
 
-    private static func startAlone(_ argv: [String]) throws(FileError) -> ChildProcess {
+    private static func startAlone(_ argv: [String], _ variables: [String: String]) throws(FileError) -> ChildProcess {
         var ends = [Int32](repeating: -1, count: 6)
         for index in 0..<3 {
             let made = ends.withUnsafeMutableBufferPointer { buffer in buffer.baseAddress.map { pipe($0 + index * 2) } ?? -1 }
@@ -55,14 +56,27 @@ final class ChildProcess: Sendable {
         posix_spawnattr_setsigmask(&attributes, &none)
         var pid: pid_t = 0
         let words = argv.map { strdup($0) } + [nil]
-        defer { for word in words { free(word) } }
-        let status = posix_spawnp(&pid, argv.first ?? "", &actions, &attributes, words, environ)
+        let environment = inherited(without: variables) + variables.map { strdup("\($0)=\($1)") } + [nil]
+        defer { for word in words + environment { free(word) } }
+        let status = posix_spawnp(&pid, argv.first ?? "", &actions, &attributes, words, environment)
         for end in [ends[0], ends[3], ends[5]] { close(end) }
         guard status == 0 else {
             for end in [ends[1], ends[2], ends[4]] { close(end) }
             throw FileError(path: argv.first ?? "", operation: "start", reason: String(cString: strerror(status)), code: status)
         }
         return ChildProcess(pid: pid, input: ends[1], output: ends[2], errors: ends[4])
+    }
+
+    /// This program's environment, copied, but for these variables.
+    private static func inherited(without variables: [String: String]) -> [UnsafeMutablePointer<CChar>?] {
+        var words: [UnsafeMutablePointer<CChar>?] = []
+        var next = environ
+        while let word = next.pointee {
+            let name = String(cString: word).prefix { $0 != "=" }
+            if variables[String(name)] == nil { words.append(strdup(word)) }
+            next += 1
+        }
+        return words
     }
 
     /// Sends the input, collects both outputs and waits for the end. Blocks the calling thread.

@@ -86,9 +86,12 @@ final class ClusterLease: Sendable {
     /// Gives a sign of life, or takes the Lease where no API answered before.
     /// - Returns: who has it, if it is not this run any more.
     func renew() async -> Diagnostic? {
+        let wasHeld = isHeld.withLock { $0 }
         guard case .found(let record, let version) = await look() else { return nil }
         if let record, isOther(record) {
-            if isHeld.withLock({ $0 }) { return HostLock.lost(subject, to: Self.owner(of: record)) }
+            if wasHeld { return HostLock.lost(subject, to: Self.owner(of: record)) }
+            // Taken while this look was on its way, which saw the holder before.
+            if isHeld.withLock({ $0 }) { return nil }
             // One that was there before this run could take it lives when it renews, and has died when it does not.
             let before = seen.withLock { seen in
                 defer { if seen?.version != version { seen = (version, .now) } }

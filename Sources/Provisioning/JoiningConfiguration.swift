@@ -12,7 +12,7 @@ struct JoiningConfiguration: Sendable {
     /// Reads what its k3s is given; changes nothing.
     /// - Throws: `Diagnostic` when something else than config.yaml has the last word.
     init(of host: any Host, _ server: NodeSpec, leader: NodeSpec) async throws {
-        var given = try await Adoption.given(on: host).settings
+        var given = try await Adoption.reading(of: host).settings
         if let elsewhere = given.merged["config"]?.scalarText, elsewhere != NodeLayout.k3sConfig {
             throw Self.refusal(server, "it reads \(elsewhere) in place of \(NodeLayout.k3sConfig)")
         }

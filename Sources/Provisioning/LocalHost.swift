@@ -24,8 +24,10 @@ package struct LocalHost: Host {
         try Task.checkCancellation()
         let child: ChildProcess
         do {
-            // As sudo says it, so that the same scripts see the same as over SSH.
-            child = try ChildProcess.start(user == "root" ? command.argv : ["env", "SUDO_USER=\(user)"] + command.argv)
+            // As sudo says it, so that the same scripts see the same as over SSH. A service has no HOME: kubectl would keep a cache in /.kube.
+            var variables = ["HOME": "/root"]
+            if user != "root" { variables["SUDO_USER"] = user }
+            child = try ChildProcess.start(command.argv, variables: variables)
         } catch {
             throw HostError(.refused, node: name, Diagnostic(.error, error.description, subject: "node \"\(name)\""))
         }

@@ -111,6 +111,9 @@ package struct Machines: Sendable {
         await host.close()
     }
 
+    /// The hosts on the way to it: what the inventory says, else `~/.ssh/config`.
+    func jumps(to node: NodeSpec) -> [JumpHost] { connector.jumps(to: node) }
+
     private func reach(_ node: NodeSpec) async -> Swift.Result<any Host, Diagnostic> {
         let host = connector.host(for: node)
         do {

@@ -32,6 +32,26 @@ extension ProvisioningObservation {
         let ordered = running + reached.filter { !running.contains($0) }
         return ordered.filter { $0 == first } + ordered.filter { $0 != first }
     }
+
+    /// What is said of nodes whose k3s is on its way back by itself: it ends when etcd is slow for too long, and its unit begins it anew.
+    func comingBack(_ spec: ClusterSpec) -> [ProvisioningEvent] {
+        let tasks = plan.phases.flatMap { phase in phase.tasks.map { (node: $0.node, isWait: phase.isWait($0)) } }
+        return spec.nodes.filter { node in
+            let isMoving = ["activating", "deactivating"].contains(state(node))
+            return tasks.contains { $0.node == node.name && ($0.isWait || isMoving) }
+        }.map { .note(node: $0.name, text: "its k3s began anew by itself; waits for it") }
+    }
+
+    /// What is said while no API answers although enough servers run or start: they have just been switched on, or were cut off until now.
+    func awaitedAPI(_ spec: ClusterSpec) -> [ProvisioningEvent] {
+        guard let reason = cluster.unavailable else { return [] }
+        let servers = spec.servers.filter { $0.state != .absent }
+        let running = servers.filter { ["active", "activating"].contains(state($0)) }
+        if running.count * 2 <= servers.count { return [] }
+        return [.note(node: nil, text: "the cluster's API does not answer yet (\(reason)); waits for it")]
+    }
+
+    private func state(_ node: NodeSpec) -> String { nodes.observed[node.name]?.facts?.units[node.role.unit]?.active ?? "" }
 }
 
 /// Looks at nodes and cluster and plans: the part of a run that changes nothing, shared by the CLI and the agent.
@@ -85,9 +105,9 @@ package struct ProvisioningObserver: Sendable {
         let cluster = look.facts
         let architectures = Set(nodes.observed.values.compactMap { $0.facts?.system.architecture })
         let k3s = await artifacts.k3sHashes(architectures)
+        let images = await artifacts.imageArchives(architectures)
         try Task.checkCancellation()
         var context = PlanningContext(k3s: k3s.hashes, homelab: artifacts.homelabHashes)
-        let images = artifacts.imageArchives(architectures)
         context.images = images.archives
         context.wantsKubeconfig = kubeconfig != nil
         context.replacesHomelab = replacesHomelab
@@ -99,7 +119,7 @@ package struct ProvisioningObserver: Sendable {
                 look.certificateAuthority.map { kubeconfig.holds(cluster: spec.name, certificateAuthority: $0) }
                 ?? (cluster.unavailable != nil && kubeconfig.holds(cluster: spec.name, certificateAuthority: nil))
         }
-        var findings = Diagnostics(nodes.problems.map(softened) + k3s.problems + images.problems)
+        var findings = Diagnostics(nodes.problems.map(softened) + k3s.problems + images.problems.filter { !k3s.problems.contains($0) })
         for reference in spec.fileSecrets {
             do throws(Diagnostic) {
                 context.secrets[reference] = try secrets.secret(

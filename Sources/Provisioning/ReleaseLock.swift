@@ -2,25 +2,34 @@ internal import Cryptography
 package import Diagnostics
 internal import FileSystem
 package import NodeInventory
+internal import NodePlanning
 internal import YAML
 
-/// Fetches what `homelab lock` pins: the sha256 of the k3s binary for each architecture, from the release's own lists.
+/// Fetches what `homelab lock` pins: the sha256 of the k3s binary for each architecture, from the release's own lists, and where the
+/// inventory says `airgap` that of the archive of its images.
 package struct ReleaseLock: Sendable {
     package let version: K3sVersion
     package private(set) var sums: [Architecture: String] = [:]
+    /// By the archives' names.
+    package private(set) var imageSums: [String: String] = [:]
     package private(set) var agentVersion = ""
     package private(set) var agentSums: [Architecture: String] = [:]
-    /// Architectures that could not be had, and why.
+    /// Architectures of which something could not be had, and why.
     package private(set) var missing: [Architecture: Diagnostic] = [:]
 
-    /// - Throws: `Diagnostics` when there is no sum at all; `CancellationError`.
+    /// - Throws: `Diagnostics` when there is no sum at all, of binaries or of the archives that are wanted; `CancellationError`.
     package init(_ spec: K3sSpec, store: BinaryStore, folderBase: String) async throws {
         version = spec.version
         var unpinned = spec
         unpinned.sha256 = [:]
+        unpinned.imageSHA256 = [:]
         for architecture in Architecture.allCases {
             do {
                 sums[architecture] = try await store.lockedSHA256(unpinned, architecture: architecture, folderBase: folderBase)
+                guard spec.bringsImages else { continue }
+                // Its list has just been asked for.
+                let images = try await store.imageArchive(unpinned, architecture: architecture, folderBase: folderBase, own: nil)
+                imageSums[architecture.imagesAsset(images.ending)] = images.sha256
             } catch let error as CancellationError {
                 throw error
             } catch let problem as Diagnostic {
@@ -29,7 +38,10 @@ package struct ReleaseLock: Sendable {
                 missing[architecture] = Diagnostic(.error, "\(error)", subject: "k3s \(version) for \(architecture.rawValue)")
             }
         }
-        if sums.isEmpty { throw Diagnostics(missing.sorted { $0.key < $1.key }.map(\.value)) }
+        guard sums.isEmpty || spec.bringsImages && imageSums.isEmpty else { return }
+        // What of a binary that is there has no archive is what is missing.
+        let problems = missing.filter { sums.isEmpty || sums[$0.key] != nil }
+        throw Diagnostics(problems.sorted { $0.key < $1.key }.map(\.value))
     }
 
     /// The lock file's text: these versions' sums in place of what it said of them, other versions as they were.
@@ -37,18 +49,25 @@ package struct ReleaseLock: Sendable {
     package func text(replacing before: String?) -> String {
         let old = before.flatMap { try? YAMLReader.values($0, file: "lock").first }
         var value: Value = ["apiVersion": .string(InventoryFormat.apiVersion), "kind": "Lock"]
-        value["k3s"] = .object(Self.versions(old?["k3s"], version.description, sums))
-        let agents = agentSums.isEmpty ? old?["homelab"]?.object : Self.versions(old?["homelab"], agentVersion, agentSums)
+        value["k3s"] = .object(Self.versions(old?["k3s"], version.description, Self.pins(sums) + Self.pins(imageSums)))
+        let agents = agentSums.isEmpty ? old?["homelab"]?.object : Self.versions(old?["homelab"], agentVersion, Self.pins(agentSums))
         value["homelab"] = agents.map { .object($0) }
         return "# Written by `homelab lock`: no binary with another sha256 is put on a machine.\n"
             + YAMLWriter.text(value, sortedKeys: false)
     }
 
-    private static func versions(_ old: Value?, _ version: String, _ sums: [Architecture: String]) -> Object {
+    private static func versions(_ old: Value?, _ version: String, _ pins: [Object.Member]) -> Object {
         var versions = old?.object ?? Object()
-        versions[version] = .object(
-            Object(sums.sorted { $0.key < $1.key }.map { Object.Member(key: $0.key.rawValue, value: .string($0.value)) }))
+        versions[version] = .object(Object(pins))
         return versions
+    }
+
+    private static func pins(_ sums: [Architecture: String]) -> [Object.Member] {
+        sums.sorted { $0.key < $1.key }.map { Object.Member(key: $0.key.rawValue, value: .string($0.value)) }
+    }
+
+    private static func pins(_ sums: [String: String]) -> [Object.Member] {
+        sums.sorted { $0.key < $1.key }.map { Object.Member(key: $0.key, value: .string($0.value)) }
     }
 
     /// Adds the agents' own binary, where git names its version and source.

@@ -191,6 +191,16 @@ extension SSHConnector {
         }
     }
 
+    /// The same as an inventory has them: what it says, else `~/.ssh/config`.
+    func jumps(to node: NodeSpec) -> [JumpHost] {
+        if !node.jumps.isEmpty { return node.jumps }
+        let settings = settings(for: node.host, user: node.writtenUser, port: node.writtenPort)
+        return hops(settings.proxyJump).map { text in
+            let address = JumpAddress(text)
+            return JumpHost(host: address.host, port: address.port, user: address.user, location: node.location)
+        }
+    }
+
     /// The way to the first of these hosts is what `~/.ssh/config` says of it, as OpenSSH has it; the others follow from there.
     private func hops(_ list: [String], seen: Set<String> = []) -> [String] {
         guard let first = list.first.map({ JumpAddress($0).host }), !seen.contains(first) else { return list }

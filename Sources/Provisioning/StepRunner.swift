@@ -214,12 +214,7 @@ extension StepRunner {
 
     private func reboot(_ host: any Host, _ step: Step) async throws {
         let before = try await bootID(of: host)
-        do {
-            _ = try await run(
-                RemoteCommand(["sh", "-c", "if \(InitSystem.isSystemd); then systemctl reboot; else reboot; fi"]), on: host)
-        } catch let error as HostError where error.kind == .connectionLost {
-            // The machine goes down before it answers.
-        }
+        var isOrdered = try await orderReboot(host)
         let deadline = ContinuousClock.now + limits.reboot
         while true {
             detail(host, step, "waits until it has gone down and come back")
@@ -227,6 +222,7 @@ extension StepRunner {
             do {
                 try await host.reconnect(within: deadline - .now) { detail(host, step, $0) }
                 if try await bootID(of: host) != before { return try await recheck(host) }
+                if !isOrdered { isOrdered = try await orderReboot(host) }
             } catch let error as HostError where error.kind == .connectionLost && .now < deadline {
                 continue
             }
@@ -235,6 +231,17 @@ extension StepRunner {
                     .error, "did not reboot within \(limits.reboot.inSeconds)", subject: "node \"\(host.name)\"",
                     remedy: "Look at its console; run again when it is up.")
             }
+        }
+    }
+
+    /// - Returns: false when the connection broke: the machine went down before it answered, or was never told.
+    private func orderReboot(_ host: any Host) async throws -> Bool {
+        do {
+            _ = try await run(
+                RemoteCommand(["sh", "-c", "if \(InitSystem.isSystemd); then systemctl reboot; else reboot; fi"]), on: host)
+            return true
+        } catch let error as HostError where error.kind == .connectionLost {
+            return false
         }
     }
 

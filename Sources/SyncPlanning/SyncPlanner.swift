@@ -172,7 +172,8 @@ package enum SyncPlanner {
         return [
             Diagnostic(
                 .error, "this commit drops more than it may: nothing is deleted", subject: request.unit.name,
-                cause: "\(count) of \(total) applied objects would go; the budget is \(policy.maximumCount) objects or "
+                cause: "\(count) of \(total) applied objects would go; the budget is \(policy.maximumCount) "
+                    + (policy.maximumCount == 1 ? "object or " : "objects or ")
                     + "\(policy.maximumPercent) %, whichever is more", remedy: remedy)
         ]
     }

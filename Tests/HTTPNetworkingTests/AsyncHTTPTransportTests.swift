@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import HTTPNetworking
+import Synchronization
 import Testing
 
 /// Client and server against each other on loopback.
@@ -73,14 +74,40 @@ import Testing
         #expect(received == "first")
         await client.shutdown()
     }
+
+    @Test func aPeerThatSendsFasterThanIsTakenIsHeldBack() async throws {
+        let size = 200 << 20
+        let peer = try SilentPeer(answer: "HTTP/1.1 200 OK\r\ncontent-length: \(size)\r\n\r\n", zeros: size)
+        let client = try AsyncHTTPTransport()
+        // What nobody takes for longer than that is no silence of the peer's.
+        let answer = try await client.stream(
+            HTTPRequest(url: "http://127.0.0.1:\(peer.port)/"), timeout: .seconds(60), idleTimeout: .milliseconds(300))
+        var before = -1
+        while peer.sent != before {
+            before = peer.sent
+            try await Task.sleep(for: .milliseconds(500))
+        }
+        #expect(before > 0 && before < 50 << 20, "\(before) bytes were sent, and none was taken")
+        var received = 0
+        for try await chunk in answer.body { received += chunk.count }
+        #expect(received == size)
+        await client.shutdown()
+    }
 }
 
-/// Accepts connections, answers the request with one text, and then says nothing for ever.
+/// Accepts connections, answers the request with one text and so many bytes, and then says nothing for ever.
 private final class SilentPeer: Sendable {
     let port: Int
     private let socketDescriptor: Int32
+    private let count = Count()
+    /// How many of the bytes are on their way.
+    var sent: Int { count.value.withLock { $0 } }
 
-    init(answer: String) throws {
+    private final class Count: Sendable {
+        let value = Mutex(0)
+    }
+
+    init(answer: String, zeros: Int = 0) throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -95,7 +122,7 @@ private final class SilentPeer: Sendable {
         }
         port = Int(UInt16(bigEndian: address.sin_port))
         socketDescriptor = descriptor
-        Thread {
+        Thread { [count] in
             while true {
                 let connection = accept(descriptor, nil, nil)
                 guard connection >= 0 else { return }
@@ -108,6 +135,14 @@ private final class SilentPeer: Sendable {
                     request += buffer[..<count]
                 }
                 _ = answer.withCString { write(connection, $0, strlen($0)) }
+                let block = [UInt8](repeating: 0, count: 1 << 16)
+                var left = zeros
+                while left > 0 {
+                    let written = send(connection, block, min(block.count, left), Int32(MSG_NOSIGNAL))
+                    guard written > 0 else { break }
+                    left -= written
+                    count.value.withLock { $0 += written }
+                }
             }
         }.start()
     }

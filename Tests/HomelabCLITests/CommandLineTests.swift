@@ -60,6 +60,7 @@ import YAML
         #expect(result([failed, condition("Reconciling", "True", "ProgressingWithRetry", "")]) == .failed("a.yaml:1: no"))
         #expect(result([condition("Ready", "False", "X", "x"), condition("Stalled", "True", "X", "stuck")]) == .failed("stuck"))
         #expect(result([condition("Ready", "False", "DependencyNotReady", "apps is not ready")]) == .underway)
+        #expect(result([condition("Ready", "False", "HealthCheckCanceled", "a newer commit")]) == .underway)
         let unusable = condition("Ready", "False", "ArtifactFailed", "no commit to use")
         #expect(result([unusable]) == .underway && result([unusable], attempted: "main@sha1:1") == .underway)
         #expect(result([unusable], attempted: "main@sha1:2") == .failed("no commit to use"))

@@ -141,6 +141,53 @@ import Testing
         #expect(!found.errors.contains("shut"), "\(found.errors)")
     }
 
+    @Test func `secrets that git has or would take are told with the field that names them`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let outside = folder + "/outside"
+        let (work, keys) = (folder + "/work", folder + "/work/inventory")
+        try FileManager.default.createDirectory(atPath: work + "/nested/.git", withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: keys, withIntermediateDirectories: true)
+        for path in [outside, keys + "/open", keys + "/kept.key", work + "/token", work + "/nested/pin"] {
+            let attributes: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
+            #expect(FileManager.default.createFile(atPath: path, contents: Data("hunter2".utf8), attributes: attributes))
+        }
+        try FileManager.default.createSymbolicLink(atPath: keys + "/link", withDestinationPath: outside)
+        try "*.key\n".write(toFile: work + "/.gitignore", atomically: true, encoding: .utf8)
+        try """
+        apiVersion: homelab.dev/v1alpha1
+        kind: Cluster
+        name: home
+        k3s: {version: v1.36.4+k3s1}
+        repository: {url: "https://example.org/me/home.git", token: {file: ../token}, ca: {file: open}}
+        nodes:
+          - {name: m1, role: server, host: 192.0.2.1, agent: true, sudoPassword: {file: kept.key}, password: {file: link}}
+          - {name: m2, role: agent, host: 192.0.2.2,
+             sudoPassword: {file: open}, password: {file: nowhere}, passphrase: {file: ../nested/pin}}
+          - {name: m3, role: agent, host: 192.0.2.3, sudoPassword: {file: open}}
+        """.write(toFile: keys + "/home.yaml", atomically: true, encoding: .utf8)
+        func told() throws -> [Substring] {
+            let found = try homelab("validate", in: work)
+            #expect(found.status == 0 && !found.errors.contains("hunter2"), "\(found.errors)")
+            return found.errors.split(separator: "\n").filter { $0.contains("git has the secret") || $0.contains("`git add` takes") }
+        }
+        #expect(try told().isEmpty, "it is no work tree yet")
+        for arguments in [["init", "--quiet"], ["add", "token"]] {
+            let git = Process()
+            git.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            git.arguments = ["git", "-C", work] + arguments
+            try git.run()
+            git.waitUntilExit()
+        }
+        let lines = try told()
+        try #require(lines.count == 2, "\(lines)")
+        #expect(lines[0].hasPrefix("inventory/home.yaml:5:61: warning: repository.token: git has the secret's file ../token"))
+        #expect(lines[1].hasPrefix("inventory/home.yaml:9:20: warning: nodes[1].sudoPassword: the next `git add` takes"), "\(lines)")
+        let errors = try homelab("repository", in: work).errors
+        #expect(errors.contains("write /token into .gitignore and run `git rm --cached token`\n    where it has been pushed"), "\(errors)")
+        #expect(errors.contains("move it out of the repository, or write /inventory/open into .gitignore\n"), "\(errors)")
+    }
+
     @Test(.enabled(if: FileManager.default.fileExists(atPath: "/usr/share/zoneinfo/Europe/Berlin"), "needs the tz database"))
     func `validate tells a time zone that there is not`() throws {
         let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString

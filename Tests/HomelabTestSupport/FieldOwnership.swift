@@ -131,7 +131,8 @@ extension FieldOwnership {
         case .key(let key):
             guard let inner = value[key] else { return value }
             result[key] = removing(rest, from: inner, names: names + [key], listKeys: listKeys)
-            return result.object?.isEmpty == true ? nil : result
+            // A plain nil would be a null here, which is a value.
+            return result.object?.isEmpty == true ? Value?.none : result
         case .item(let wanted):
             let keys = listKeys.keys(at: names) ?? []
             var items = value.array ?? []
@@ -141,7 +142,7 @@ extension FieldOwnership {
             } else {
                 items.remove(at: index)
             }
-            return items.isEmpty ? nil : .array(items)
+            return items.isEmpty ? Value?.none : .array(items)
         }
     }
 

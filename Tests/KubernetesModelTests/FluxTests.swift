@@ -142,6 +142,17 @@ import YAML
         #expect(app.provider == .github && app.obstacles.isEmpty)
         #expect(try github("url: 'https://github.com/me/home'").obstacles.first?.contains("needs spec.secretRef") == true)
         #expect(try github("url: 'ssh://git@github.com/me/home', secretRef: {name: app}").obstacles.first?.contains("is for https") == true)
+        func verified(_ mode: String, _ reference: String) throws -> GitRepositorySpec {
+            let spec = "{url: 'https://x', ref: {\(reference)}, verify: {mode: \(mode), secretRef: {name: keys}}}"
+            return GitRepositorySpec(of: try manifest("metadata: {name: a, namespace: d}\nspec: \(spec)\n"))
+        }
+        for reference in ["branch: main", "name: refs/heads/main", "tag: v1, commit: abc"] {
+            #expect(try verified("Tag", reference).unverifiable.first?.contains("mode Tag asks for a signed tag") == true, "\(reference)")
+            #expect(try verified("TagAndHEAD", reference).obstacles.count == 1 && verified("HEAD", reference).obstacles.isEmpty)
+        }
+        for reference in ["tag: v1", "semver: 1.x", "name: refs/tags/v1", "tag: v1, branch: main"] {
+            #expect(try verified("TagAndHEAD", reference).obstacles.isEmpty, "\(reference)")
+        }
         let built = KustomizationSpec(
             of: try manifest("metadata: {name: a, namespace: d}\nspec: {sourceRef: {kind: ExternalArtifact, name: apps}}\n"))
         #expect(built.obstacles.first?.contains("name the GitRepository that the files come from") == true)

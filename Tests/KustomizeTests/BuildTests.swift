@@ -20,6 +20,23 @@ private func failure(_ files: [String: String], _ options: BuildOptions = BuildO
 }
 
 @Suite struct ProvenanceTests {
+    @Test func whatGeneratorsMakeIsMarked() throws {
+        let result = try build([
+            "kustomization.yaml":
+                "resources: [a.yaml, b.yaml]\nconfigMapGenerator:\n- {name: made, literals: [a=b]}\n"
+                + "- {name: settings, behavior: merge, literals: [a=b]}\n",
+            "a.yaml": settings, "b.yaml": settings.replacing("settings", with: "other"),
+        ])
+        #expect(result.manifests.map { $0.name.prefix(5) } == ["made-", "other", "setti"])
+        #expect(result.provenance.map(\.isGenerated) == [true, false, true])
+    }
+
+    @Test func aLiteralOfASecretIsNotTold() {
+        let text = failure(["kustomization.yaml": "secretGenerator:\n- {name: a, literals: [hunter2]}\n"])
+        #expect(text.contains("kustomization.yaml:2:") && text.contains("a literal of a Secret is not of the form key=value"), "\(text)")
+        #expect(!text.contains("hunter2"))
+    }
+
     @Test func objectsKnowTheirPlacesAndWhatTouchedThem() throws {
         let result = try build([
             "base/kustomization.yaml": "resources: [all.yaml]\n", "base/all.yaml": "# c\n---\n" + settings,

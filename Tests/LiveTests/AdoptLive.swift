@@ -4,8 +4,7 @@ import Testing
 /// A cluster that somebody installed by hand, with settings in every place that k3s reads: taken over, it goes on as it was.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct AdoptLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livead")
+    static let lab = Lab.made("livead") { lab in
         try lab.lab("up", "3")
         for machine in ["m1", "m2", "m3"] { try lab.put(Lab.k3s + "/k3s", on: machine, at: "/usr/local/bin/k3s") }
         try lab.on("m1", server)
@@ -16,7 +15,6 @@ struct AdoptLive {
                 script.replacingOccurrences(of: "@token", with: token).replacingOccurrences(of: "@server", with: try lab.lab("ip", "m1")))
             guard made.succeeded else { throw Shell.Failure(command: [machine], result: made) }
         }
-        return lab
     }
 
     let lab: Lab
@@ -106,9 +104,17 @@ struct AdoptLive {
 
     @Test func t02_takenOverItGoesOnAsItWas() throws {
         let before = try nodes()
-        let settings = try String(contentsOfFile: lab.inventory, encoding: .utf8)
-        try lab.write(settings.replacingOccurrences(of: "k3s:\n", with: "k3s:\n  source: \(Lab.k3s)\n"), to: "inventory/home.yaml")
+        let written = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+        let settings = written.replacingOccurrences(of: "k3s:\n", with: "k3s:\n  source: \(Lab.k3s)\n")
+        try lab.write(settings, to: "inventory/home.yaml")
         try lab.git("init", "--quiet", "--initial-branch", "main")
+        let paused = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
+        #expect(paused.status == 0 && paused.text.contains("nothing to do now, 3 pending"), "\(paused.text)")
+        #expect(paused.text.components(separatedBy: " steps are left undone").count == 4, "\(paused.text)")
+        let left = try lab.bootstrap()
+        #expect(left.succeeded && left.text.contains("nothing to do now"), "\(left.text)")
+        #expect(try lab.on("m1", "ls -d /etc/homelab /usr/local/bin/homelab").status != 0, "it is as it was installed")
+        try lab.write(settings.replacingOccurrences(of: "paused: true\n", with: ""), to: "inventory/home.yaml")
         let plan = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
         #expect(plan.status == 2, "\(plan.text)")
         #expect(!plan.text.contains("install /usr/local/bin/k3s") && !plan.text.contains("new cluster token"), "\(plan.text)")

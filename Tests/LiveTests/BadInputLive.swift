@@ -4,10 +4,8 @@ import Testing
 /// What can be wrong with machines, keys and networks: one clear message each, and a re-run that finishes the work.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct BadInputLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livebad")
+    static let lab = Lab.made("livebad") { lab in
         try lab.lab("up", "m1", "m2", "m3:sudo=pass", "m4")
-        return lab
     }
 
     let lab: Lab
@@ -162,7 +160,7 @@ struct BadInputLive {
 
     @Test func t07_aDiskThatFillsUpOnTheWayIsNamedAndRoomIsAllItTakes() throws {
         try lab.writeInventory([try lab.node("m1", role: "server"), try lab.node("m2", role: "agent")])
-        let disks = ["/tmp": 400, "/usr/local/bin": 400, "/var/lib/rancher": 1200]
+        let disks = ["/tmp": 400, "/usr/local/bin": 400, "/var/lib/rancher": 2000]
         for (place, size) in disks { try lab.on("m2", "mkdir -p \(place) && mount -t tmpfs -o size=\(size)m tmpfs \(place)") }
         // In the upload, and when what was brought is put into its place: both fill up while the line is slow.
         for (place, words) in [("/tmp", "the disk is full"), ("/usr/local/bin", "No space left on device")] {

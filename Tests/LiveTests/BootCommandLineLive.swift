@@ -5,8 +5,7 @@ import Testing
 /// for it. The firmware is a unit of the machine that reads the file at each boot and shows the kernel accordingly.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct BootCommandLineLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livepi")
+    static let lab = Lab.made("livepi") { lab in
         try lab.lab("up", "2")
         for machine in ["m1", "m2"] {
             try lab.on(machine, "mkdir -p /boot/firmware && printf '\(line)' >/boot/firmware/cmdline.txt")
@@ -17,7 +16,6 @@ struct BootCommandLineLive {
             try lab.lab("reboot", machine)
         }
         try lab.writeInventory([try lab.node("m1", role: "server"), try lab.node("m2", role: "agent")])
-        return lab
     }
 
     let lab: Lab
@@ -60,7 +58,8 @@ struct BootCommandLineLive {
     @Test func t00_aRunThatIsCutOffAndStoppedWhileAMachineReboots() throws {
         let before = try boots("m1")
         let run = try lab.startBootstrap("--only", "m1")
-        try lab.wait(run, "m1: reboot\n")
+        // Only then it is on its way down.
+        try lab.wait(run, "m1: reboot: waits until it has gone down and come back")
         try lab.lab("cut", "m1", "drop")
         try lab.wait(run, "m1: reboot: waits for SSH: ")
         run.interrupt()

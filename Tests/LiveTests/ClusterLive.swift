@@ -5,8 +5,7 @@ import Testing
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct ClusterLive {
     /// Three fresh machines and what `homelab bootstrap` made of them.
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("live")
+    static let lab = Lab.made("live") { lab in
         try lab.lab("up", "3")
         try lab.preload("m1", "m2", "m3")
         try write(lab)
@@ -14,7 +13,6 @@ struct ClusterLive {
         let result = try lab.bootstrap()
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
         try lab.addRemote()
-        return lab
     }
 
     let lab: Lab
@@ -250,12 +248,9 @@ struct ClusterLive {
     }
 
     @Test func t07_aMachineAddedByGitJoins() throws {
-        let keys = try lab.homelab("key", "--kubeconfig", lab.kubeconfig)
-        #expect(keys.output.contains("ssh-ed25519 "))
         try lab.lab("add", "m4")
         try lab.preload("m4")
-        try keys.output.write(toFile: lab.folder + "/agents.pub", atomically: true, encoding: .utf8)
-        try lab.lab("authorize", "m4", lab.folder + "/agents.pub")
+        try lab.letAgentsIn("m4")
         let inventory = try String(contentsOfFile: lab.inventory, encoding: .utf8)
         try lab.write(inventory + (try lab.node("m4", role: "agent")), to: "inventory/home.yaml")
         let pushed = try lab.push("m4 joins")
@@ -278,6 +273,51 @@ struct ClusterLive {
         try lab.lab("reboot", "m1", limit: 300)
         try lab.wait("four Ready nodes", limit: 240) { try lab.readyNodes() == 4 }
         try lab.wait("a healthy agent", limit: 60) { try lab.homelab("status", "--kubeconfig", lab.kubeconfig, "--healthy").succeeded }
+    }
+
+    /// The operator lost the inventory: the one that is written from the machines wants nothing changed.
+    @Test func t09b_anInventoryThatWasLostIsWrittenAnew() throws {
+        // What is in a file on the machine, and what only homelab's own record on the Node tells.
+        let more = "    labels: {rack: \"1\", node-role.kubernetes.io/edge: main}\n    taints: [slow=yes:PreferNoSchedule]"
+        try Self.write(lab, disk: "nvme", labelsOfM3: more)
+        let inventory = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+        try lab.write(inventory + (try lab.node("m4", role: "agent")), to: "inventory/home.yaml")
+        let pushed = try lab.push("Labels and a taint")
+        try lab.wait("the labels", limit: 120, since: pushed) {
+            try lab.kubectl("get", "node", "m3", "-o", "jsonpath={.metadata.labels.rack}").output == "1"
+        }
+        try lab.wait("nothing left to do", limit: 120) { try plan().status == 0 }
+        let before = try writtenFiles()
+
+        try FileManager.default.moveItem(atPath: lab.inventory, toPath: lab.folder + "/home.yaml")
+        let machines = ["m1", "m2", "m3", "m4"]
+        try lab.trustHosts(machines)
+        try FileManager.default.createDirectory(atPath: lab.folder + "/.ssh", withIntermediateDirectories: true)
+        let trusted = try String(contentsOfFile: lab.folder + "/known_hosts", encoding: .utf8)
+        try trusted.write(toFile: lab.folder + "/.ssh/known_hosts", atomically: true, encoding: .utf8)
+        let rest = try ["--user", "debian", "--identity-file", lab.identity] + machines.map { try lab.lab("ip", $0) }
+        let other = try lab.run([Lab.binary, "adopt", "--name", "other"] + rest)
+        #expect(other.status == 1 && other.errors.contains("the cluster is called home, not other"), "\(other.text)")
+        let adopted = try lab.run([Lab.binary, "adopt"] + rest)
+        #expect(adopted.succeeded && adopted.text.contains("note: no machine knows policy"), "\(adopted.text)")
+        let text = try String(contentsOfFile: lab.inventory, encoding: .utf8)
+        for words in ["name: m1", "disk: nvme", "rack: \"1\"", "node-role.kubernetes.io/edge: main", "slow=yes:PreferNoSchedule"] {
+            #expect(text.contains(words), "\(words) is not in\n\(text)")
+        }
+        // Where k3s came from is on no machine.
+        try lab.write(text.replacingOccurrences(of: "k3s:\n", with: "k3s:\n  source: \(Lab.k3s)\n"), to: "inventory/home.yaml")
+        let found = try lab.homelab("plan", "--agent-binary", "amd64=" + Lab.binary, "--kubeconfig", lab.kubeconfig)
+        #expect(found.status == 0 && found.output.contains("nothing to do"), "\(found.text)\n\(text)")
+        let again = try lab.bootstrap()
+        #expect(again.succeeded && again.output.contains("nothing to do"), "\(again.text)")
+        #expect(try writtenFiles() == before)
+    }
+
+    /// The sums of what homelab wrote on the machines.
+    private func writtenFiles() throws -> [String] {
+        try ["m1", "m2", "m3", "m4"].map {
+            try lab.on($0, "find /etc/rancher /etc/homelab -type f 2>/dev/null | sort | xargs sha256sum").output
+        }
     }
 
     @Test func t10_tearDown() throws { try lab.tearDown() }

@@ -5,10 +5,8 @@ import Testing
 /// package managers of Fedora and openSUSE.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct FamiliesLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livefam")
+    static let lab = Lab.made("livefam") { lab in
         try lab.lab("up", "m1:extras=1", "m2:extras=1", limit: 900)
-        return lab
     }
 
     let lab: Lab

@@ -4,12 +4,10 @@ import Testing
 /// Machines whose firewalls let in nothing but SSH: firewalld on the server, ufw on one agent, rules written by hand for nftables on another.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct FirewallLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livefw")
+    static let lab = Lab.made("livefw") { lab in
         try lab.lab("up", "m1:firewall=firewalld", "m2:firewall=ufw", "m3:firewall=nftables", limit: 900)
         try write(lab)
         try lab.preload("m1", "m2", "m3")
-        return lab
     }
 
     let lab: Lab

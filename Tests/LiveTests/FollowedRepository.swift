@@ -66,7 +66,8 @@ extension SyncBed {
                 return found?.status == "False" && found?.reason == reason && words.allSatisfy { found?.message.contains($0) == true }
             }
         } catch {
-            throw Lab.Timeout(what: "\(name) says \(words); it says \(found?.reason ?? "") \(found?.message ?? "nothing")", seconds: 30)
+            throw Lab.Timeout(
+                what: "\(name) says \(words); it says \(found?.reason ?? "") \(found?.message ?? "nothing")", seconds: 30 * Lab.patience)
         }
     }
 }

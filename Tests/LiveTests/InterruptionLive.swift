@@ -5,12 +5,10 @@ import Testing
 /// there, and in the end all is as if nothing had happened.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct InterruptionLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livecut")
+    static let lab = Lab.made("livecut") { lab in
         try lab.lab("up", "4")
         try write(lab)
         try lab.trustHosts(["m1", "m2", "m3", "m4"])
-        return lab
     }
 
     let lab: Lab
@@ -29,12 +27,10 @@ struct InterruptionLive {
     }
 
     @Test func t00_preparingTheMachine() throws {
-        // Kernel settings take as long as this one wants them to.
-        let slow = "/usr/local/sbin/sysctl"
-        try lab.on("m2", "printf '#!/bin/sh\\nsleep 300\\n' >\(slow) && chmod 755 \(slow)")
+        let letGo = try lab.hold("sysctl", "", on: "m2")
         try lab.stopBootstrap(in: "prepare hosts", at: "m2: set sysctls")
         try lab.cutBootstrap("m2", in: "prepare hosts", at: "m2: set sysctls")
-        try lab.on("m2", "rm \(slow); pkill -xf 'sleep 300'")
+        try letGo()
     }
 
     @Test func t01_stoppedInTheUploadItGoesOnFromThePart() throws {
@@ -257,7 +253,7 @@ struct InterruptionLive {
         let letGo = try holdUninstallation(of: "m4")
         let uninstalling = try lab.startBootstrap()
         try lab.wait(uninstalling, "m4: uninstall k3s and homelab\n")
-        try lab.wait("an uninstallation under way", limit: 60) { try lab.on("m4", "pgrep -xf 'sleep 600'").succeeded }
+        try lab.wait("an uninstallation under way", limit: 60) { try lab.on("m4", "pgrep -xf 'sleep 300'").succeeded }
         uninstalling.interrupt()
         let left = uninstalling.end(limit: 60)
         #expect(left.status == 130 && left.text.contains("m4: uninstall k3s and homelab: skipped: stopped"), "\(left.text)")
@@ -283,15 +279,12 @@ struct InterruptionLive {
 
     @Test func t16_theRemovalOfAServer() throws {
         try Self.write(lab, version: Self.next, absent: ["m3", "m4"])
-        // A list of keys that takes its time.
-        let slow = "/usr/local/sbin/mktemp"
-        let script = #"case "$*" in *authorized_keys*) sleep 300 ;; esac; exec /usr/bin/mktemp "$@""#
-        try lab.on("m2", "printf '%s\\n' '#!/bin/sh' '\(script)' >\(slow) && chmod 755 \(slow)")
+        let release = try lab.hold("mktemp", "authorized_keys", on: "m2")
         let step = "m2: take a key from debian"
         try lab.stopBootstrap(in: "keys of removed nodes", at: step)
         try lab.cutBootstrap("m2", in: "keys of removed nodes", at: step)
         try settle()
-        try lab.on("m2", "rm \(slow); pkill -xf 'sleep 300'")
+        try release()
         try lab.cutBootstrap("m1", in: "remove nodes", at: "m3: take m3 out of etcd")
         let letGo = try holdUninstallation(of: "m3")
         try lab.cutBootstrap("m3", in: Self.begun, at: "m3: uninstall k3s and homelab")
@@ -345,10 +338,7 @@ struct InterruptionLive {
     /// What only the uninstallation asks for takes its time.
     /// - Returns: what lets it go on.
     private func holdUninstallation(of machine: String) throws -> () throws -> Void {
-        let slow = "/usr/local/sbin/systemctl"
-        let script = #"[ "$1 $2" != "disable -q" ] || sleep 600; exec /usr/bin/systemctl "$@""#
-        try lab.on(machine, "printf '%s\\n' '#!/bin/sh' '\(script)' >\(slow) && chmod 755 \(slow)")
-        return { [lab] in try lab.on(machine, "rm \(slow); pkill -xf 'sleep 600'") }
+        try lab.hold("systemctl", "disable -q", on: machine)
     }
 
     private func expectInService(_ machines: [String]) throws {

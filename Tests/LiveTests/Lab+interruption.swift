@@ -51,4 +51,17 @@ extension Lab {
         #expect(result.text.contains("Stopped. Running the same command again goes on from here."), "\(phase):\n\(result.text)")
         try lab("mend", machine)
     }
+
+    /// A program of a machine takes its time, called with these words.
+    /// - Returns: what lets it go on.
+    func hold(_ program: String, _ words: String, on machine: String) throws -> () throws -> Void {
+        let path = "/usr/local/sbin/" + program
+        let script = """
+            #!/bin/sh
+            case "$*" in *"\(words)"*) sleep 300 ;; esac
+            PATH=/usr/bin:/usr/sbin exec \(program) "$@"
+            """
+        try on(machine, "cat >\(path) <<'END'\n\(script)\nEND\nchmod 755 \(path)")
+        return { [self] in try on(machine, "rm \(path); pkill -xf 'sleep 300'") }
+    }
 }

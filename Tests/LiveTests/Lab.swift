@@ -32,6 +32,19 @@ final class Lab: Sendable {
         try FileManager.default.createDirectory(atPath: repository, withIntermediateDirectories: true)
     }
 
+    /// Machines made ready for a suite. Where that fails they are removed, as nobody else would: suites after it need the room.
+    static func made(_ prefix: String, ready: (Lab) throws -> Void) -> Result<Lab, any Error> {
+        Result {
+            let lab = try Lab(prefix)
+            do { try ready(lab) } catch {
+                // What is told is why it failed, whatever becomes of this.
+                _ = try? lab.lab("down")
+                throw error
+            }
+            return lab
+        }
+    }
+
     /// Removes the machines; the folder stays when something went wrong, for a look.
     func tearDown() throws {
         try lab("down")
@@ -116,9 +129,19 @@ final class Lab: Sendable {
         try run(kubectl(arguments), limit: limit)
     }
 
-    /// A change made with kubectl, tried again while it is refused: a server that has just been cut off may be without a leader.
-    func change(_ arguments: String...) throws {
-        let command = kubectl(arguments)
+    /// A change made with kubectl.
+    func change(_ arguments: String...) throws { try succeed(kubectl(arguments)) }
+
+    /// Lets the cluster's agents log in to these machines, as an OS image with their keys would.
+    func letAgentsIn(_ machines: String...) throws {
+        let keys = try succeed([Self.binary, "key", "--kubeconfig", kubeconfig])
+        try keys.output.write(toFile: folder + "/agents.pub", atomically: true, encoding: .utf8)
+        for machine in machines { try lab("authorize", machine, folder + "/agents.pub") }
+    }
+
+    /// Runs a command until it succeeds: a server that has just been cut off may be without a leader, and one under load slow to answer.
+    @discardableResult
+    private func succeed(_ command: [String]) throws -> Shell.Result {
         let started = Date()
         var result = try run(command, limit: 30)
         while !result.succeeded, Date().timeIntervalSince(started) < 60 {
@@ -126,6 +149,7 @@ final class Lab: Sendable {
             result = try run(command, limit: 30)
         }
         guard result.succeeded else { throw Shell.Failure(command: command, result: result) }
+        return result
     }
 
     private func kubectl(_ arguments: [String]) -> [String] { [Self.k3s + "/k3s", "kubectl", "--kubeconfig", kubeconfig] + arguments }
@@ -169,17 +193,20 @@ final class Lab: Sendable {
             ], environment: environment)
     }
 
+    /// How many times as long as on an idle host is waited: no test fails because the suites beside it keep the processors busy.
+    static let patience = 4.0
+
     /// Looks again and again until the condition holds; the seconds it took since `start`. A look that costs much (a kubectl) is repeated
-    /// less often, for the machines share the processors with it.
+    /// less often, for the machines share the processors with it. `limit` is in seconds of an idle host.
     @discardableResult
     func wait(_ what: String, limit: Double = 60, since start: Date = Date(), until condition: () throws -> Bool) throws -> Double {
-        let deadline = Date().addingTimeInterval(limit)
+        let deadline = Date().addingTimeInterval(limit * Self.patience)
         while Date() < deadline {
             let look = Date()
             if (try? condition()) == true { return Date().timeIntervalSince(start) }
             usleep(UInt32(1_000_000 * min(1, max(0.05, 3 * Date().timeIntervalSince(look)))))
         }
-        throw Timeout(what: what, seconds: limit)
+        throw Timeout(what: what, seconds: limit * Self.patience)
     }
 
     struct Timeout: Error, CustomStringConvertible {

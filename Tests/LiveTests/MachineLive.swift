@@ -4,8 +4,7 @@ import Testing
 /// The way of a machine by git, seen from outside: enrolled, shown, written down; the agent upgraded, and only known people believed.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct MachineLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("mc")
+    static let lab = Lab.made("mc") { lab in
         try lab.lab("up", "2")
         try lab.preload("m1", "m2")
         try lab.writeInventory([try lab.node("m1", role: "server")])
@@ -14,7 +13,6 @@ struct MachineLive {
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
         try lab.addRemote()
         _ = try lab.push("One server")
-        return lab
     }
 
     let lab: Lab

@@ -5,8 +5,7 @@ import Testing
 /// finished, once, and the journal says so.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct NodeStepsLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livestep")
+    static let lab = Lab.made("livestep") { lab in
         try lab.lab("up", "6", limit: 300)
         try lab.trustHosts(["m1"])
         try NodeStepsLive.nodes(lab).write()
@@ -14,7 +13,6 @@ struct NodeStepsLive {
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
         try lab.addRemote()
         _ = try lab.push("One server")
-        return lab
     }
 
     let lab: Lab
@@ -63,7 +61,7 @@ struct NodeStepsLive {
     // MARK: The changes
 
     @Test func t01_fiveMachinesJoinByOnePushAndTheNextCommitComesAfterTheStepsUnderWay() throws {
-        try nodes.authorize("m2", "m3", "m4", "m5", "m6")
+        try lab.letAgentsIn("m2", "m3", "m4", "m5", "m6")
         try nodes.write { $0.agents = ["m2", "m3", "m4", "m5", "m6"] }
         let pushed = try lab.push("Five machines")
         let first = try nodes.head()
@@ -113,7 +111,7 @@ struct NodeStepsLive {
     }
 
     @Test func t03_theAgentIsKilledAtEachStepOfAJoin() throws {
-        try nodes.authorize("m4")
+        try lab.letAgentsIn("m4")
         try nodes.write { $0.agents = ["m2", "m3", "m4"] }
         try beginKilling()
         _ = try lab.push("m4 comes back")
@@ -153,7 +151,7 @@ struct NodeStepsLive {
     @Test func t04_anUpgradeWaitsForItsWindowAndIsFinishedHoweverOftenTheAgentIsKilled() throws {
         try nodes.bring("v1.20.3+k3s1", to: ["m1"])
         // One commit that upgrades, adds and removes.
-        try nodes.authorize("m5")
+        try lab.letAgentsIn("m5")
         func write(_ moment: Date) throws {
             try nodes.write {
                 $0.version = "v1.20.3+k3s1"

@@ -37,13 +37,6 @@ struct NodesInventory {
         }
     }
 
-    /// Lets the agents in, as an OS image with their keys would.
-    func authorize(_ machines: String...) throws {
-        let keys = try lab.homelab("key", "--kubeconfig", lab.kubeconfig).output
-        try keys.write(toFile: lab.folder + "/agents.pub", atomically: true, encoding: .utf8)
-        for machine in machines { try lab.lab("authorize", machine, lab.folder + "/agents.pub") }
-    }
-
     // MARK: What the cluster says
 
     struct Report {

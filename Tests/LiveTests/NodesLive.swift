@@ -5,8 +5,7 @@ import Testing
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct NodesLive {
     /// Three servers and two agents, with an app that may lose one of its two pods at a time.
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("ndlive")
+    static let lab = Lab.made("ndlive") { lab in
         try lab.lab("up", "5", limit: 900)
         try lab.trustHosts(["m1", "m2", "m3", "m4", "m5"])
         try NodesInventory(lab).write()
@@ -16,7 +15,6 @@ struct NodesLive {
         try lab.write(Apps.guarded, to: "clusters/home/web/web.yaml")
         _ = try lab.push("An app")
         try lab.wait("a running app", limit: 180) { try Apps.readyPods(lab) == 2 }
-        return lab
     }
 
     let lab: Lab
@@ -57,7 +55,7 @@ struct NodesLive {
 
     @Test func t03_machinesJoinWhileOthersCannotAndOneThatIsSwitchedOnFollows() throws {
         try lab.lab("up", "m6", "m7", "m8", "m9", "m10", "m11")
-        try nodes.authorize("m6", "m7", "m8", "m9", "m11")
+        try lab.letAgentsIn("m6", "m7", "m8", "m9", "m11")
         try lab.lab("off", "m9")
         func entry(_ name: String, _ host: String, key: String? = nil) -> String {
             "  - {name: \(name), role: agent, host: \(host)" + (key.map { ", hostKeys: '\($0)'" } ?? "") + "}\n"
@@ -245,10 +243,15 @@ struct NodesLive {
         let removal = try nodes.expectOrder()
         let order = ["save a snapshot of etcd", "drain m3", "take m3 out of etcd", "uninstall k3s and homelab", "delete node m3"]
         let seen = removal.filter { $0.result == "done" && order.contains($0.step ?? "") }
-        #expect(seen.compactMap(\.step) == order, "\(nodes.done(removal))")
+        let steps = seen.compactMap(\.step)
+        #expect(steps.suffix(order.count) == order[...], "\(nodes.done(removal))")
+        // An agent that could not renew its Lease for a while stops, says so, and begins anew with what is safe to do again.
+        let wasStopped = removal.contains { $0.result == "skipped" && $0.message == "stopped" && $0.node == "m3" }
+        #expect(steps.count == order.count || wasStopped, "\(nodes.done(removal))")
+        #expect(Set(steps.dropLast(order.count)).isSubset(of: order.prefix(2)), "\(nodes.done(removal))")
         #expect(seen.allSatisfy { $0.plan == report.plan }, "it was that plan")
         // It comes back as a new machine, and the policy lets it.
-        try nodes.authorize("m3")
+        try lab.letAgentsIn("m3")
         try nodes.write { $0.cluster = "policy: {servers: automatic}\n" }
         _ = try lab.push("m3 joins")
         try lab.wait("five Ready nodes", limit: 300) { try lab.readyNodes() == 5 }
@@ -311,7 +314,7 @@ struct NodesLive {
         let other = leader == "m1" ? "m2" : "m1"
         try lab.lab("reinstall", "m6")
         try lab.lab("on", "m6")
-        try nodes.authorize("m6")
+        try lab.letAgentsIn("m6")
         try nodes.write {
             $0.version = "v1.20.3+k3s1"
             $0.agents += ["m6"]
@@ -400,7 +403,7 @@ struct NodesLive {
 
     @Test func t13_aServerWithAFreshDiskIsReplacedWhenThatIsApproved() throws {
         try lab.lab("reinstall", "m3")
-        try nodes.authorize("m3")
+        try lab.letAgentsIn("m3")
         try nodes.write {
             $0.version = "v1.20.3+k3s1"
             $0.agents += ["m6"]

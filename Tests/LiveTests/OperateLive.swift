@@ -4,8 +4,7 @@ import Testing
 /// What an operator does with a cluster that runs: look, keep copies, put back, adopt, take down.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct OperateLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("liveop")
+    static let lab = Lab.made("liveop") { lab in
         try lab.lab("up", "2")
         for machine in ["m1", "m2"] { try lab.on(machine, tree, limit: 60) }
         try lab.writeInventory([
@@ -15,7 +14,6 @@ struct OperateLive {
         let inventory = try String(contentsOfFile: lab.inventory, encoding: .utf8)
             .replacingOccurrences(of: "k3s:\n", with: "k3s:\n  datastore: etcd\n")
         try lab.write(inventory, to: "inventory/home.yaml")
-        return lab
     }
 
     /// Remembers what is on the machine, without what changes by itself.

@@ -4,10 +4,8 @@ import Testing
 /// Machines in every bad state that a real one can be put into, all of them told at once; and the cluster that comes up when they are right.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct PreflightLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livepf")
+    static let lab = Lab.made("livepf") { lab in
         try lab.lab("up", "4")
-        return lab
     }
 
     let lab: Lab
@@ -55,7 +53,7 @@ struct PreflightLive {
         // File systems, and what one copied image makes of a second machine.
         try must(
             "m2", "mount --bind /usr/local/bin /usr/local/bin && mount -o remount,bind,ro /usr/local/bin",
-            "mkdir -p /var/lib/rancher && mount -t tmpfs -o noexec,size=1200m,nr_inodes=500 tmpfs /var/lib/rancher",
+            "mkdir -p /var/lib/rancher && mount -t tmpfs -o noexec,size=2000m,nr_inodes=500 tmpfs /var/lib/rancher",
             "mkdir -p /var/lib/rancher/k3s/server /var/lib/rancher/k3s/agent && touch /var/lib/rancher/k3s/server/left /var/lib/rancher/k3s/agent/left",
             "cp /etc/machine-id /root/machine-id",
             "echo \(try lab.on("m1", "cat /etc/machine-id").output.trimmingCharacters(in: .newlines)) >/etc/machine-id",

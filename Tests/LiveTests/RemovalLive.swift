@@ -7,8 +7,7 @@ struct RemovalLive {
     private static let servers = ["m1", "m2", "m3"]
     private static let agents = ["m4", "m5"]
 
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livegone")
+    static let lab = Lab.made("livegone") { lab in
         try lab.lab("up", "5", limit: 900)
         // An operator's disks below k3s' folder, and another in its place.
         try lab.on("m4", disks.map { "mkdir -p \($0) && mount -t tmpfs disk \($0)" }.joined(separator: " && "))
@@ -20,7 +19,6 @@ struct RemovalLive {
         let result = try lab.bootstrap(limit: 900)
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
         try result.text.write(toFile: lab.folder + "/made", atomically: true, encoding: .utf8)
-        return lab
     }
 
     private static let disks = ["/var/lib/rancher/k3s/storage", "/var/lib/rancher/k3s/agent/images", "/var/lib/kubelet/pods"]
@@ -147,10 +145,12 @@ struct RemovalLive {
     }
 
     @Test func t04_aDeadServerIsTakenOut() throws {
-        try lab.lab("off", "m3", "hard")
         try Self.write(lab, absent: ["m3", "m4"])
+        // Alive, and nobody gets in any more.
+        try lab.on("m3", "iptables -I INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -j DROP")
         let early = try lab.homelab("plan", "--kubeconfig", lab.kubeconfig)
         #expect(early.text.contains("it is Ready, but the machine cannot be reached"), "\(early.text)")
+        try lab.lab("off", "m3", "hard")
         try lab.wait("m3 not Ready", limit: 120) { try lab.readyNodes() == 3 }
         let result = try lab.bootstrap(limit: 600)
         #expect(result.succeeded, "\(result.text)")

@@ -4,15 +4,13 @@ import Testing
 /// What a cluster of three servers goes through over the years: a new token, new certificates, the way back to a snapshot.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct RotationLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("liverot")
+    static let lab = Lab.made("liverot") { lab in
         try lab.lab("up", "4", limit: 900)
         let servers = try ["m1", "m2", "m3"].map { try lab.node($0, role: "server") }
         try lab.writeInventory(servers + [try lab.node("m4", role: "agent")], k3s: snapshotFolder)
         try lab.trustHosts(["m1", "m2", "m3", "m4"])
         let result = try lab.bootstrap(limit: 900)
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
-        return lab
     }
 
     /// Not where k3s keeps them by itself.

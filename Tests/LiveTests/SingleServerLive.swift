@@ -5,8 +5,7 @@ import Testing
 /// for the login and for sudo, through a jump host, on another port, to a user whose shell is no POSIX shell.
 @Suite(.serialized, .enabled(if: Lab.isAvailable, Lab.reason))
 struct SingleServerLive {
-    static let lab: Result<Lab, any Error> = Result {
-        let lab = try Lab("livesql")
+    static let lab = Lab.made("livesql") { lab in
         try lab.lab("up", "m1:port=2222,sudo=pass,shell=/bin/tcsh", "way")
         try lab.on("m1", "rm /home/debian/.ssh/authorized_keys")
         try "homelab-debian\n".write(toFile: lab.folder + "/password", atomically: true, encoding: .utf8)
@@ -15,7 +14,6 @@ struct SingleServerLive {
         guard result.succeeded else { throw Shell.Failure(command: ["homelab", "bootstrap"], result: result) }
         try result.text.write(toFile: lab.folder + "/made", atomically: true, encoding: .utf8)
         try lab.change("create", "configmap", "before", "-n", "default")
-        return lab
     }
 
     let lab: Lab

@@ -211,16 +211,18 @@ final class SyncBed: Sendable {
         }
     }
 
-    /// Looks again and again until the condition holds; what the agent shows goes into the message when it does not.
+    /// Looks again and again until the condition holds; what the agent shows goes into the message when it does not. `limit` is in seconds
+    /// of an idle host.
     func eventually(_ what: String, limit: Double = 30, _ condition: () async throws -> Bool) async throws {
-        let deadline = Date().addingTimeInterval(limit)
+        let deadline = Date().addingTimeInterval(limit * Lab.patience)
         while Date() < deadline {
             if (try? await condition()) == true { return }
             try await Task.sleep(for: .milliseconds(40))
         }
         let report = try? await report()
         throw Lab.Timeout(
-            what: "\(what); the agent says \(report.map { "\($0.phase) \($0.message) \($0.errors)" } ?? "nothing")", seconds: limit)
+            what: "\(what); the agent says \(report.map { "\($0.phase) \($0.message) \($0.errors)" } ?? "nothing")",
+            seconds: limit * Lab.patience)
     }
 }
 

@@ -31,6 +31,7 @@ struct SyncBuildingLive {
         return texts
     }
 
+    private static let decryption = "targetNamespace: default\ndecryption: {provider: sops, secretRef: {name: sops-keys}}"
     private static let formats = ["values.json", "app.ini", "binary.conf", "app.env"]
     private static let kustomization = """
         resources: [whole.yaml, values.yaml]
@@ -45,8 +46,7 @@ struct SyncBuildingLive {
 
     private func encryptedTree() throws -> [String: String] {
         var files = [
-            "clusters/sync/u.yaml": SyncFiles.unit(
-                "sops", path: "app", more: "targetNamespace: default\ndecryption: {provider: sops, secretRef: {name: sops-keys}}"),
+            "clusters/sync/u.yaml": SyncFiles.unit("sops", path: "app", more: Self.decryption),
             "app/kustomization.yaml": Self.kustomization, "app/whole.yaml": try fixture("secret.yaml"),
         ]
         for name in ["store.p12", "registry.encrypted"] { files["app/" + name] = try fixture(name) }
@@ -87,6 +87,15 @@ struct SyncBuildingLive {
         #expect(generated?["store.p12"]?.string == Data([0x30, 0x82, 0xFF, 0x00, 0xFE, 0x0A]).base64EncodedString())
         #expect(try await secret("sops-files")?[".dockerconfigjson"]?.contains("YWRhOnBhc3N3b3Jk") == true)
         #expect(try await bed.configMap("sops-open")?.value[path: "data", "app.ini"] == .string(fixture("app.ini")))
+        // What is put over a manifest may be encrypted, too.
+        files["clusters/sync/p.yaml"] = SyncFiles.unit("sops-patched", path: "patched", more: Self.decryption)
+        files["patched/kustomization.yaml"] = "namePrefix: patched-\nresources: [db.yaml]\npatches: [{path: password.yaml}]\n"
+        files["patched/db.yaml"] = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {host: db-1, user: nobody}\n"
+        files["patched/password.yaml"] = try fixture("secret.yaml")
+        try await bed.awaitUnit("sops-patched", at: try bed.push(files))
+        let patched = try await secret("patched-db")
+        #expect(patched?["host"] == "db-1" && patched?["password"] == "pass: \"word\"\nline two", "\(patched?.keys.sorted() ?? [])")
+        #expect(try await patched?["user"] == secret("db")?["user"])
         try lookForClearText()
         // One letter of what was not even encrypted.
         files["app/whole.yaml"] = try fixture("secret.yaml").replacing("name: \"db\"", with: "name: \"other\"")
@@ -173,6 +182,7 @@ struct SyncBuildingLive {
             data == ["host": "own", "zone": "inline", "name": "common", "absent": "fallback", "part": "ow", "kept": "${host}"],
             "\(String(describing: data))")
         #expect(try await bed.configMap("vars-script")?.value[path: "data", "run"] == "echo ${HOME}")
+        try await expectStrategies(&files)
         // Strict: whatever nobody sets is told, all of it at once, each with the place that asks for it.
         files["app/c.yaml"]?.replace("${host:0:2}", with: "${first}")
         files["app/d.yaml"]?.replace("value: \"${count}\"", with: "value: \"${second}\"")
@@ -184,6 +194,17 @@ struct SyncBuildingLive {
         // The directory is another unit's in the next test.
         try bed.push(["clusters/sync/n.yaml": SyncFiles.config("vars-end", "1")])
         try await bed.eventually("the unit is gone") { try await bed.unit("vars") == nil }
+    }
+
+    /// Without a variable of its own a unit is substituted only if it says so.
+    private func expectStrategies(_ files: inout [String: String]) async throws {
+        let file = SyncFiles.config("plain", "${absent:=fallback}")
+        for (strategy, title) in [("WithVariables", "${absent:=fallback}"), ("Always", "fallback")] {
+            files["clusters/sync/p.yaml"] = SyncFiles.unit("plain", path: "plain", more: "postBuild: {substituteStrategy: \(strategy)}")
+            files["plain/c.yaml"] = file
+            try await bed.awaitUnit("plain", at: try bed.push(files))
+            #expect(try await bed.title("plain") == title, "\(strategy)")
+        }
     }
 
     /// As the server quotes what it refuses, and as what somebody changed is told.

@@ -113,7 +113,7 @@ struct SyncClustersLive {
                 return words.allSatisfy { message.contains($0) }
             }
         } catch {
-            throw Lab.Timeout(what: "the unit says \(words); it says \(message)", seconds: 45)
+            throw Lab.Timeout(what: "the unit says \(words); it says \(message)", seconds: 45 * Lab.patience)
         }
     }
 

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import HomelabTestSupport
 import KubernetesClient
 import KubernetesModel
 import Reconciliation
@@ -195,6 +196,34 @@ struct SyncLive {
         }
     }
 
+    @Test func t04b_aCommitThatDropsMoreThanItsUnitMayDeletesNothing() async throws {
+        func unit(_ budget: String) -> String {
+            SyncFiles.unit("thrifty", path: "app").replacing(
+                "namespace: default}\nspec", with: "namespace: default, annotations: {homelab.dev/prune-budget: \"\(budget)\"}}\nspec")
+        }
+        var files = ["clusters/sync/u.yaml": unit("1, 30%")]
+        let names = ["thrifty-a", "thrifty-b", "thrifty-c", "thrifty-d"]
+        for name in names { files["app/\(name).yaml"] = SyncFiles.config(name, "one") }
+        try await bed.awaitUnit("thrifty", at: try bed.push(files))
+        // What stays is changed by the same commit.
+        for name in names.prefix(2) { files["app/\(name).yaml"] = nil }
+        files["app/thrifty-c.yaml"] = SyncFiles.config("thrifty-c", "two")
+        let commit = try bed.push(files)
+        try await bed.eventually("the rest of the commit") { try await bed.title("thrifty-c") == "two" }
+        try await bed.awaitUnit("thrifty", at: commit)
+        let told = try bed.kubectl("get", "kustomization", "thrifty", "-o", "json").output
+        #expect(told.contains("2 of 4 applied objects would go; the budget is 1 object or 30 %, whichever is more"), "\(told)")
+        for name in names { #expect(try await bed.configMap(name) != nil, "\(name)") }
+        // Two are within this one.
+        files["clusters/sync/u.yaml"] = unit("2, 30%")
+        try bed.push(files)
+        try await bed.eventually("what the larger budget allows") {
+            let (a, b) = (try await bed.configMap("thrifty-a"), try await bed.configMap("thrifty-b"))
+            return a == nil && b == nil
+        }
+        for name in names.suffix(2) { #expect(try await bed.configMap(name) != nil, "\(name)") }
+    }
+
     /// Has a webhook asked about ConfigMaps with a label, for as long as `body` runs.
     private func withWebhook(for label: String, timeout seconds: Int, _ body: () async throws -> Void) async throws {
         let webhook = """
@@ -341,6 +370,62 @@ struct SyncLive {
             """)
         try await bed.awaitUnit("plainly", at: commit)
         #expect(try await bed.title("of-plain") == "1")
+    }
+
+    @Test func t06c_onlyWhatSomebodyTrustedSignedIsTakenOfTheAgentsOwnRepository() async throws {
+        let keys = try SigningKeys()
+        try await bed.putSecret("own-signers", ["ann.sshpub": try keys.sshKey("ann", "ed25519")])
+        func config(_ name: String, _ value: String) throws { try Shell.must(["git", "-C", bed.folder + "/work", "config", name, value]) }
+        try config("gpg.format", "ssh")
+        try config("user.signingkey", keys.folder + "/ann")
+        // The key is gone when the test is over.
+        defer { try? config("commit.gpgsign", "false") }
+        func push(_ title: String, isSigned: Bool, verify: Bool = true) throws -> String {
+            try config("commit.gpgsign", String(isSigned))
+            let rule = verify ? "verify: {mode: HEAD, secretRef: {name: own-signers}}" : ""
+            return try bed.push([
+                "clusters/sync/gotk-sync.yaml": """
+                apiVersion: source.toolkit.fluxcd.io/v1
+                kind: GitRepository
+                metadata: {name: own, namespace: default}
+                spec:
+                  url: ssh://git@example.org/home.git
+                  interval: 1m
+                  ref: {branch: main}
+                  \(rule)
+                ---
+                apiVersion: kustomize.toolkit.fluxcd.io/v1
+                kind: Kustomization
+                metadata: {name: own, namespace: default}
+                spec: {interval: 10m, path: ./clusters/sync, prune: true, sourceRef: {kind: GitRepository, name: own}}
+
+                """,
+                "clusters/sync/one.yaml": SyncFiles.config("signed", title),
+            ])
+        }
+        let first = try push("one", isSigned: true)
+        try await bed.awaitReady(at: first)
+        try await bed.eventually("it is verified") { try await bed.repository("own")["SourceVerified"]?.status == "True" }
+        let second = try push("two", isSigned: false)
+        try await bed.awaitTrouble("own", reason: "InvalidCommitSignature", ["commit \(second) is not believed"])
+        #expect(try bed.kubectl("delete", "configmap", "signed").succeeded)
+        try await bed.eventually("the last good commit is enforced") { try await bed.title("signed") == "one" }
+        // Nothing slips in while an agent starts.
+        try await bed.stopAgent()
+        let third = try push("three", isSigned: false)
+        try bed.startAgent()
+        let words = "commit \(third) is not believed"
+        try await bed.awaitTrouble("own", reason: "InvalidCommitSignature", [words])
+        try await bed.eventually("the message of the unit") { try await bed.report()?.message.contains(words) == true }
+        #expect(try await bed.title("signed") == "one")
+        let fourth = try push("four", isSigned: true)
+        try await bed.awaitReady(at: fourth)
+        #expect(try await bed.title("signed") == "four")
+        let open = try push("five", isSigned: true, verify: false)
+        try await bed.awaitReady(at: open)
+        try await bed.eventually("nobody has to sign") { try await bed.repository("own")["SourceVerified"] == nil }
+        let last = try push("six", isSigned: false, verify: false)
+        try await bed.awaitReady(at: last)
     }
 
     @Test func t07_aJobRunsOnceForWhatItSays() async throws {

@@ -124,7 +124,7 @@ struct SyncSourcesLive {
         defer { _ = try? Shell.run(["umount", "--lazy", mirror]) }
         let noise = Data((0..<2_000_000).map { _ in UInt8.random(in: 0...255) }).base64EncodedString()
         let commit = try host.push(["app/a.yaml": SyncFiles.config("from-afar", "two"), "noise.txt": noise])
-        try await awaitTrouble("GitOperationFailed", "MiB are free for", "free some space on this server", title: "one")
+        try await awaitTrouble("ArchiveOperationFailed", "MiB are free for", "free some space on this server", title: "one")
         try Shell.must(["mount", "-o", "remount,size=64m", mirror])
         try await awaitCommit(commit, title: "two")
     }

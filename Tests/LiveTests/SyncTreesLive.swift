@@ -121,7 +121,7 @@ struct SyncTreesLive {
         let empty = try await bed.unit("tree-empty")?.ready?.message ?? ""
         #expect(empty.contains("it is a submodule, whose files are not fetched"), "\(empty)")
         #expect(try await bed.title("tree-filled-library") == "pinned", "the commit that the tree names, not the newest")
-        try await bed.awaitTrouble("tree-circle", reason: "IncludeUnavailable", ["spec.include names the GitRepository tree-circle"])
+        try await bed.awaitTrouble("tree-circle", reason: "NoArtifact", ["spec.include names the GitRepository tree-circle"])
         // A push to what is included counts, whichever of the two repositories is looked at first.
         try host.push(["aside/d.yaml": config("more")])
         try await bed.eventually("what was pushed to the included repository") { try await bed.title("tree-include-more") == "more" }
@@ -156,14 +156,14 @@ struct SyncTreesLive {
         ])
         for name in ["sign-ssh", "sign-list", "sign-tag", "sign-both"] {
             try await awaitApplied(name, first, "ann")
-            let verified = try await bed.repository(name)["SourceVerified"]
-            #expect(
-                verified?.status == "True" && verified?.message.contains("verified signature of") == true, "\(String(describing: verified))"
-            )
+            try await bed.eventually("word of whose signature counts in \(name)") {
+                guard let verified = try await bed.repository(name)["SourceVerified"] else { return false }
+                return verified.status == "True" && verified.message.contains("verified signature of")
+            }
         }
         let reason = "InvalidCommitSignature"
         try await bed.awaitTrouble("sign-openpgp", reason: reason, ["commit \(first) is not believed", "sign the commit with a key that"])
-        try await bed.awaitTrouble("sign-nobody", ["Secret/default/signers-none"])
+        try await bed.awaitTrouble("sign-nobody", reason: "VerificationError", ["Secret/default/signers-none"])
         for name in ["sign-openpgp", "sign-nobody"] { #expect(try await bed.configMap("\(name)-read") == nil) }
         try sign(bob)
         let second = try push("bob", to: "main")
@@ -180,7 +180,7 @@ struct SyncTreesLive {
         try sign(["tag.gpgsign": "false"])
         try push("nobody again", to: "main")
         try host.tag("v1.2.0", message: "a release")
-        try await bed.awaitTrouble("sign-tag", reason: reason, ["tag", "is not believed"])
+        try await bed.awaitTrouble("sign-tag", reason: "InvalidGitObject", ["tag", "is not believed"])
         for (name, title) in [("sign-ssh", "ann"), ("sign-openpgp", "bob"), ("sign-tag", "nobody"), ("sign-both", "ann")] {
             #expect(try await bed.title("\(name)-read") == title, "\(name): the last that was believed stays")
         }

@@ -63,6 +63,7 @@ struct InventoryCase: CustomTestStringConvertible {
         #expect(curie.taints.map(\.description) == ["dedicated=gpu:NoSchedule"])
         #expect(spec.maintenanceWindows.first?.start == 120)
         #expect(spec.datastore == .sqlite)
+        #expect(spec.secretFiles.isEmpty)
         #expect(spec.k3s.serverConfig["secrets-encryption"] == true)
     }
 
@@ -72,6 +73,8 @@ struct InventoryCase: CustomTestStringConvertible {
         let spec = try ClusterSpec.load("inventory/home.yaml", files: inventory.files())
         #expect(spec.k3s.source == .mirror("https://mirror.example/k3s") && spec.k3s.datastore == .etcd)
         #expect(spec.k3s.sha256 == [.arm64: String(repeating: "b", count: 64), .amd64: String(repeating: "a", count: 64)])
+        #expect(spec.k3s.bringsImages && spec.k3s.imageSHA256.count == 3 && spec.k3s.pinnedImages(.arm)?.ending == ".tar.zst")
+        #expect(spec.k3s.pinnedImages(.arm64)?.sha256 == String(repeating: "e", count: 64))
         #expect(spec.k3s.config["kubelet-arg"] == ["max-pods=50"] && spec.k3s.agentConfig["kube-proxy-arg"] == ["v=1"])
         #expect(spec.k3s.serverConfig["disable"] == ["traefik"] && spec.k3s.registries?["mirrors"] != nil)
         #expect(spec.endpoint == Endpoint(host: "k3s.home.arpa", port: 7443))
@@ -96,6 +99,37 @@ struct InventoryCase: CustomTestStringConvertible {
             spec.nodes.map(\.name) == ["ada", "bell", "curie", "dahl"] && spec.nodes.map(\.state) == [.present, .paused, .absent, .present])
     }
 
+    /// Of the inventory's pin and the lock file's the inventory's counts, and of several archives of a folder the one that is unpacked first.
+    @Test func archivesOfImagesArePinnedByTheirNames() throws {
+        let pins = ["a", "b", "c", "d"].map { String(repeating: $0, count: 64) }
+        let name = "k3s-airgap-images-amd64"
+        let inventory = """
+            apiVersion: homelab.dev/v1alpha1
+            kind: Cluster
+            name: home
+            k3s: {version: v1.33.4+k3s1, source: SOURCE, sha256: {\(name).tar.zst: \(pins[0])}}
+            nodes: [{name: s1, role: server, host: 10.0.0.1}]
+            """
+        let lock = """
+            apiVersion: homelab.dev/v1alpha1
+            kind: Lock
+            k3s:
+              v1.33.4+k3s1: {amd64: \(pins[1]), \(name).tar.zst: \(pins[1]), \(name).tar: \(pins[2]), k3s-airgap-images-arm64.tar.gz: \(pins[3])}
+            """
+        func spec(_ source: String) throws -> K3sSpec {
+            let text = inventory.replacingOccurrences(of: "SOURCE", with: source)
+            return try ClusterSpec.load("home.yaml", files: ["home.yaml": text, "home.lock.yaml": lock]).k3s
+        }
+        let folder = try spec("/srv/k3s")
+        #expect(!folder.bringsImages && folder.sha256 == [.amd64: pins[1]])
+        #expect(folder.imageSHA256["\(name).tar"] == pins[2] && folder.imageSHA256.count == 3)
+        #expect(folder.pinnedImages(.amd64)?.sha256 == pins[0] && folder.pinnedImages(.amd64)?.ending == ".tar.zst")
+        #expect(folder.pinnedImages(.arm64)?.ending == ".tar.gz" && folder.pinnedImages(.arm) == nil)
+        let release = try spec("release")
+        #expect(release.pinnedImages(.amd64)?.sha256 == pins[0])
+        #expect(release.pinnedImages(.arm64) == nil, "a release page is asked for .tar.zst only")
+    }
+
     @Test func everyFieldOfANodeIsRead() throws {
         let inventory = try #require(InventoryCase.all.first { $0.folder.lastPathComponent == "every-field" })
         let spec = try ClusterSpec.load("inventory/home.yaml", files: inventory.files())
@@ -113,6 +147,27 @@ struct InventoryCase: CustomTestStringConvertible {
         let dahl = try #require(spec.node(named: "dahl"))
         #expect(dahl.user == "ops" && dahl.port == 2222 && dahl.login.identityFiles == ["~/.ssh/a", "~/.ssh/b"])
         #expect(dahl.sudoPassword == .file("~/.config/homelab/sudo") && dahl.login.agent && dahl.jumps.isEmpty)
+    }
+
+    @Test func filesWithSecretsKnowWhereTheyAreNamed() throws {
+        let inventory = try #require(InventoryCase.all.first { $0.folder.lastPathComponent == "every-field" })
+        var files = try inventory.files()
+        let mirrors = "registries: {mirrors: {docker.io: {endpoint: [https://mirror.example]}}"
+        files["inventory/home.yaml"] = files["inventory/home.yaml"]?
+            .replacing(mirrors, with: mirrors + ", configs: {r.example: {auth: {username: u, password: {file: r.txt}}}}")
+            .replacing("password: {env: JUMP}", with: "password: {file: /run/jump}")
+        let found = try ClusterSpec.load("inventory/home.yaml", files: files).secretFiles
+        #expect(
+            found.map { "\($0.field) \($0.path)" } == [
+                "k3s.registries.configs.r.example.auth.password r.txt", "agent.webhook.secret hook",
+                "defaults.sudoPassword ~/.config/homelab/sudo", "nodes[0].password /run/ada", "nodes[0].jump[1].password /run/jump",
+            ])
+        #expect(found.map(\.location.file).allSatisfy { $0 == "inventory/home.yaml" } && found[0].location.line == 18)
+        #expect(found[3].location.line == 67)
+        let node = "inventory/home/nodes/dahl.yaml"
+        files[node]? += "sudoPassword: {file: ./dahl}\n"
+        let last = try #require(try ClusterSpec.load("inventory/home.yaml", files: files).secretFiles.last)
+        #expect(last.field == "sudoPassword" && last.path == "./dahl" && last.location.file == node)
     }
 
     @Test func missingInventory() {

@@ -49,6 +49,28 @@ import YAML
         #expect(spec.k3s.serverConfig["cluster-init"] == nil)
     }
 
+    /// Of two machines one was joined by hand: what taking that one over changes is told, and not done.
+    @Test func aClusterThatSomebodyInstalledStaysAsItIsWhileItIsPaused() throws {
+        let machines = [try machine("s1", ["cluster-init: true\n"]), try machine("a1")]
+        let heading = "# Written by homelab from the inventory; a change here is undone by the next run.\n"
+        for isOfHand in [true, false] {
+            var found = machines
+            for index in found.indices {
+                found[index].facts.k3s.config = (index == 1 && isOfHand ? "" : heading) + "node-name: \(index == 0 ? "attic" : "shelf")\n"
+            }
+            var cluster = AdoptedCluster(name: "home", machines: found, nodes: nodes([("attic", "10.0.0.1"), ("shelf", "10.0.0.11")]))
+            let text = try cluster.inventory()
+            let spec = try ClusterSpec.load("home.yaml", files: ["home.yaml": text])
+            #expect(spec.paused == isOfHand && cluster.isOfHomelab == !isOfHand)
+            #expect(text.contains("they stay as they were installed") == isOfHand, "\(text)")
+            let observed = Dictionary(uniqueKeysWithValues: zip(spec.nodes.map(\.name), found.map { NodeObservation.facts($0.facts) }))
+            let plan = NodePlanner.plan(desired: spec, observed: observed, cluster: .none, context: PlanningCase.context)
+            #expect(plan.isEmpty == isOfHand, "\(plan.text)")
+            let told = plan.pending.compactMap { $0.text.contains("steps are left undone, the first: ") ? $0.node : nil }
+            #expect(told == (isOfHand ? ["attic", "shelf"] : []), "\(plan.text)")
+        }
+    }
+
     @Test func theCommandLineCountsToo() {
         let flags = K3sSettings.flags([
             "--disable", "traefik", "--disable=servicelb", "--debug", "--flannel-backend=host-gw", "--cluster-cidr", "10.1.0.0/16",

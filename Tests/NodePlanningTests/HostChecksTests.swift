@@ -43,6 +43,8 @@ import Testing
         ("registries: {mirrors: {docker.io: {endpoint: ['https://a.home:5000/v2', b.home]}}}", ["https://a.home:5000", "https://b.home"]),
         ("registries: {mirrors: {'*': {endpoint: ['http://10.0.0.9:5000']}}}", ["http://10.0.0.9:5000"]),
         ("registries: {mirrors: {quay.io: {endpoint: ['https://a.home']}}}", ["https://registry-1.docker.io"]),
+        ("airgap: true", []),
+        ("airgap: true\n  registries: {mirrors: {docker.io: {endpoint: [b.home]}}}", ["https://b.home"]),
         ("serverConfig: {system-default-registry: 'hub.home:5000'}", ["https://hub.home:5000"]),
         ("registries: {mirrors: {docker.io: {endpoint: [\"https://a'; reboot\"]}}}", []),
     ]) func registriesAreThoseOfTheInventory(_ lines: String, _ expected: [String]) throws {

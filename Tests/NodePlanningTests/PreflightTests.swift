@@ -10,7 +10,7 @@ import Testing
     /// What is said of machines whose facts are these changes of those of a fresh Debian.
     private func findings(
         _ changes: [String: [String: String]], roles: [String: NodeRole] = ["s1": .server], k3s: String = "", entry: String = "",
-        clockOffsets: [String: Double] = [:]
+        clockOffsets: [String: Double] = [:], images: ImageArchive? = nil
     ) throws -> [String] {
         let fresh = try #require(PlanningCase.named("fresh-three-servers").text("facts/s1.txt"))
         var observed: [String: NodeObservation] = [:]
@@ -35,7 +35,9 @@ import Testing
                 "home.yaml":
                     "apiVersion: homelab.dev/v1alpha1\nkind: Cluster\nname: home\nk3s:\n  version: v1.33.4+k3s1\n\(k3s)nodes:\n\(nodes)"
             ])
-        let found = Preflight.check(spec, observed: observed, context: PlanningCase.context).sorted.map(\.description)
+        var context = PlanningCase.context
+        context.images[.amd64] = images
+        let found = Preflight.check(spec, observed: observed, context: context).sorted.map(\.description)
         #expect(found.allSatisfy { $0.contains("\n    ") }, "each has its remedy: \(found)")
         return found
     }
@@ -88,6 +90,21 @@ import Testing
     ]) func eachFault(_ old: String, _ new: String, _ words: String) throws {
         let found = try findings(["s1": [old: new]])
         #expect(found.count == 1 && found[0].contains(words), "\(found)")
+    }
+
+    @Test func anArchiveOfImagesNeedsRoomWhereItArrivesAndWhereItStays() throws {
+        let archive = ImageArchive(sha256: String(repeating: "f", count: 64), ending: ".tar.zst")
+        let tight = ["uid=0": "uid=0\nfree=/var/lib/rancher 1300000\nfree=/var/tmp 200000\nread-only=/var/tmp"]
+        let words = ["1269 MiB are free at /var/lib/rancher", "195 MiB are free at /var/tmp", "/var/tmp is on a read-only file system"]
+        let found = try findings(["s1": tight], images: archive)
+        #expect(found.count == 3 && found.allSatisfy { $0.hasPrefix("error: ") }, "\(found)")
+        for words in words + ["free at least 1324 MiB", "free at least 300 MiB"] {
+            #expect(found.contains { $0.contains(words) }, "\(words) is not in \(found)")
+        }
+        let without = try findings(["s1": tight])
+        #expect(without.count == 1 && without[0].hasPrefix("warning: "), "\(without)")
+        let there = ["uid=0": "uid=0\nk3s.images=" + NodeLayout.images(sha256: archive.sha256, ending: archive.ending)]
+        #expect(try findings(["s1": there], images: archive).isEmpty)
     }
 
     /// A small /var with a disk for k3s in it, or one file system for all of them.

@@ -1,4 +1,5 @@
 import Diagnostics
+import Foundation
 import NodeInventory
 import NodePlanning
 import Testing
@@ -23,6 +24,91 @@ import YAML
     ]) func variablesAreReadAsWritten(_ line: String, _ name: String, _ value: String) throws {
         let assignment = try #require(Adoption.assignment(line))
         #expect(assignment.name == name && assignment.value == value)
+    }
+}
+
+/// The script that reads a machine beside its facts, run over files as homelab leaves them.
+@Suite struct MachineReadingTests {
+    private func reading(_ files: [String: String]) throws -> (reading: MachineReading, printed: String) {
+        let folder = NSTemporaryDirectory() + "homelab-reading-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for (path, text) in files {
+            let file = folder + path
+            try FileManager.default.createDirectory(
+                atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+        }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", Adoption.script.replacingOccurrences(of: "/etc/", with: folder + "/etc/")]
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            .replacingOccurrences(of: folder, with: "")
+        process.waitUntilExit()
+        return (try MachineReading(printed, host: "s1"), printed)
+    }
+
+    private static let heading = "# Written by homelab from the inventory; a change here is undone by the next run.\n"
+
+    @Test func whatHomelabLeftIsRead() throws {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g"
+        var agent = AgentConfiguration(cluster: "attic", node: "s1", repository: .init(url: NodeLayout.repository, branch: "trunk"))
+        agent.pollInterval = 90
+        let read = try reading([
+            NodeLayout.k3sConfig: Self.heading + "node-name: s1\n",
+            NodeLayout.k3sRegistration: Self.heading + "node-label:\n- disk=ssd\n",
+            "/etc/rancher/k3s/config.yaml.d/zz.yaml": "debug: true\n", NodeLayout.agentConfiguration: agent.encoded,
+            NodeLayout.knownHosts: "# Written by homelab from the inventory's pins.\n[s1.home]:2222,[10.0.0.1]:2222 \(key)\n",
+            NodeLayout.registries: "{}\n",
+        ]).reading
+        #expect(read.record.agent == agent && read.record.agentProblem == nil)
+        #expect(read.record.registration?["node-label"] == ["disk=ssd"])
+        #expect(read.settings.configurations.count == 3 && read.settings.merged["debug"] == true)
+        let known = try #require(read.record.knownHosts.first)
+        #expect(known.names == ["s1.home", "10.0.0.1"] && known.port == 2222 && known.key.description == key)
+        #expect(read.record.knownHosts.count == 1 && read.record.registries == nil && !read.hasRegistries)
+    }
+
+    @Test func whatIsOfOthersIsOnlyTold() throws {
+        let read = try reading([
+            NodeLayout.registries: "configs: {r: {auth: {password: hunter2}}}\n", NodeLayout.knownHosts: "10.0.0.1 ssh-ed25519 AAAA\n",
+            NodeLayout.agentConfiguration: "cluster: attic\n", NodeLayout.k3sConfig: "token: hunter2\n",
+        ])
+        #expect(read.reading.hasRegistries && read.reading.record.registries == nil && read.reading.record.knownHosts.isEmpty)
+        #expect(read.reading.record.agent == nil && read.reading.record.agentProblem != nil)
+        #expect(!read.printed.contains("hunter2"), "\(read.printed)")
+    }
+
+    /// Also one that a person wrote into homelab's own file, in whatever style.
+    @Test(arguments: [
+        "    auth:\n      password: \"hunter2\"\n      username: me\n", "    auth:\n      username: me\n      password: hunter2\n",
+        "    auth:\n      password: |-\n        hunter2\n        hunter2\n      username: me\n",
+        "    auth:\n      password:    >-\n\n        hunter2\n      username: me\n", "    auth: {username: me, password: hunter2}\n",
+        "    {auth: {username: me, 'password': 'hunter2, hunter2'}}\n",
+        "    auth:\n      \"auth\": hunter2\n      'token': hunter2\n      username: me\n",
+    ]) func noSecretOfARegistryLeavesTheMachine(_ login: String) throws {
+        let text =
+            Self.heading + "configs:\n  registry.home:5000:\n\(login)mirrors:\n  docker.io:\n    endpoint:\n"
+            + "    - https://me:hunter2@mirror.home\n"
+        let read = try reading([NodeLayout.registries: text])
+        #expect(!read.printed.contains("hunter2"), "\(read.printed)")
+        #expect(read.reading.hasRegistries && read.reading.record.registries == nil, "the mirror's cannot be named again")
+    }
+
+    @Test func registriesOfHomelabsAreReadWithoutTheirSecrets() throws {
+        let text =
+            Self.heading + "configs:\n  other.home:\n    auth: {}\n  registry.home:5000:\n    auth:\n"
+            + "      password: \"it's: \\\"hunter2\\\"\"\n"
+            + "      username: me\nmirrors:\n  docker.io:\n    endpoint:\n    - https://me@mirror.home\n"
+        let read = try reading([NodeLayout.registries: text])
+        let registries = try #require(read.reading.record.registries, "\(read.printed)")
+        #expect(registries["configs"]?["registry.home:5000"]?["auth"] == ["username": "me", "password": "***"], "\(read.printed)")
+        #expect(registries["configs"]?["other.home"]?["auth"] == .object(Object()) && !read.reading.hasRegistries)
+        #expect(registries["mirrors"]?["docker.io"]?["endpoint"] == ["https://me@mirror.home"])
+        #expect(!read.printed.contains("hunter2"), "\(read.printed)")
     }
 }
 

@@ -14,12 +14,12 @@ import Testing
 
 /// k3s from a release page, which a real HTTP server on loopback stands for.
 @Suite struct BinaryDownloadTests {
-    private static let file = Array("a k3s".utf8)
-    private static let list = "/v1.33.4%2Bk3s1/sha256sum-amd64.txt"
-    private static let asset = "/v1.33.4%2Bk3s1/k3s"
+    static let file = Array("a k3s".utf8)
+    static let list = "/v1.33.4%2Bk3s1/sha256sum-amd64.txt"
+    static let asset = "/v1.33.4%2Bk3s1/k3s"
 
     /// What is answered by path, and what was asked for.
-    private final class Page: Sendable {
+    final class Page: Sendable {
         let answers: Mutex<[String: HTTPResponse]>
         let asked = Mutex<[String]>([])
 
@@ -51,23 +51,23 @@ import Testing
         }
     }
 
-    private static func sums(of file: [UInt8]) -> HTTPResponse {
+    static func sums(of file: [UInt8]) -> HTTPResponse {
         HTTPResponse(status: 200, body: Array("\(SHA256.hex(of: file))  k3s\n".utf8))
     }
 
-    private static func spec(_ source: K3sSource, pin: String? = nil) throws -> K3sSpec {
+    static func spec(_ source: K3sSource, pin: String? = nil) throws -> K3sSpec {
         var spec = K3sSpec(version: try #require(K3sVersion("v1.33.4+k3s1")))
         spec.source = source
         if let pin { spec.sha256 = [.amd64: pin] }
         return spec
     }
 
-    private static func kept(in cache: String) -> [String] {
+    static func kept(in cache: String) -> [String] {
         let paths = (FileManager.default.subpaths(atPath: cache) ?? []).filter { !Files.isDirectory(cache + "/" + $0) }
         return paths.map { Files.baseName($0) }.sorted()
     }
 
-    private func withStore(
+    func withStore(
         at url: String, followsRedirects: Bool = true, _ body: (_ store: BinaryStore, _ cache: String) async throws -> Void
     ) async throws {
         let cache = NSTemporaryDirectory() + "homelab-download-" + UUID().uuidString
@@ -77,7 +77,7 @@ import Testing
         await client.shutdown()
     }
 
-    private func withPage(
+    func withPage(
         _ page: Page, followsRedirects: Bool = true, _ body: (_ url: String, _ store: BinaryStore, _ cache: String) async throws -> Void
     ) async throws {
         let server = try await HTTPServer(host: "127.0.0.1", port: 0) { page.answer($0) }
@@ -141,20 +141,48 @@ import Testing
         }
     }
 
-    @Test func `of a download that breaks off nothing is kept, and the next one begins anew`() async throws {
-        let file = [UInt8](repeating: 7, count: 3 << 20)
-        let page = try BreakingPage(file, breakingOff: 1)
+    /// More than the store holds back before it writes, and like itself nowhere.
+    static let long = (0..<3 << 20).map { UInt8(truncatingIfNeeded: ($0 &* 2_654_435_761) >> 13) }
+
+    @Test(arguments: [true, false]) func `what broke off is gone on with where the server can do that`(_ hasRanges: Bool) async throws {
+        let page = try BreakingPage(Self.long, breakingOff: 1, hasRanges: hasRanges)
         let url = "http://127.0.0.1:\(page.port)"
         try await withStore(at: url) { store, cache in
-            let spec = try Self.spec(.mirror(url), pin: SHA256.hex(of: file))
+            let spec = try Self.spec(.mirror(url), pin: SHA256.hex(of: Self.long))
             let broken = await #expect(throws: Diagnostic.self) { try await store.k3s(spec, architecture: .amd64, folderBase: "/") }
             #expect(broken?.summary == "cannot download" && broken?.subject == url + Self.asset, "\(String(describing: broken))")
             #expect(broken?.cause?.isEmpty == false && broken?.remedy?.hasSuffix("then run again.") == true)
-            #expect(Self.kept(in: cache).isEmpty)
-            let binary = try await store.k3s(spec, architecture: .amd64, folderBase: "/")
-            #expect(try Files.read(binary.path) == file)
+            #expect(Self.kept(in: cache) == ["k3s.part"])
+            let size = try Self.part(in: cache).size
+            let seen = Mutex<[Int64]>([])
+            let binary = try await store.k3s(spec, architecture: .amd64, folderBase: "/") { done, whole in
+                seen.withLock { $0 = [done, whole] }
+            }
+            #expect(try Files.read(binary.path) == Self.long)
             #expect(Self.kept(in: cache) == ["k3s"])
+            #expect(seen.withLock { $0 } == [3 << 20, 3 << 20])
+            #expect(size > 0 && page.asked.withLock { $0 } == [0, size])
         }
+    }
+
+    /// What is there may be of another file of that name, or more than there is.
+    @Test(arguments: [1 << 20, 4 << 20]) func `a beginning that does not fit is fetched anew`(_ size: Int) async throws {
+        let page = try BreakingPage(Self.long, breakingOff: 1, hasRanges: true)
+        let url = "http://127.0.0.1:\(page.port)"
+        try await withStore(at: url) { store, cache in
+            let spec = try Self.spec(.mirror(url), pin: SHA256.hex(of: Self.long))
+            await #expect(throws: Diagnostic.self) { try await store.k3s(spec, architecture: .amd64, folderBase: "/") }
+            try Files.write([UInt8](repeating: 7, count: size), to: Self.part(in: cache).path)
+            let binary = try await store.k3s(spec, architecture: .amd64, folderBase: "/")
+            #expect(try Files.read(binary.path) == Self.long)
+            #expect(Self.kept(in: cache) == ["k3s"])
+            #expect(page.asked.withLock { $0 } == [0, size, 0])
+        }
+    }
+
+    private static func part(in cache: String) throws -> (path: String, size: Int) {
+        let name = try #require(FileManager.default.subpaths(atPath: cache)?.first { $0.hasSuffix(".part") })
+        return (cache + "/" + name, try Files.status(cache + "/" + name).size)
     }
 
     @Test func `another file than the pinned or the listed one is refused and not kept`() async throws {
@@ -180,21 +208,35 @@ import Testing
 }
 
 /// Gives one file at every URL; of the first answers only a half, behind which the connection ends.
-private final class BreakingPage: Sendable {
+final class BreakingPage: Sendable {
     let port: Int
+    /// The bytes from which on the file was asked for.
+    let asked: Mutex<[Int]>
     private let listener: Int32
 
-    init(_ file: [UInt8], breakingOff: Int) throws {
+    init(_ file: [UInt8], breakingOff: Int, hasRanges: Bool = false) throws {
         (listener, port) = try Loopback.listen()
-        let listener = listener
-        Thread.detachNewThread {
+        asked = Mutex([])
+        Thread.detachNewThread { [weak self, listener] in
             var left = breakingOff
             while true {
                 let connection = accept(listener, nil, nil)
                 guard connection >= 0 else { return }
-                Self.readHead(connection)
-                let head = "HTTP/1.1 200 OK\r\nContent-Length: \(file.count)\r\nConnection: close\r\n\r\n"
-                Self.write(Array(head.utf8) + file.prefix(left > 0 ? file.count / 2 : file.count), to: connection)
+                let asked = Self.firstByte(Self.readHead(connection))
+                self?.asked.withLock { $0.append(asked) }
+                let rest = hasRanges ? file.dropFirst(asked) : file[...]
+                var head = "HTTP/1.1 200 OK"
+                if hasRanges, asked > 0 {
+                    let range = "\r\nContent-Range: bytes "
+                    head =
+                        rest.isEmpty
+                        ? "HTTP/1.1 416 Range Not Satisfiable\(range)*/\(file.count)"
+                        : "HTTP/1.1 206 Partial Content\(range)\(asked)-\(file.count - 1)/\(file.count)"
+                }
+                head += "\r\nContent-Length: \(rest.count)\r\nConnection: close\r\n\r\n"
+                Self.write(Array(head.utf8) + rest.prefix(left > 0 ? file.count / 2 : file.count), to: connection)
+                // A client may drop what it has not read yet when the connection ends.
+                if left > 0 { sleep(1) }
                 left -= 1
                 close(connection)
             }
@@ -206,14 +248,20 @@ private final class BreakingPage: Sendable {
         close(listener)
     }
 
-    private static func readHead(_ connection: Int32) {
+    private static func readHead(_ connection: Int32) -> String {
         var head: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         while !head.suffix(4).elementsEqual(Array("\r\n\r\n".utf8)) {
             let count = recv(connection, &buffer, buffer.count, 0)
-            guard count > 0 else { return }
+            guard count > 0 else { break }
             head += buffer[..<count]
         }
+        return String(decoding: head, as: UTF8.self)
+    }
+
+    private static func firstByte(_ head: String) -> Int {
+        let range = head.lowercased().components(separatedBy: "\r\nrange: bytes=").dropFirst().first
+        return range.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
     }
 
     private static func write(_ bytes: [UInt8], to connection: Int32) {

@@ -18,8 +18,12 @@ private final class LeaseHost: Host {
 
     let name: String
     private let state = Mutex(State())
+    private let delay = Mutex<(@Sendable () async -> Void)?>(nil)
 
     init(_ name: String = "m1") { self.name = name }
+
+    /// What happens while the next answer is on its way.
+    func whileAnswering(_ body: @escaping @Sendable () async -> Void) { delay.withLock { $0 = body } }
 
     var holder: String? { state.withLock { $0.lease?[path: "spec", "holderIdentity"]?.string } }
     var writes: Int { state.withLock { $0.writes } }
@@ -39,6 +43,16 @@ private final class LeaseHost: Host {
 
     func run(_ command: RemoteCommand) async throws -> CommandResult {
         try Task.checkCancellation()
+        let delay = delay.withLock { delay in
+            defer { delay = nil }
+            return delay
+        }
+        let result = answer(command)
+        await delay?()
+        return result
+    }
+
+    private func answer(_ command: RemoteCommand) -> CommandResult {
         let words = command.argv
         return state.withLock { state in
             func answer(_ output: String = "", _ errors: String = "") -> CommandResult {
@@ -87,6 +101,18 @@ private final class LeaseHost: Host {
             cluster: "home", servers: hosts, run: run, owner: owner, recorder: try RunRecorder(folder: nil, forward: { events.add($0) }),
             duration: 1,
             pause: .milliseconds(20))
+    }
+
+    /// Signs of life are given while the Lease is still being waited for.
+    @Test func `a look from before the Lease was taken does not say that it is lost`() async throws {
+        let host = LeaseHost()
+        host.renew(as: "bob@desk, homelab bootstrap/dead")
+        let mine = try lease([host], "run-2")
+        host.whileAnswering { try? await mine.acquire(besides: ["dead"]) }
+        #expect(await mine.renew() == nil)
+        #expect(host.holder == "alice@laptop, homelab bootstrap/run-2")
+        host.renew(as: "carol@desk, homelab bootstrap/run-3")
+        #expect(await mine.renew() != nil)
     }
 
     @Test func aFreeOneIsTakenAndGivenBack() async throws {

@@ -42,7 +42,9 @@ final class FakeHost: Host {
     init(_ name: String) { self.name = name }
 
     /// A command that contains `words` gets these answers one after the other, the last one again and again.
-    @discardableResult func on(_ words: String, _ answers: Answer...) -> FakeHost {
+    @discardableResult func on(_ words: String, _ answers: Answer...) -> FakeHost { on(words, answers) }
+
+    @discardableResult func on(_ words: String, _ answers: [Answer]) -> FakeHost {
         state.withLock { $0.rules.append(Rule(words: words, answers: answers)) }
         return self
     }

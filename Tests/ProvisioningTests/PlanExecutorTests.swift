@@ -50,6 +50,16 @@ import Testing
         #expect(m1.log.last?.contains("rm -f /run/homelab.lock") == true)
     }
 
+    /// The connection may break because the machine goes down, or before it was told to.
+    @Test(arguments: [(FakeHost.Answer.ok(), ["a", "a", "b"], 1), (.lost, ["a", "b"], 1), (.lost, ["a", "a", "b"], 2)])
+    func `a machine that was not told to reboot is told again`(_ answer: FakeHost.Answer, _ boots: [String], _ orders: Int) async throws {
+        let m1 = FakeHost("m1").withLocks().on("systemctl reboot", answer, .ok()).on("cgroup.controllers", .ok("cpu memory\n"))
+        m1.on("boot_id", boots.map { .ok($0 + "\n") })
+        let report = try await executor([m1], servers: ["m1"]).execute(plan(Phase(.hostPreparation, tasks: [task("m1", .reboot)])))
+        #expect(report.failures.isEmpty && m1.unexpected.isEmpty, "\(report.failures) \(m1.unexpected)")
+        #expect(m1.log.count { $0.contains("systemctl reboot") } == orders)
+    }
+
     @Test func hopelessJournalEndsTheWaitAtOnce() async throws {
         let line = "Nov 24 m1 k3s[1]: time=\"t\" level=fatal msg=\"failed to find memory cgroup (v2)\""
         let m1 = FakeHost("m1").on("systemctl show", Self.looks("activating", line)).withLocks()

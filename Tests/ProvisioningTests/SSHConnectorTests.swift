@@ -59,6 +59,13 @@ import Testing
         #expect(jump.jump.map(\.user) == ["root", "you"] && jump.jump.map(\.port) == [22, 99])
     }
 
+    @Test func `jump hosts are told as an inventory would have them`() throws {
+        let hosts = "Host attic.lan\n  ProxyJump me@gate:2200\nHost gate\n  ProxyJump ssh://outer\n"
+        #expect(try connector(hosts).jumps(to: node("host: attic.lan")).map(\.text) == ["outer", "me@gate:2200"])
+        #expect(try connector(hosts).jumps(to: node("host: attic.lan, jump: 'you@[fd00::1]:22'")).map(\.text) == ["you@[fd00::1]:22"])
+        #expect(try connector(hosts).jumps(to: node("host: 192.0.2.1")).isEmpty)
+    }
+
     @Test func `what the agents do not know is told`() throws {
         let found = try connector(Self.config).findings(on: [node("host: attic.lan"), node("host: 192.0.2.1")]).all
         #expect(found.count == 1 && found[0].severity == .warning)

@@ -108,6 +108,12 @@ import YAML
         #expect(result.complaint == "oops")
     }
 
+    @Test func commandsSeeWhatSudoWouldTellThem() async throws {
+        let command = RemoteCommand(["sh", "-c", "echo $HOME ${SUDO_USER-nobody} ${PATH:+path}"])
+        #expect(try await host.run(command).output == "/root nobody path\n")
+        #expect(try await LocalHost(name: "here", user: "pi").run(command).output == "/root pi path\n")
+    }
+
     @Test func largeInputDoesNotBlock() async throws {
         let text = String(repeating: "0123456789abcdef", count: 40_000)
         let result = try await host.run(RemoteCommand(["cat"], input: .text(text)))

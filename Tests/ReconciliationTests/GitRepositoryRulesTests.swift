@@ -93,6 +93,8 @@ import YAML
             try await eventually("the missing Secret is told") {
                 await condition("signed", "Ready")?.message.contains("Secret/default/signers") == true
             }
+            let unchecked = await condition("signed", "SourceVerified")
+            #expect(unchecked?.status == "False" && unchecked?.reason == "VerificationError")
             let secret: Value = [
                 "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "signers", "namespace": "default"],
                 "data": ["ann.sshpub": .string(Base64.encode(Array(line.utf8)))],
@@ -165,6 +167,8 @@ import YAML
             try await eventually("what is missing is told", { await String(describing: condition("home", "Ready")) }) {
                 await condition("home", "IncludeUnavailable")?.message.contains("GitRepository base") == true
             }
+            #expect(await condition("home", "Ready")?.reason == "NotFound")
+            #expect(await condition("home", "FetchFailed") == nil)
             await put(object("base", ["url": .string(otherRoot + "/open/home.git")]), registry)
             try await awaitReady("home", "True", at: commit)
             let reference = KustomizationSpec.SourceReference(kind: "GitRepository", namespace: "default", name: "home")
@@ -183,6 +187,7 @@ import YAML
             await put(
                 object("base", ["url": .string(otherRoot + "/open/home.git"), "include": [["repository": ["name": "home"]]]]), registry)
             try await eventually("the circle is told") { await condition("home", "IncludeUnavailable")?.status == "True" }
+            #expect(await condition("home", "Ready")?.reason == "NoArtifact")
         }
     }
 

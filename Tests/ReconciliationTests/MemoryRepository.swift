@@ -10,6 +10,7 @@ final class MemoryRepository: RepositorySource {
         var commits: [ObjectID: (info: CommitInfo, tree: GitTree)] = [:]
         var head: ObjectID?
         var problem: SourceProblem?
+        var fetchProblem: SourceProblem?
         var unreadable: [ObjectID: SourceProblem] = [:]
         var listings = 0
         var fetches = 0
@@ -56,6 +57,9 @@ final class MemoryRepository: RepositorySource {
 
     func fail(_ problem: SourceProblem?) { state.withLock { $0.problem = problem } }
 
+    /// It says what it has, and gives nothing.
+    func failFetching(_ problem: SourceProblem?) { state.withLock { $0.fetchProblem = problem } }
+
     /// The commit's files cannot be read for now.
     func fail(_ problem: SourceProblem?, readingFilesOf commit: CommitInfo) { state.withLock { $0.unreadable[commit.id] = problem } }
 
@@ -72,6 +76,7 @@ final class MemoryRepository: RepositorySource {
     func fetch() async throws(SourceProblem) -> CommitInfo? {
         state.withLock { $0.fetches += 1 }
         try reachable()
+        if let problem = state.withLock({ $0.fetchProblem }) { throw problem }
         return state.withLock { state in state.head.flatMap { state.commits[$0]?.info } }
     }
 

@@ -222,10 +222,12 @@ import YAML
         let rules = try found(
             "ref: {tag: v1}, suspend: true, verify: {mode: HEAD, secretRef: {name: a}}, recurseSubmodules: true, sparseCheckout: [apps], "
                 + "include: [{repository: {name: b}}], provider: generic")
-        for field in ["ref", "suspend", "verify", "recurseSubmodules", "sparseCheckout", "include"] {
+        for field in ["ref", "suspend", "recurseSubmodules", "sparseCheckout", "include"] {
             #expect(rules.contains { $0.contains("warning") && $0.contains("spec.\(field) does not hold for") }, "\(field): \(rules)")
         }
-        #expect(rules.count == 6, "\(rules)")
+        #expect(rules.count == 5, "\(rules)")
+        let tag = try found("ref: {branch: main}, verify: {mode: Tag, secretRef: {name: a}}")
+        #expect(tag.count == 1 && tag[0].contains("spec.verify.mode Tag does not hold for the repository"), "\(tag)")
         #expect(try found("ref: {tag: v1}", Self.own).isEmpty, "which branch is followed is not known here")
         // One that a person wrote is the agent's by its URL.
         files[sync] = plain

@@ -58,6 +58,29 @@ import Testing
         }
     }
 
+    @Test func `while nobody has said whose commits count there is none, and what was taken before is nobody's`() async throws {
+        let (repository, clock) = (MemoryRepository(), ManualClock())
+        let first = repository.push(["a": "1"])
+        let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(30))
+        try await running(source) {
+            try await eventually("the first look") { source.state.value.commit == first }
+            await source.awaitTrust()
+            #expect(source.state.value.commit == nil && source.state.value.isUndecided)
+            let second = repository.push(["a": "2"])
+            let look = source.ask()
+            try await eventually("it is looked at") { source.answered.value >= look }
+            #expect(source.state.value.commit == nil && source.state.value.problem == nil)
+            let problem = SourceProblem(.keysMissing, "there is no Secret")
+            source.believe(.nobody(problem))
+            await source.judge(adopted: first.id)
+            #expect(source.state.value.commit == first && !source.state.value.isUndecided)
+            try await eventually("it is told") { source.state.value.problem == problem }
+            #expect(source.state.value.commit == first)
+            await source.trustAnybody()
+            try await eventually("the newest is taken") { source.state.value.commit == second && source.state.value.problem == nil }
+        }
+    }
+
     /// The system's git pushes into a bare repository that is followed: no poll is due for an hour.
     @Test func `a push to a repository on this machine is seen at once`() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("homelab-source-\(UUID().uuidString)")

@@ -27,7 +27,7 @@ import YAML
 
     @Test(arguments: [
         SourceProblem.Kind.unreachable, .timedOut, .diskFull, .corrupt, .authentication, .keyRefused, .untrusted, .repositoryMissing,
-        .unverified,
+        .unverified, .keysMissing,
     ]) func `the last good commit stays enforced`(kind: SourceProblem.Kind) async throws {
         let good = bench.repository.push(Files.app())
         try await bench.run { source in
@@ -53,7 +53,7 @@ import YAML
             }
             try await eventually("its events", { "\(await events())" }) {
                 let reasons = await events().map(\.reason)
-                let words = [SourceProblem.Kind.unverified: "InvalidCommitSignature"][kind] ?? "GitOperationFailed"
+                let words = RepositoryTrouble(problem, isOwn: true).reason
                 return reasons.filter { $0 == "NewArtifact" }.count == 2 && reasons.filter { $0 == words }.count == 1
             }
             #expect(await events().last?.revision == "main@sha1:\(next.id.hex)")

@@ -14,6 +14,8 @@ import YAML
 struct UnitBench {
     let api: FakeClusterAPI
     let repository = MemoryRepository()
+    /// A repository of a real git in its place.
+    var followed: (any RepositorySource)?
     private(set) var monitor = Self.newMonitor
     /// The directories that were built, in order.
     let built = Shared<[String]>([])
@@ -45,7 +47,8 @@ struct UnitBench {
 
     /// Runs the agent's parts for as long as `body` takes, then stops them.
     func run(_ body: (GitSource) async throws -> Void) async rethrows {
-        let source = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
+        let source = GitSource(repository: followed ?? repository, clock: clock, pollInterval: .seconds(3600))
+        await source.awaitTrust()
         let events = EventRecorder(api: api, clock: clock, node: "m1")
         let context = UnitContext(
             api: api, clock: clock, manifests: NotedManifests(source: manifests, built: built, held: held), events: events,

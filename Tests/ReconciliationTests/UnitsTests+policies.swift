@@ -109,7 +109,7 @@ extension UnitsTests {
             let told = try #require(await events("Kustomization", "ReconciliationFailed").first)
             #expect(await isOf(Self.key("a"), at: second, told), "\(told.value)")
             #expect(told.value["type"] == "Warning" && told.value["message"]?.string?.contains("denied by a webhook") == true)
-            #expect(await ready("a")?.reason == "ReconciliationFailed")
+            try await eventually("the status says so, too") { await ready("a")?.reason == "ReconciliationFailed" }
             // Another failure is news, though the unit failed before.
             await bench.api.fail(.apply, name: "two", with: refusal, times: 1000)
             files["a/two.yaml"] = Files.config("2", name: "two", namespace: "default")

@@ -34,9 +34,8 @@ extension UnitsTests {
                 #expect(own.count { $0.verb == .apply } == 1 && own.count { $0.verb == .patch } <= 2 && own.count <= 3, "\(own)")
                 for name in ["one-\(number)", "two-\(number)"] { #expect(requests.count { $0.name == name && $0.verb != .create } == 1) }
             }
-            // Lists and watches are one for each kind, and an Event is all else.
-            let kinds = 6
-            for verb in [FakeClusterAPI.Verb.list, .watch] {
+            // Lists and watches are one for each kind, besides the look at who has to sign before a commit is taken; an Event is all else.
+            for (verb, kinds) in [(FakeClusterAPI.Verb.list, 7), (.watch, 6)] {
                 let asked = requests.filter { $0.verb == verb }
                 // A root unit that comes before the definitions are there waits for them.
                 let definitions = asked.count { $0.kind.kind == "CustomResourceDefinition" }

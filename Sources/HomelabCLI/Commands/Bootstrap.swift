@@ -47,7 +47,7 @@ package struct Bootstrap: AsyncParsableCommand {
             throw Diagnostic(
                 .error, "--plan takes at least 8 digits of a plan's hash, not \(planHash)", remedy: "`homelab plan` prints twelve of them")
         }
-        let (path, spec) = try arguments.inventory.load()
+        let (path, spec) = try await arguments.inventory.load()
         let console = Console.standard
         let user = Operator(console: console)
         let view = ProgressView(console: console)

@@ -30,7 +30,7 @@ package struct Certs: AsyncParsableCommand {
         package init() {}
 
         package func run() async throws {
-            let machines = try inventory.machines()
+            let machines = try await inventory.machines()
             let (found, unreached) = try await machines.certificates(of: try machines.spec.nodes(named: nodes))
             let now = Int(time(nil))
             let ending = found.compactMap { $0.finding(at: now) }
@@ -93,7 +93,7 @@ package struct Certs: AsyncParsableCommand {
 
         package func run() async throws {
             try await ProgressView.following(.standard) { events in
-                let machines = try inventory.machines(for: "homelab certs rotate", logs: true, events: events)
+                let machines = try await inventory.machines(for: "homelab certs rotate", logs: true, events: events)
                 let nodes = try machines.spec.nodes(named: nodes)
                 let names = nodes.map(\.name).joined(separator: ", ")
                 guard yes || Console.standard.confirms("Restart k3s on \(names), one after the other, to renew its certificates?") else {

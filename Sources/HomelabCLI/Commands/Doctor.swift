@@ -27,7 +27,7 @@ package struct Doctor: AsyncParsableCommand {
 
     package func run() async throws {
         if let journal { return try explain(journal) }
-        let machines = try inventory.machines()
+        let machines = try await inventory.machines()
         let (examinations, unreached) = try await machines.examine(try machines.spec.nodes(named: nodes))
         switch output {
         case .json: Console.standard.line(JSONWriter.text(Self.json(examinations, unreached), pretty: true))

@@ -81,7 +81,7 @@ package struct HistoryCommand: AsyncParsableCommand {
     }
 
     private func fromServers() async throws -> [JournalEntry] {
-        let machines = try inventory.machines()
+        let machines = try await inventory.machines()
         let texts = try await machines.with(machines.spec.servers, needsAll: false) { hosts, problems in
             for problem in problems.sorted { Console.standard.problem(problem.description) }
             var texts: [String] = []

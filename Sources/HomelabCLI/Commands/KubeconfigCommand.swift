@@ -18,7 +18,7 @@ package struct KubeconfigCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let machines = try inventory.machines()
+        let machines = try await inventory.machines()
         let found = try await machines.kubeconfig()
         guard merge else { return Console.standard.raw(found.text) }
         let file = KubeconfigFile(path: kubeconfig)

@@ -9,7 +9,7 @@ import Provisioning
 package struct Lock: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "lock",
-        abstract: "Pin the sha256 of the inventory's k3s version in inventory/CLUSTER.lock.yaml.",
+        abstract: "Pin the sha256 of the inventory's k3s version, with `k3s.airgap` of its images too, in inventory/CLUSTER.lock.yaml.",
         discussion:
             "Reads the release's lists of sums (release page, mirror or folder). Commit the file: what it pins is checked, not fetched.")
 
@@ -18,7 +18,7 @@ package struct Lock: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let (path, spec) = try inventory.load()
+        let (path, spec) = try await inventory.load()
         let transport = try AsyncHTTPTransport()
         let outcome: Result<ReleaseLock, any Error>
         do {
@@ -36,6 +36,9 @@ package struct Lock: AsyncParsableCommand {
         let text = lock.text(replacing: before)
         for (architecture, sum) in lock.sums.sorted(by: { $0.key < $1.key }) {
             Console.standard.line("\(spec.k3s.version)  \(architecture.rawValue)  \(sum)")
+        }
+        for (name, sum) in lock.imageSums.sorted(by: { $0.key < $1.key }) {
+            Console.standard.line("\(spec.k3s.version)  \(name)  \(sum)")
         }
         for (architecture, sum) in lock.agentSums.sorted(by: { $0.key < $1.key }) {
             Console.standard.line("homelab \(lock.agentVersion)  \(architecture.rawValue)  \(sum)")

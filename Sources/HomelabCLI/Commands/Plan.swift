@@ -32,7 +32,7 @@ package struct Plan: AsyncParsableCommand {
 
     package func run() async throws {
         if live { return try await showLive() }
-        let (path, spec) = try arguments.inventory.load()
+        let (path, spec) = try await arguments.inventory.load()
         let user = Operator(console: .standard)
         let transport = try AsyncHTTPTransport()
         let bootstrapper = try await Bootstrapper(

@@ -27,7 +27,7 @@ package struct PreflightCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let (path, spec) = try arguments.inventory.load()
+        let (path, spec) = try await arguments.inventory.load()
         let console = Console.standard
         let user = Operator(console: console)
         let transport = try AsyncHTTPTransport()

@@ -75,7 +75,7 @@ package struct ProbeCommand: ParsableCommand {
         package init() {}
 
         package func run() async throws {
-            let machines = try inventory.machines()
+            let machines = try await inventory.machines()
             try await machines.upload(file, to: destination, nodes: try machines.spec.nodes(named: nodes))
         }
     }

@@ -31,7 +31,7 @@ package struct Recover: AsyncParsableCommand {
         guard let patience = Duration(goText: wait) else {
             throw ValidationError("--wait is a duration such as 90s or 10m, not \(wait)")
         }
-        let (path, spec) = try arguments.inventory.load()
+        let (path, spec) = try await arguments.inventory.load()
         let console = Console.standard
         let user = Operator(console: console)
         let transport = try AsyncHTTPTransport()

@@ -5,7 +5,7 @@ import NodePlanning
 import Provisioning
 
 /// `homelab repository`: the URL that `git remote add` wants.
-package struct RepositoryCommand: ParsableCommand {
+package struct RepositoryCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "repository", abstract: "Print the URL of the repository the agent follows, as git push wants it.")
 
@@ -13,8 +13,8 @@ package struct RepositoryCommand: ParsableCommand {
 
     package init() {}
 
-    package func run() throws {
-        let (path, spec) = try inventory.load()
+    package func run() async throws {
+        let (path, spec) = try await inventory.load()
         guard let url = spec.repositoryURL else {
             throw Diagnostic(
                 .error, "\(path) lists no server, so there is no place for the repository", remedy: "add a node with role: server")

@@ -23,7 +23,7 @@ package struct Reset: AsyncParsableCommand {
 
     package func run() async throws {
         let (name, spared, problems) = try await ProgressView.following(.standard) { events in
-            let machines = try inventory.machines(for: "homelab reset", logs: true, events: events)
+            let machines = try await inventory.machines(for: "homelab reset", logs: true, events: events)
             let name = machines.spec.name
             let (spared, problems) = try await machines.reset { scope, unseen in
                 for note in scope.spared { Console.standard.problem(note.finding(.warning).description) }

@@ -21,7 +21,7 @@ package struct SSHCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let (path, spec) = try inventory.load()
+        let (path, spec) = try await inventory.load()
         guard let node = spec.node(named: node) else {
             let near = Suggestion.nearest(to: node, in: spec.nodes.map(\.name))
             throw Diagnostic(

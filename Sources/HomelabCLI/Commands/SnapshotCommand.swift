@@ -43,7 +43,7 @@ package struct SnapshotCommand: AsyncParsableCommand {
 
         package func run() async throws {
             let copy = try await ProgressView.following(.standard) { events in
-                let machines = try inventory.machines(logs: true, events: events)
+                let machines = try await inventory.machines(logs: true, events: events)
                 return try await machines.saveSnapshot(to: SnapshotCommand.folder(to, cluster: machines.spec.name), name: name)
             }
             Console.standard.line(
@@ -66,7 +66,7 @@ package struct SnapshotCommand: AsyncParsableCommand {
         package init() {}
 
         package func run() async throws {
-            let machines = try inventory.machines()
+            let machines = try await inventory.machines()
             let (onServers, unreached) = try await machines.snapshots()
             let all = SnapshotCommand.folder(from, cluster: machines.spec.name).list() + onServers
             for problem in unreached.sorted { Console.standard.problem(problem.description) }
@@ -111,7 +111,7 @@ package struct SnapshotCommand: AsyncParsableCommand {
 
         package func run() async throws {
             try await ProgressView.following(.standard) { events in
-                let machines = try inventory.machines(for: "homelab snapshot restore", logs: true, events: events)
+                let machines = try await inventory.machines(for: "homelab snapshot restore", logs: true, events: events)
                 let restore = try SnapshotRestore(machines, file: Files.expandingHome(file))
                 try Confirmation.demand(
                     machines.spec.name, given: confirm,

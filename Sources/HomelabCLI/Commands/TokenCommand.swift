@@ -31,7 +31,7 @@ package struct TokenCommand: AsyncParsableCommand {
             let state = Files.environment("XDG_STATE_HOME") ?? Files.homeDirectory + "/.local/state"
             let folder = "\(state)/homelab/tokens"
             let (outcome, file) = try await ProgressView.following(.standard) { events in
-                let machines = try inventory.machines(for: "homelab token rotate", logs: true, events: events)
+                let machines = try await inventory.machines(for: "homelab token rotate", logs: true, events: events)
                 let question = "Give \(machines.spec.name) a new server token and restart its servers one at a time?"
                 guard yes || Console.standard.confirms(question) else {
                     throw Diagnostic(.error, "nothing was done", remedy: "answer y, or give --yes")

@@ -128,7 +128,8 @@ enum ReconcileResult: Equatable {
             // What a unit waits for may come at any moment; a commit that it cannot use has come.
             let attempted = object.value[path: "status", "lastAttemptedRevision"]?.string ?? ""
             let hasCommit = !attempted.isEmpty && attempted != object.value[path: "status", "lastAppliedRevision"]?.string
-            let isWaiting = reason == "DependencyNotReady" || (reason == "ArtifactFailed" && !hasCommit)
+            let isWaiting =
+                ["DependencyNotReady", "HealthCheckCanceled"].contains(reason) || (reason == "ArtifactFailed" && !hasCommit)
             self = isWaiting ? .underway : .failed(message)
         } else {
             self = status == "True" && object.condition("Reconciling") == nil ? .done : .underway

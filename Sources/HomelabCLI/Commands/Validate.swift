@@ -24,7 +24,7 @@ package struct Validate: AsyncParsableCommand {
         let stem = ClusterSpec.stem(of: path)
         var tree = ClusterTree(directory: "clusters/" + stem, own: Ownership(of: nil, cluster: stem))
         do {
-            let (spec, warnings) = try InventoryOption.load(path, isTimeZone: Self.timeZones)
+            let (spec, warnings) = try await InventoryOption.load(path, isTimeZone: Self.timeZones)
             found.append(contentsOf: warnings)
             summary.append("\(path): \(spec.servers.count) server(s), \(spec.agents.count) agent(s), k3s \(spec.k3s.version)")
             tree = ClusterTree(

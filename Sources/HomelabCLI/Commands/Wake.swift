@@ -21,7 +21,7 @@ package struct Wake: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let machines = try inventory.machines()
+        let machines = try await inventory.machines()
         var problems = Diagnostics()
         var woken: [NodeSpec] = []
         for node in try machines.spec.nodes(named: nodes) {

@@ -66,8 +66,12 @@ package struct GitRepositorySpec: Hashable, Sendable {
     package var unreadable: [String] = []
     /// Ways to reach it that are asked for and cannot be gone.
     package var unreachable: [String] = []
+    /// Credentials that are asked for of somebody who cannot be asked, or in a way that cannot be.
+    package var unprovided: [String] = []
+    /// Signatures that are asked for of what has none.
+    package var unverifiable: [String] = []
     /// What is asked for and cannot be done: following the repository would not be what its author means.
-    package var obstacles: [String] { unreadable + unreachable }
+    package var obstacles: [String] { unreadable + unreachable + unprovided + unverifiable }
 
     package init(namespace: String, name: String, url: String, branch: String = "") {
         self.namespace = namespace
@@ -105,12 +109,17 @@ package struct GitRepositorySpec: Hashable, Sendable {
             unreachable.append("spec.proxySecretRef is for https; this repository is reached over ssh")
         }
         readProvider(spec)
+        if let mode = verification?.mode, mode != .head, !followsTag {
+            unverifiable.append(
+                "spec.verify.mode \(mode.rawValue) asks for a signed tag, and spec.ref follows none; name one in spec.ref.tag or a range in "
+                    + "spec.ref.semver, or write mode: HEAD")
+        }
     }
 
     private mutating func readProvider(_ spec: Value) {
         providerName = spec["provider"]?.string ?? ""
         guard let known = providerName.isEmpty ? .generic : Provider(rawValue: providerName) else {
-            unreachable.append(
+            unprovided.append(
                 "spec.provider \(providerName) wants credentials that only machines of that cloud are given, and none in a cupboard "
                     + "is; take it away, and put a login for reading into the Secret of spec.secretRef (there is github, too, for a "
                     + "GitHub App)")
@@ -118,15 +127,15 @@ package struct GitRepositorySpec: Hashable, Sendable {
         }
         provider = known
         if spec["serviceAccountName"] != nil {
-            unreachable.append("spec.serviceAccountName goes with the providers aws and azure, which are not handled; take it away")
+            unprovided.append("spec.serviceAccountName goes with the providers aws and azure, which are not handled; take it away")
         }
         guard provider == .github else { return }
         if secret == nil {
-            unreachable.append(
+            unprovided.append(
                 "spec.provider github needs spec.secretRef: a Secret with githubAppID, githubAppInstallationID and githubAppPrivateKey")
         }
         if !url.hasPrefix("https://"), !url.hasPrefix("http://") {
-            unreachable.append("spec.provider github is for https; write spec.url as https://github.com/OWNER/REPOSITORY")
+            unprovided.append("spec.provider github is for https; write spec.url as https://github.com/OWNER/REPOSITORY")
         }
     }
 
@@ -154,6 +163,13 @@ package struct GitRepositorySpec: Hashable, Sendable {
     package var branch: String? {
         guard reference.tag.isEmpty, reference.semver.isEmpty, reference.name.isEmpty, reference.commit.isEmpty else { return nil }
         return reference.branch.isEmpty ? "master" : reference.branch
+    }
+
+    /// Whether it is a tag that is followed, and no commit that some tag may name besides.
+    package var followsTag: Bool {
+        guard reference.commit.isEmpty else { return false }
+        guard reference.name.isEmpty else { return reference.name.hasPrefix("refs/tags/") }
+        return !reference.semver.isEmpty || !reference.tag.isEmpty
     }
 
     /// What stands before the `@` of a revision; of a range of versions, until one is chosen. Empty for a commit of any branch.

@@ -118,6 +118,8 @@ package struct Agent: Sendable {
             root: configuration.unit, context: context,
             own: UnitSupervisor.OwnSource(source: source, url: repositoryURL, branch: configuration.branch), factory: repositories,
             pushes: pushes, answersWebhooks: configuration.answersWebhooks)
+        // What was taken until now may be anybody's; nothing is done by it.
+        await source.awaitTrust()
         source.wake()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await events.run() }
@@ -140,6 +142,7 @@ package struct Agent: Sendable {
             }
             await group.waitForAll()
         }
+        await source.trustAnybody()
     }
 
     private func awaitEndOfTrial() async {

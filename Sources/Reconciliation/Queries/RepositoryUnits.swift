@@ -45,6 +45,7 @@ package struct RepositoryUnits: Sendable {
     private var old: [Manifest] = []
     /// The GitRepository of the agent's own repository, where Flux' bootstrap left it in the agent's own directory.
     private var bootstrapped: GitRepositorySpec?
+    private var clearSecrets = ClearSecrets()
     /// How Flux was told to run that lies in the agent's own directory.
     private var flux = FluxSettings()
 
@@ -60,6 +61,7 @@ package struct RepositoryUnits: Sendable {
             spec.take(own: own, otherwise: spec)
             let result = try build(path, overlay: spec.overlay, isDecrypting: spec.isDecrypting)
             ownProblems.append(contentsOf: result.warnings)
+            clearSecrets.add(result, isDecrypting: spec.isDecrypting)
             if let own {
                 ownProblems.append(
                     contentsOf: Diagnostics(UnitSpec(of: own).withoutEffect.map { Self.uselessSetting($0, own) }))
@@ -110,6 +112,7 @@ package struct RepositoryUnits: Sendable {
         result.append(contentsOf: Diagnostics(contested))
         result.append(contentsOf: Diagnostics(oldVersions))
         result.append(contentsOf: Diagnostics(all.flatMap(\.stringDataProblems)))
+        result.append(contentsOf: Diagnostics(clearSecrets.warnings))
         for manifest in all where manifest.key.groupKind == FluxKinds.gitRepository.groupKind {
             result.append(contentsOf: Diagnostics(problems(ofRepository: manifest)))
         }
@@ -225,8 +228,9 @@ package struct RepositoryUnits: Sendable {
                     at: object.origin, remedy: "add it, or correct the path, which begins at the root of the repository")
             ])
         }
-        let built = try build(spec.path, overlay: spec.overlay, isDecrypting: spec.isDecrypting).manifests
-        let components = FluxComponents(built, path: spec.path)
+        let built = try build(spec.path, overlay: spec.overlay, isDecrypting: spec.isDecrypting)
+        clearSecrets.add(built, isDecrypting: spec.isDecrypting)
+        let components = FluxComponents(built.manifests, path: spec.path)
         old += components.old
         return try substituted(components.manifests, spec)
     }

@@ -8,12 +8,17 @@ package import KubernetesModel
 package struct CommitVerification: Sendable {
     private let mode: GitRepositorySpec.Verification.Mode
     private let signers: TrustedSigners
+    /// What is said besides of a commit that is not believed.
+    private let remark: String
 
-    /// - Parameter data: of the Secret: OpenPGP keys in `*.asc` and SSH keys in `*.sshpub`, as Flux has them, or a file of ssh-keygen(1)'s
-    ///   allowed signers in `allowed_signers`.
+    /// - Parameters:
+    ///   - data: of the Secret: OpenPGP keys in `*.asc` and SSH keys in `*.sshpub`, as Flux has them, or a file of ssh-keygen(1)'s
+    ///     allowed signers in `allowed_signers`.
+    ///   - remark: what is said besides of a commit that is not believed.
     /// - Throws: `Diagnostics` about every key that cannot be used.
-    package init(_ spec: GitRepositorySpec.Verification, data: [String: [UInt8]]) throws {
+    package init(_ spec: GitRepositorySpec.Verification, data: [String: [UInt8]], remark: String = "") throws {
         mode = spec.mode
+        self.remark = remark
         var (signers, findings) = (TrustedSigners(), Diagnostics())
         for (name, bytes) in data.sorted(by: { $0.key < $1.key }) {
             let text = String(decoding: bytes, as: UTF8.self)
@@ -52,7 +57,9 @@ package struct CommitVerification: Sendable {
         if mode != .tag {
             let object = try await repository.object(commit.id)
             guard case .commit(let bytes) = object else { throw SourceProblem(.other, "\(commit.id) is no commit") }
-            let signer = try check("commit \(commit.id.hex)") { () throws(SignatureProblem) in try SignedObject(commit: bytes) }
+            let signer = try check("commit \(commit.id.hex)", or: .unverified) { () throws(SignatureProblem) in
+                try SignedObject(commit: bytes)
+            }
             texts.append("commit '\(commit.id.hex)' with key '\(signer.fingerprint)' of \(signer.name)")
         }
         return "verified signature of " + texts.joined(separator: " and ")
@@ -60,22 +67,24 @@ package struct CommitVerification: Sendable {
 
     private func tag(of commit: CommitInfo, in repository: any RepositorySource) async throws(SourceProblem) -> String {
         guard let id = try await repository.followedObject(), case .tag(let bytes) = try await repository.object(id) else {
-            throw SourceProblem(.unverified, "what is followed is no annotated tag, which alone can be signed (spec.verify.mode)")
+            throw SourceProblem(.unsignedTag, "what is followed is no annotated tag, which alone can be signed (spec.verify.mode)")
         }
         guard String(decoding: bytes, as: UTF8.self).hasPrefix("object \(commit.id.hex)\n") else {
-            throw SourceProblem(.unverified, "the tag \(id.hex) does not name the commit \(commit.id.hex) itself")
+            throw SourceProblem(.unverifiedTag, "the tag \(id.hex) does not name the commit \(commit.id.hex) itself")
         }
-        let signer = try check("tag \(id.hex)") { () throws(SignatureProblem) in try SignedObject(tag: bytes) }
+        let signer = try check("tag \(id.hex)", or: .unverifiedTag) { () throws(SignatureProblem) in try SignedObject(tag: bytes) }
         return "tag '\(id.hex)' with key '\(signer.fingerprint)' of \(signer.name)"
     }
 
     private func check(
-        _ what: String, _ object: () throws(SignatureProblem) -> SignedObject
+        _ what: String, or kind: SourceProblem.Kind, _ object: () throws(SignatureProblem) -> SignedObject
     ) throws(SourceProblem) -> Signer {
         do throws(SignatureProblem) {
             return try signers.verify(object())
         } catch {
-            throw SourceProblem(.unverified, "\(what) is not believed: \(error)")
+            let isUnsignedTag = kind == .unverifiedTag && error.kind == .unsigned
+            let why = remark.isEmpty ? "\(error)" : "\(error); \(remark)"
+            throw SourceProblem(isUnsignedTag ? .unsignedTag : kind, "\(what) is not believed: \(why)")
         }
     }
 }

@@ -18,6 +18,12 @@ struct FluxComponents {
     private(set) var lostFlags: [FluxFlag] = []
     /// The GitRepository that stands for the repository which the agent follows.
     private(set) var repository: GitRepositorySpec?
+    /// That GitRepository, where it says who has to sign.
+    var signing: ObjectKey? {
+        guard let repository, repository.verification != nil else { return nil }
+        let kind = FluxKinds.gitRepository
+        return ObjectKey(group: kind.group, kind: kind.kind, namespace: repository.namespace, name: repository.name)
+    }
     /// Objects as they were written, in versions of Flux' API before the served one.
     private(set) var old: [Manifest] = []
 

@@ -8,10 +8,10 @@ struct GitRepositoryStatus {
     let patch: Value
 
     /// - Parameters:
-    ///   - isOwn: whether the repository is the agent's own, which the inventory names.
+    ///   - trouble: what keeps it from being Ready.
     ///   - note: what the Ready condition says besides.
     ///   - handled: the request for a look that was answered last.
-    init(_ object: Manifest, _ source: GitSource?, isOwn: Bool, problem: String, note: String = "", handled: String, now: Timestamp) {
+    init(_ object: Manifest, _ source: GitSource?, trouble: RepositoryTrouble?, note: String = "", handled: String, now: Timestamp) {
         let state = source?.state.value
         let generation = object.generation ?? 0
         var conditions = FluxConditions(object.value[path: "status", "conditions"])
@@ -20,30 +20,31 @@ struct GitRepositoryStatus {
         }
         let revision = state?.commit.flatMap { source?.revision(of: $0.id.hex) } ?? ""
         var new: [FluxCondition] = []
-        let trouble = state?.problem.map { "\($0.message); \(isOwn ? $0.remedy : $0.remedyOfObject)" }
-        if let problem = trouble ?? (problem.isEmpty ? nil : problem) {
-            let kind = state?.problem?.kind
-            let reason = kind == .unverified || kind == .includeMissing ? kind?.rawValue ?? "" : "GitOperationFailed"
-            new = [condition("Ready", "False", reason, problem)]
-            switch kind {
-            case .unverified: new.append(condition("SourceVerified", "False", reason, problem))
-            case .includeMissing: new.append(condition("IncludeUnavailable", "True", reason, problem))
-            default: new.append(condition("FetchFailed", "True", reason, problem))
-            }
+        let doubt = Self.doubt(state)
+        if let trouble {
+            new = trouble.conditions(generation: generation)
         } else if !revision.isEmpty {
             let stored = "stored artifact for revision '\(revision)'"
-            new = [condition("Ready", "True", "Succeeded", note.isEmpty ? stored : "\(stored); \(note)")]
+            let notes = [doubt, note].filter { !$0.isEmpty }.map { "; \($0)" }.joined()
+            new = [condition("Ready", "True", "Succeeded", stored + notes)]
         } else {
             new = [
                 condition("Ready", "Unknown", "Progressing", "building artifact"),
                 condition("Reconciling", "True", "Progressing", "building artifact"),
             ]
         }
-        if !revision.isEmpty {
-            new.append(condition("ArtifactInStorage", "True", "Succeeded", "stored artifact for revision '\(revision)'"))
+        // What was stored as the object said before stays until there is something else.
+        let kept = revision.isEmpty ? object.value[path: "status", "artifact", "revision"]?.string ?? "" : revision
+        if !kept.isEmpty { new.append(condition("ArtifactInStorage", "True", "Succeeded", "stored artifact for revision '\(kept)'")) }
+        if trouble?.aspect == .storage, !kept.isEmpty, let missed = source?.missedRevision {
+            new.append(condition("ArtifactOutdated", "True", "NewRevision", "new upstream revision '\(missed)'"))
         }
-        if let signers = state?.signers, !signers.isEmpty, state?.problem?.kind != .unverified {
-            new.append(condition("SourceVerified", "True", "Succeeded", signers))
+        if !new.contains(where: { $0.type == "SourceVerified" }) {
+            if let signers = state?.signers, !signers.isEmpty {
+                new.append(condition("SourceVerified", "True", "Succeeded", signers))
+            } else if !doubt.isEmpty {
+                new.append(condition("SourceVerified", "False", SourceProblem.Kind.unverified.rawValue, doubt))
+            }
         }
         conditions.set(new, now: now)
         var status: Value = ["conditions": conditions.value, "observedGeneration": .int(generation)]
@@ -55,6 +56,13 @@ struct GitRepositoryStatus {
         }
         status["includedArtifacts"] = included.isEmpty ? .null : .array(included)
         patch = ["status": status]
+    }
+
+    /// What is to be said of a commit that would not be taken now.
+    private static func doubt(_ state: SourceState?) -> String {
+        guard let doubt = state?.doubt, !doubt.isEmpty else { return "" }
+        return "\(doubt); it was taken before that counted, and stays; for the commits after it: "
+            + SourceProblem(.unverified, doubt).remedyOfObject
     }
 
     /// Where Flux keeps an archive, which nobody needs here; nil while there is no commit.
@@ -70,14 +78,18 @@ struct GitRepositoryStatus {
 
     /// What of the spec the artifact was made with; null takes away what is not asked for any more.
     private static func observed(_ spec: GitRepositorySpec, _ object: Manifest, _ state: SourceState?) -> [(String, Value)] {
-        // The agent's own repository is followed as the inventory says.
-        guard let state, state.commit != nil, object.annotation(FluxComponents.agentSource) == nil else { return [] }
+        guard let state, state.commit != nil else { return [] }
+        let isOwn = object.annotation(FluxComponents.agentSource) != nil
+        let mode = (isOwn ? OwnRepositoryLimits.verification(spec) : spec.verification)?.mode
+        let verification = ("sourceVerificationMode", mode.map { Value.string($0.rawValue) } ?? .null)
+        // Else the agent's own repository is followed as the inventory says.
+        guard !isOwn else { return [verification] }
         return [
             ("observedIgnore", spec.ignore.map { .string($0) } ?? .null),
             ("observedRecurseSubmodules", spec.recursesSubmodules ? .bool(true) : .null),
             ("observedSparseCheckout", spec.sparseDirectories.isEmpty ? .null : .array(spec.sparseDirectories.map { .string($0) })),
             ("observedInclude", object.value[path: "spec", "include"] ?? .null),
-            ("sourceVerificationMode", spec.verification.map { .string($0.mode.rawValue) } ?? .null),
+            verification,
         ]
     }
 }

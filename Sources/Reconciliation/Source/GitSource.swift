@@ -22,9 +22,14 @@ package actor GitSource {
     private nonisolated let asked = Shared(0)
     nonisolated let answered = Shared(0)
 
-    private let verification: CommitVerification?
+    /// Whose commits are taken, and how often that has changed: a commit may be under examination meanwhile.
+    private nonisolated let trust: Shared<(rule: CommitTrust, changes: Int)>
+    /// The GitRepository in the newest commit that says who has to sign the agent's own repository.
+    nonisolated let signing = Shared<ObjectKey?>(nil)
     /// Whether the commit was taken by this very source, and not from one before it, which may have believed others.
     private var isOwnChoice = false
+    /// Whether rules for which files count have been taken.
+    private var hasHeeded = false
     private let clock: any AgentClock
     private let pollInterval: Duration
     /// Rung for a look now; those whose state matters here ring it too.
@@ -38,7 +43,7 @@ package actor GitSource {
         self.repository = repository
         self.reference = reference
         self.followsBranch = followsBranch
-        verification = rules.verification
+        trust = Shared((.signed(rules.verification.map { [$0] } ?? []), 0))
         trees = CommitTrees(repository: repository, rules: rules, inclusions: inclusions)
         self.clock = clock
         self.pollInterval = pollInterval
@@ -56,11 +61,14 @@ package actor GitSource {
     }
 
     /// Takes rules for which files count, and lets all units know that have used others.
-    /// - Returns: Whether they are others than before, so that the files have to be read anew.
-    func heed(ignore: String?) async -> Bool {
-        guard await trees.heed(ignore: ignore) else { return false }
-        state.update { $0.ignore = ignore }
-        return true
+    func heed(ignore: String?) async {
+        hasHeeded = true
+        if await trees.heed(ignore: ignore) { state.update { $0.ignore = ignore } }
+    }
+
+    /// Takes the rules that were in force before, until a commit has been looked at: no unit is to begin with the files that they leave out.
+    func begin(ignore: String?) async {
+        if !hasHeeded { await heed(ignore: ignore) }
     }
 
     /// Takes the commit that a person has written on an object, as one that need not contain those before; nil for none.
@@ -70,10 +78,80 @@ package actor GitSource {
 
     /// Takes what the mirror has, without asking anybody.
     func restore() async {
-        if state.value.commit == nil, let mirrored = try? await repository.mirrored(), let signers = try? await signers(of: mirrored) {
-            take(mirrored, signers, try? await chosenName())
+        guard state.value.commit == nil, let mirrored = try? await repository.mirrored() else { return }
+        try? await consider(mirrored, isFirst: true)
+    }
+
+    // MARK: Whose commits count
+
+    /// From now on there is no commit until somebody says whose count: what was taken before may be anybody's.
+    package func awaitTrust() {
+        trust.update { $0 = (.undecided, $0.changes + 1) }
+        state.update { state in
+            (state.commit, state.signers, state.doubt, state.problem) = (nil, "", "", nil)
+            state.isUndecided = true
         }
     }
+
+    /// Whoever has pushed a commit, it is taken.
+    package func trustAnybody() async {
+        believe(.anybody)
+        await judge()
+    }
+
+    /// Says whose commits are taken from now on; `judge` is to follow.
+    nonisolated func believe(_ rule: CommitTrust) { trust.update { $0 = (rule, $0.changes + 1) } }
+
+    /// Looks at the commit as it has to be signed now. One that was taken stays, whoever signed it.
+    /// - Parameter adopted: the one that was taken by the agent before this one.
+    func judge(adopted: ObjectID? = nil) async {
+        await restore()
+        if state.value.commit == nil, let adopted, let commit = try? await repository.info(of: adopted), state.value.commit == nil {
+            take(commit, "", nil)
+        }
+        await doubtTaken()
+        if state.value.isUndecided, !trust.value.rule.isUndecided { state.update { $0.isUndecided = false } }
+        bell.ring()
+    }
+
+    private func doubtTaken() async {
+        guard let commit = state.value.commit else { return }
+        let changes = trust.value.changes
+        var (signed, doubt) = ("", "")
+        do throws(SourceProblem) {
+            signed = try await signers(of: commit) ?? ""
+        } catch {
+            doubt = error.kind == .unverified ? error.message : ""
+        }
+        guard changes == trust.value.changes, state.value.commit == commit else { return }
+        guard state.value.signers != signed || state.value.doubt != doubt else { return }
+        state.update { [signed, doubt] in ($0.signers, $0.doubt) = (signed, doubt) }
+    }
+
+    /// Takes a commit that is signed as it has to be.
+    /// - Parameter isFirst: it is taken only where there is none.
+    private func consider(_ commit: CommitInfo, isFirst: Bool = false) async throws(SourceProblem) {
+        let changes = trust.value.changes
+        guard let signers = try await signers(of: commit) else { return }
+        let name = try await chosenName()
+        // Whoever has changed it looks anew.
+        if changes == trust.value.changes, !isFirst || state.value.commit == nil { take(commit, signers, name) }
+    }
+
+    /// Who signed a commit that has to be signed; nil while nobody knows whether it has to be.
+    /// - Throws: of one that nobody trusted signed, which is left where it is.
+    private func signers(of commit: CommitInfo) async throws(SourceProblem) -> String? {
+        switch trust.value.rule {
+        case .undecided: return nil
+        case .nobody(let problem): throw problem
+        case .signed(let verifications):
+            var texts: [String] = []
+            for verification in verifications { texts.append(try await verification.signers(of: commit, in: repository)) }
+            return texts.joined(separator: "; ")
+        }
+    }
+
+    // MARK: Looking
 
     package func run() async {
         await restore()
@@ -91,33 +169,30 @@ package actor GitSource {
     private func check() async -> Duration {
         let count = asked.value
         defer { if answered.value < count { answered.update { $0 = count } } }
+        var head: ObjectID?
         do throws(SourceProblem) {
-            let head = try await repository.head()
+            head = try await repository.head()
             if let head {
                 let name = try await chosenName()
                 if head != state.value.commit?.id || name != state.value.names.last?.reference {
-                    if let commit = try await repository.fetch() { take(commit, try await signers(of: commit), try await chosenName()) }
+                    if let commit = try await repository.fetch() { try await consider(commit) }
                 } else if !isOwnChoice, let commit = state.value.commit {
-                    take(commit, try await signers(of: commit), name)
+                    try await consider(commit)
                 }
             }
             try takeInclusions()
             backoff.reset()
             let what = reference.isEmpty ? "commit" : reference
-            note(head == nil ? SourceProblem(.branchMissing, "the repository has no \(what) yet") : nil)
+            let problem = head == nil ? SourceProblem(.branchMissing, "the repository has no \(what) yet") : trust.value.rule.problem
+            await note(problem, at: head)
             let now = clock.timestamp
             lastContact.update { $0 = now }
             return pollInterval + pollInterval * Double.random(in: -0.1...0.1)
         } catch {
             if Task.isCancelled { return .zero }
-            note(error)
+            await note(error, at: head)
             return backoff.failed()
         }
-    }
-
-    /// Who signed a commit that has to be signed; a commit that nobody trusted signed is left where it is.
-    private func signers(of commit: CommitInfo) async throws(SourceProblem) -> String {
-        try await verification?.signers(of: commit, in: repository) ?? ""
     }
 
     private func takeInclusions() throws(SourceProblem) {
@@ -131,8 +206,13 @@ package actor GitSource {
         }
     }
 
-    private func note(_ problem: SourceProblem?) {
-        if state.value.problem != problem { state.update { $0.problem = problem } }
+    private func note(_ problem: SourceProblem?, at head: ObjectID?) async {
+        var missed: SourceState.CommitName?
+        if let problem, [.diskFull, .corrupt].contains(problem.kind), let head, head != state.value.commit?.id {
+            missed = SourceState.CommitName(commit: head, reference: (try? await chosenName()) ?? nil)
+        }
+        guard state.value.problem != problem || state.value.missed != missed else { return }
+        state.update { [missed] in $0.note(problem, missed: missed) }
     }
 
     /// The tag that a range of versions stands for.
@@ -147,6 +227,11 @@ package actor GitSource {
         return KustomizationStatus.revision(of: name?.reference ?? reference, at: commit)
     }
 
+    /// The revision that could not be kept here, where there is one.
+    nonisolated var missedRevision: String? {
+        state.value.missed.map { KustomizationStatus.revision(of: $0.reference ?? reference, at: $0.commit.hex) }
+    }
+
     /// Whether it is known how a commit was called when it came; not of those before the agent was started.
     nonisolated func hasName(of commit: String) -> Bool { state.value.names.contains { $0.commit.hex == commit } }
 
@@ -157,7 +242,7 @@ package actor GitSource {
         state.update { state in
             state.commit = commit
             state.name(commit.id, name)
-            state.signers = signers
+            (state.signers, state.doubt) = (signers, "")
             state.lastChange = now
         }
     }

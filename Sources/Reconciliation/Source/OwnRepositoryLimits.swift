@@ -9,6 +9,13 @@ struct OwnRepositoryLimits: Hashable {
 
     private static let own = "the repository that the agent itself follows"
 
+    /// Which signatures are wanted, of the commits of a branch.
+    static func verification(_ spec: GitRepositorySpec) -> GitRepositorySpec.Verification? {
+        var verification = spec.verification
+        verification?.mode = .head
+        return verification
+    }
+
     /// - Parameter branch: the one that the agent follows; nil where that is not known.
     init(_ spec: GitRepositorySpec, branch: String?) {
         if let branch, spec.branch != branch { unmet.append("spec.ref does not hold for \(Self.own), which is at \(branch)") }
@@ -19,7 +26,11 @@ struct OwnRepositoryLimits: Hashable {
         for (field, isSet) in widening where isSet {
             unmet.append("spec.\(field) does not hold for \(Self.own), of which it uses all files")
         }
-        if spec.verification != nil { unmet.append("spec.verify does not hold for \(Self.own); it is used unverified") }
+        if let mode = spec.verification?.mode, mode != .head {
+            unmet.append(
+                "spec.verify.mode \(mode.rawValue) does not hold for \(Self.own), of which no tag is followed; the commit itself has to be "
+                    + "signed, as with HEAD")
+        }
         if spec.isSuspended { unmet.append("spec.suspend does not hold for \(Self.own); `homelab suspend UNIT` leaves a unit alone") }
         let ways = [
             ("provider", !["", "generic"].contains(spec.providerName)), ("secretRef", spec.secret != nil),

@@ -56,8 +56,16 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case rewritten = "HistoryRewritten"
         /// Nobody who is trusted has signed it.
         case unverified = "InvalidCommitSignature"
-        /// A repository of spec.include is missing or has nothing yet.
+        /// Nor the tag.
+        case unverifiedTag = "InvalidTagSignature"
+        /// The tag has no signature, or is no object that could have one.
+        case unsignedTag = "TagNotSigned"
+        /// The keys of those who may sign cannot be read.
+        case keysMissing = "VerificationError"
+        /// A repository of spec.include is missing.
         case includeMissing = "IncludeUnavailable"
+        /// A repository of spec.include has no commit yet.
+        case includeEmpty = "IncludeWithoutCommit"
         case other = "FetchFailed"
     }
 
@@ -86,7 +94,10 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case .branchMissing: "push the branch, or correct repository.branch in the inventory"
         case .rewritten: "if the force-push was not meant, push the commits again that it took away"
         case .unverified: "sign the commit with a key that the Secret of spec.verify lists, or add the signer's key to it"
-        case .includeMissing: "see the status of that GitRepository"
+        case .keysMissing: "put the keys of those who may sign into the Secret of spec.verify: *.asc, *.sshpub or allowed_signers"
+        case .unverifiedTag: "sign the tag with a key that the Secret of spec.verify lists, or add the signer's key to it"
+        case .unsignedTag: "make the tag with `git tag --sign` and a key that the Secret of spec.verify lists"
+        case .includeMissing, .includeEmpty: "see the status of that GitRepository"
         case .other: "the agent keeps trying"
         }
     }

@@ -19,17 +19,20 @@ package struct RepositorySecrets: Sendable {
 
 /// The repositories that GitRepository objects name. The agent's own is followed once, however many objects name it.
 package actor SourceRegistry {
-    private struct Entry {
+    struct Entry {
         var object: Manifest
         var spec: GitRepositorySpec
         var source: GitSource?
         /// Follows the source; nil for the agent's own, which is followed elsewhere.
         var follower: Task<Void, Never>?
-        var problem = ""
+        /// Why it cannot be opened, or is not followed as it says.
+        var trouble: RepositoryTrouble?
         /// What the status says besides, whatever else it says.
         var note = ""
         /// The versions of the Secrets that it was opened with.
         var secrets: [ObjectKey: String] = [:]
+        /// Whose commits of the agent's own repository count, where it says that they have to be signed.
+        var trust: CommitTrust?
         /// When what could not be opened is tried again.
         var retryAt: Duration?
         var written: Value?
@@ -42,7 +45,7 @@ package actor SourceRegistry {
     }
 
     /// What a status says that is worth an event when it changes.
-    private struct Told {
+    struct Told {
         var ready: FluxCondition?
         var revision: String
 
@@ -54,18 +57,22 @@ package actor SourceRegistry {
 
     /// Rung when a source comes or goes.
     package nonisolated let changed = Bell()
-    private let own: GitSource
+    let own: GitSource
     /// How GitRepository objects may name the agent's own repository.
     private let ownURLs: Set<String>
     private let api: any ClusterAPI
-    private let clock: any AgentClock
-    private let namespaces: NamespaceFollowers
+    let clock: any AgentClock
+    let namespaces: NamespaceFollowers
     private let factory: RepositoryFactory?
     private let events: EventRecorder?
     /// Counts the pushes that git hosts told of, not saying to which repository.
     private let pushes: Shared<Int>
     private var seenPushes = 0
-    private var entries: [ObjectKey: Entry] = [:]
+    var entries: [ObjectKey: Entry] = [:]
+    /// Whether all objects have been looked at once.
+    var isListed = false
+    /// Whose commits count by objects that are gone from the cluster and not from the repository, which will bring them back.
+    var lost: [ObjectKey: CommitTrust] = [:]
     private nonisolated let bell = Bell()
 
     package init(
@@ -82,6 +89,7 @@ package actor SourceRegistry {
         self.pushes = pushes
         seenPushes = pushes.value
         pushes.attach(bell)
+        own.signing.attach(bell)
         own.state.attach(bell)
         own.answered.attach(bell)
     }
@@ -100,7 +108,9 @@ package actor SourceRegistry {
         let old = entries[key]
         let isRequested = object.annotation(FluxKinds.requestedAt) != old?.object.annotation(FluxKinds.requestedAt)
         // Where a Secret may be the cause, a look that somebody asks for reads it anew.
-        let secretProblems: Set<SourceProblem.Kind> = [.authentication, .keyRefused, .untrusted, .unverified]
+        let secretProblems: Set<SourceProblem.Kind> = [
+            .authentication, .keyRefused, .untrusted, .unverified, .unverifiedTag, .unsignedTag, .keysMissing,
+        ]
         let isLocked = old?.source == nil || old?.source?.state.value.problem.map { secretProblems.contains($0.kind) } ?? false
         guard
             isRequested && isLocked || old?.spec != spec
@@ -117,8 +127,13 @@ package actor SourceRegistry {
         var entry = Entry(object: object, spec: spec, handled: old?.handled ?? status)
         if isOwn(object, spec) {
             entry.source = own
+            if isMarkedOwn(object) {
+                await own.begin(ignore: spec.ignore)
+                await namespaces.follow(Self.keys(of: spec), for: Self.follower(key), .login, bell)
+                await readTrust(&entry)
+            }
             let limits = OwnRepositoryLimits(spec, branch: own.reference)
-            entry.problem = limits.unmet.joined(separator: "; ")
+            entry.trouble = RepositoryTrouble(limits)
             entry.note = limits.unused.joined(separator: "; ")
         } else {
             var known = old?.spec
@@ -128,6 +143,7 @@ package actor SourceRegistry {
         }
         place(entry, at: key)
         takeRequest(of: key)
+        await settle(key, old)
     }
 
     /// Somebody asks for a look: it is answered when one that begins now is over, or at once where there is nothing to look at.
@@ -166,12 +182,14 @@ package actor SourceRegistry {
     }
 
     package func remove(_ key: ObjectKey) async {
+        let old = entries[key]
         entries[key]?.source?.take(acceptance: nil, of: key)
         stop(key)
         entries[key] = nil
         await namespaces.leave(Self.follower(key))
         connectInclusions()
         changed.ring()
+        await settle(key, old)
     }
 
     private func stop(_ key: ObjectKey) {
@@ -181,42 +199,62 @@ package actor SourceRegistry {
         source.answered.detach(bell)
     }
 
+    func isMarkedOwn(_ object: Manifest) -> Bool { object.annotation(FluxComponents.agentSource) == "agent" }
+
     private func isOwn(_ object: Manifest, _ spec: GitRepositorySpec) -> Bool {
-        if object.annotation(FluxComponents.agentSource) == "agent" { return true }
-        return !spec.hasRulesOfItsOwn && ownURLs.contains(spec.url) && spec.branch == own.reference
+        isMarkedOwn(object) || !spec.hasRulesOfItsOwn && ownURLs.contains(spec.url) && spec.branch == own.reference
     }
 
     /// - Parameter old: what followed the same until now; its last good commit stays.
     private func open(_ entry: inout Entry, after old: GitSource? = nil) async {
         let spec = entry.spec
         entry.retryAt = nil
-        guard spec.obstacles.isEmpty else {
-            entry.problem = spec.obstacles.joined(separator: "; ")
-            return
-        }
+        entry.trouble = RepositoryTrouble(spec)
+        guard entry.trouble == nil else { return }
         entry.secrets = [:]
-        do {
-            let secrets = RepositorySecrets(login: try await read(spec.secret, &entry), proxy: try await read(spec.proxySecret, &entry))
-            guard let factory, let repository = try await factory(spec, secrets) else {
-                entry.problem = "\(spec.plainURL) cannot be followed yet: only the agent's own repository is"
-                return
-            }
-            let keys = try await read(spec.verification?.secret, &entry)
+        do throws(RepositoryTrouble) {
+            let repository = try await repository(&entry)
             let source = GitSource(
                 repository: repository, clock: clock, pollInterval: spec.interval, reference: spec.referenceName,
-                rules: try SourceRules(spec, keys: keys), followsBranch: spec.branch != nil)
+                rules: try await rules(&entry), followsBranch: spec.branch != nil)
             if let old { source.state.update { $0 = old.state.value } }
             entry.source = source
-            entry.problem = ""
             entry.follower = Task { if spec.isSuspended { await source.restore() } else { await source.run() } }
         } catch {
+            entry.trouble = error
             // A Secret may come after the object that names it.
-            entry.problem = String(describing: error)
-            entry.retryAt = clock.now + .seconds(30)
+            if !error.isTerminal { entry.retryAt = clock.now + .seconds(30) }
         }
     }
 
-    private func read(_ name: String?, _ entry: inout Entry) async throws -> [String: [UInt8]] {
+    private func repository(_ entry: inout Entry) async throws(RepositoryTrouble) -> any RepositorySource {
+        let spec = entry.spec
+        var login: [String: [UInt8]] = [:]
+        do {
+            login = try await read(spec.secret, &entry)
+            let secrets = RepositorySecrets(login: login, proxy: try await read(spec.proxySecret, &entry))
+            if let repository = try await factory?(spec, secrets) { return repository }
+        } catch let error as SourceProblem {
+            throw RepositoryTrouble(error, isOwn: false)
+        } catch {
+            let names = login.mapValues { String(decoding: $0, as: UTF8.self) }
+            let isForApp = !names.isEmpty && GitHubApp.isNamed(in: names) != (spec.provider == .github)
+            throw RepositoryTrouble(
+                .fetch, isForApp ? RepositoryTrouble.misprovided : "AuthenticationFailed", String(describing: error))
+        }
+        throw RepositoryTrouble(
+            .fetch, "URLInvalid", "spec.url is \(spec.plainURL); it takes https://…, http://… and ssh://user@host/path", isTerminal: true)
+    }
+
+    private func rules(_ entry: inout Entry) async throws(RepositoryTrouble) -> SourceRules {
+        do {
+            return try SourceRules(entry.spec, keys: try await read(entry.spec.verification?.secret, &entry))
+        } catch {
+            throw RepositoryTrouble(.verification, "VerificationError", String(describing: error))
+        }
+    }
+
+    func read(_ name: String?, _ entry: inout Entry) async throws -> [String: [UInt8]] {
         guard let name else { return [:] }
         let namespace = entry.spec.namespace
         guard let secret = try await api.get(Self.secretKind, namespace: namespace, name: name) else {
@@ -231,7 +269,7 @@ package actor SourceRegistry {
         return data
     }
 
-    private static let secretKind = GroupVersionKind(group: "", version: "v1", kind: "Secret")
+    static let secretKind = GroupVersionKind(group: "", version: "v1", kind: "Secret")
 
     private static func secrets(of spec: GitRepositorySpec) -> [ObjectKey: GroupVersionKind] {
         let names = [spec.secret, spec.proxySecret, spec.verification?.secret].compactMap { $0 }
@@ -244,6 +282,7 @@ package actor SourceRegistry {
 
     /// Opens what could not be opened before, and anew what has another Secret now; gives when to try again.
     private func reopen() async -> Duration? {
+        await rereadKeys()
         for (key, entry) in entries where entry.source !== own {
             let secrets = await namespaces.versions(of: Self.secrets(of: entry.spec)) ?? entry.secrets
             let isDue = entry.retryAt.map { $0 <= clock.now } ?? false
@@ -281,8 +320,9 @@ package actor SourceRegistry {
         for (key, entry) in entries {
             guard let source = entry.source, source !== own, !entry.spec.inclusions.isEmpty else { continue }
             let inclusions = entry.spec.inclusions.map { inclusion in
-                SourceInclusion(
-                    spec: inclusion, source: includes(inclusion, key, from: key, []) ? nil : entries[named(inclusion, key)]?.source)
+                let included = entries[named(inclusion, key)]
+                return SourceInclusion(
+                    spec: inclusion, exists: included != nil, source: includes(inclusion, key, from: key, []) ? nil : included?.source)
             }
             for old in source.inclusions.value { old.source?.state.detach(source.bell) }
             for new in inclusions { new.source?.state.attach(source.bell) }
@@ -311,9 +351,9 @@ package actor SourceRegistry {
             var retryAt = await reopen()
             for (key, entry) in entries where !isLeftAlone(entry) {
                 let handled = answer(key, entry)
+                let trouble = trouble(of: entry)
                 let status = GitRepositoryStatus(
-                    entry.object, entry.source, isOwn: entry.source === own, problem: entry.problem, note: entry.note, handled: handled,
-                    now: clock.timestamp
+                    entry.object, entry.source, trouble: trouble, note: entry.note, handled: handled, now: clock.timestamp
                 ).patch
                 guard status != entry.written else { continue }
                 // What the agent before this one has written is no news.
@@ -322,7 +362,7 @@ package actor SourceRegistry {
                     _ = try await api.mergePatch(
                         FluxKinds.gitRepository, namespace: key.namespace, name: key.name, patch: status, subresource: "status")
                     entries[key]?.written = status
-                    tell(key, status, before)
+                    tell(key, status, before, isWarning: trouble?.isWait == false)
                 } catch {
                     retryAt = min(retryAt ?? .seconds(Int64.max), clock.now + .seconds(5))
                 }
@@ -330,10 +370,16 @@ package actor SourceRegistry {
             await bell.wait(until: retryAt, clock: clock)
         }
         pushes.detach(bell)
+        own.signing.detach(bell)
         own.state.detach(bell)
         own.answered.detach(bell)
         for entry in entries.values { entry.follower?.cancel() }
         for key in entries.keys { await namespaces.leave(Self.follower(key)) }
+    }
+
+    /// What fetching meets now comes before what the object says.
+    private func trouble(of entry: Entry) -> RepositoryTrouble? {
+        entry.source?.state.value.problem.map { RepositoryTrouble($0, isOwn: entry.source === own) } ?? entry.trouble
     }
 
     /// Notes that a request was answered; gives the last that was.
@@ -345,7 +391,7 @@ package actor SourceRegistry {
     }
 
     /// An event for a new revision, and for what keeps one from coming, in Flux' words.
-    private func tell(_ key: ObjectKey, _ status: Value, _ before: Told) {
+    private func tell(_ key: ObjectKey, _ status: Value, _ before: Told, isWarning: Bool) {
         guard let entry = entries[key] else { return }
         let now = Told(status)
         entries[key]?.told = now
@@ -354,7 +400,7 @@ package actor SourceRegistry {
         guard let ready = now.ready, ready.status != "Unknown" else { return }
         var event = EventRecorder.Event(
             ready.reason, ready.message, object: key, apiVersion: FluxKinds.gitRepository.apiVersion, uid: entry.object.uid,
-            isWarning: ready.status == "False")
+            isWarning: isWarning)
         event.revision = now.revision
         if ready.status == "True", now.revision != before.revision {
             event.reason = "NewArtifact"

@@ -25,17 +25,21 @@ package struct SourceRules: Sendable {
 /// A part of another repository's tree that is put into this one's (`spec.include`).
 struct SourceInclusion: Sendable {
     let spec: GitRepositorySpec.Inclusion
-    /// nil while there is no such GitRepository, or it includes this one in turn.
+    /// Whether there is such a GitRepository.
+    let exists: Bool
+    /// nil while there is nothing to include: it is not there, cannot be opened, or includes this one in turn.
     let source: GitSource?
 
     /// The commit whose files are put in now, and behind it those that others put into its own tree.
     func commits() throws(SourceProblem) -> [CommitInfo] {
         guard let source else {
-            throw SourceProblem(.includeMissing, "spec.include names the GitRepository \(spec.repository), which cannot be included")
+            let why = exists ? "cannot be included" : "is not there"
+            throw SourceProblem(
+                exists ? .includeEmpty : .includeMissing, "spec.include names the GitRepository \(spec.repository), which \(why)")
         }
         let state = source.state.value
         guard let commit = state.commit else {
-            throw SourceProblem(.includeMissing, "the GitRepository \(spec.repository) of spec.include has no commit yet")
+            throw SourceProblem(.includeEmpty, "the GitRepository \(spec.repository) of spec.include has no commit yet")
         }
         return [commit] + state.included
     }

@@ -8,8 +8,14 @@ package struct SourceState: Hashable, Sendable {
     /// How commits were called when they came, the last last: of a range of versions, each time another tag.
     package private(set) var names: [CommitName] = []
     package var problem: SourceProblem?
+    /// What the repository has meanwhile, and this server has no room for or cannot read.
+    package private(set) var missed: CommitName?
     /// Who signed the commit; empty where nobody has to.
     package var signers = ""
+    /// Why the commit would not be taken now; it was, before it had to be signed as it has to be now, and stays.
+    package var doubt = ""
+    /// Nobody has looked yet whose commits count, so that there is none.
+    package var isUndecided = false
     /// The commits whose files `spec.include` puts into the tree.
     package var included: [CommitInfo] = []
     /// What the agent's own repository says itself that is none of its files (`spec.ignore` of its GitRepository).
@@ -35,6 +41,8 @@ package struct SourceState: Hashable, Sendable {
     func accepts(_ commit: ObjectID, in repository: ObjectKey) -> Bool {
         accepted.contains { ($0.key == repository || $0.key.unit != nil) && commit.isMeant(by: $0.value) }
     }
+
+    mutating func note(_ problem: SourceProblem?, missed: CommitName?) { (self.problem, self.missed) = (problem, missed) }
 
     mutating func name(_ commit: ObjectID, _ reference: String?) {
         names = names.filter { $0.commit != commit }.suffix(9) + [CommitName(commit: commit, reference: reference)]

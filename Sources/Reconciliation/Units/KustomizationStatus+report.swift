@@ -14,6 +14,8 @@ extension KustomizationStatus {
             FluxCondition(type, status, reason, message, generation: generation)
         }
         let message = Self.message(of: report)
+        // What comes before the health check says nothing of health: as found last, it stays.
+        let health = scene.checksHealth ? [conditions["Healthy"]].compactMap { $0 } : []
         var new: [FluxCondition]
         switch report.phase {
         case .ready:
@@ -27,14 +29,15 @@ extension KustomizationStatus {
             ]
             if scene.checksHealth { new.append(condition("Healthy", "Unknown", "Progressing", message)) }
         case .stalled:
-            new = [
-                condition("Ready", "False", scene.stallReason, message), condition("Stalled", "True", scene.stallReason, message),
-            ]
+            new =
+                [
+                    condition("Ready", "False", scene.stallReason, message), condition("Stalled", "True", scene.stallReason, message),
+                ] + health
         default:
             let reason = Self.reason(of: report.phase)
             new =
                 [condition("Ready", "False", reason, message), condition("Reconciling", "True", "ProgressingWithRetry", message)]
-                + (report.phase == .unhealthy ? [condition("Healthy", "False", "HealthCheckFailed", message)] : [])
+                + (report.phase == .unhealthy ? [condition("Healthy", "False", "HealthCheckFailed", message)] : health)
         }
         conditions.set(new, now: scene.now)
         let results: [StatusReport.Phase] = [.ready, .unhealthy, .applyFailed, .pruneFailed]
@@ -43,6 +46,15 @@ extension KustomizationStatus {
             digest: digest, status: new.first?.reason ?? "", revision: scene.revision(report.attemptedRevision), duration: scene.duration,
             now: scene.now)
     }
+
+    /// Says that objects were waited for to become healthy and are not any more, as there is a newer commit.
+    mutating func cancelHealthCheck(_ message: String, generation: Int64, now: Timestamp) {
+        let ready = FluxCondition("Ready", "False", Self.healthCheckCanceled, message, generation: generation)
+        let reconciling = FluxCondition("Reconciling", "True", "ProgressingWithRetry", message, generation: generation)
+        conditions.set([ready, reconciling] + [conditions["Healthy"]].compactMap { $0 }, now: now)
+    }
+
+    static let healthCheckCanceled = "HealthCheckCanceled"
 
     /// What the report says; where that is one of its errors, all of them.
     static func message(of report: StatusReport) -> String {

@@ -28,6 +28,11 @@ package struct StatusReport: Hashable, Sendable {
         case stalled = "Stalled"
         /// The API server does not answer.
         case unreachable = "Unreachable"
+
+        /// Whether a unit that is in it is told of with a warning.
+        var isTrouble: Bool {
+            [.artifactFailed, .buildFailed, .applyFailed, .pruneFailed, .unhealthy, .stalled].contains(self)
+        }
     }
 
     package struct ObjectStatus: Hashable, Sendable {

@@ -14,6 +14,7 @@ extension UnitReconciler {
         if mustAwaitParent() {
             held = nil
             sourceProblem = nil
+            if let newest = state.commit { await cancelHealthCheck(for: newest.id) }
         } else if let newest = state.commit {
             let hasMoved = await haveOthersMoved()
             // What the agent's own Kustomization says may say more of itself.
@@ -38,7 +39,8 @@ extension UnitReconciler {
         if try await reachCluster() { return false }
         try await instructWatches()
         try await adoptPending()
-        if enforced == nil, pending == nil { await buildLastGood() }
+        // Until it is known whose commits count, the newest may well be the one that is being applied.
+        if enforced == nil, pending == nil, !source.state.value.isUndecided { await buildLastGood() }
         try await placeTree()
         return enforced?.tree != nil
     }
@@ -147,6 +149,7 @@ extension UnitReconciler {
         lacksDirectory = !files.hasDirectory(spec.path)
         hasNewSource = false
         rebuildAt = nil
+        await cancelHealthCheck(for: commit.id)
         let before = (pending ?? enforced)?.manifests
         if var current = pending ?? enforced, current.followed.isEmpty, current.buildKey == spec.buildKey, current.materials == materials,
             current.fingerprint == files.fingerprint(of: current.inputs)
@@ -159,7 +162,7 @@ extension UnitReconciler {
             return .done
         }
         do {
-            let built = try await built(commit, files, materials)
+            let built = try await built(commit, files, readBy: ignore, materials)
             if isRoot, !isLast, heed(own: built.own) { return beginAgain() }
             pending = built
             buildErrors = []
@@ -200,19 +203,25 @@ extension UnitReconciler {
     }
 
     /// The manifests of a commit, as the unit lays its own things over them.
-    /// - Parameter isLast: the files have been read anew by the rules that they bring along.
+    /// - Parameters:
+    ///   - ignore: the rules of the agent's own repository by which the files were read.
+    ///   - isLast: they have been read anew by the rules that they bring along.
     private func built(
-        _ commit: CommitInfo, _ files: GitFileTree, _ materials: BuildMaterials, isLast: Bool = false
+        _ commit: CommitInfo, _ files: GitFileTree, readBy ignore: String?, _ materials: BuildMaterials, isLast: Bool = false
     ) async throws(Diagnostics) -> Enforced {
         let decryption = try materials.decryption
         let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
         // Another cluster may well have Flux of its own.
         let ours = spec.kubeconfig == nil ? FluxComponents(built.manifests, path: spec.path) : nil
-        if isRoot, !isLast, let repository = ours?.repository, let source, await source.heed(ignore: repository.ignore),
-            let fewer = try? await source.trees.files(of: commit.id)
-        {
-            attemptedIgnore = repository.ignore
-            return try await self.built(commit, fewer, materials, isLast: true)
+        if isRoot, !isLast, let source {
+            let signing = ours?.signing
+            if source.signing.value != signing { source.signing.update { $0 = signing } }
+            let wanted = ours?.repository?.ignore
+            await source.heed(ignore: wanted)
+            if wanted != ignore, let others = try? await source.trees.files(of: commit.id) {
+                attemptedIgnore = wanted
+                return try await self.built(commit, others, readBy: wanted, materials, isLast: true)
+            }
         }
         leftOut = ours?.leftOut ?? []
         lostFlags = ours?.lostFlags ?? []
@@ -250,10 +259,26 @@ extension UnitReconciler {
 
     /// After a restart on a broken commit: what was applied last is enforced on.
     func buildLastGood() async {
-        guard let source, let applied, applied != attempted, let commit = try? await source.repository.info(of: applied),
+        guard let source, let applied, applied != attempted else { return }
+        let ignore = source.state.value.ignore
+        guard let commit = try? await source.repository.info(of: applied),
             let files = try? await source.trees.files(of: applied), let materials = try? await materials(at: applied)
         else { return }
-        enforced = try? await built(commit, files, materials)
+        enforced = try? await built(commit, files, readBy: ignore, materials)
+    }
+
+    /// Says what becomes of a wait that was shown, and is over without a result. Whoever follows the status sees it before what is said of
+    /// the newer commit, as with Flux; where it cannot be written, that one is written all the same.
+    private func cancelHealthCheck(for new: ObjectID) async {
+        guard isAwaitingHealth, lastPhase == .progressing, let old = enforced?.commit.id, old != new else { return }
+        isAwaitingHealth = false
+        let repository = "GitRepository/\(repositoryKey.namespace)/\(repositoryKey.name)"
+        let message = "the health check of commit \(old.hex.prefix(12)) is given up for commit \(new.hex.prefix(12)) of \(repository)"
+        events.record(unitEvent(KustomizationStatus.healthCheckCanceled, message, at: old))
+        guard let object else { return }
+        _ = try? await object.show { [generation = spec.generation, now = clock.timestamp] status in
+            status.cancelHealthCheck(message, generation: generation, now: now)
+        }
     }
 
     private func beginRevision(_ commit: CommitInfo) {

@@ -17,7 +17,8 @@ extension UnitReconciler {
             spec.owner, isReady: standing.isReady, applied: standing.applied,
             trouble: awaitedParent?.wait.reason ?? dependencyProblem ?? masked(problem?.description ?? ""))
         // While much happens, four times a second is often enough; a new phase is shown at once, one more revision with time.
-        let isNews = lastPhase != report.phase || (report.phase == .ready && !lastChanges.isEmpty && !isRoot)
+        if report.phase.isTrouble { isTroubleTold = true }
+        let isNews = lastPhase != report.phase || (report.phase == .ready && (!lastChanges.isEmpty || isTroubleTold) && !isRoot)
         let pace: Duration = isNews ? .zero : lastPhase == .ready && !isRoot ? .seconds(1) : .milliseconds(250)
         if let shownAt, clock.now < shownAt + pace { return shownAt + pace }
         if let later = delayOfProgress(report) { return later }
@@ -80,16 +81,20 @@ extension UnitReconciler {
     }
 
     private func tell(_ report: StatusReport) {
+        // Flux has no words for a ConfigMap.
+        let isBare = isRoot && object == nil
+        let success = isBare ? "Healthy" : "ReconciliationSucceeded"
         switch report.phase {
-        case .ready where isRoot: events.record(unitEvent("Healthy", "\(report.appliedRevision.prefix(12)): \(report.message)"))
-        case .ready where !lastChanges.isEmpty: events.record(unitEvent("ReconciliationSucceeded", lastChanges))
-        case .unhealthy: events.record(unitEvent(isRoot ? "Unhealthy" : "HealthCheckFailed", report.message, isWarning: true))
+        case .ready where !isRoot && !lastChanges.isEmpty: events.record(unitEvent(success, lastChanges))
+        case .ready where isRoot || isTroubleTold:
+            events.record(unitEvent(success, "\(report.appliedRevision.prefix(12)): \(report.message)"))
+        case .unhealthy: events.record(unitEvent(isBare ? "Unhealthy" : "HealthCheckFailed", report.message, isWarning: true))
         case .pruneFailed: events.record(unitEvent("PruneFailed", report.message, isWarning: true))
         case .dependencyNotReady: events.record(unitEvent("DependencyNotReady", report.message))
         case .stalled: events.record(unitEvent(spec.stallReason, report.message, isWarning: true))
         default: break
         }
-        if report.phase == .ready { lastChanges = "" }
+        if report.phase == .ready { (lastChanges, isTroubleTold) = ("", false) }
     }
 
     /// A unit that cannot apply all of its objects says so again when it is for another reason.
@@ -125,10 +130,20 @@ extension UnitReconciler {
     /// What a person should know of a unit that is ready all the same.
     private var notes: [String] {
         let leftOutNote = leftOut.isEmpty ? [] : ["\(leftOut.count) objects of Flux itself are left out"] + lostFlags.map(\.note)
-        let own = [isRoot ? leftUnitsNote : nil, unservedNote, leftBehind, unconfirmedNote, enforced?.keyNote]
+        let own = [isRoot ? leftUnitsNote : nil, unverifiedNote, unservedNote, leftBehind, unconfirmedNote, enforced?.keyNote]
         let more = own.compactMap { $0 } + uncheckedNotes
         let wanted = contests.filter { $0.cause?.hasSuffix("this unit has it") == true }
         return leftOutNote + driftNotes + ((lastPlan?.refusals ?? []) + wanted).map(\.description) + more
+    }
+
+    /// Why no newer commit comes, where it is for want of a signature.
+    private var unverifiedNote: String? {
+        guard let problem = source?.state.value.problem else { return nil }
+        switch problem.kind {
+        case .unverified: return "no newer commit is taken: \(problem.message)"
+        case .keysMissing: return problem.message
+        default: return nil
+        }
     }
 
     private var leftUnitsNote: String? {
@@ -326,10 +341,12 @@ extension UnitReconciler {
 
     private var waitingMessage: String {
         guard let source else { return "\(spec.source.map(\.description) ?? "the source") is not there, or gives no commit yet" }
+        if source.state.value.isUndecided { return "waits for the GitRepositories, which say whose commits are taken" }
         return "waits for the first commit of \(source.repository.url)"
     }
 
     private func judgeObjects(_ report: inout StatusReport) {
+        isAwaitingHealth = false
         let worst = Self.worst(report.objects.filter { counts($0) })
         if !failures.isEmpty {
             report.phase = .applyFailed
@@ -344,6 +361,7 @@ extension UnitReconciler {
             let isWaitedFor = unsettled.contains(worst.key) || foreignChecks.contains(worst.key)
             let isInTime = isWaitedFor && (healthDeadline ?? .zero) > clock.now && worst.health != .failed
             report.phase = isInTime || lastPlan?.waiting.isEmpty == false ? .progressing : .unhealthy
+            isAwaitingHealth = isInTime
             report.message = "\(worst.key) is \(worst.health.rawValue)" + (worst.message.isEmpty ? "" : ": \(worst.message)")
             if report.phase == .unhealthy, let kept = keptForHealth { report.message += "; \(kept)" }
         } else if lastPlan?.stages.isEmpty == false || lastPlan?.waiting.isEmpty == false {

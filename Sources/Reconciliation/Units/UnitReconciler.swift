@@ -126,6 +126,8 @@ package actor UnitReconciler {
     var unsettled: Set<ObjectKey> = []
     /// When their time is over.
     var healthDeadline: Duration?
+    /// Whether the commit that is enforced waits for its objects to become healthy.
+    var isAwaitingHealth = false
     /// When other repositories, which a build has asked or followed, are asked again.
     var rebuildAt: Duration?
     var pruneFailures: [ObjectKey: Failure] = [:]
@@ -135,6 +137,8 @@ package actor UnitReconciler {
     var uncheckedNotes: [String] = []
     /// What events have said that a person should know: each is said once.
     var toldWarnings: Set<String> = []
+    /// Whether an event has warned that the unit is not ready, and none has said since that it is.
+    var isTroubleTold = false
     /// What keeps objects from being applied, as an event said last.
     var toldFailure = ""
     /// Objects of Flux' other kinds that nobody has looked at, and since when.

@@ -58,7 +58,10 @@ package actor UnitSupervisor {
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.context.live.run() }
-            group.addTask { await self.root.run() }
+            group.addTask {
+                await self.rootMayBegin.wait()
+                await self.root.run()
+            }
             group.addTask { await self.sources.run() }
             group.addTask { await self.serve() }
             await group.waitForAll()
@@ -73,12 +76,16 @@ package actor UnitSupervisor {
         var backoff = Backoff(first: .milliseconds(500), limit: .seconds(30))
         while !Task.isCancelled {
             do {
+                try await lookAtRepositories()
+                rootMayBegin.ring()
                 try await flux.ensure()
                 try await flux.makeRoot(rootSpec, url: own.url, branch: own.branch)
                 backoff.reset()
                 await follow()
             } catch {
                 context.monitor.update { $0.fluxProblem = String(describing: error) }
+                // It says what is wrong.
+                rootMayBegin.ring()
             }
             try? await context.clock.sleep(for: backoff.failed())
         }
@@ -116,6 +123,17 @@ package actor UnitSupervisor {
 
     private var repositories: Set<ObjectKey> = []
     private nonisolated let repositoriesKnown = Bell()
+    private nonisolated let rootMayBegin = Bell()
+
+    /// They say whose commits of the agent's own repository count: nothing of it is applied before they have been seen, where there are any.
+    private func lookAtRepositories() async throws {
+        do {
+            let list = try await context.api.list(FluxKinds.gitRepository, namespace: "", labelSelector: nil)
+            await takeRepository(.all(list.items))
+        } catch let error as ClusterError where error.kind == .unknownKind {
+            await sources.noteListed()
+        }
+    }
 
     private func takeRepository(_ change: ObjectFollower.Change) async {
         switch change {
@@ -123,6 +141,7 @@ package actor UnitSupervisor {
             for key in repositories.subtracting(list.map(\.key)) { await sources.remove(key) }
             repositories = Set(list.map(\.key))
             for object in list { await sources.take(object) }
+            await sources.noteListed()
             repositoriesKnown.ring()
         case .present(let object):
             repositories.insert(object.key)

@@ -67,19 +67,28 @@ func (s *server) apiserverArgs() []string {
 
 func (s *server) controllerArgs() []string {
 	t := s.tls
-	return withArgs(s.options, "kube-controller-manager-arg", "--address=127.0.0.1", "--port=0", "--secure-port=10257", "--bind-address=127.0.0.1",
+	return withArgs(s.options, "kube-controller-manager-arg", append(s.electionArgs(), "--address=127.0.0.1", "--port=0", "--secure-port=10257", "--bind-address=127.0.0.1",
 		"--tls-cert-file="+t("kube-controller-manager.crt"), "--tls-private-key-file="+t("kube-controller-manager.key"),
 		"--allocate-node-cidrs=true", "--cluster-cidr="+s.clusterCIDR, "--service-cluster-ip-range="+s.serviceCIDR,
 		"--configure-cloud-routes=false", "--controllers=*,tokencleaner",
 		"--cluster-signing-cert-file="+t("client-ca.crt"), "--cluster-signing-key-file="+t("client-ca.key"),
-		"--kubeconfig="+s.serverPath("cred", "controller.kubeconfig"), "--leader-elect="+strconv.FormatBool(s.etcd), "--profiling=false",
-		"--root-ca-file="+t("server-ca.crt"), "--service-account-private-key-file="+t("service.key"), "--use-service-account-credentials=true")
+		"--kubeconfig="+s.serverPath("cred", "controller.kubeconfig"), "--profiling=false",
+		"--root-ca-file="+t("server-ca.crt"), "--service-account-private-key-file="+t("service.key"), "--use-service-account-credentials=true")...)
 }
 
 func (s *server) schedulerArgs() []string {
-	return withArgs(s.options, "kube-scheduler-arg", "--address=127.0.0.1", "--port=0", "--secure-port=10259", "--bind-address=127.0.0.1",
+	return withArgs(s.options, "kube-scheduler-arg", append(s.electionArgs(), "--address=127.0.0.1", "--port=0", "--secure-port=10259", "--bind-address=127.0.0.1",
 		"--tls-cert-file="+s.tls("kube-scheduler.crt"), "--tls-private-key-file="+s.tls("kube-scheduler.key"),
-		"--kubeconfig="+s.serverPath("cred", "scheduler.kubeconfig"), "--leader-elect="+strconv.FormatBool(s.etcd), "--profiling=false")
+		"--kubeconfig="+s.serverPath("cred", "scheduler.kubeconfig"), "--profiling=false")...)
+}
+
+// electionArgs let a controller go without its Lease for 25 s before it ends k3s (`leaderelection lost`), not for 10: a host that many
+// machines share is that slow at times. They try every 5 s, not every 2: a sixth of an idle cluster's processor time.
+func (s *server) electionArgs() []string {
+	return []string{
+		"--leader-elect=" + strconv.FormatBool(s.etcd), "--leader-elect-lease-duration=30s", "--leader-elect-renew-deadline=25s",
+		"--leader-elect-retry-period=5s",
+	}
 }
 
 // withArgs appends the user's name=value pairs, which win because they come last.
