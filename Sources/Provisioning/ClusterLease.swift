@@ -169,12 +169,14 @@ final class ClusterLease: Sendable {
         let manifest = record.manifest(namespace: Self.namespace, name: Self.name, resourceVersion: version)
         let text = JSONWriter.text(manifest.value)
         let verb = version.isEmpty ? "create" : "replace"
+        // kubectl would ask for the API's whole schema before each sign of life.
+        let command = kubectl([verb, "--validate=false", "-f", "-"], text)
         for server in servers {
-            guard let result = try? await server.run(kubectl([verb, "-f", "-"], text)) else { continue }
+            guard let result = try? await server.run(command) else { continue }
             if result.succeeded { return true }
             if verb == "create", result.errorOutput.contains("namespaces \"\(Self.namespace)\" not found") {
                 _ = try? await server.run(kubectl(["create", "namespace", Self.namespace]))
-                return (try? await server.run(kubectl([verb, "-f", "-"], text)))?.succeeded == true
+                return (try? await server.run(command))?.succeeded == true
             }
             if ["Conflict", "AlreadyExists", "NotFound"].contains(where: { result.errorOutput.contains($0) }) { return false }
         }

@@ -50,7 +50,7 @@ func (s *server) apiserverArgs() []string {
 	return withArgs(s.options, "kube-apiserver-arg", "--advertise-address="+s.advertiseAddress, "--allow-privileged=true",
 		"--anonymous-auth=false", "--api-audiences=https://kubernetes.default.svc."+s.clusterDomain+",k3s", "--authorization-mode=Node,RBAC",
 		"--bind-address=127.0.0.1", "--secure-port=6444", "--insecure-port=0", "--cert-dir="+s.tls("temporary-certs"),
-		"--client-ca-file="+t("client-ca.crt"), "--enable-admission-plugins=NodeRestriction", "--enable-bootstrap-token-auth=true",
+		"--client-ca-file="+t("client-ca.crt"), "--enable-admission-plugins=NodeRestriction", "--enable-bootstrap-token-auth=true", "--enable-priority-and-fairness=false",
 		"--etcd-servers="+etcdLocal, "--etcd-cafile="+t("etcd/server-ca.crt"), "--etcd-certfile="+t("etcd/client.crt"),
 		"--etcd-keyfile="+t("etcd/client.key"), "--kubelet-certificate-authority="+t("server-ca.crt"),
 		"--kubelet-client-certificate="+t("client-kube-apiserver.crt"), "--kubelet-client-key="+t("client-kube-apiserver.key"),

@@ -45,6 +45,26 @@ advertised_port() {
     grep -q 'PublicServicePort: *6443,' "$file"
 }
 
+# OpenAPI documents are made when they are asked for. The aggregator, which puts those of all API servers together, is left out: kubectl
+# gets the built-in kinds' and takes objects of other kinds as they are.
+openapi_on_demand() {
+    local handler=$TREE/vendor/k8s.io/kube-openapi/pkg/handler aggregator=$TREE/staging/src/k8s.io/kube-aggregator/pkg/apiserver/apiserver.go
+    cp "$SOURCES/openapi/ondemand.go" "$handler/"
+    sed -i -e 's/^func (o \*OpenAPIService) UpdateSpec(/func (o *OpenAPIService) render(/' \
+        -e 's/^\to.rwMutex.RLock()/\to.rLockRendered()/' "$handler/handler.go"
+    sed -i 's/openAPIConfig := c.GenericConfig.OpenAPIConfig/var openAPIConfig *openapicommon.Config/' "$aggregator"
+    [ "$(grep -c 'OpenAPIService) render(\|o.rLockRendered()' "$handler/handler.go")" = 4 ]
+    grep -q 'var openAPIConfig' "$aggregator"
+}
+
+# Each API server, controller manager and scheduler makes a key at its start for the connection to itself. Primes of this size are found
+# ten times as fast.
+small_loopback_keys() {
+    local file=$TREE/staging/src/k8s.io/client-go/util/cert/cert.go
+    sed -i 's/rsa.GenerateKey(cryptorand.Reader, 2048)/rsa.GenerateKey(cryptorand.Reader, 1024)/' "$file"
+    grep -q 'Reader, 1024)' "$file"
+}
+
 # our NAME: our folder NAME as the package k8s.io/kubernetes/cmd/homelab-NAME.
 our() {
     local to=$TREE/cmd/homelab-$1
@@ -60,6 +80,8 @@ cd "$TREE"
 openapi_models
 version_setters
 advertised_port
+openapi_on_demand
+small_loopback_keys
 our pause -ldflags '-s -w'
 our images
 our launcher -ldflags "-s -w -X main.commit=$COMMIT"
