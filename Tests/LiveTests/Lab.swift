@@ -54,7 +54,7 @@ final class Lab: Sendable {
     private var environment: [String: String] {
         [
             "HOMELAB_LAB_PREFIX": prefix, "HOMELAB_LAB": folder + "/lab",
-            "GIT_SSH_COMMAND": "ssh -i \(identity) -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
+            "GIT_SSH_COMMAND": "ssh -o KexAlgorithms=curve25519-sha256 -i \(identity) -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
                 + "-o UserKnownHostsFile=\(folder)/known_hosts -o LogLevel=ERROR -o ConnectTimeout=10",
             "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org", "GIT_COMMITTER_NAME": "test",
             "GIT_COMMITTER_EMAIL": "test@example.org", "HOME": folder,
@@ -118,11 +118,10 @@ final class Lab: Sendable {
             [Self.root + "/Tests/TestBed/machines/lab", "exec", Self.binary] + arguments, in: repository, environment: environment)
     }
 
-    /// A command on a machine, as root.
+    /// A command on a machine, as root, past SSH.
     @discardableResult
     func on(_ machine: String, _ command: String, limit: Double = 120) throws -> Shell.Result {
-        try Shell.run(
-            [Self.root + "/Tests/TestBed/machines/lab", "ssh", machine, "root", "--", command], environment: environment, limit: limit)
+        try Shell.run([Self.root + "/Tests/TestBed/machines/lab", "run", machine, command], environment: environment, limit: limit)
     }
 
     func kubectl(_ arguments: String..., limit: Double = 60) throws -> Shell.Result {
@@ -188,7 +187,7 @@ final class Lab: Sendable {
         try Shell.must(
             [
                 "sh", "-c",
-                "\"$0\" ssh \"$1\" root -- \"mkdir -p $(dirname \"$3\") && cat >$3 && chmod $(stat -c %a \"$2\") $3\" <\"$2\"",
+                "\"$0\" run \"$1\" \"mkdir -p $(dirname \"$3\") && cat >$3 && chmod $(stat -c %a \"$2\") $3\" <\"$2\"",
                 Self.root + "/Tests/TestBed/machines/lab", machine, file, path,
             ], environment: environment)
     }

@@ -22,17 +22,18 @@ supply_pid() { # NAME
 
 # The machine's PID 1 as the host sees it, otherwise nothing.
 init_pid() { # NAME
-    local supply boot child
+    local supply boot child status
     supply=$(supply_pid "$1")
     [ -n "$supply" ] || return 0
     for boot in $(children "$supply"); do
         for child in $(children "$boot"); do
-            [[ $(grep ^NSpid "/proc/$child/status" 2>/dev/null) != *[[:space:]]1 ]] || { echo "$child"; return; }
+            { status=$(<"/proc/$child/status"); } 2>/dev/null || continue
+            [[ ! $status =~ NSpid:[0-9[:space:]]*[[:space:]]1$'\n' ]] || { echo "$child"; return; }
         done
     done
 }
 
-children() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+children() { { echo "$(<"/proc/$1/task/$1/children")"; } 2>/dev/null || true; }
 boots() { cat "$LAB/machines/$1/boots" 2>/dev/null || echo 0; }
 
 # Runs a command inside a machine that is on, as its root, without SSH.
