@@ -16,8 +16,12 @@ sum() { line=$(sha256sum "$1" 2>/dev/null); printf '%s' "${line%% *}"; }
 limited() { if has timeout; then timeout 20 "$@"; else "$@"; fi; }
 
 # Whether something keeps the clock in time: what systemd says of it, else what chrony or ntpd say of themselves. Of an ntpd that cannot be
-# asked, as busybox' own, nothing is said while it runs.
+# asked, as busybox' own, nothing is said while it runs. It matters before k3s is there, and not at every look after that: timedatectl starts
+# a service for its answer.
 synchronized() {
+    for f in /etc/systemd/system/k3s.service /etc/systemd/system/k3s-agent.service /etc/init.d/k3s /etc/init.d/k3s-agent; do
+        [ ! -e $f ] || return 0
+    done
     state=
     if has timedatectl; then state=$(timedatectl show -p NTPSynchronized --value 2>/dev/null); fi
     if [ -z "$state" ] && has chronyc; then
