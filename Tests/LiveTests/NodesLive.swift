@@ -107,8 +107,11 @@ struct NodesLive {
             return reasons.contains("Joining") && reasons.last == "Ready"
         }
         let told = try lab.homelab("events", "--for", machine, "--kubeconfig", lab.kubeconfig).output
-        // With its labels in between, where there was time to see that.
-        #expect(told.contains("Joining -> ") && told.contains(" -> Ready"), "\(told)")
+        // A look may come between the join and the labels.
+        let isTold = { (words: String) in told.contains(words) }
+        #expect(
+            isTold("Joining -> Ready") || isTold("Joining -> Preparing: labels and taints \(machine)") && isTold("Preparing -> Ready"),
+            "\(told)")
         let metrics = try nodes.metrics(of: leader)
         let version = try nodes.versions()[machine] ?? ""
         #expect(metrics["homelab_agent_leader"] == 1 && metrics["homelab_nodes_errors"] == 0, "\(metrics)")
