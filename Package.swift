@@ -12,18 +12,21 @@ let settings: [SwiftSetting] = [
 ]
 
 /// `fast`: without the checks at run time that no two accesses to a variable of a class overlap, for modules whose work is all
-/// reading and changing trees on one thread; debug builds, and so the tests, keep the checks.
+/// reading and changing trees on one thread; debug builds (`swift test`) keep the checks.
 func module(_ name: String, _ dependencies: [Target.Dependency] = [], fast: Bool = false) -> Target {
     let unchecked = SwiftSetting.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
     return .target(name: name, dependencies: dependencies, swiftSettings: settings + (fast ? [unchecked] : []))
 }
+
+/// Tests are compiled quickly: what they run is optimised, as it is shipped.
+let testSettings = settings + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = [], fixtures: Bool = false) -> Target {
     .testTarget(
         name: name + "Tests",
         dependencies: [.target(name: name)] + dependencies,
         resources: fixtures ? [.copy("Fixtures")] : [],
-        swiftSettings: settings)
+        swiftSettings: testSettings)
 }
 
 func systemLibrary(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
@@ -119,7 +122,7 @@ let package = Package(
         // Tests: each module its own; LiveTests run on the test bed (Tests/TestBed).
         .target(
             name: "HomelabTestSupport", dependencies: ["KubernetesModel", "YAML", "Diagnostics"], path: "Tests/HomelabTestSupport",
-            swiftSettings: settings),
+            swiftSettings: testSettings),
         tests("Diagnostics"),
         tests("YAML", ["CLibyaml", "HomelabTestSupport"], fixtures: true),
         tests("RegularExpressions"),
@@ -166,7 +169,7 @@ let package = Package(
                 "KubernetesClient", "KubernetesModel", "HTTPNetworking", "Reconciliation", "YAML", "Diagnostics", "HomelabTestSupport",
                 "Cryptography",
             ],
-            swiftSettings: settings),
+            swiftSettings: testSettings),
     ],
     swiftLanguageModes: [.v6]
 )

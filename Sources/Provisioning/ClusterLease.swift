@@ -20,6 +20,8 @@ final class ClusterLease: Sendable {
     private let duration: Int64
     private let pause: Duration
     private let isHeld = Mutex(false)
+    /// What this run wrote last, and the version that has: what is there, unless another has written since.
+    private let last = Mutex<(record: LeaseRecord, version: String)?>(nil)
     /// Of another holder, while this run goes on without: what was seen, and since when.
     private let seen = Mutex<(version: String, since: ContinuousClock.Instant)?>(nil)
     private let subject: String
@@ -43,6 +45,14 @@ final class ClusterLease: Sendable {
         case found(LeaseRecord?, version: String)
     }
 
+    private enum Written {
+        case done(version: String)
+        /// Another has written meanwhile.
+        case refused
+        /// No server answers.
+        case away
+    }
+
     private var holder: String { "\(owner)/\(run)" }
 
     /// Takes the Lease, or goes on without it while no API answers. Whether another holder lives is judged by what is seen of it on this
@@ -63,7 +73,7 @@ final class ClusterLease: Sendable {
             }
             let isOver = seen.map { ContinuousClock.now - $0.since > .seconds(other?.durationSeconds ?? 0) } ?? true
             if other == nil || isOver {
-                if await write(record, version) { return }
+                if case .done = await write(record, version) { return }
                 // Another was faster: what it wrote is looked at anew.
                 seen = nil
             }
@@ -86,6 +96,9 @@ final class ClusterLease: Sendable {
     /// Gives a sign of life, or takes the Lease where no API answered before.
     /// - Returns: who has it, if it is not this run any more.
     func renew() async -> Diagnostic? {
+        if let last = last.withLock({ $0 }) {
+            guard case .refused = await write(last.record, last.version) else { return nil }
+        }
         let wasHeld = isHeld.withLock { $0 }
         guard case .found(let record, let version) = await look() else { return nil }
         if let record, isOther(record) {
@@ -115,11 +128,22 @@ final class ClusterLease: Sendable {
     }
 
     private func giveBack() async {
-        guard isHeld.withLock({ $0 }), case .found(let record?, let version) = await look(), record.holder == holder else { return }
+        let wasHeld = isHeld.withLock { isHeld in
+            defer { isHeld = false }
+            return isHeld
+        }
+        guard wasHeld else { return }
+        if let last = last.withLock({ $0 }) {
+            guard case .refused = await put(freed(last.record), last.version) else { return }
+        }
+        guard case .found(let record?, let version) = await look(), record.holder == holder else { return }
+        _ = await put(freed(record), version)
+    }
+
+    private func freed(_ record: LeaseRecord) -> LeaseRecord {
         var free = record
         free.holder = ""
-        _ = await put(free, version)
-        isHeld.withLock { $0 = false }
+        return free
     }
 
     private func isOther(_ record: LeaseRecord) -> Bool { !record.holder.isEmpty && record.holder != holder }
@@ -149,8 +173,8 @@ final class ClusterLease: Sendable {
         return .away
     }
 
-    /// Writes this run's claim over what was seen; false when another has written meanwhile, or the API went away.
-    private func write(_ seen: LeaseRecord?, _ version: String) async -> Bool {
+    /// Writes this run's claim over what was seen.
+    private func write(_ seen: LeaseRecord?, _ version: String) async -> Written {
         let now = Timestamp(secondsSinceEpoch: Int64(time(nil)))
         var record = seen ?? LeaseRecord(holder: "", durationSeconds: duration, acquireTime: now, renewTime: now)
         if record.holder != holder {
@@ -160,27 +184,36 @@ final class ClusterLease: Sendable {
         record.holder = holder
         record.durationSeconds = duration
         record.renewTime = now
-        guard await put(record, version) else { return false }
-        isHeld.withLock { $0 = true }
-        return true
+        let written = await put(record, version)
+        if case .done(let version) = written {
+            isHeld.withLock { $0 = true }
+            last.withLock { $0 = version.isEmpty ? nil : (record, version) }
+        } else {
+            last.withLock { $0 = nil }
+        }
+        return written
     }
 
-    private func put(_ record: LeaseRecord, _ version: String) async -> Bool {
+    private func put(_ record: LeaseRecord, _ version: String) async -> Written {
         let manifest = record.manifest(namespace: Self.namespace, name: Self.name, resourceVersion: version)
         let text = JSONWriter.text(manifest.value)
         let verb = version.isEmpty ? "create" : "replace"
         // kubectl would ask for the API's whole schema before each sign of life.
-        let command = kubectl([verb, "--validate=false", "-f", "-"], text)
+        let command = kubectl([verb, "--validate=false", "-o", "json", "-f", "-"], text)
         for server in servers {
-            guard let result = try? await server.run(command) else { continue }
-            if result.succeeded { return true }
+            guard var result = try? await server.run(command) else { continue }
             if verb == "create", result.errorOutput.contains("namespaces \"\(Self.namespace)\" not found") {
                 _ = try? await server.run(kubectl(["create", "namespace", Self.namespace]))
-                return (try? await server.run(command))?.succeeded == true
+                guard let again = try? await server.run(command) else { continue }
+                result = again
             }
-            if ["Conflict", "AlreadyExists", "NotFound"].contains(where: { result.errorOutput.contains($0) }) { return false }
+            if result.succeeded {
+                let object = try? JSONReader.value(result.output)
+                return .done(version: object?[path: "metadata", "resourceVersion"]?.string ?? "")
+            }
+            if ["Conflict", "AlreadyExists", "NotFound"].contains(where: { result.errorOutput.contains($0) }) { return .refused }
         }
-        return false
+        return .away
     }
 
     private func kubectl(_ arguments: [String], _ input: String? = nil) -> RemoteCommand {

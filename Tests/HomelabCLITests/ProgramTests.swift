@@ -10,13 +10,10 @@ import Testing
         let errors: String
     }
 
-    private static let program = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appending(path: ".build/debug/homelab")
-
     private func homelab(_ arguments: String..., in folder: String = NSTemporaryDirectory()) throws -> Answer {
         let process = Process()
         let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = Self.program
+        process.executableURL = BuiltProgram.url
         process.arguments = arguments
         process.currentDirectoryURL = URL(fileURLWithPath: folder)
         process.standardInput = FileHandle.nullDevice

@@ -6,8 +6,6 @@ import Testing
 
 /// The program on a terminal: what a person sees there, and what the keys do.
 @Suite struct TerminalTests {
-    private static let program = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appending(path: ".build/debug/homelab").path
     private static let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
     private let folder = NSTemporaryDirectory() + "homelab-terminal-" + UUID().uuidString
@@ -23,7 +21,7 @@ import Testing
 
     private func start(_ arguments: String..., environment: [String: String] = ["TERM": "xterm"]) throws -> PseudoTerminal {
         try PseudoTerminal(
-            Self.program, arguments, in: folder,
+            BuiltProgram.url.path, arguments, in: folder,
             environment: environment.merging(["HOME": folder, "PATH": "/usr/bin:/bin"]) { first, _ in first })
     }
 
@@ -81,7 +79,7 @@ import Testing
            hostKeys: [\(pin)]}]}
         """.write(toFile: inventory, atomically: true, encoding: .utf8)
         let terminal = try PseudoTerminal(
-            "/bin/sh", ["-c", "trap : INT; \(Self.program) plan; echo; stty -a"], in: folder,
+            "/bin/sh", ["-c", "trap : INT; \(BuiltProgram.url.path) plan; echo; stty -a"], in: folder,
             environment: ["HOME": folder, "PATH": "/usr/bin:/bin", "TERM": "xterm"])
         #expect(terminal.wait(for: "assphrase"), "\(terminal.shown)")
         terminal.type("\u{03}")

@@ -65,6 +65,8 @@ struct InterruptionLive {
         // The first one has got well by itself, or is on its way still. Stopped, it has to start once more: the same run waits until it is
         // well, and goes on to the next.
         try lab.on("m1", "systemctl stop k3s")
+        // The second does not get in by itself between the runs.
+        try lab.on("m2", "ip route add blackhole 10.77.0.11")
         let run = try lab.startBootstrap()
         try lab.wait(run, "m2: wait for the k3s server\n")
         let before = run.output.components(separatedBy: "further servers: ")[0]
@@ -72,6 +74,7 @@ struct InterruptionLive {
         run.interrupt()
         #expect(run.end(limit: 60).status == 130)
         try lab.cutBootstrap("m2", in: "further servers", at: "m2: wait for the k3s server")
+        try lab.on("m2", "ip route del blackhole 10.77.0.11")
         try lab.stopBootstrap(in: "further servers", at: "m3: wait for the k3s server")
     }
 

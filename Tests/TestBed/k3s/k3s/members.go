@@ -93,14 +93,17 @@ func (s *server) cluster(members []*etcdserverpb.Member, name string) (others []
 func (s *server) promoteLearners(ctx context.Context) {
 	var applied uint64
 	var since time.Time
+	var c *clientv3.Client
 	for ; ctx.Err() == nil; time.Sleep(manageInterval) {
-		c, err := s.etcdClient(etcdLocal)
-		if err != nil {
-			continue
+		if c == nil {
+			connected, err := s.etcdClient(etcdLocal)
+			if err != nil {
+				continue
+			}
+			c = connected
 		}
 		learner, err := s.learnerOfLeader(ctx, c)
 		if err != nil || learner == nil {
-			c.Close()
 			since = time.Time{}
 			continue
 		}
@@ -117,7 +120,6 @@ func (s *server) promoteLearners(ctx context.Context) {
 			logrus.Debugf("learner %s: %v", learner.Name, err)
 		}
 		cancel()
-		c.Close()
 	}
 }
 

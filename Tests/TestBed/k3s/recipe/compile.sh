@@ -65,6 +65,17 @@ small_loopback_keys() {
     grep -q 'Reader, 1024)' "$file"
 }
 
+# What is done again and again for nothing but a figure or a mark that may be late: half the work of an idle API server and controller manager.
+rare_timers() {
+    local client=$TREE/staging/src/k8s.io/client-go cache=$TREE/staging/src/k8s.io/apiserver/pkg/storage/cacher
+    sed -i 's/UnfinishedWorkUpdatePeriod = .*/UnfinishedWorkUpdatePeriod = time.Minute/' "$client/util/workqueue/queue.go"
+    sed -i 's/time.NewTicker(time.Second)/time.NewTicker(10 * time.Second)/' "$cache/time_budget.go"
+    sed -i 's/wait.Jitter(time.Second, 0.25)/wait.Jitter(10*time.Second, 0.25)/' "$cache/cacher.go"
+    grep -q 'Period = time.Minute' "$client/util/workqueue/queue.go"
+    grep -q 'NewTicker(10 ' "$cache/time_budget.go"
+    [ "$(grep -c 'Jitter(10\*time.Second' "$cache/cacher.go")" = 2 ]
+}
+
 # our NAME: our folder NAME as the package k8s.io/kubernetes/cmd/homelab-NAME.
 our() {
     local to=$TREE/cmd/homelab-$1
@@ -82,6 +93,7 @@ version_setters
 advertised_port
 openapi_on_demand
 small_loopback_keys
+rare_timers
 our pause -ldflags '-s -w'
 our images
 our launcher -ldflags "-s -w -X main.commit=$COMMIT"
