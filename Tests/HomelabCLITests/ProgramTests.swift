@@ -219,7 +219,8 @@ import Testing
         try "secret".write(toFile: folder + "/inventory/password", atomically: true, encoding: .utf8)
         // A shell starts it with no signal held, as a terminal does; a test's threads hold some.
         let pid = try Loopback.spawn(
-            "/bin/sh", ["-c", "cd \(folder) && exec env --default-signal=INT \(Self.program.path) \(command) >output 2>errors </dev/null"])
+            "/bin/sh",
+            ["-c", "cd \(folder) && exec env --default-signal=INT \(BuiltProgram.url.path) \(command) >output 2>errors </dev/null"])
         var patience = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         let connection = accept(socket, nil, nil)
