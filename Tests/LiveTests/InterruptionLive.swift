@@ -58,7 +58,16 @@ struct InterruptionLive {
     @Test func t03_theFirstServer() throws {
         try lab.stopBootstrap(in: "first server", at: "m1: wait for the k3s server")
         #expect(try lab.on("m1", "ls /tmp").output.contains("homelab-upload") == false, "what was brought is gone once it is in its place")
+        // It does not get ready by itself between the runs.
+        let unit = "/etc/systemd/system/k3s.service.d"
+        try lab.on(
+            "m1",
+            """
+            systemctl stop k3s; mkdir -p \(unit) && printf '[Service]\\nExecStartPre=/bin/sleep 300\\n' >\(unit)/slow.conf
+            systemctl daemon-reload
+            """)
         try lab.cutBootstrap("m1", in: "first server", at: "m1: wait for the k3s server")
+        try lab.on("m1", "rm -r \(unit); systemctl daemon-reload; systemctl stop k3s")
     }
 
     @Test func t04_aFurtherServer() throws {
