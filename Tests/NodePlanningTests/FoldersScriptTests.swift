@@ -109,32 +109,35 @@ private func run(_ command: [String]) throws -> (status: Int32, output: String) 
     @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/flock"), "flock is not installed"), arguments: shells)
     func whatWasBegunBeforeIsWaitedForAndNamed(_ shell: String) throws {
         let lock = NSTemporaryDirectory() + "homelab-work-" + UUID().uuidString
-        defer { try? FileManager.default.removeItem(atPath: lock) }
+        defer { for file in [lock, lock + ".begun"] { try? FileManager.default.removeItem(atPath: file) } }
+        let begun = #"until [ "$(cat /proc/$!/comm)" = sleep ]; do sleep 0.05; done"#
         let script = BootstrapAssets.aloneScript.replacingOccurrences(of: "/run/homelab-work.lock", with: lock)
         func during(_ seconds: Int, _ command: String) throws -> (status: Int32, output: String) {
             try run([
                 "/bin/sh", "-c",
                 """
-                flock \(lock) sleep \(seconds) &
-                sleep 0.5
+                (exec 9>\(lock); flock 9; exec sleep \(seconds)) &
+                \(begun)
                 \(shell) -uc "$1"; status=$?
                 exit $status
                 """, "sh", "\(script)\n\(command)",
             ])
         }
-        let ended = try during(2, "alone 60 || exit; echo taken")
+        let ended = try during(4, "alone 60 || exit; echo taken")
         #expect(ended.status == 0 && ended.output.hasSuffix("taken\n"), "\(ended)")
         #expect(ended.output.hasPrefix("waits for what was begun here before: process "), "\(ended)")
         let refused = try during(4, "alone 1 || exit; echo taken")
         #expect(refused.status == 1 && !refused.output.contains("taken"), "\(refused)")
         #expect(refused.output.contains("has not ended: process ") && refused.output.contains("sleep 4)"), "\(refused)")
-        let asked = try during(2, "idle")
-        #expect(asked.status == NodeWork.busyStatus && asked.output.contains(" (sleep 2)"), "\(asked)")
+        let asked = try during(4, "idle")
+        #expect(asked.status == NodeWork.busyStatus && asked.output.contains(" (sleep 4)"), "\(asked)")
         let idle = try run(["/bin/sh", "-c", "\(shell) -uc \"$1\"", "sh", script + "idle"])
         #expect(idle.status == 0 && idle.output == "", "\(idle)")
         // Its children hold the lock on when it is killed itself, and it is free when they have ended.
         let killed = try run([
-            "/bin/sh", "-c", "\(shell) -uc \"$1\" & sleep 0.5; kill -9 $!; \(shell) -uc \"$2\"", "sh", "\(script)\nalone 1; sleep 3; :",
+            "/bin/sh", "-c",
+            "\(shell) -uc \"$1\" & until [ -e \(lock).begun ]; do sleep 0.05; done; kill -9 $!; \(shell) -uc \"$2\"", "sh",
+            "\(script)\nalone 1; sleep 3 & \(begun); : >\(lock).begun; wait",
             script + "idle || { alone 30; echo free; }",
         ])
         #expect(killed.output.contains(" (sleep 3)") && killed.output.hasSuffix("free\n"), "\(killed)")
