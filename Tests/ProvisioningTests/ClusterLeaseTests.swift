@@ -134,6 +134,18 @@ private final class LeaseHost: Host {
         #expect(host.holder?.hasSuffix("/r2") == true)
     }
 
+    /// The answer to a sign of life may be lost on its way: the next one is refused, and what is there is looked up.
+    @Test func itsOwnWriteThatItDoesNotKnowOfIsNoOtherRuns() async throws {
+        let host = LeaseHost()
+        let lease = try lease([host], "r1")
+        try await lease.acquire(besides: [])
+        host.renew(as: "alice@laptop, homelab bootstrap/r1")
+        #expect(await lease.renew() == nil)
+        #expect(host.writes == 2 && host.looks == 2)
+        #expect(await lease.renew() == nil)
+        #expect(host.writes == 3 && host.looks == 2 && host.holder == "alice@laptop, homelab bootstrap/r1")
+    }
+
     /// What is put back has the Lease as it was then, of a run that has long ended.
     @Test func whoPutsTheDataBackOnlySeesThatNobodyElseIsAtWork() async throws {
         let host = LeaseHost()
