@@ -224,7 +224,11 @@ package struct Bootstrapper: Sendable {
         report.findings.append(contentsOf: Diagnostics(await options.journal?.end() ?? []))
         report.execution = execution
         try keepKubeconfig(execution, &report)
-        if execution.succeeded, !options.recovers { try await verify(observation, &report) }
+        if execution.succeeded, !options.recovers {
+            let looked = try await observer.observeAgain(observation.nodes.hosts)
+            let after = try await settled(looked, within: options.limits.api) { $0.comingBack(spec) }
+            report.afterwards = after.plan.findings(after: report.plan, of: options.only, logs: recorder.folder)
+        }
         return report
     }
 
@@ -287,35 +291,5 @@ package struct Bootstrapper: Sendable {
             latest = withNotes(try await observer.observeAgain(observation.nodes.hosts))
         }
         return latest
-    }
-
-    /// A second look: what is still to do now was either missed or undone by somebody, and must not be passed over in silence.
-    private func verify(_ before: ProvisioningObservation, _ report: inout BootstrapReport) async throws {
-        let after = try await settled(observer.observeAgain(before.nodes.hosts), within: options.limits.api) { $0.comingBack(spec) }
-        for note in after.plan.pending where note.concerns(options.only) {
-            report.afterwards.append(note.diagnostic(note.isRefusal ? .error : .warning, cluster: spec.name))
-        }
-        let rest = after.plan
-        // One run adds, upgrades or removes: what waited for that was said, and is no fault of the run.
-        let waited = Set(before.plan.pending.compactMap(\.node))
-        if rest.phases.flatMap(\.tasks).contains(where: { task in
-            task.steps.contains { waited.contains($0.step.subjectNode ?? task.node) }
-        }) {
-            report.afterwards.append(
-                Diagnostic(
-                    .warning, "what waited for this run can be done now: \(rest.phases.map(\.kind.rawValue).joined(separator: ", "))",
-                    subject: "cluster \"\(spec.name)\"", remedy: "Run `homelab bootstrap` again."))
-            return
-        }
-        for phase in rest.phases {
-            for task in phase.tasks {
-                for planned in task.steps {
-                    report.afterwards.append(
-                        Diagnostic(
-                            .error, "after the run there is still to do: \(planned.step.activity)", subject: "node \"\(task.node)\"",
-                            cause: planned.reason, remedy: "Run again; if it stays, look at \(recorder.folder ?? "the node's journal")."))
-                }
-            }
-        }
     }
 }

@@ -62,4 +62,27 @@ import Testing
         let words = seen.comingBack(spec).map(\.description)
         #expect(words == ["s1", "s3"].map { "\($0): its k3s began anew by itself; waits for it" }, "\(words)")
     }
+
+    @Test func `what waited for the plan that was carried out is no fault of the run, and all else is`() {
+        let upgrade = PlannedStep(.restartUnit("k3s.service"), "the binary is another")
+        let after = NodePlan(cluster: "home", phases: [Phase(.serverUpgrade, tasks: [NodeTask(node: "s2", steps: [upgrade])])])
+        var run = NodePlan(cluster: "home", phases: [])
+        let missed = after.findings(after: run, of: [], logs: "/logs")
+        #expect(missed.all.map(\.summary) == ["after the run there is still to do: restart k3s.service"])
+        #expect(missed.hasErrors && missed.all[0].subject == "node \"s2\"")
+
+        run.pending = [NodeNote(node: "s2", "is not upgraded now")]
+        let left = after.findings(after: run, of: [], logs: "/logs")
+        #expect(left.all.map(\.summary) == ["what waited for this run can be done now: upgrade servers"])
+        #expect(!left.hasErrors)
+    }
+
+    @Test func `what still waits after a run is told of the machines it was for`() {
+        var refusal = NodeNote(node: "s1", "skips a minor version")
+        refusal.isRefusal = true
+        let after = NodePlan(cluster: "home", phases: [], pending: [refusal, NodeNote(node: "a1", "waits for its window")])
+        let run = NodePlan(cluster: "home", phases: [])
+        #expect(after.findings(after: run, of: [], logs: nil).all.map(\.severity) == [.error, .warning])
+        #expect(after.findings(after: run, of: ["a1"], logs: nil).all.map(\.summary) == ["waits for its window"])
+    }
 }
