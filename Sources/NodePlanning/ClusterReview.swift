@@ -50,7 +50,9 @@ package struct ClusterReview {
         observed: [String: NodeObservation], now: Int
     ) -> Diagnostics {
         var review = ClusterReview(spec: spec, nodes: nodes, strangers: strangers, now: now)
-        for (name, server) in servers.sorted(by: { $0.key < $1.key }) { review.server(name, server) }
+        for (name, server) in servers.sorted(by: { $0.key < $1.key }) {
+            review.server(name, server, observed[name]?.facts?.system.words ?? .systemd)
+        }
         review.machines(observed)
         review.objects()
         review.members()
@@ -74,23 +76,23 @@ package struct ClusterReview {
 
     // MARK: Servers
 
-    private mutating func server(_ name: String, _ server: ServerReview) {
+    private mutating func server(_ name: String, _ server: ServerReview, _ words: ServiceWords) {
         if server.readiness != "ok" {
             tell(
                 .error, name, "its API is not ready", cause: server.readiness,
                 "`homelab doctor \(name)` says why, as far as its journal tells")
         }
-        etcd(name, server)
+        etcd(name, server, words)
         if let finding = server.certificates.finding(on: name, at: now) { found.append(finding) }
     }
 
     /// An etcd that is full raises an alarm and refuses every write until it has been made smaller.
-    private mutating func etcd(_ name: String, _ server: ServerReview) {
+    private mutating func etcd(_ name: String, _ server: ServerReview, _ words: ServiceWords) {
         let config = "`etcd-arg: [quota-backend-bytes=4294967296]` under k3s.serverConfig raises the limit to 4 GiB"
         if let complaint = server.etcdComplaint {
             tell(
                 .error, name, "its etcd member is not healthy", cause: complaint,
-                "`homelab ssh \(name) -- journalctl -u k3s | grep -i alarm` says which. When it is full (NOSPACE): \(config); then restart k3s on "
+                "`homelab ssh \(name) -- \(words.log(of: [NodeRole.server.unit])) | grep -i alarm` says which. When it is full (NOSPACE): \(config); then restart k3s on "
                     + "it, which compacts etcd and clears the alarm")
         }
         guard let size = server.etcdSize, let quota = server.etcdQuota, quota > 0, size * 5 > quota * 4 else { return }

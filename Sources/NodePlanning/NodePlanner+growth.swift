@@ -1,4 +1,5 @@
 internal import NodeInventory
+internal import YAML
 
 /// Servers that are to join, and those that have to be well before they may.
 extension NodePlanner {
@@ -39,6 +40,9 @@ extension NodePlanner {
             return serverBehind.map { ("the server \($0) is older than k3s \(desired.k3s.version)", "upgrade it first") }
         }
         if let skew = serverSkew(besides: node) { return skew }
+        if facts(node)?.holdsCluster == false, let (server, keys) = serverThatDiffers {
+            return ("\(server) has to be restarted first, with another \(keys.joined(separator: ", "))", "run again afterwards")
+        }
         guard let leader, leader.name != node.name, isHeld(leader), facts(leader)?.k3s.datastore == .sqlite, datastore == .etcd else {
             return nil
         }
@@ -46,6 +50,18 @@ extension NodePlanner {
             "\(leader.name) has to be restarted first, to turn its SQLite into etcd",
             isLeftOut(leader) ? "choose it too" : "take `paused` out of the inventory"
         )
+    }
+
+    /// A server that runs with other values than the inventory has now of what must be equal on all servers: k3s takes no further server with
+    /// the new ones beside it. One that turns its SQLite into etcd is restarted before any other joins.
+    private var serverThatDiffers: (server: String, keys: [String])? {
+        for (server, facts) in planned(desired.servers) where facts.holdsCluster && facts.k3s.datastore == .etcd {
+            let wanted = K3sConfiguration(spec: desired, node: server, entry: entry(server, facts), founding: founding).values
+            guard let text = facts.k3s.config, let now = (try? YAMLReader.values(text, file: NodeLayout.k3sConfig))?.first else { continue }
+            let keys = K3sFlags.critical.filter { wanted[$0] != now[$0] }.sorted()
+            if !keys.isEmpty { return (server.name, keys) }
+        }
+        return nil
     }
 
     /// A server of another version joins only those that are at most one minor version behind it, and none that is ahead: otherwise

@@ -108,6 +108,7 @@ extension NodePlanner {
         // An upgrade does not migrate at the same time.
         let usesEtcd = datastore == .etcd && !(upgrading[node.name] != nil && facts.k3s.datastore == .sqlite)
         let now = facts.k3s.config.flatMap { (try? YAMLReader.values($0, file: NodeLayout.k3sConfig))?.first }
+        if leader == nil, facts.k3s.authority != nil, let server = Self.serverURL(facts) { return .join(server: server) }
         if let server = Self.serverURL(facts), isAddressOfServer(server, besides: node) {
             let hasJoined = facts.holdsCluster || cluster.unavailable != nil || cluster.node(named: node.name) != nil
             if hasJoined || !isAddressOfStoppedServer(server) && !isMereName(server) { return .join(server: server) }
@@ -124,12 +125,12 @@ extension NodePlanner {
     }
 
     /// The facts mask nothing but secrets; `server:` is none.
-    private static func serverURL(_ facts: NodeFacts) -> String? {
+    static func serverURL(_ facts: NodeFacts) -> String? {
         facts.k3s.config.flatMap { (try? YAMLReader.values($0, file: NodeLayout.k3sConfig))?.first?["server"]?.string }
     }
 
     /// Also what may be that of a server whose address cannot be known now: what was written stays.
-    private func isAddressOfServer(_ url: String, besides node: NodeSpec) -> Bool {
+    func isAddressOfServer(_ url: String, besides node: NodeSpec) -> Bool {
         let others = desired.servers.filter { $0.name != node.name }
         return isEndpoint(url) || others.contains { isAddress(url, of: $0) || addresses[$0.name].isEmpty }
     }

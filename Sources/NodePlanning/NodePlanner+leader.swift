@@ -15,6 +15,14 @@ extension NodePlanner {
             start(first.node, "does not run")
         } else if let leaving = serversOnTheirWayOut.first(where: { facts($0)?.holdsCluster == true }) {
             block("\(leaving.name) is to be absent and is the only one that holds the cluster; let another server join it first")
+        } else if let holder = holderUnderAnotherEntry {
+            block(
+                "\(holder.name) holds a cluster, and its entry does not fit it", "put its entry right first: a second cluster would be made"
+            )
+        } else if let (agent, url) = agentOfAnotherServer {
+            block(
+                "\(agent) has joined \(url), and no entry is that server's",
+                "give that server its entry; if it is gone for good, uninstall k3s on \(agent) by hand")
         } else if let unseen = (desired.servers + serversOnTheirWayOut).first(where: { facts($0) == nil }) {
             block("\(unseen.name) cannot be seen and may hold the cluster already")
         } else if let first = desired.servers.first(where: { !isPaused($0) }) ?? desired.servers.first,
@@ -41,6 +49,22 @@ extension NodePlanner {
         } else {
             leader = node
         }
+    }
+
+    /// A machine that serves a cluster, while its entry calls it an agent or has another address for it.
+    private var holderUnderAnotherEntry: NodeSpec? {
+        desired.nodes.first { node in facts(node).map { $0.installedRole == .server && $0.holdsCluster } ?? false }
+    }
+
+    /// An agent whose cluster is another one than a first server would make.
+    private var agentOfAnotherServer: (agent: String, url: String)? {
+        for node in desired.nodes where node.state != .absent {
+            guard let facts = facts(node), facts.installedRole == .agent, facts.k3s.authority != nil, let url = Self.serverURL(facts),
+                !isAddressOfServer(url, besides: node)
+            else { continue }
+            return (node.name, url)
+        }
+        return nil
     }
 
     private var serversOnTheirWayOut: [NodeSpec] { desired.nodes.filter { $0.role == .server && $0.state == .absent } }

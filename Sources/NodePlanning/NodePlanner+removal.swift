@@ -7,6 +7,8 @@ extension NodePlanner {
         var member: ClusterNode
         /// nil: the machine cannot be reached, so what is on it stays.
         var facts: NodeFacts?
+        /// Why what is on the machine is none of this cluster's, so that it stays, too.
+        var stranger: String?
         /// Gone already, or begun by an earlier run.
         var isBroken: Bool
     }
@@ -22,7 +24,8 @@ extension NodePlanner {
             let facts = facts(node)
             let isRunning = facts?.isActive(node.role.unit) == true
             let departure = Departure(
-                node: node, member: member, facts: facts, isBroken: member.cordon == .removal || !isRunning || !member.ready)
+                node: node, member: member, facts: facts, stranger: facts.flatMap(reasonToSpare),
+                isBroken: member.cordon == .removal || !isRunning || !member.ready)
             guard departure.isBroken == broken else { continue }
             if let refusal = refusal(departure) {
                 refuse(node.name, "is not taken out: \(refusal.text)", refusal.remedy)
@@ -52,18 +55,14 @@ extension NodePlanner {
                 "make it reachable, or switch it off when it is to be thrown away"
             )
         }
+        if let stranger = departure.stranger {
+            guard member.ready else { return memberRefusal(departure) }
+            return ("a node of this name is Ready, but the machine \(stranger)", "put the host in its entry right")
+        }
         if let role = departure.facts?.installedRole, role != node.role {
             return ("it runs k3s as \(role.rawValue) and its entry says \(node.role.rawValue)", "correct role: in its entry")
         }
-        if member.isEtcdMember, !quorum.survivesRemoval(ofHealthy: member.isHealthyMember) {
-            let down =
-                cluster.nodes.filter { $0.isEtcdMember && !$0.isHealthyMember && $0.name != node.name }.map(\.name)
-                + cluster.membersWithoutNode.map { "\($0.label) (a member without a node)" }
-            return (
-                "etcd has \(quorum.members) members, \(quorum.healthy) of them healthy, and would lose its majority without it",
-                down.isEmpty ? "let another server join first" : "bring \(down.joined(separator: ", ")) back first"
-            )
-        }
+        if let refusal = memberRefusal(departure) { return refusal }
         if departure.facts?.agent.repositoryOwner != nil, desired.repository.url == nil,
             !desired.servers.contains(where: { facts($0)?.agent.repositoryOwner != nil })
         {
@@ -73,6 +72,31 @@ extension NodePlanner {
             )
         }
         return nil
+    }
+
+    /// Why etcd cannot spare its member.
+    private func memberRefusal(_ departure: Departure) -> (text: String, remedy: String?)? {
+        let member = departure.member
+        guard member.isEtcdMember, !quorum.survivesRemoval(ofHealthy: member.isHealthyMember) else { return nil }
+        let down =
+            cluster.nodes.filter { $0.isEtcdMember && !$0.isHealthyMember && $0.name != member.name }.map(\.name)
+            + cluster.membersWithoutNode.map { "\($0.label) (a member without a node)" }
+        return (
+            "etcd has \(quorum.members) members, \(quorum.healthy) of them healthy, and would lose its majority without it",
+            down.isEmpty ? "let another server join first" : "bring \(down.joined(separator: ", ")) back first"
+        )
+    }
+
+    /// A machine may be in another cluster by now, or have been set up anew for something else: as `homelab reset`, a removal takes nothing
+    /// off it then.
+    private func reasonToSpare(_ facts: NodeFacts) -> String? {
+        if let own = facts.k3s.authority {
+            let authority = leader.flatMap { self.facts($0)?.k3s.authority }
+            return authority.map { $0 != own } == true ? "is in another cluster by now" : nil
+        }
+        let isKnown = facts.access.authorizedKeys.keys.contains { $0.hasPrefix("homelab-") && $0.contains("@\(desired.name)/") }
+        // The binaries are the last that an uninstallation takes away.
+        return facts.installedRole == nil && facts.k3s.binary == nil && !isKnown ? "holds nothing of this cluster" : nil
     }
 
     // MARK: Phases
@@ -103,7 +127,8 @@ extension NodePlanner {
         let (node, via) = (departure.node, leader?.name ?? "")
         let why = "state: absent"
         var steps: [PlannedStep] = []
-        if let facts = departure.facts {
+        let machine = departure.stranger == nil ? departure.facts : nil
+        if let facts = machine {
             if facts.isActive(node.role.unit), departure.member.ready { steps += drain(node, for: .removal, via: via) }
             if facts.units[NodeLayout.agentUnit].map({ $0.active != "absent" }) ?? false {
                 steps.append(PlannedStep(.stopUnit(facts.system.service(NodeLayout.agentUnit)), "another server's agent takes over"))
@@ -112,7 +137,7 @@ extension NodePlanner {
         if departure.member.isEtcdMember {
             steps.append(PlannedStep(.removeMember(node: node.name, via: via), "the others go on without its vote"))
         }
-        if let facts = departure.facts {
+        if let facts = machine {
             if facts.installedRole != nil { steps.append(PlannedStep(.stopUnit(service(node, facts)), why)) }
             let routes = facts.network.routes.filter { route in
                 desired.network.pods.contains { $0.overlaps(route.destination) } && route.interface != "cni0"
@@ -120,13 +145,15 @@ extension NodePlanner {
             let removed = Uninstallation(
                 cluster: desired.name, user: facts.access.user, home: facts.access.home, routes: routes.map { $0.destination.description })
             steps.append(PlannedStep(.uninstall(removed), why))
+        } else if let stranger = departure.stranger {
+            wait(node.name, "\(stranger): it is taken out of this one, and what is on the machine stays")
         } else {
             wait(
                 node.name, "cannot be reached: it is taken out of the cluster, and what is on its disk stays",
                 "wipe it before it is used again")
         }
         steps.append(PlannedStep(.deleteNode(node.name, via: via), why))
-        return (departure.facts == nil ? via : node.name, steps)
+        return (machine == nil ? via : node.name, steps)
     }
 
     // MARK: Keys

@@ -235,6 +235,8 @@ extension NodePlanner {
     private func fallback(_ node: NodeSpec, _ facts: NodeFacts, via: String, swaps: Bool) -> Fallback {
         let before = swaps ? facts.k3s.binary?.version : cluster.node(named: node.name)?.kubeletVersion
         let recipe = node.role == .agent ? nil : recipe(node, facts, version: before)
+        // Its new k3s has been in the cluster already: what is left has nothing to do with it.
+        if !swaps, before == desired.k3s.version.description { return Fallback(version: before, recipe: recipe) }
         guard node.role == .agent || swaps && isPatchOfLoneServer(from: before) else { return Fallback(version: before, recipe: recipe) }
         return Fallback(
             version: before,

@@ -9,11 +9,13 @@ extension NodeScripts {
         "$1" kubectl cordon "$2" >/dev/null
         """
 
-    /// k3s, node. The mark goes last, for the same reason.
+    /// k3s, node. The mark goes last, for the same reason. With a removal that is taken back goes k3s' order to take the member out, which it
+    /// would carry out as soon as etcd lets it.
     static let uncordon = """
         set -eu
         mark=$("$1" kubectl get node "$2" --request-timeout=10s -o 'jsonpath={.metadata.annotations.homelab\\.dev/cordoned}')
         [ -n "$mark" ] || exit 0
+        [ "$mark" != removal ] || "$1" kubectl annotate node "$2" etcd.k3s.cattle.io/remove- >/dev/null
         "$1" kubectl uncordon "$2" >/dev/null
         "$1" kubectl annotate node "$2" homelab.dev/cordoned- >/dev/null
         """

@@ -14,22 +14,22 @@ extension Preflight {
                 machines[machine] = node.name
             }
         }
-        for (node, facts) in seen { hostName(node, Self.hostName(facts)) }
+        for (node, facts) in seen { hostName(node, Self.hostName(facts), facts.system.words) }
     }
 
     private static func hostName(_ facts: NodeFacts) -> String { String(facts.system.hostname.prefix { $0 != "." }).lowercased() }
 
-    private mutating func hostName(_ node: NodeSpec, _ name: String) {
+    private mutating func hostName(_ node: NodeSpec, _ name: String, _ words: ServiceWords) {
         if name.isEmpty || name == node.name { return }
         let namesakes = seen.filter { $0.node.name != node.name && Self.hostName($0.facts) == name }.map(\.node.name)
         if !namesakes.isEmpty {
             warning(
                 node, "it has the same host name as \(namesakes.joined(separator: ", ")): \(name)",
-                "`hostnamectl set-hostname \(node.name)`: the cluster knows it by its name in the inventory, the network does not")
+                "\(words.setHostName(node.name)): the cluster knows it by its name in the inventory, the network does not")
         } else if seen.contains(where: { $0.node.name == name }) {
             warning(
                 node, "it calls itself \(name), which is another machine's name in the inventory",
-                "see whether the addresses of the two were mixed up; if not: `hostnamectl set-hostname \(node.name)`")
+                "see whether the addresses of the two were mixed up; if not: \(words.setHostName(node.name))")
         }
     }
 

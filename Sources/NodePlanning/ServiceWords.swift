@@ -10,10 +10,13 @@ package struct ServiceWords: Hashable, Sendable {
     package var supervisor: String { usesOpenRC ? "OpenRC" : "systemd" }
 
     /// Shows all that services have said.
-    package func log(_ units: String...) -> String {
+    package func log(_ units: String...) -> String { "`\(log(of: units))`" }
+
+    /// As `log`, as a part of a longer command.
+    func log(of units: [String]) -> String {
         usesOpenRC
-            ? "`tail -n 200 \(units.map(InitSystem.log).joined(separator: " "))`"
-            : "`journalctl \(units.map { "-u \(InitSystem.service($0))" }.joined(separator: " "))`"
+            ? "tail -n 200 \(units.map(InitSystem.log).joined(separator: " "))"
+            : "journalctl \(units.map { "-u \(InitSystem.service($0))" }.joined(separator: " "))"
     }
 
     package func start(_ unit: String) -> String { command("start", unit) }
@@ -38,6 +41,10 @@ package struct ServiceWords: Hashable, Sendable {
     var newMachineID: String {
         usesOpenRC
             ? "`tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`" : "`rm /etc/machine-id && systemd-machine-id-setup`"
+    }
+
+    func setHostName(_ name: String) -> String {
+        usesOpenRC ? "`echo \(name) >/etc/hostname; rc-service hostname restart`" : "`hostnamectl set-hostname \(name)`"
     }
 
     /// Sets the clock by those of others, and keeps it so.

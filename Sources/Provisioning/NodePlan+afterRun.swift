@@ -14,19 +14,26 @@ extension NodePlan {
             findings.append(note.diagnostic(note.isRefusal ? .error : .warning, cluster: cluster))
         }
         let waited = Set(run.pending.compactMap(\.node))
-        let left = phases.flatMap(\.tasks).flatMap { task in task.steps.map { (node: task.node, planned: $0) } }
-        guard !left.contains(where: { waited.contains($0.planned.step.subjectNode ?? $0.node) }) else {
-            findings.append(
-                Diagnostic(
-                    .warning, "what waited for this run can be done now: \(phases.map(\.kind.rawValue).joined(separator: ", "))",
-                    subject: "cluster \"\(cluster)\"", remedy: "Run `homelab bootstrap` again."))
-            return findings
+        var left = phases.flatMap { phase in
+            phase.tasks.flatMap { task in task.steps.map { (phase: phase.kind, node: task.node, planned: $0) } }
         }
-        for (node, planned) in left {
+        let possible = left.filter { waited.contains($0.planned.step.subjectNode ?? $0.node) }
+        if !possible.isEmpty {
+            let kinds = possible.map(\.phase.rawValue).uniqued.joined(separator: ", ")
             findings.append(
                 Diagnostic(
-                    .error, "after the run there is still to do: \(planned.step.activity)", subject: "node \"\(node)\"",
-                    cause: planned.reason, remedy: "Run again; if it stays, look at \(logs ?? "the node's journal")."))
+                    .warning, "what waited for this run can be done now: \(kinds)", subject: "cluster \"\(cluster)\"",
+                    remedy: "Run `homelab bootstrap` again."))
+            // A snapshot is made before what waited.
+            left.removeAll { $0.phase == .snapshot || waited.contains($0.planned.step.subjectNode ?? $0.node) }
+        }
+        for node in left.map(\.node).uniqued {
+            let steps = left.filter { $0.node == node }.map(\.planned)
+            findings.append(
+                Diagnostic(
+                    .error, "after the run there is still to do: \(steps.map(\.step.activity).joined(separator: ", "))",
+                    subject: "node \"\(node)\"", cause: steps.first?.reason,
+                    remedy: "Run again; if it stays, look at \(logs ?? "the node's journal")."))
         }
         return findings
     }

@@ -11,6 +11,10 @@ final class PhaseExecution: Sendable {
         var serverFailed = false
         /// Something failed in the present phase.
         var phaseFailed = false
+        /// Another run has taken this one for dead, and may be at work on its machines.
+        var hasLostLock = false
+        /// Nodes with a failure that says nothing of their own k3s.
+        var failedElsewhere: Set<String> = []
     }
 
     private let runner: StepRunner
@@ -58,7 +62,7 @@ final class PhaseExecution: Sendable {
         return report
     }
 
-    private var shouldStop: Bool { progress.withLock { $0.serverFailed || $0.report.wasStopped } }
+    private var shouldStop: Bool { progress.withLock { $0.serverFailed || $0.report.wasStopped || $0.hasLostLock } }
 
     private func run(_ task: NodeTask, stopsAfterFailure: Bool, endsRun: Bool) async {
         if let reason = reasonToSkip(task, stopsAfterFailure: stopsAfterFailure, endsRun: endsRun) {
@@ -78,10 +82,13 @@ final class PhaseExecution: Sendable {
             let failuresBefore = progress.withLock { $0.report.failures.count }
             let isDone = await attempt(planned.step, on: task.node)
             if !isDone {
-                if let fallback = task.fallback, planned.step.bringsK3sUp, !progress.withLock({ $0.report.wasStopped }) {
+                let (isOver, isElsewhere) = progress.withLock {
+                    ($0.report.wasStopped || $0.hasLostLock, $0.failedElsewhere.contains(task.node))
+                }
+                if let fallback = task.fallback, planned.step.bringsK3sUp, !isOver, !isElsewhere {
                     await fallBack(fallback, on: task.node, from: failuresBefore)
                 } else {
-                    await leaveInUse(task, at: index)
+                    await leaveInUse(task, at: index, isUntouched: isElsewhere)
                 }
                 skip(task.steps[(index + 1)...], on: task.node, because: "a step before failed")
                 return
@@ -90,9 +97,11 @@ final class PhaseExecution: Sendable {
     }
 
     /// A task that ends in its middle leaves no node without use: k3s that was stopped for a moment is started again, and, when the task
-    /// failed, a node that was emptied takes pods again, unless another k3s was begun with on it.
-    private func leaveInUse(_ task: NodeTask, at index: Int) async {
-        let (begun, left) = (task.steps[...index].map(\.step), task.steps[index...].map(\.step))
+    /// failed, a node that was emptied takes pods again, unless another k3s was begun with on it. Where another run is at work nothing is done.
+    /// - Parameter isUntouched: the step that failed has done nothing to the node.
+    private func leaveInUse(_ task: NodeTask, at index: Int, isUntouched: Bool = false) async {
+        if progress.withLock({ $0.hasLostLock }) { return }
+        let (begun, left) = (task.steps[..<(isUntouched ? index : index + 1)].map(\.step), task.steps[index...].map(\.step))
         var steps: [Step] = begun.compactMap { step in
             guard case .stopUnit(let unit) = step, left.contains(.startUnit(unit)) else { return nil }
             return .startUnit(unit)
@@ -154,6 +163,7 @@ final class PhaseExecution: Sendable {
             if endsRun, progress.phaseFailed { return "another node failed before" }
             if progress.failedNodes.contains(task.node) { return "the node failed before" }
             if progress.report.wasStopped { return "the run was stopped" }
+            if progress.hasLostLock { return "another run has the machines" }
             if progress.serverFailed, stopsAfterFailure { return "a server failed before" }
             return nil
         }
@@ -186,7 +196,10 @@ final class PhaseExecution: Sendable {
                         recorder.emit(.stepDetail(node: node, step: step.activity, text: $0))
                     }
                     // Whoever was cut off for long may have been taken for dead.
-                    if let lost = try await locks?.renew(runner.host(error.node, for: step.activity)) { throw lost }
+                    if let lost = try await locks?.renew(runner.host(error.node, for: step.activity)) {
+                        progress.withLock { $0.hasLostLock = true }
+                        throw lost
+                    }
                 } catch is CancellationError {
                     stop(at: step, on: node)
                     return false
@@ -208,8 +221,13 @@ final class PhaseExecution: Sendable {
 
     private func fail(_ step: Step, on node: String, with error: any Error, since start: ContinuousClock.Instant) {
         var found = Diagnostics()
+        var isElsewhere = false
         if let lost = error as? HostError {
             found.append(lost.diagnostic)
+            isElsewhere = lost.node != node
+        } else if let other = error as? FailureElsewhere {
+            found.append(other.diagnostic)
+            isElsewhere = true
         } else {
             found.append(error, subject: "node \"\(node)\"")
         }
@@ -217,6 +235,7 @@ final class PhaseExecution: Sendable {
         progress.withLock { progress in
             progress.report.failures += found.all
             progress.failedNodes.insert(node)
+            if isElsewhere { progress.failedElsewhere.insert(node) }
             progress.phaseFailed = true
             if let subject = step.subjectNode { progress.failedNodes.insert(subject) }
             if servers.contains(node), step.subjectNode.map({ servers.contains($0) }) ?? true { progress.serverFailed = true }
@@ -250,6 +269,11 @@ final class PhaseExecution: Sendable {
             }
         }
     }
+}
+
+/// A step failed for a reason that says nothing of the k3s on its node: no ground to go back to the one from before.
+struct FailureElsewhere: Error {
+    let diagnostic: Diagnostic
 }
 
 extension Step {

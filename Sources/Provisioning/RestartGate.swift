@@ -43,7 +43,9 @@ struct RestartGate: Sendable {
             limits: limits, backups: nil, recorder: machines.recorder, state: RunState())
         let votes = node.role == .server && machines.spec.datastore == .etcd
         let step = Step.awaitNode(name: node.name, via: server.name, votingMember: votes)
-        try await machines.step(step.activity, host) { try await runner.carryOut(step, on: host) }
+        try await machines.step(step.activity, host) {
+            do { try await runner.carryOut(step, on: host) } catch let other as FailureElsewhere { throw other.diagnostic }
+        }
     }
 
     private static func noPart(_ what: String) -> Diagnostic { Diagnostic(.error, "\(what) is no part of a restart") }

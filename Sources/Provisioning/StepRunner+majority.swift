@@ -12,8 +12,9 @@ extension StepRunner {
             guard let reason = try await clusterFacts(from: server)?.reasonToKeep(server.name) else { return }
             detail(server, step, "waits: \(reason.text)")
             guard .now < deadline else {
-                throw Diagnostic(
-                    .error, "cannot \(step.activity): \(reason.text)", subject: "node \"\(server.name)\"", remedy: reason.remedy)
+                throw FailureElsewhere(
+                    diagnostic: Diagnostic(
+                        .error, "cannot \(step.activity): \(reason.text)", subject: "node \"\(server.name)\"", remedy: reason.remedy))
             }
             try await limits.pause(since: began)
         }

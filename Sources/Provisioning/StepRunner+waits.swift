@@ -46,7 +46,8 @@ extension StepRunner {
             let began = ContinuousClock.now
             let reason: String
             let answer = try await server.run(NodeStatus.command(name))
-            if !answer.succeeded {
+            let isAway = !answer.succeeded
+            if isAway {
                 reason = "\(via) does not answer: \(answer.complaint)"
             } else if let status = try NodeStatus(json: answer.output) {
                 let isOfVersion = version == nil || status.kubeletVersion == version
@@ -74,7 +75,10 @@ extension StepRunner {
             looks += 1
             let words = reason.hasPrefix("it has not registered") ? watch.lastWords.map { "; k3s: \($0)" } ?? "" : ""
             detail(host, step, reason + words)
-            if .now >= deadline { throw notReady(watch, reason, "node \(name)", after: limits.node, on: host) }
+            if .now >= deadline {
+                let found = notReady(watch, reason, "node \(name)", after: limits.node, on: host)
+                throw isAway && via != name ? FailureElsewhere(diagnostic: found) : found
+            }
             try await limits.pause(since: began)
         }
     }

@@ -22,8 +22,9 @@ struct UnitWatch: Sendable {
     /// Looks in a row that found it ended and no start of it queued; the first may be from before the start that is waited for.
     private var looksAtFailed = 0
     var hasGivenUp: Bool { looksAtFailed >= 3 }
-    /// The latest lines, for the diagnosis.
+    /// The latest lines, for the diagnosis: of the start that is waited for, without what a process that made way for it said at its end.
     private(set) var recent: [String] = []
+    private var hasBegun = false
 
     /// - Parameter cursor: where the journal ended before the unit was started; nil reads from the unit's latest start on.
     init(unit: String, cursor: String?) {
@@ -129,7 +130,13 @@ struct UnitWatch: Sendable {
             }
         }
         looksAtFailed = look.active == "failed" && !isQueued ? looksAtFailed + 1 : 0
-        recent = Array((recent + look.lines).suffix(300))
+        if !hasBegun, let start = look.lines.firstIndex(where: Self.isStart) {
+            hasBegun = true
+            recent = Array(look.lines[start...])
+        } else {
+            recent += look.lines
+        }
+        recent = Array(recent.suffix(300))
         return look
     }
 
@@ -143,6 +150,8 @@ struct UnitWatch: Sendable {
         let message = JoinDiagnosis.message(in: line)
         return message.count > 140 ? message.prefix(139) + "…" : message
     }
+
+    private static func isStart(_ line: String) -> Bool { isOfSystemd(line) && JoinDiagnosis.message(in: line).hasPrefix("Starting ") }
 
     /// `Nov 26 20:44:05 m1 systemd[1]: Failed to start …`, as journalctl's short form has it.
     private static func isOfSystemd(_ line: String) -> Bool {

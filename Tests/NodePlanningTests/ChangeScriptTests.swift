@@ -58,7 +58,12 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
                 try FileManager.default.removeItem(atPath: folder + "/asked")
             }
             #expect(try run(shell, NodeScripts.uncordon, [kubectl(folder, "upgrade"), "m2"]).status == 0)
-            #expect(try text(folder + "/asked") == "kubectl uncordon m2\nkubectl annotate node m2 homelab.dev/cordoned-\n")
+            let back = "kubectl uncordon m2\nkubectl annotate node m2 homelab.dev/cordoned-\n"
+            #expect(try text(folder + "/asked") == back)
+            try FileManager.default.removeItem(atPath: folder + "/asked")
+            #expect(try run(shell, NodeScripts.uncordon, [kubectl(folder, "removal"), "m2"]).status == 0)
+            let order = "kubectl annotate node m2 etcd.k3s.cattle.io/remove-\n"
+            #expect(try text(folder + "/asked") == order + back, "k3s' order to take the member out goes with a removal that is taken back")
         }
     }
 

@@ -233,6 +233,13 @@ import YAML
         #expect(!m2.log.contains { $0.contains("restart k3s") || $0.contains("cordoned") }, "\(m2.log)")
         #expect(events.lines.contains { $0.contains("waits: etcd has 3 members") })
 
+        // Nothing has been done to its k3s: there is nothing to go back from, and it takes pods again.
+        let upgrade = task(
+            "m2", [.restartUnit("k3s.service"), .uncordon(node: "m2", via: "m2")], fallback: Fallback(version: "old", recipe: "Restore."))
+        let refused = try await executor([m2], servers: ["m1", "m2", "m3"]).execute(
+            NodePlan(cluster: "home", phases: [Phase(.serverUpgrade, tasks: [upgrade])]))
+        #expect(refused.failures.first?.remedy == "bring m3 back first, then run again", "\(refused.failures)")
+
         let back = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: false), Self.cluster(thirdIsReady: true)).withLocks()
             .on("systemctl", .ok())
         let report = try await executor([back], servers: ["m1", "m2", "m3"]).execute(plan(.restartUnit("k3s.service")))

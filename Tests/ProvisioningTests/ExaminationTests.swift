@@ -115,6 +115,28 @@ import Testing
             """)
         #expect(watch.lastWords == "etcd exited")
     }
+
+    @Test func whatAProcessThatMadeWayForTheStartSaidAtItsEndIsNoReason() {
+        var watch = UnitWatch(unit: "k3s.service", cursor: "s=1;i=2")
+        _ = watch.read(
+            """
+            ActiveState=activating
+            -- journal
+            Nov 24 10:00:00 m1 systemd[1]: Stopping k3s.service...
+            Nov 24 10:00:01 m1 k3s[7]: time="t" level=error msg="no space left on device"
+            Nov 24 10:00:01 m1 systemd[1]: Starting k3s.service...
+            Nov 24 10:00:02 m1 systemd[1]: k3s.service: Control process exited, code=exited, status=1/FAILURE
+            """)
+        #expect(watch.lastWords == "k3s.service: Control process exited, code=exited, status=1/FAILURE" && watch.diagnosis == nil)
+        _ = watch.read(
+            """
+            ActiveState=activating
+            -- journal
+            Nov 24 10:00:07 m1 k3s[9]: time="t" level=fatal msg="etcd exited"
+            Nov 24 10:00:08 m1 systemd[1]: Starting k3s.service...
+            """)
+        #expect(watch.lastWords == "etcd exited", "further starts are of the same try")
+    }
 }
 
 /// When k3s' certificates end.

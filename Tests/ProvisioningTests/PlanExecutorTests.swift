@@ -264,6 +264,33 @@ import Testing
         #expect(!m1.log.contains { $0.contains("enable") }, "nothing is done after it")
     }
 
+    /// Going back to the old k3s would be done to a machine that another run is at work on.
+    @Test func aRunWhoseLockIsAnothersDoesNotGoBackEither() async throws {
+        let m2 = FakeHost("m2").on("systemctl show", .lost, Self.looks("active")).on("&& touch", .fails(""))
+            .on("lock=/run/homelab.lock", .ok(), .held("r9\nbob@desk, homelab bootstrap\n2026-11-24T04:10:00Z\n2\n")).withLocks()
+        let back = Fallback(version: "v1.33.4+k3s1", steps: [PlannedStep(.restoreBinary(path: NodeLayout.k3s), "test")])
+        let steps = [PlannedStep(.awaitK3s(role: .agent), "test")]
+        let report = try await executor([m2], servers: ["m1"]).execute(
+            plan(
+                Phase(.agentUpgrade, tasks: [NodeTask(node: "m2", steps: steps, fallback: back)]),
+                Phase(.metadata, tasks: [task("m2", .enableUnit("x"))])))
+        #expect(report.failures.map(\.summary) == ["another run took this one for dead and works there now: this one stops"])
+        #expect(!m2.log.contains { $0.contains(".prev") || $0.contains("enable") }, "\(m2.log)")
+    }
+
+    /// The server that an agent is watched through says nothing about it while it is away.
+    @Test func anAgentDoesNotGoBackForAServerThatIsAway() async throws {
+        let m1 = FakeHost("m1").on("get node", .fails("connection refused")).withLocks()
+        let m2 = FakeHost("m2").on("systemctl show", Self.looks("active")).withLocks().on("systemctl", .ok())
+        let back = Fallback(version: "v1.33.4+k3s1", steps: [PlannedStep(.restoreBinary(path: NodeLayout.k3s), "test")])
+        let wait = Step.awaitNode(name: "m2", via: "m1", votingMember: false)
+        let report = try await executor([m1, m2], servers: ["m1"]).execute(
+            plan(Phase(.agentUpgrade, tasks: [NodeTask(node: "m2", steps: [PlannedStep(wait, "test")], fallback: back)])))
+        #expect(report.failures.map(\.summary) == ["node m2 is not ready after 2.0 s"], "\(report.failures)")
+        #expect(report.failures.first?.cause?.hasPrefix("m1 does not answer") == true, "\(report.failures)")
+        #expect(!m2.log.contains { $0.contains(".prev") }, "\(m2.log)")
+    }
+
     // MARK: The plan under the locks
 
     @Test func whatIsConfirmedUnderTheLocksIsCarriedOut() async throws {

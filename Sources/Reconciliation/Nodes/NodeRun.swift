@@ -146,12 +146,14 @@ struct NodeRun: Sendable {
         func node(_ failure: Diagnostic) -> String? {
             spec.nodes.map(\.name).first { failure.subject == "node \"\($0)\"" }
         }
-        if changes.contains(where: { $0.kind.interrupts || $0.kind.changesServers }) {
+        let failed = Set(result.failures.compactMap(node))
+        let isKnown = result.failures.allSatisfy { node($0) != nil }
+        if changes.contains(where: { ($0.kind.interrupts || $0.kind.changesServers) && (!isKnown || failed.contains($0.node)) }) {
             let reason = first.cause.map { "\(first.summary): \($0)" } ?? first.summary
             let name = node(first)
             memory.freeze = ChangeMemory.Freeze(node: name ?? "", reason: (name.map { "\($0): " } ?? "") + reason)
         } else {
-            for name in Set(result.failures.compactMap(node)) { memory.failures[name, default: 0] += 1 }
+            for name in failed { memory.failures[name, default: 0] += 1 }
         }
     }
 
