@@ -117,7 +117,8 @@ import YAML
 
     @Test func `a leader that cannot renew stops leading before its lease runs out`() async throws {
         let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
-        let elector = elector("a", api, clock)
+        let lines = Shared<[String]>([])
+        let elector = LeaderElection(api: api, clock: clock, identity: "a") { line in lines.update { $0.append(line) } }
         let running = Task { await elector.run { await board.lead("a") } }
         try await eventually("a leads") { board.current == ["a"] }
         try await eventually("a is known to lead") { elector.leader.value == "a" }
@@ -130,6 +131,8 @@ import YAML
         }
         try await eventually("nobody leads, though the lease has not run out") { board.current.isEmpty }
         try await eventually("nobody is known to lead") { elector.leader.value == "" }
+        let said = "leads no more, and stops what it is doing: the API server has taken no sign of life for 10 s"
+        #expect(lines.value == ["leads", said])
         running.cancel()
         await running.value
     }

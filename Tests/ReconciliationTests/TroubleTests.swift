@@ -95,6 +95,44 @@ import YAML
         }
     }
 
+    /// Nothing is to be sent of it any more, so nothing of it can fail.
+    @Test func `a failure ends with what it was about`() async throws {
+        bench.repository.push(Files.app())
+        try await bench.run { source in
+            try await bench.phase(.ready)
+            let refusal = ClusterError(.invalid, subject: "ConfigMap/web/site", message: "data.title: must be better")
+            await bench.api.fail(.apply, kind: Files.configKey.groupKind, name: "site", with: refusal, times: .max)
+            let second = bench.repository.push(Files.app(title: "two"))
+            source.wake()
+            try await bench.phase(.applyFailed)
+            await bench.api.edit(Files.configKey) {
+                $0["metadata"]?["annotations"]?["kustomize.toolkit.fluxcd.io/reconcile"] = "disabled"
+            }
+            try await bench.phase(.ready, at: second)
+        }
+    }
+
+    /// A key that was exchanged, or another interval, opens a repository anew.
+    @Test func `a source that is opened anew is the same, and another branch is not`() async throws {
+        let context = UnitContext(
+            api: bench.api, clock: bench.clock, manifests: KustomizeManifests(),
+            events: EventRecorder(api: bench.api, clock: bench.clock, node: "m1"), status: StatusWriter(api: bench.api),
+            monitor: bench.monitor)
+        func source(_ branch: String) -> GitSource {
+            GitSource(repository: bench.repository, clock: bench.clock, pollInterval: .seconds(3600), reference: branch)
+        }
+        let bell = Bell()
+        let unit = UnitReconciler(
+            spec: bench.spec, context: context, source: source("main"),
+            record: InventoryStore(api: bench.api, clock: bench.clock, unit: "home", bell: bell), bell: bell)
+        await unit.use(source("main"))
+        await unit.use(nil)
+        await unit.use(source("main"))
+        #expect(await !unit.hasNewSource)
+        await unit.use(source("other"))
+        #expect(await unit.hasNewSource)
+    }
+
     @Test func `an object that gets no answer keeps no other back, as long as the server answers at all`() async throws {
         let silence = ClusterError(.timedOut, subject: "ConfigMap/web/site", message: "no answer within 70 s")
         await bench.api.fail(.apply, kind: Files.configKey.groupKind, name: "site", with: silence, times: 1)

@@ -39,7 +39,8 @@ package struct AgentCommand: AsyncParsableCommand {
             manifests: KustomizeManifests(remotes: try configuration.allowsRemoteBases ? RemoteBases.agent(configuration) : nil),
             nodes: NodeReconciler(configuration: configuration, transport: transport, journal: journal) { console.line($0) },
             journal: journal,
-            repositories: AgentRepository.factory(configuration, inUse: inUse) { console.line($0) }, clusters: ClusterOption.client)
+            repositories: AgentRepository.factory(configuration, inUse: inUse) { console.line($0) }, clusters: ClusterOption.client,
+            log: { console.line($0) })
         let server = try await listen(configuration, agent)
         let webhook = try await WebhookListener.start(configuration, agent) { console.line($0) }
         console.line("homelab agent \(HomelabVersion.current) on \(configuration.node): follows \(configuration.repository.url)")

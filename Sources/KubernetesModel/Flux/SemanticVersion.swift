@@ -64,7 +64,7 @@ struct PartialVersion {
         for part in parts {
             if ["x", "X", "*"].contains(part) {
                 numbers.append(nil)
-            } else if !part.isEmpty, part.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int(part) {
+            } else if !part.isEmpty, part.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int(part), number < Int.max {
                 numbers.append(number)
             } else {
                 return nil

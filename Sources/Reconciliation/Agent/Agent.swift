@@ -57,7 +57,7 @@ package struct Agent: Sendable {
     package init(
         configuration: Configuration, api: any ClusterAPI, repository: any RepositorySource, manifests: any ManifestSource,
         nodes: (any NodeReconciling)? = nil, journal: NodeJournal? = nil, repositories: RepositoryFactory? = nil,
-        clusters: ClusterFactory? = nil, clock: any AgentClock = SystemClock()
+        clusters: ClusterFactory? = nil, clock: any AgentClock = SystemClock(), log: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.configuration = configuration
         self.api = api
@@ -74,7 +74,7 @@ package struct Agent: Sendable {
         let identity = "\(configuration.node)_\(start)"
         election = LeaderElection(
             api: api, clock: clock, identity: identity, predecessors: configuration.isOnlyAgentHere ? "\(configuration.node)_" : nil,
-            settings: configuration.election)
+            settings: configuration.election, log: log)
         monitor = Shared(
             AgentState(node: configuration.node, version: configuration.version, identity: identity, startedAt: clock.timestamp))
     }

@@ -16,6 +16,7 @@ package actor LeaderElection {
     private let api: any ClusterAPI
     private let clock: any AgentClock
     private let settings: Settings
+    private let log: @Sendable (String) -> Void
     private let bell = Bell()
     private var watchman: LeaseWatchman
     /// Until then the Lease is left to others.
@@ -25,10 +26,14 @@ package actor LeaderElection {
     package nonisolated let isLeading = Shared(false)
     package nonisolated let identity: String
 
-    /// - Parameter predecessors: how the identities of processes begin that are known to have ended; nil where none is.
+    /// - Parameters:
+    ///   - predecessors: how the identities of processes begin that are known to have ended; nil where none is.
+    ///   - log: gets a line when this process begins to lead, and one with the reason before what it does is cancelled.
     package init(
-        api: any ClusterAPI, clock: any AgentClock, identity: String, predecessors: String? = nil, settings: Settings = Settings()
+        api: any ClusterAPI, clock: any AgentClock, identity: String, predecessors: String? = nil, settings: Settings = Settings(),
+        log: @escaping @Sendable (String) -> Void = { _ in }
     ) {
+        self.log = log
         self.api = api
         self.clock = clock
         self.identity = identity
@@ -44,10 +49,14 @@ package actor LeaderElection {
                 await acquire()
                 if Task.isCancelled { break }
                 isLeading.update { $0 = true }
-                await withTaskGroup(of: Void.self) { term in
-                    term.addTask { await lead() }
+                log("leads")
+                await withTaskGroup(of: String?.self) { term in
+                    term.addTask {
+                        await lead()
+                        return nil
+                    }
                     term.addTask { await self.renewUntilLost() }
-                    await term.next()
+                    if case let reason?? = await term.next() { log("leads no more, and stops what it is doing: \(reason)") }
                     term.cancelAll()
                 }
                 isLeading.update { $0 = false }
@@ -92,23 +101,31 @@ package actor LeaderElection {
         if !leader.value.isEmpty { leader.update { $0 = "" } }
     }
 
-    private func renewUntilLost() async {
+    /// - Returns: why this process leads no more; nil when it was cancelled.
+    private func renewUntilLost() async -> String? {
         var renewedAt = clock.now
         while !Task.isCancelled {
             let next = renewedAt + settings.renewEvery
             await bell.wait(until: max(next, clock.now), clock: clock)
-            if Task.isCancelled || isTakenByAnother || isStandingBack { return }
+            if Task.isCancelled { return nil }
+            if isStandingBack { return "another server's agent has work to do" }
+            if isTakenByAnother { return takenByAnother }
             if clock.now < next { continue }
             let remaining = renewedAt + settings.renewDeadline - clock.now
             if await write(claim, within: remaining) {
                 renewedAt = clock.now
-            } else if clock.now - renewedAt >= settings.renewDeadline || isTakenByAnother {
-                return
+            } else if isTakenByAnother {
+                return takenByAnother
+            } else if clock.now - renewedAt >= settings.renewDeadline {
+                return "the API server has taken no sign of life for \(settings.renewDeadline.components.seconds) s"
             } else {
                 try? await clock.sleep(for: .seconds(1))
             }
         }
+        return nil
     }
+
+    private var takenByAnother: String { "\(watchman.record?.holder ?? "") has the Lease \(settings.name)" }
 
     private var isTakenByAnother: Bool { watchman.record.map { $0.holder != identity } ?? false }
 

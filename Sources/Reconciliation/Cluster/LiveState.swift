@@ -162,7 +162,12 @@ package actor LiveState {
     package func forget(_ key: ObjectKey) { objects.remove(key) }
 
     package func learnStorageClasses() async throws {
-        objects.healthContext.take(storageClasses: try await HealthContext.storageClasses(of: api))
+        do {
+            objects.healthContext.take(storageClasses: try await HealthContext.storageClasses(of: api))
+        } catch let error as ClusterError where error.kind == .forbidden {
+            // Then a claim that is not bound is waited for, whatever its class says.
+            return
+        }
     }
 
     package func learnLoadBalancers() async throws {

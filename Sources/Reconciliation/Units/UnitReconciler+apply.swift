@@ -226,7 +226,11 @@ extension UnitReconciler {
                     child, generation: generation, definition: answer?.annotation(DesiredObject.digestAnnotation) ?? "", by: spec.owner)
             }
             outcome.changes.append(ChangeSet.Entry(apply.key, action))
-            if action == .created || action == .configured { unsettled.insert(apply.key) }
+            if action == .created || action == .configured {
+                unsettled.insert(apply.key)
+                // What is changed later than its commit gets the time to become healthy, too.
+                if healthDeadline.map({ $0 <= clock.now }) ?? false { healthDeadline = clock.now + spec.healthTimeout }
+            }
             if apply.isDrift || (apply.reason == .absent && applied == enforced?.commit.id) {
                 noteRepair(of: apply, action, uid: answer?.uid ?? "")
             }

@@ -82,9 +82,15 @@ extension UnitReconciler {
             hasUntoldBuildErrors = false
         }
         guard let next = pending, dependencyProblem == nil else { return }
-        if enforced?.commit.id != next.commit.id || enforced?.buildKey != next.buildKey { beginRevision(next.commit) }
+        if enforced?.commit.id != next.commit.id || enforced?.buildKey != next.buildKey {
+            beginRevision(next.commit)
+        } else {
+            // Other variables, or another base, make other objects of the same commit.
+            healthDeadline = clock.now + spec.healthTimeout
+        }
         enforced = next
         pending = nil
+        hasNewSource = false
     }
 
     /// Whether a commit cannot be built for want of what the unit names in its spec, which may be its dependencies' to make.
@@ -147,7 +153,6 @@ extension UnitReconciler {
         attemptedIgnore = ignore
         attemptStart = clock.now
         lacksDirectory = !files.hasDirectory(spec.path)
-        hasNewSource = false
         rebuildAt = nil
         await cancelHealthCheck(for: commit.id)
         let before = (pending ?? enforced)?.manifests

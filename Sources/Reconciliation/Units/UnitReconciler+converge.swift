@@ -23,6 +23,9 @@ extension UnitReconciler {
         if !outcome.isAborted, let commit = enforced?.commit.id { board.sent(spec.owner, commit) }
         if !plan.stages.isEmpty { plan = try await makePlan(tree, isAfterApplying: true) }
         if spec.kubeconfig == nil { tellChildren(plan) }
+        // An object that nothing is to be sent of any more waits for something else than another try.
+        let planned = Set(plan.applies.map(\.key))
+        failures = failures.filter { planned.contains($0.key) }
         lastPlan = plan
         // These are known elsewhere, and large.
         lastPlan?.record = ResourceInventory()
@@ -103,7 +106,15 @@ extension UnitReconciler {
         kindsOfNobody = Set(foreign.map(\.groupKind)).subtracting(known.keys)
         checks = checks.filter { !kindsOfNobody.contains($0.key.groupKind) }
         await target.namespaces.follow(checks, for: spec.owner, .healthChecks, bell)
-        for (key, kind) in checks { _ = try await lookUp(kind, key) }
+        refusedChecks = [:]
+        for (key, kind) in checks {
+            do {
+                _ = try await lookUp(kind, key)
+            } catch let error as ClusterError where [.forbidden, .badRequest, .invalid, .serverFailure].contains(error.kind) {
+                // It keeps the unit from being ready, and nothing from being applied, which may be its remedy.
+                refusedChecks[key] = error.message
+            }
+        }
     }
 
     /// Says once what was changed in the cluster where that is only reported, why nothing is deleted or is deleted without a look, and what
@@ -243,9 +254,9 @@ extension UnitReconciler {
     private func prune(_ plan: SyncPlan) async throws {
         let leaving = Set(plan.prunes.flatMap { $0 }.map(\.key))
         deleting = deleting.filter { leaving.contains($0.key) }
-        pruneFailures = pruneFailures.filter { leaving.contains($0.key) }
         var pruned: [ObjectKey] = []
         let users = await users(of: leaving.subtracting(deleting.keys))
+        pruneFailures = pruneFailures.filter { leaving.contains($0.key) && users[$0.key] == nil }
         inUse = users.map { PlannedException($0.key, $0.value.map { .inUse($0) } ?? .usersUnknown) }
         for wave in plan.prunes {
             let due = wave.filter {
@@ -347,7 +358,9 @@ extension UnitReconciler {
 
     func nextLook() -> Duration? {
         let now = clock.now
-        var moments = failures.values.map(\.retryAt) + pruneFailures.values.map(\.retryAt)
+        // What lives in a namespace that cannot be made is tried when that is.
+        let tried = failures.filter { failures[ObjectKey(group: "", kind: "Namespace", namespace: "", name: $0.key.namespace)] == nil }
+        var moments = tried.values.map(\.retryAt) + pruneFailures.values.map(\.retryAt)
         moments += guards.values.compactMap { guardian in
             var guardian = guardian
             return guardian.hold(now: now)

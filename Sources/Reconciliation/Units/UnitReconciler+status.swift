@@ -260,8 +260,11 @@ extension UnitReconciler {
         }
         report.objectCount = objects.count
         if tree.objects.count > StatusReport.objectLimit { states = ObjectStates(of: tree, objects) }
-        objects += foreign.map {
-            StatusReport.ObjectStatus(key: $0, health: health[$0]?.status ?? .unknown, message: health[$0]?.message ?? "")
+        objects += foreign.map { key in
+            if let refusal = refusedChecks[key] {
+                return StatusReport.ObjectStatus(key: key, health: .unknown, message: "it cannot be looked at: \(refusal)")
+            }
+            return StatusReport.ObjectStatus(key: key, health: health[key]?.status ?? .unknown, message: health[key]?.message ?? "")
         }
         report.objects =
             objects.count <= StatusReport.objectLimit

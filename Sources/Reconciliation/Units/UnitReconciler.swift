@@ -87,8 +87,11 @@ package actor UnitReconciler {
     var attemptedInclusions: [ObjectID] = []
     /// The rules of the agent's own repository by which the files were read.
     var attemptedIgnore: String?
-    /// It is built from another repository now, whose commits do not follow from those of the one before.
+    /// It is built from another repository or branch now, whose commits do not follow from those of the one before; until a commit of it is
+    /// enforced.
     var hasNewSource = false
+    /// Where its commits came from last.
+    private var lineage: (url: String, reference: String)?
     /// The agent's own unit as its settings have it.
     let given: Boxed<UnitSpec>
     /// Whether the repository was looked at for the Kustomization that stands for the agent's own unit.
@@ -145,6 +148,8 @@ package actor UnitReconciler {
     var unservedSince: [ObjectKey: Duration] = [:]
     /// Of what the unit checks the health of besides its own objects, the kinds among those that the cluster does not know.
     var kindsOfNobody: Set<GroupKind> = []
+    /// Why these cannot be looked at.
+    var refusedChecks: [ObjectKey: String] = [:]
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     /// How the server writes what is only told of has been asked by a dry run, of these digests.
@@ -195,6 +200,7 @@ package actor UnitReconciler {
         target = context.home
         self.source = source
         self.object = object
+        lineage = source.map { ($0.repository.url, $0.reference) }
         store = record
         isRoot = object == nil
         given = Boxed(wrappedValue: object == nil ? spec : nil)
@@ -303,7 +309,12 @@ package actor UnitReconciler {
     package func use(_ source: GitSource?) {
         guard self.source !== source else { return }
         self.source?.state.detach(bell)
-        if self.source != nil { hasNewSource = true }
+        if let source {
+            // Opened anew with another interval or another key it is the same still.
+            let next = (url: source.repository.url, reference: source.reference)
+            if let lineage, lineage != next { hasNewSource = true }
+            lineage = next
+        }
         self.source = source
         source?.state.attach(bell)
         (attempted, held, sourceProblem) = (nil, nil, nil)

@@ -134,7 +134,7 @@ struct SubstitutionTemplate {
         guard start < value.count else { return "" }
         guard let length else { return String(decoding: value[start...], as: UTF8.self) }
         guard let count = Int(length) else { return String(decoding: value, as: UTF8.self) }
-        return String(decoding: value[start..<min(value.count, start + max(0, count))], as: UTF8.self)
+        return String(decoding: value[start...].prefix(max(0, count)), as: UTF8.self)
     }
 
     private static func replaced(_ old: String, by new: String, in text: String, _ mark: String) -> String {
