@@ -34,7 +34,7 @@ package struct AllowedSigners: Hashable, Sendable {
     /// Adds the signers of another such file.
     package mutating func add(_ text: String, name: String) throws(Diagnostics) {
         var findings = Diagnostics()
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             var line = AllowedSignersLine(line)
             if line.isComment { continue }
             do throws(AllowedSignersLine.Problem) {

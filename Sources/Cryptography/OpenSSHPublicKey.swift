@@ -7,10 +7,14 @@ package struct OpenSSHPublicKey: Hashable, Sendable, CustomStringConvertible {
     /// Empty when there is none; not part of what makes two keys equal.
     package let comment: String
 
-    /// nil when the blob does not begin with a key type.
+    /// nil when the blob does not begin with a key type, or ends in the middle of a number.
     package init?(blob: [UInt8], comment: String = "") {
         var reader = WireReader(blob)
         guard let type = reader.text(), !type.isEmpty, type.utf8.count < 100, !reader.isAtEnd else { return nil }
+        // Certificates have more than strings in them (OpenSSH's PROTOCOL.certkeys).
+        if !type.contains("-cert-") {
+            while !reader.isAtEnd { guard reader.string() != nil else { return nil } }
+        }
         self.type = type
         self.blob = blob
         self.comment = comment

@@ -17,8 +17,8 @@ struct BootstrapArguments: ParsableArguments {
         help: "The homelab binary for servers of an architecture, ARCH=FILE; for this machine's own the running program is taken.")
     var agentBinaries: [String] = []
 
-    @Option(help: "Where the kubeconfig is kept.")
-    var kubeconfig = "~/.kube/config"
+    @Option(help: "Where the kubeconfig is kept; ~/.kube/config when it is not given.")
+    var kubeconfig: String?
 
     @Option(parsing: .upToNextOption, help: "Work only on these nodes.")
     var only: [String] = []
@@ -50,7 +50,7 @@ struct BootstrapArguments: ParsableArguments {
         options.homelabBinaries = try binaries()
         options.logDirectory = state + "/homelab/logs"
         options.backupDirectory = state + "/homelab/backups"
-        options.kubeconfig = kubeconfig
+        options.kubeconfig = kubeconfig ?? "~/.kube/config"
         options.mergesKubeconfig = true
         options.only = Set(only)
         let unknown = options.only.filter { spec.node(named: $0) == nil }.sorted()
@@ -91,8 +91,9 @@ struct Operator {
     var confirmHostKey: SSHConnector.HostKeyConfirmation? {
         guard isatty(0) == 1 else { return nil }
         return { [console] node, line, fingerprint in
-            console.line("\(node) shows a host key that is not known yet:\n  \(fingerprint)\n  \(line)")
-            return console.confirms("Is it the machine's own (compare /etc/ssh/ssh_host_*_key.pub on it)?")
+            console.confirms(
+                "\(node) shows a host key that is not known yet:\n  \(fingerprint)\n  \(line)\n"
+                    + "Is it the machine's own (compare /etc/ssh/ssh_host_*_key.pub on it)?")
         }
     }
 }

@@ -1,6 +1,8 @@
 import BlockingExecutor
+import Diagnostics
 import FileSystem
 import Glibc
+import Synchronization
 
 /// The terminal, or the file or pipe in its place: plain text there, colour and redrawing only for eyes.
 package struct Console: Sendable {
@@ -81,13 +83,31 @@ package struct Console: Sendable {
         Self.write(Array(text.utf8)[...], to: descriptor)
     }
 
+    /// Why a part of the command's result is missing where it was to go, such as a full disk; 0 while nothing is.
+    private static let resultError = Atomic<Int32>(0)
+
+    /// Ends the process. A result that could not be written whole is no success.
+    static func exit(_ status: Int32) -> Never {
+        let code = resultError.load(ordering: .relaxed)
+        if code != 0 {
+            let found = Diagnostic(
+                .error, "the result could not be written whole", subject: "standard output", cause: String(cString: strerror(code)),
+                remedy: "what is there is cut off: make room, then run again")
+            standard.problem(found.description)
+        }
+        Glibc.exit(status == 0 && code != 0 ? 1 : status)
+    }
+
     /// What nobody reads any more is dropped: a run on machines does not end because a pager did.
     static func write(_ all: ArraySlice<UInt8>, to descriptor: Int32) {
         var bytes = all
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return }
+            guard count > 0 else {
+                if descriptor == 1, errno != EPIPE { resultError.store(errno, ordering: .relaxed) }
+                return
+            }
             bytes = bytes.dropFirst(count)
         }
     }

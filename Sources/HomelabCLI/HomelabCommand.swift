@@ -62,7 +62,7 @@ package struct HomelabCommand: AsyncParsableCommand {
             } catch let error where TerminalQuestion.hasBrokenOff && (error as? ExitCode)?.rawValue != 130 {
                 finish(CancellationError())
             } catch { finish(error) }
-            Glibc.exit(0)
+            Console.exit(0)
         }
         Signals.wait { work.cancel() }
     }
@@ -76,7 +76,7 @@ package struct HomelabCommand: AsyncParsableCommand {
             let result = try ClusterTree.render(directory, BuildOptions())
             Build.print(result)
             // Freeing thousands of objects one by one is for processes that live on.
-            withExtendedLifetime(result) { Glibc.exit(0) }
+            withExtendedLifetime(result) { Console.exit(0) }
         } catch { finish(error) }
     }
 

@@ -67,7 +67,15 @@ struct InventoryDecoder {
     }
 
     private mutating func agentSource(_ agent: Located) -> AgentSource? {
-        guard let text = agent.text("source") else { return nil }
+        guard let text = agent.text("source") else {
+            if agent.text("version") != nil {
+                diagnostics.append(
+                    Diagnostic(
+                        .error, "\"agent.version\" says which homelab the servers are to run, and nothing says where it is taken from",
+                        at: agent["version"]?.location, remedy: "give agent.source, too"))
+            }
+            return nil
+        }
         if agent.text("version") == nil {
             diagnostics.append(
                 Diagnostic(

@@ -13,7 +13,7 @@ package struct AgeKeyring: Sendable {
     /// - Throws: the lines that are none, by number; never what they say.
     package mutating func add(file text: Secret, name: String) throws(Diagnostics) {
         var problems = Diagnostics()
-        for (number, line) in text.revealed.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (number, line) in text.revealed.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             let line = line.filter { !$0.isWhitespace }
             if line.isEmpty || line.hasPrefix("#") { continue }
             if let identity = AgeIdentity(line) {

@@ -29,6 +29,15 @@ struct AllowedSignersTests {
         #expect(problem { try signers.verify(commit: changed) }?.kind == .wrong)
     }
 
+    @Test func linesMayEndAsOnWindows() throws {
+        let scene = try SigningScene()
+        let (first, second) = (try scene.keys.sshKey("first", "ed25519"), try scene.keys.sshKey("second", "ed25519"))
+        let text = "# who may\r\nann@example.org \(first) a comment\r\nbob@example.org \(second)\r\n"
+        let signers = try AllowedSigners(text, name: "allowed_signers")
+        #expect(try signers.verify(commit: scene.commit(ssh: "first")).name == "ann@example.org")
+        #expect(try signers.verify(commit: scene.commit(ssh: "second")).name == "bob@example.org")
+    }
+
     @Test func whoIsNotNamedIsNotBelieved() throws {
         let scene = try SigningScene()
         let (known, _) = (try scene.keys.sshKey("known", "ed25519"), try scene.keys.sshKey("stranger", "ed25519"))

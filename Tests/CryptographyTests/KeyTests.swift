@@ -37,6 +37,7 @@ struct KeyTests {
         let pair = try Ed25519KeyPair.generate(comment: "")
         let line = pair.publicKey.line
         #expect(OpenSSHPublicKey(line: line + " some comment")?.comment == "some comment")
+        #expect(OpenSSHPublicKey(line: String(line.dropLast(8))) == nil, "its end is cut off")
         #expect(OpenSSHPublicKey(line: line + " x") == pair.publicKey, "the comment does not make another key")
         #expect(OpenSSHPublicKey(line: line.replacingOccurrences(of: "ssh-ed25519 ", with: "ssh-rsa ")) == nil)
         #expect(OpenSSHPublicKey(line: "ssh-ed25519") == nil)

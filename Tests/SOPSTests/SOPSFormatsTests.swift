@@ -108,6 +108,9 @@ import YAML
         try keyring.add(file: Secret(foreign + SOPSTests.text("keys.txt")), name: "age.agekey")
         #expect(keyring.identities.count == 1 && keyring.unknown == ["age.agekey, line 1", "age.agekey, line 2"])
         #expect(try !SOPSFile(SOPSTests.bytes("values.json"), path: "values.json").decrypted(with: keyring).bytes.isEmpty)
+        var windows = AgeKeyring()
+        try windows.add(file: Secret(SOPSTests.text("keys.txt").split(separator: "\n").joined(separator: "\r\n")), name: "age.agekey")
+        #expect(windows.identities.count == 1)
         var others = AgeKeyring()
         try others.add(file: Secret(foreign), name: "age.agekey")
         let problem = #expect(throws: Diagnostics.self) {

@@ -33,8 +33,8 @@ struct OpenPGPPacket {
         var blocks: [[UInt8]?] = []
         var body: String?
         var isHeader = false
-        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
-            let line = line.filter { $0 != "\r" && $0 != " " && $0 != "\t" }
+        for line in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
+            let line = line.filter { $0 != " " && $0 != "\t" }
             if line == "-----BEGIN\(label)-----" {
                 (body, isHeader) = ("", true)
             } else if line == "-----END\(label)-----" {

@@ -25,6 +25,11 @@ package struct Doctor: AsyncParsableCommand {
 
     package init() {}
 
+    package func validate() throws {
+        if journal != nil, output != .text { throw ValidationError("--journal explains in text only: leave `-o` out") }
+        if journal != nil, !nodes.isEmpty { throw ValidationError("--journal looks at no node: name none") }
+    }
+
     package func run() async throws {
         if let journal { return try explain(journal) }
         let machines = try await inventory.machines()
@@ -38,7 +43,7 @@ package struct Doctor: AsyncParsableCommand {
 
     private func explain(_ file: String) throws {
         let text = try file == "-" ? Self.standardInput() : Files.readText(file, limit: 64 << 20)
-        let lines = Scrubber([]).scrub(text).split(separator: "\n").map(String.init)
+        let lines = Scrubber([]).scrub(text).split(whereSeparator: \.isNewline).map(String.init)
         guard let diagnosis = JoinDiagnosis(journal: lines) else {
             Console.standard.line("Nothing in it says why k3s would not run or join.")
             return

@@ -22,6 +22,9 @@ package struct Init: AsyncParsableCommand {
                 .error, "\"\(name)\" cannot be a cluster's name",
                 remedy: "use lower-case letters, digits and dashes, beginning with a letter, at most 63 of them")
         }
+        guard !directory.isEmpty else {
+            throw Diagnostic(.error, "the folder's name is empty", remedy: "name a folder, or none for the present one")
+        }
         let starter = StarterRepository(cluster: name)
         var written: [String] = []
         for file in starter.files {
@@ -41,8 +44,9 @@ package struct Init: AsyncParsableCommand {
 
             Next:
               1. list your machines in \(directory)/inventory/\(name).yaml
-              2. homelab validate            checks everything without touching a machine
-              3. homelab bootstrap           shows what it will do, asks, and does it
+              2. cd \(directory); git init --initial-branch main; git add --all; git commit -m 'A cluster'
+              3. homelab validate            checks everything without touching a machine
+              4. homelab bootstrap           shows what it will do, asks, and does it
             """)
     }
 

@@ -55,8 +55,7 @@ package struct Plan: AsyncParsableCommand {
     }
 
     private func showLive() async throws {
-        let (path, context) = (Files.expandingHome(arguments.kubeconfig), context)
-        let kubeconfig = Files.exists(path) ? ["--kubeconfig", path] : []
+        let kubeconfig = arguments.kubeconfig.map { ["--kubeconfig", $0] } ?? []
         let cluster = try ClusterOption.parse(kubeconfig + (context.map { ["--context", $0] } ?? []))
         let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
         let found = try await cluster.withCluster { api in
