@@ -41,7 +41,11 @@ extension NodePlanner {
         }
         if let skew = serverSkew(besides: node) { return skew }
         if facts(node)?.holdsCluster == false, let (server, keys) = serverThatDiffers {
-            return ("\(server) has to be restarted first, with another \(keys.joined(separator: ", "))", "run again afterwards")
+            let canRestart = quorum.members < 2 || quorum.survivesRestart(ofHealthy: true)
+            return (
+                "\(server) has to be restarted first, with another \(keys.joined(separator: ", "))",
+                canRestart ? "run again afterwards" : "take that change back until it has joined: etcd can spare no server before"
+            )
         }
         guard let leader, leader.name != node.name, isHeld(leader), facts(leader)?.k3s.datastore == .sqlite, datastore == .etcd else {
             return nil
@@ -56,9 +60,12 @@ extension NodePlanner {
     /// the new ones beside it. One that turns its SQLite into etcd is restarted before any other joins.
     private var serverThatDiffers: (server: String, keys: [String])? {
         for (server, facts) in planned(desired.servers) where facts.holdsCluster && facts.k3s.datastore == .etcd {
-            let wanted = K3sConfiguration(spec: desired, node: server, entry: entry(server, facts), founding: founding).values
-            guard let text = facts.k3s.config, let now = (try? YAMLReader.values(text, file: NodeLayout.k3sConfig))?.first else { continue }
-            let keys = K3sFlags.critical.filter { wanted[$0] != now[$0] }.sorted()
+            let wanted = K3sConfiguration(spec: desired, node: server, entry: entry(server, facts), founding: founding)
+            // Of secrets only the file tells whether they differ.
+            guard reasonToWrite(wanted.config, facts) != nil, let text = facts.k3s.config,
+                let now = (try? YAMLReader.values(text, file: NodeLayout.k3sConfig))?.first
+            else { continue }
+            let keys = K3sFlags.critical.filter { wanted.values[$0] != now[$0] }.sorted()
             if !keys.isEmpty { return (server.name, keys) }
         }
         return nil

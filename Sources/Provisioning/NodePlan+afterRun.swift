@@ -14,18 +14,14 @@ extension NodePlan {
             findings.append(note.diagnostic(note.isRefusal ? .error : .warning, cluster: cluster))
         }
         let waited = Set(run.pending.compactMap(\.node))
-        var left = phases.flatMap { phase in
-            phase.tasks.flatMap { task in task.steps.map { (phase: phase.kind, node: task.node, planned: $0) } }
-        }
-        let possible = left.filter { waited.contains($0.planned.step.subjectNode ?? $0.node) }
-        if !possible.isEmpty {
-            let kinds = possible.map(\.phase.rawValue).uniqued.joined(separator: ", ")
+        let left = phases.flatMap(\.tasks).flatMap { task in task.steps.map { (node: task.node, planned: $0) } }
+        // What belongs to it is done on other machines, too: a snapshot, keys, firewalls.
+        guard !left.contains(where: { waited.contains($0.planned.step.subjectNode ?? $0.node) }) else {
             findings.append(
                 Diagnostic(
-                    .warning, "what waited for this run can be done now: \(kinds)", subject: "cluster \"\(cluster)\"",
-                    remedy: "Run `homelab bootstrap` again."))
-            // A snapshot is made before what waited.
-            left.removeAll { $0.phase == .snapshot || waited.contains($0.planned.step.subjectNode ?? $0.node) }
+                    .warning, "what waited for this run can be done now: \(phases.map(\.kind.rawValue).joined(separator: ", "))",
+                    subject: "cluster \"\(cluster)\"", remedy: "Run `homelab bootstrap` again."))
+            return findings
         }
         for node in left.map(\.node).uniqued {
             let steps = left.filter { $0.node == node }.map(\.planned)
