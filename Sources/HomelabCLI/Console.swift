@@ -95,7 +95,7 @@ package struct Console: Sendable {
                 remedy: "what is there is cut off: make room, then run again")
             standard.problem(found.description)
         }
-        Glibc.exit(status == 0 && code != 0 ? 1 : status)
+        Glibc.exit(code == 0 ? status : 1)
     }
 
     /// What nobody reads any more is dropped: a run on machines does not end because a pager did.

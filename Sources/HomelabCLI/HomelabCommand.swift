@@ -104,8 +104,9 @@ package struct HomelabCommand: AsyncParsableCommand {
         case is CancellationError:
             Console.standard.problem("Stopped. Running the same command again goes on from here.")
             Glibc.exit(130)
-        case _ where exitCode(for: error) != .failure || error is ExitCode:
-            // The parser's own: help, usage, an exit status that a command chose.
+        case let chosen as ExitCode: Console.exit(chosen.rawValue)
+        case _ where exitCode(for: error) != .failure:
+            // The parser's own: help, usage.
             exit(withError: error)
         default:
             var findings = Diagnostics()

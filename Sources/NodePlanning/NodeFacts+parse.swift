@@ -52,6 +52,8 @@ extension NodeFacts {
         case "time":
             clock.now = Double(value) ?? 0
             clock.printed = clock.now
+            clock.ended = clock.now
+        case "time.end": clock.ended = Double(value) ?? clock.printed
         case "time.synchronized": clock.synchronized = value == "yes" ? true : value == "no" ? false : nil
         default:
             return takeSystem(key, value, words) || takeKernel(key, value, words) || takeNetwork(key, value, words)

@@ -53,6 +53,8 @@ package struct ClockFacts: Hashable, Sendable {
     package var now: Double = 0
     /// The same as the node printed it, for comparison with the node's own times of files and processes.
     package var printed: Double = 0
+    /// When it had printed all.
+    package var ended: Double = 0
     /// Seconds by which it is ahead of the clock of whoever gathered the facts; nil until somebody has compared them.
     package var offset: Double?
     /// nil: the node does not say.
@@ -184,6 +186,11 @@ package struct AccessFacts: Hashable, Sendable {
     package var lock: String?
 
     package init() {}
+
+    /// Whether keys of this cluster's agents are let in: of all files they are the last that an uninstallation takes away.
+    func letsIn(agentsOf cluster: String) -> Bool {
+        authorizedKeys.keys.contains { $0.hasPrefix("homelab-") && $0.contains("@\(cluster)/") }
+    }
 }
 
 package struct K3sFacts: Hashable, Sendable {

@@ -94,9 +94,9 @@ extension NodePlanner {
             let authority = leader.flatMap { self.facts($0)?.k3s.authority }
             return authority.map { $0 != own } == true ? "is in another cluster by now" : nil
         }
-        let isKnown = facts.access.authorizedKeys.keys.contains { $0.hasPrefix("homelab-") && $0.contains("@\(desired.name)/") }
         // The binaries are the last that an uninstallation takes away.
-        return facts.installedRole == nil && facts.k3s.binary == nil && !isKnown ? "holds nothing of this cluster" : nil
+        let isOurs = facts.installedRole != nil || facts.k3s.binary != nil || facts.access.letsIn(agentsOf: desired.name)
+        return isOurs ? nil : "holds nothing of this cluster"
     }
 
     // MARK: Phases

@@ -62,7 +62,7 @@ package struct ResetScope: Sendable {
     private func reasonToSpare(_ node: NodeSpec, _ facts: NodeFacts) -> (text: String, remedy: String?)? {
         guard let own = facts.k3s.authority else {
             // It was never in a cluster, or what it had of one is gone.
-            if node.state != .absent || isKnown(facts) { return nil }
+            if node.state != .absent || facts.access.letsIn(agentsOf: cluster.name) { return nil }
             return ("is to be absent, and holds nothing of this cluster", nil)
         }
         if let authority {
@@ -77,11 +77,6 @@ package struct ResetScope: Sendable {
             "no server was seen that could tell whether its k3s is of this cluster",
             "run again when a server can be reached; if they are gone for good, uninstall k3s on it by hand"
         )
-    }
-
-    /// Whether keys of this cluster's agents are let in: they are the last that an uninstallation takes away.
-    private func isKnown(_ facts: NodeFacts) -> Bool {
-        facts.access.authorizedKeys.keys.contains { $0.hasPrefix("homelab-") && $0.contains("@\(cluster.name)/") }
     }
 
     /// Whether its configuration names a server of this cluster, whose own data are gone already.

@@ -80,8 +80,8 @@ package struct FactGatherer: Sendable {
         }
     }
 
-    /// Runs the script and reads what it printed. The node's clock is read against this machine's in the middle of the round trip, so
-    /// that clocks of nodes that were asked at different times can be compared: afterwards `clock.now` is what the node's clock shows
+    /// Runs the script and reads what it printed. The middle of the node's own time is held against the middle of the round trip, however
+    /// long the node takes, so that clocks of nodes that were asked at different times can be compared: afterwards `clock.now` is what the node's clock shows
     /// when this machine's shows `reference` (seconds since 1970).
     package static func facts(of host: any Host, script: String, reference: Double? = nil) async throws -> NodeFacts {
         let sent = Self.secondsNow()
@@ -96,7 +96,7 @@ package struct FactGatherer: Sendable {
         var facts = try NodeFacts.parse(result.output)
         digests.note(facts, of: host.name)
         if facts.clock.now > 0 {
-            let offset = facts.clock.now - (sent + received) / 2
+            let offset = (facts.clock.printed + facts.clock.ended - sent - received) / 2
             facts.clock.offset = offset
             facts.clock.now = (reference ?? Self.runReference) + offset
         }

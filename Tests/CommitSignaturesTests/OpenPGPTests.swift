@@ -29,6 +29,8 @@ struct OpenPGPTests {
         let keyring = try keyring(scene.keys.export(fingerprint))
         let signer = try TrustedSigners(openPGP: keyring).verify(SignedObject(commit: commit))
         #expect(signer == Signer(name: "Ann <ann@example.org>", fingerprint: fingerprint))
+        let ofWindows = try self.keyring(scene.keys.export(fingerprint).replacingOccurrences(of: "\n", with: "\r\n"))
+        #expect(try TrustedSigners(openPGP: ofWindows).verify(SignedObject(commit: commit)) == signer)
         var changed = commit
         changed[changed.count - 2] ^= 1
         #expect(kind(keyring, changed) == .wrong)

@@ -10,16 +10,18 @@ import Testing
         let errors: String
     }
 
-    private func homelab(_ arguments: String..., in folder: String = NSTemporaryDirectory()) throws -> Answer {
+    /// - Parameter result: where standard output goes instead; the answer has none then.
+    private func homelab(_ arguments: String..., in folder: String = NSTemporaryDirectory(), result: String? = nil) throws -> Answer {
         let process = Process()
         let (output, errors) = (Pipe(), Pipe())
         process.executableURL = BuiltProgram.url
         process.arguments = arguments
         process.currentDirectoryURL = URL(fileURLWithPath: folder)
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
+        process.standardOutput = result.flatMap { FileHandle(forWritingAtPath: $0) } ?? output
         process.standardError = errors
         try process.run()
+        if result != nil { try output.fileHandleForWriting.close() }
         let text = { (pipe: Pipe) in String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
         let (out, err) = (text(output), text(errors))
         process.waitUntilExit()
@@ -31,6 +33,20 @@ import Testing
         #expect(help.status == 0 && help.errors.isEmpty)
         #expect(help.output.contains("bootstrap") && help.output.contains("status"))
         #expect(try homelab("bootstrap", "--help").output.contains("--yes"))
+    }
+
+    @Test func `a result that is cut off is no success`() throws {
+        let cut = try homelab("schema", result: "/dev/full")
+        #expect(cut.status == 1 && cut.errors.hasPrefix("error: standard output: the result could not be written whole"), "\(cut.errors)")
+    }
+
+    @Test func `what makes no sense together is refused`() throws {
+        let journal = try homelab("doctor", "--journal", "-", "-o", "json")
+        #expect(journal.status == 64 && journal.output.isEmpty && journal.errors.contains("explains in text only"))
+        let nowhere = try homelab("init", "")
+        #expect(nowhere.status == 1 && nowhere.errors.hasPrefix("error: the folder's name is empty"), "\(nowhere.errors)")
+        let missing = try homelab("plan", "--live", "--kubeconfig", "/nowhere/config")
+        #expect(missing.status == 1 && missing.errors.contains("there is no kubeconfig: looked for /nowhere/config"), "\(missing.errors)")
     }
 
     @Test func `a wrong word shows the usage, with status 64`() throws {

@@ -24,6 +24,12 @@ import YAML
         Manifest(try #require(try YAMLReader.values(text, file: "t").first))
     }
 
+    @Test func `an interval of nothing is a second`() throws {
+        let unit = KustomizationSpec(of: try manifest("metadata: {name: a}\nspec: {interval: 0s, retryInterval: 0s}\n"))
+        #expect(unit.interval == .seconds(1) && unit.retryInterval == .seconds(1))
+        #expect(GitRepositorySpec(of: try manifest("metadata: {name: a}\nspec: {interval: 0s}\n")).interval == .seconds(1))
+    }
+
     @Test func `a Kustomization is read with Flux' defaults`() throws {
         let spec = KustomizationSpec(
             of: try manifest(

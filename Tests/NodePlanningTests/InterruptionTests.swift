@@ -77,6 +77,19 @@ import Testing
     }
 
     /// The old binary is back, and the run was stopped before k3s was started with it.
+    /// Only the uncordon is missing: what fails now says nothing of its k3s.
+    @Test func anAgentWhoseNewK3sWasInTheClusterHasNoWayBack() throws {
+        var machines = try SimulatedMachines.settled("fresh-three-servers")
+        machines.spec.k3s.version = try #require(K3sVersion("v1.34.9+k3s1"))
+        machines.carryOut(plan(&machines))
+        let name = machines.spec.agents[0].name
+        let at = try #require(machines.cluster.nodes.firstIndex { $0.name == name })
+        machines.cluster.nodes[at].unschedulable = true
+        machines.cluster.nodes[at].annotations[ClusterNode.cordonAnnotation] = Cordon.upgrade.rawValue
+        let task = try #require(plan(&machines).phases.first { $0.kind == .agentUpgrade }?.tasks.first)
+        #expect(task.node == name && task.fallback?.steps.isEmpty == true, "\(task)")
+    }
+
     @Test func theWayBackOfAnAgentIsStillThereAfterItWasInterrupted() throws {
         var machines = try SimulatedMachines.settled("fresh-three-servers")
         let before = machines.spec.k3s.version.description

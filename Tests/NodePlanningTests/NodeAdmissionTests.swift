@@ -290,6 +290,20 @@ import Testing
         #expect(ChangeMemory(json: memory.json) == memory)
         #expect(ChangeMemory(json: ChangeMemory().json) == ChangeMemory())
     }
+
+    @Test func aFailureFreezesWhatInterruptsAndCountsWhatOnlyAdds() {
+        let (join, restart) = (NodeChange(.joinAgent, "a9"), NodeChange(.restart, "s1"))
+        var memory = ChangeMemory()
+        memory.note([("a9", "no route")], of: [join, restart])
+        #expect(memory.freeze == nil && memory.failures == ["a9": 1], "the restart has not failed")
+        memory.note([], of: [join])
+        #expect(memory.failures.isEmpty)
+        for node in ["s1", "s2", nil] {
+            var memory = ChangeMemory()
+            memory.note([(node, "k3s ended")], of: [join, restart])
+            #expect(memory.freeze?.reason == (node.map { "\($0): " } ?? "") + "k3s ended" && memory.failures.isEmpty)
+        }
+    }
 }
 
 extension NodePlan {

@@ -235,10 +235,14 @@ import YAML
 
         // Nothing has been done to its k3s: there is nothing to go back from, and it takes pods again.
         let upgrade = task(
-            "m2", [.restartUnit("k3s.service"), .uncordon(node: "m2", via: "m2")], fallback: Fallback(version: "old", recipe: "Restore."))
-        let refused = try await executor([m2], servers: ["m1", "m2", "m3"]).execute(
+            "m2", [.cordon(node: "m2", for: .upgrade, via: "m2"), .restartUnit("k3s.service"), .uncordon(node: "m2", via: "m2")],
+            fallback: Fallback(version: "old", recipe: "Restore."))
+        let emptied = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: true), Self.cluster(thirdIsReady: false)).withLocks()
+            .on("homelab.dev/cordoned", .ok())
+        let refused = try await executor([emptied], servers: ["m1", "m2", "m3"]).execute(
             NodePlan(cluster: "home", phases: [Phase(.serverUpgrade, tasks: [upgrade])]))
         #expect(refused.failures.first?.remedy == "bring m3 back first, then run again", "\(refused.failures)")
+        #expect(emptied.log.contains { $0.contains("kubectl uncordon") } && !emptied.log.contains { $0.contains("restart") })
 
         let back = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: false), Self.cluster(thirdIsReady: true)).withLocks()
             .on("systemctl", .ok())

@@ -367,6 +367,34 @@ extension UnitsTests {
         }
     }
 
+    @Test func `a health check that cannot be looked at keeps nothing from being applied`() async throws {
+        let refusal = ClusterError(.forbidden, subject: "Deployment/web/far", message: "not allowed to look")
+        await bench.api.fail(.get, kind: Files.deploymentKey.groupKind, name: "far", with: refusal, times: .max)
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit(
+                "a", path: "a", more: "healthChecks: [{apiVersion: apps/v1, kind: Deployment, name: far, namespace: web}]"),
+            "a/one.yaml": Files.config("1", name: "one", namespace: "default"),
+        ])
+        try await bench.run { _ in
+            try await eventually("it is applied, and said to be waited for") {
+                let message = await ready("a")?.message ?? ""
+                return await bench.api.object(Self.config("one")) != nil && message.contains("it cannot be looked at: not allowed to look")
+            }
+        }
+    }
+
+    @Test func `storage classes that may not be listed keep no claim from being made`() async throws {
+        let refusal = ClusterError(.forbidden, subject: "storageclasses", message: "cannot list resource \"storageclasses\"")
+        let kind = GroupKind(group: "storage.k8s.io", kind: "StorageClass")
+        await bench.api.fail(.list, kind: kind, with: refusal, times: .max)
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a"),
+            "a/claim.yaml": "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data, namespace: default}\nspec: {}\n",
+        ])
+        let claim = ObjectKey(group: "", kind: "PersistentVolumeClaim", namespace: "default", name: "data")
+        try await bench.run { _ in try await eventually("it is made") { await bench.api.object(claim) != nil } }
+    }
+
     @Test func `with all waited for, the list of health checks is passed over`() async throws {
         let check = "wait: true\nhealthChecks: [{apiVersion: apps/v1, kind: Deployment, name: none, namespace: web}]"
         let commit = bench.repository.push([

@@ -65,8 +65,7 @@ END
     say init "$init"
     if [ -r /proc/device-tree/model ]; then say model "$(tr -d '\0' </proc/device-tree/model)"; fi
     read -r up rest </proc/uptime
-    now=$(date +%s.%N)
-    case $now in *[!0-9.]* | *.) now=$(date +%s) ;; esac
+    now=$(instant)
     say time "$now"
     synchronized
     cpus=$(nproc 2>/dev/null) || cpus=$(grep -c '^processor' /proc/cpuinfo)
@@ -425,6 +424,12 @@ leftovers() {
     return 0
 }
 
+# Seconds since 1970, with a fraction where date knows one.
+instant() {
+    t=$(date +%s.%N)
+    case $t in *[!0-9.]* | *.) date +%s ;; *) echo "$t" ;; esac
+}
+
 echo 'homelab-facts 1'
 system
 kernel
@@ -439,4 +444,5 @@ done
 k3s
 homelab
 leftovers
+say time.end "$(instant)"
 echo end

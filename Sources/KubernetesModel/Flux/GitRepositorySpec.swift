@@ -86,7 +86,8 @@ package struct GitRepositorySpec: Hashable, Sendable {
         func text(_ field: String) -> String { spec[path: "ref", field]?.string ?? "" }
         reference = Reference(
             branch: text("branch"), tag: text("tag"), semver: text("semver"), name: text("name"), commit: text("commit"))
-        interval = duration("interval", spec) ?? interval
+        // The pattern of the definition takes 0s, too.
+        interval = max(.seconds(1), duration("interval", spec) ?? interval)
         timeout = duration("timeout", spec) ?? timeout
         secret = spec[path: "secretRef", "name"]?.string
         isSuspended = spec["suspend"]?.bool ?? false

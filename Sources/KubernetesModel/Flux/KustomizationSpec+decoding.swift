@@ -51,8 +51,9 @@ extension KustomizationSpec {
             if length == nil { obstacles.append("spec.\(field) \(text) is no duration; 10m and 1h30m are some") }
             return length
         }
-        interval = duration("interval") ?? interval
-        retryInterval = duration("retryInterval")
+        // The pattern of the definition takes 0s, too.
+        interval = max(.seconds(1), duration("interval") ?? interval)
+        retryInterval = duration("retryInterval").map { max(.seconds(1), $0) }
         timeout = duration("timeout")
     }
 

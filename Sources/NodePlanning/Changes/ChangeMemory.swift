@@ -46,6 +46,24 @@ package struct ChangeMemory: Hashable, Sendable {
         return true
     }
 
+    /// Notes what failed while these were carried out: one that interrupts a node or changes who votes stops everything, what only adds is
+    /// tried again.
+    /// - Parameter failures: each with the node that it is of. Of one that none of the changes is about, or of nobody, any may have failed: a
+    ///   server does others' steps, too.
+    package mutating func note(_ failures: [(node: String?, reason: String)], of changes: Set<NodeChange>) {
+        guard let first = failures.first else {
+            for change in changes { self.failures[change.node] = nil }
+            return
+        }
+        let failed = Set(failures.compactMap(\.node))
+        let mayBeAny = !failed.isSubset(of: changes.map(\.node)) || failures.contains { $0.node == nil }
+        if changes.contains(where: { ($0.kind.interrupts || $0.kind.changesServers) && (mayBeAny || failed.contains($0.node)) }) {
+            freeze = Freeze(node: first.node ?? "", reason: (first.node.map { "\($0): " } ?? "") + first.reason)
+        } else {
+            for name in failed { self.failures[name, default: 0] += 1 }
+        }
+    }
+
     package var json: Value {
         var value: Value = [
             "inventory": .string(inventory), "approved": .array(approved.sorted().map { .string($0) }),

@@ -134,27 +134,16 @@ struct NodeRun: Sendable {
         return NodeAdmission(changes, circumstances)
     }
 
-    /// A change that interrupts a node or changes who votes stops everything when it fails; what only adds is tried again.
     private func note(
         _ result: OwnNodeChange.Result, for changes: Set<NodeChange>, _ memory: inout ChangeMemory, _ failures: inout [Diagnostic]
     ) {
         failures += result.failures
-        guard let first = result.failures.first else {
-            if !result.wasStopped { for change in changes { memory.failures[change.node] = nil } }
-            return
-        }
-        func node(_ failure: Diagnostic) -> String? {
-            spec.nodes.map(\.name).first { failure.subject == "node \"\($0)\"" }
-        }
-        let failed = Set(result.failures.compactMap(node))
-        let isKnown = result.failures.allSatisfy { node($0) != nil }
-        if changes.contains(where: { ($0.kind.interrupts || $0.kind.changesServers) && (!isKnown || failed.contains($0.node)) }) {
-            let reason = first.cause.map { "\(first.summary): \($0)" } ?? first.summary
-            let name = node(first)
-            memory.freeze = ChangeMemory.Freeze(node: name ?? "", reason: (name.map { "\($0): " } ?? "") + reason)
-        } else {
-            for name in failed { memory.failures[name, default: 0] += 1 }
-        }
+        if result.failures.isEmpty, result.wasStopped { return }
+        memory.note(
+            result.failures.map { failure in
+                let node = spec.nodes.map(\.name).first { failure.subject == "node \"\($0)\"" }
+                return (node, failure.cause.map { "\(failure.summary): \($0)" } ?? failure.summary)
+            }, of: changes)
     }
 
     private func outcome(

@@ -215,7 +215,7 @@ package actor SourceRegistry {
         do throws(RepositoryTrouble) {
             let repository = try await repository(&entry)
             let source = GitSource(
-                repository: repository, clock: clock, pollInterval: max(.seconds(1), spec.interval), reference: spec.referenceName,
+                repository: repository, clock: clock, pollInterval: spec.interval, reference: spec.referenceName,
                 rules: try await rules(&entry), followsBranch: spec.branch != nil)
             if let old { source.state.update { $0 = old.state.value } }
             entry.source = source

@@ -90,7 +90,7 @@ package struct UnitSpec: Hashable, Sendable {
         variables = VariablesSpec(kustomization)
         isDecrypting = kustomization.isDecrypting
         decryptionSecret = kustomization.decryptionSecret
-        retryLimit = max(.seconds(1), kustomization.retryInterval ?? kustomization.interval)
+        retryLimit = kustomization.retryInterval ?? kustomization.interval
         forces = kustomization.force
         ignoreRules = kustomization.ignoreRules
         serviceAccount = kustomization.serviceAccount
