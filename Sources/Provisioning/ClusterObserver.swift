@@ -85,6 +85,9 @@ package struct ClusterObserver: Sendable {
             facts: ClusterFacts(nodes: nodes, tokens: tokens, members: members), certificateAuthority: authority.isEmpty ? nil : authority)
     }
 
+    /// Whether a server's own API, and with it its etcd, is ready.
+    static let readyz = RemoteCommand([NodeLayout.k3s, "kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"])
+
     /// Bootstrap tokens' descriptions by their ids.
     static func tokens(printed: Substring) -> [String: String] {
         var tokens: [String: String] = [:]

@@ -67,8 +67,7 @@ extension Machines {
         } else if look.active != "active" {
             finding = watch.diagnosis?.diagnostic(node: node.name, watch.words) ?? unexplained(look.active, node, watch)
         } else if node.role == .server {
-            let ready = try await host.run(
-                RemoteCommand([NodeLayout.k3s, "kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"]))
+            let ready = try await host.run(ClusterObserver.readyz)
             if !ready.succeeded {
                 finding =
                     watch.diagnosis?.diagnostic(node: node.name, watch.words)

@@ -49,7 +49,7 @@ extension Machines {
                     reason = "it has not been started anew yet"
                 } else {
                     if node.role == .agent { return }
-                    let ready = try await host.run(Self.readyz)
+                    let ready = try await host.run(ClusterObserver.readyz)
                     if ready.succeeded { return }
                     reason = "the API server is not ready: \(ready.complaint)"
                 }

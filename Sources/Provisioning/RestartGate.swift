@@ -53,8 +53,7 @@ struct RestartGate: Sendable {
     /// Why the server may not be restarted now; nil when it may.
     private func refusal(_ server: NodeSpec) async throws -> (text: String, remedy: String)? {
         guard let cluster = try await look(server) else { return try await refusalUnseen(server) }
-        let answers = try await answers()
-        return cluster.reasonToKeep(server.name) { $0.isHealthyMember && answers[$0.name] != false }
+        return try await MajorityCheck(hosts: hosts).reasonToKeep(server.name, in: cluster)
     }
 
     /// A k3s that does not run gives no vote away, and to start it may be what brings the majority back.
@@ -73,15 +72,5 @@ struct RestartGate: Sendable {
             do { return try await observer.ask(host).facts } catch is CancellationError { throw CancellationError() } catch { continue }
         }
         return nil
-    }
-
-    /// Of the servers that are connected: a Node stays Ready for a while after its server is gone.
-    private func answers() async throws -> [String: Bool] {
-        let asked = machines.spec.servers.compactMap { server in hosts[server.name].map { (server.name, $0) } }
-        let found = await parallel(asked, limit: 16) { name, host in
-            (name, (try? await host.run(Machines.readyz))?.succeeded ?? false)
-        }
-        try Task.checkCancellation()
-        return Dictionary(found) { first, _ in first }
     }
 }

@@ -127,7 +127,7 @@ extension Machines {
             var reasons = unreached
             for server in spec.servers {
                 guard let host = hosts[server.name] else { continue }
-                let ready = try await host.run(Self.readyz)
+                let ready = try await host.run(ClusterObserver.readyz)
                 if ready.succeeded { return try await body(server, host) }
                 reasons.append(
                     Diagnostic(.error, "its API is not ready", subject: "node \"\(server.name)\"", cause: ready.complaint))
@@ -135,6 +135,4 @@ extension Machines {
             throw reasons
         }
     }
-
-    static let readyz = RemoteCommand([NodeLayout.k3s, "kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"])
 }

@@ -9,7 +9,9 @@ extension StepRunner {
         let deadline = ContinuousClock.now + limits.node
         while true {
             let began = ContinuousClock.now
-            guard let reason = try await clusterFacts(from: server)?.reasonToKeep(server.name) else { return }
+            guard let cluster = try await clusterFacts(from: server),
+                let reason = try await MajorityCheck(hosts: hosts).reasonToKeep(server.name, in: cluster)
+            else { return }
             detail(server, step, "waits: \(reason.text)")
             guard .now < deadline else {
                 throw FailureElsewhere(

@@ -15,7 +15,7 @@ extension StepRunner {
             restartsBefore = restartsBefore ?? look.restarts
             if look.active == "active" {
                 if role == .agent { return }
-                let ready = try await host.run(Self.readyz)
+                let ready = try await host.run(ClusterObserver.readyz)
                 if ready.succeeded { return }
                 reason = "the API server is not ready: \(ready.complaint)"
             } else {
@@ -108,8 +108,6 @@ extension StepRunner {
             try await limits.pause(since: began)
         }
     }
-
-    private static let readyz = RemoteCommand([NodeLayout.k3s, "kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"])
 
     private func look(_ watch: inout UnitWatch, on host: any Host) async throws -> UnitWatch.Look {
         let result = try await host.run(watch.command)

@@ -221,7 +221,7 @@ import YAML
 
     @Test func aServerIsNotRestartedWhileAnotherIsAway() async throws {
         func plan(_ step: Step) -> NodePlan { NodePlan(cluster: "home", phases: [Phase(.configuration, tasks: [task("m2", [step])])]) }
-        let m2 = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: false)).withLocks().on("systemctl", .ok())
+        let m2 = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: false)).on("/readyz", .ok()).withLocks().on("systemctl", .ok())
         for step in [Step.restartUnit("k3s.service"), .cordon(node: "m2", for: .upgrade, via: "m2")] {
             let report = try await executor([m2], servers: ["m1", "m2", "m3"]).execute(plan(step))
             #expect(
@@ -238,19 +238,33 @@ import YAML
             "m2", [.cordon(node: "m2", for: .upgrade, via: "m2"), .restartUnit("k3s.service"), .uncordon(node: "m2", via: "m2")],
             fallback: Fallback(version: "old", recipe: "Restore."))
         let emptied = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: true), Self.cluster(thirdIsReady: false)).withLocks()
-            .on("homelab.dev/cordoned", .ok())
+            .on("/readyz", .ok()).on("homelab.dev/cordoned", .ok())
         let refused = try await executor([emptied], servers: ["m1", "m2", "m3"]).execute(
             NodePlan(cluster: "home", phases: [Phase(.serverUpgrade, tasks: [upgrade])]))
         #expect(refused.failures.first?.remedy == "bring m3 back first, then run again", "\(refused.failures)")
         #expect(emptied.log.contains { $0.contains("kubectl uncordon") } && !emptied.log.contains { $0.contains("restart") })
 
         let back = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: false), Self.cluster(thirdIsReady: true)).withLocks()
-            .on("systemctl", .ok())
+            .on("/readyz", .ok()).on("systemctl", .ok())
         let report = try await executor([back], servers: ["m1", "m2", "m3"]).execute(plan(.restartUnit("k3s.service")))
         #expect(report.succeeded, "it goes on when m3 is there again: \(report.failures)")
         // What does not run cannot be asked, and has nothing to lose.
         let down = FakeHost("m2").on("-- members", .fails("connection refused")).withLocks().on("systemctl", .ok())
         #expect(try await executor([down], servers: ["m1", "m2", "m3"]).execute(plan(.restartUnit("k3s.service"))).succeeded)
+    }
+
+    /// For forty seconds after its end a server's Node says that it is Ready.
+    @Test func theOtherServersAreAskedThemselves() async throws {
+        let plan = NodePlan(cluster: "home", phases: [Phase(.configuration, tasks: [task("m2", [.restartUnit("k3s.service")])])])
+        let m2 = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: true)).on("/readyz", .ok()).withLocks().on("systemctl", .ok())
+        let off = FakeHost("m3").on("/readyz", .lost)
+        let refused = try await executor([m2, off], servers: ["m1", "m2", "m3"]).execute(plan)
+        #expect(refused.failures.first?.remedy == "bring m3 back first, then run again", "\(refused.failures)")
+        #expect(!m2.log.contains { $0.contains("restart k3s") }, "\(m2.log)")
+
+        let starting = FakeHost("m3").on("/readyz", .fails("The connection to the server 127.0.0.1:6443 was refused"), .ok())
+        let report = try await executor([m2, starting], servers: ["m1", "m2", "m3"]).execute(plan)
+        #expect(report.succeeded, "it goes on when m3 answers: \(report.failures)")
     }
 
     // MARK: Workloads and members
