@@ -43,6 +43,15 @@ import Testing
         #expect(terminal.shown.contains(#"error: node "m1": cannot be reached"#), "\(terminal.shown)")
     }
 
+    @Test func `a wrong name is refused before any machine is looked at`() throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try prepare()
+        let terminal = try start("reset", "--confirm", "hom")
+        #expect(terminal.end() == 1)
+        #expect(terminal.shown.contains("error: --confirm hom is not the name home\r\n    nothing was done"), "\(terminal.shown)")
+        #expect(!terminal.shown.contains("m1"), "\(terminal.shown)")
+    }
+
     @Test func `a wrong name at the prompt changes nothing`() throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try prepare()

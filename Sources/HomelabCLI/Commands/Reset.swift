@@ -25,6 +25,7 @@ package struct Reset: AsyncParsableCommand {
         let (name, spared, problems) = try await ProgressView.following(.standard) { events in
             let machines = try await inventory.machines(for: "homelab reset", logs: true, events: events)
             let name = machines.spec.name
+            try Confirmation.refuse(confirm, otherThan: name)
             let (spared, problems) = try await machines.reset { scope, unseen in
                 for note in scope.spared { Console.standard.problem(note.finding(.warning).description) }
                 for problem in unseen.sorted { Console.standard.problem(problem.description) }

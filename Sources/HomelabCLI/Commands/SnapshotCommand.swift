@@ -141,11 +141,8 @@ enum Age {
 enum Confirmation {
     /// - Throws: `Diagnostic` when the name was not given.
     static func demand(_ name: String, given: String?, _ warning: String) throws(Diagnostic) {
-        if let given {
-            if given == name { return }
-            throw Diagnostic(
-                .error, "--confirm \(given) is not the name \(name)", remedy: "nothing was done; give the name of what is meant")
-        }
+        try refuse(given, otherThan: name)
+        if given != nil { return }
         guard isatty(0) == 1 else {
             throw Diagnostic(
                 .error, "this has to be confirmed, and there is nobody to ask", cause: warning, remedy: "give --confirm \(name)")
@@ -154,5 +151,12 @@ enum Confirmation {
         guard let typed = TerminalQuestion.answer(to: "Type \(name) to go on: "), typed == name else {
             throw Diagnostic(.error, "that was not the name", remedy: "nothing was done")
         }
+    }
+
+    /// For what looks at machines before it asks: the wrong name is told at once.
+    static func refuse(_ given: String?, otherThan name: String) throws(Diagnostic) {
+        guard let given, given != name else { return }
+        throw Diagnostic(
+            .error, "--confirm \(given) is not the name \(name)", remedy: "nothing was done; give the name of what is meant")
     }
 }
