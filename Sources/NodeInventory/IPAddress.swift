@@ -121,6 +121,8 @@ package struct CIDR: Hashable, Sendable, CustomStringConvertible {
         other.bytes.count == address.bytes.count && CIDR(other, prefix: prefix).network.address == network.address
     }
 
+    package func contains(_ other: CIDR) -> Bool { prefix <= other.prefix && contains(other.address) }
+
     package func overlaps(_ other: CIDR) -> Bool {
         prefix <= other.prefix ? contains(other.address) : other.contains(address)
     }

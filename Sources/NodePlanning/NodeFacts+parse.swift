@@ -135,18 +135,21 @@ extension NodeFacts {
         return true
     }
 
+    /// `10.0.0.0/24`, or a single address.
+    private static func range(_ text: String) -> CIDR? { CIDR(text) ?? IPAddress(text).map { CIDR($0, prefix: $0.bytes.count * 8) } }
+
     private mutating func takeNetwork(_ key: String, _ value: String, _ words: [String]) -> Bool {
         switch key {
         case "address":
-            guard words.count == 3, let cidr = CIDR(words[1]) else { return false }
+            // `ip` writes the own end of a line from point to point without a prefix.
+            guard words.count == 3, let cidr = Self.range(words[1]) else { return false }
             network.addresses.append(.init(interface: words[0], cidr: cidr, dynamic: words[2] == "dynamic"))
         case "default-route": network.defaultInterface4 = value
         case "default-route6": network.defaultInterface6 = value
         case "route":
             // `ip` writes a single host without a prefix, and words such as `blackhole` or `unreachable` for routes to nowhere.
             guard let text = words.first else { return false }
-            let range = CIDR(text) ?? IPAddress(text).map { CIDR($0, prefix: $0.bytes.count * 8) }
-            if let range { network.routes.append(.init(destination: range, interface: words.count > 1 ? words[1] : "")) }
+            if let range = Self.range(text) { network.routes.append(.init(destination: range, interface: words.count > 1 ? words[1] : "")) }
         case "link": network.interfaces.append(value)
         case "listen":
             guard let port = words.first.flatMap({ Int($0) }) else { return false }
@@ -218,6 +221,15 @@ extension SystemFacts {
     func service(_ unit: String) -> String { usesOpenRC ? InitSystem.service(unit) : unit }
 }
 
+extension NetworkFacts {
+    /// Without those of interfaces that k3s or containers make.
+    package var ownAddresses: [Address] { addresses.filter { !Self.isOfContainers($0.interface) } }
+
+    static func isOfContainers(_ interface: String) -> Bool {
+        ["cni", "flannel", "kube-", "veth", "docker", "br-"].contains { interface.hasPrefix($0) }
+    }
+}
+
 extension NodeFacts {
     /// The role the machine already has: by the unit that is there.
     package var installedRole: NodeRole? {
@@ -230,6 +242,12 @@ extension NodeFacts {
 
     /// Of a server that was started before and has not been wiped.
     package var holdsCluster: Bool { k3s.datastore != nil }
+
+    /// Its server was installed by somebody else, and where homelab's own looks for the cluster there is none: it has another folder or
+    /// database, or was never started.
+    package var keepsClusterElsewhere: Bool {
+        installedRole == .server && !holdsCluster && !(k3s.config.map(K3sConfiguration.isWrittenByHomelab) ?? false)
+    }
 
     /// The first address of the default route's interface, IPv4 before IPv6.
     package var primaryAddress: IPAddress? {

@@ -131,17 +131,21 @@ extension NodePlanner {
         let others = planned(desired.servers).map(\.node).filter { $0.name != server.name }
         let keys = others.map { other in
             AuthorizedKey(
-                node: other.name, purpose: .fetch(repository: NodeLayout.repository), from: source(other, to: server),
+                node: other.name, purpose: .fetch(repository: NodeLayout.repository), from: sources(of: other, to: server),
                 comment: keyComment("fetch", other))
         }
         steps += authorization(keys, on: server, facts) { $0.agent.deployKey }
         return Phase(.repository, [(server.name, steps)])
     }
 
-    /// The addresses a server's connections come from; none when it goes through other hosts or has no address of its own.
-    private func source(_ server: NodeSpec, to node: NodeSpec) -> [String] {
+    /// The addresses that a server's connections to a machine may come from: SSH may go another way than k3s. None where they cannot be
+    /// known, as behind other hosts, or over IPv6 from an address that changes.
+    private func sources(of server: NodeSpec, to node: NodeSpec) -> [String] {
         guard node.jumps.isEmpty else { return [] }
-        return addresses[server.name].map(\.description)
+        let (known, target) = (addresses[server.name], IPAddress(node.host))
+        let own = (facts(server)?.network.ownAddresses ?? []).filter { target == nil || $0.cidr.address.isV4 == target?.isV4 }
+        if own.contains(where: { $0.dynamic && !$0.cidr.address.isV4 }) { return [] }
+        return (known + own.map(\.cidr.address).filter { !known.contains($0) }).map(\.description)
     }
 
     /// The keys of another user than SSH logs in as were not looked at. Where the inventory names nobody it is who did log in.
@@ -174,7 +178,7 @@ extension NodePlanner {
             let servers = planned(desired.servers).map(\.node).filter { $0.name != node.name }
             let keys = servers.map { server in
                 AuthorizedKey(
-                    node: server.name, purpose: .manage, from: source(server, to: node), comment: keyComment("agent", server))
+                    node: server.name, purpose: .manage, from: sources(of: server, to: node), comment: keyComment("agent", server))
             }
             var steps = authorization(keys, on: node, facts) { $0.agent.publicKey }
             if node.role == .server, isServing(node, facts) { steps += agentService(node, facts) }

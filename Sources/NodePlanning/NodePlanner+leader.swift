@@ -23,6 +23,8 @@ extension NodePlanner {
             block(
                 "\(agent) has joined \(url), and no entry is that server's",
                 "give that server its entry; if it is gone for good, uninstall k3s on \(agent) by hand")
+        } else if let elsewhere = desired.nodes.first(where: { facts($0)?.keepsClusterElsewhere == true }) {
+            block("\(elsewhere.name) may hold the cluster already", "see what is said of it")
         } else if let unseen = (desired.servers + serversOnTheirWayOut).first(where: { facts($0) == nil }) {
             block("\(unseen.name) cannot be seen and may hold the cluster already")
         } else if let first = desired.servers.first(where: { !isPaused($0) }) ?? desired.servers.first,

@@ -33,6 +33,11 @@ extension NodePlanner {
                 wait(
                     node.name, "has k3s installed but is no node of this cluster; it is left alone",
                     "if it was, stop and uninstall k3s on it by hand; if it is another cluster's, take the entry out of the inventory")
+            } else if facts.keepsClusterElsewhere, node.state != .absent {
+                refuse(
+                    node.name, "has a k3s server that homelab did not install, and that keeps no cluster in /var/lib/rancher/k3s",
+                    "with data-dir or datastore-endpoint elsewhere it cannot be kept (`homelab adopt` tells more); if nothing in it is "
+                        + "needed, uninstall it (`k3s-uninstall.sh`), then run again")
             } else if let role = facts.installedRole, node.state != .absent, role != node.role {
                 refuse(
                     node.name, "runs k3s as \(role.rawValue) and is to be \(node.role.rawValue)",

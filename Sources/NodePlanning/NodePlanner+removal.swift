@@ -139,12 +139,7 @@ extension NodePlanner {
         }
         if let facts = machine {
             if facts.installedRole != nil { steps.append(PlannedStep(.stopUnit(service(node, facts)), why)) }
-            let routes = facts.network.routes.filter { route in
-                desired.network.pods.contains { $0.overlaps(route.destination) } && route.interface != "cni0"
-            }
-            let removed = Uninstallation(
-                cluster: desired.name, user: facts.access.user, home: facts.access.home, routes: routes.map { $0.destination.description })
-            steps.append(PlannedStep(.uninstall(removed), why))
+            steps.append(PlannedStep(.uninstall(Uninstallation(of: facts, from: desired)), why))
         } else if let stranger = departure.stranger {
             wait(node.name, "\(stranger): it is taken out of this one, and what is on the machine stays")
         } else {

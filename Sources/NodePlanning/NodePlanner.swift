@@ -68,7 +68,7 @@ package struct NodePlanner: Sendable {
     func planned(_ nodes: [NodeSpec]) -> [(node: NodeSpec, facts: NodeFacts)] {
         nodes.compactMap { node in
             guard node.state != .absent, let facts = facts(node), facts.installedRole ?? node.role == node.role,
-                movedAddress(node, facts) == nil
+                movedAddress(node, facts) == nil, !facts.keepsClusterElsewhere
             else { return nil }
             return (node, facts)
         }

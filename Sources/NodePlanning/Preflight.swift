@@ -254,18 +254,13 @@ package struct Preflight {
 
     // MARK: Network
 
-    /// Interfaces that k3s makes itself.
-    private static func isOfCluster(_ interface: String) -> Bool {
-        ["cni", "flannel", "kube-", "veth", "docker", "br-"].contains { interface.hasPrefix($0) }
-    }
-
     private mutating func network(_ node: NodeSpec, _ facts: NodeFacts) {
         let network = facts.network
         if network.defaultInterface == nil {
             error(node, "it has no default route", "k3s does not start without one; add one, even to a dummy interface")
         }
         for wanted in node.nodeIPs where !network.addresses.contains(where: { $0.cidr.address == wanted }) {
-            let own = network.addresses.filter { !Self.isOfCluster($0.interface) }.map { "\($0.cidr.address)" }
+            let own = network.ownAddresses.map { "\($0.cidr.address)" }
             error(
                 node, "nodeIP \(wanted) is not one of its addresses", cause: own.joined(separator: ", "), "correct nodeIP in the inventory")
         }
@@ -274,7 +269,7 @@ package struct Preflight {
         var told: Set<CIDR> = []
         // Where k3s is installed, running or not, routes into the ranges are its own: flannel's host-gw makes one to each other node.
         let isMember = facts.installedRole != nil
-        for route in network.routes where !isMember && !Self.isOfCluster(route.interface) {
+        for route in network.routes where !isMember && !NetworkFacts.isOfContainers(route.interface) {
             guard let range = ranges.first(where: { $0.overlaps(route.destination) }), told.insert(route.destination).inserted else {
                 continue
             }

@@ -144,6 +144,15 @@ package struct Uninstallation: Hashable, Sendable {
         self.home = home
         self.routes = routes
     }
+
+    /// The route to a network that the pods' range is a part of is the machine's own.
+    package init(of facts: NodeFacts, from spec: ClusterSpec) {
+        let toPods = facts.network.routes.filter { route in
+            spec.network.pods.contains { $0.contains(route.destination) } && route.interface != "cni0"
+        }
+        self.init(
+            cluster: spec.name, user: facts.access.user, home: facts.access.home, routes: toPods.map { $0.destination.description })
+    }
 }
 
 /// What a node's firewall has to let in.

@@ -138,6 +138,9 @@ package struct Bootstrapper: Sendable {
         // Agents log in from a server to every other machine.
         let reached = spec.nodes.filter { node in node.state != .absent && spec.servers.contains { $0.name != node.name } }
         observation.findings.append(contentsOf: connector.findings(on: reached))
+        if spec.endpoint == nil, let server = spec.servers.first, !reached.contains(where: { $0.name == server.name }) {
+            observation.findings.append(contentsOf: connector.findings(onTheOnlyServer: server))
+        }
         if let finding = observation.outsideOfWindows(spec, now: Int64(time(nil))) { observation.findings.append(finding) }
         observation.findings = aboutChosen(observation.findings)
         return observation

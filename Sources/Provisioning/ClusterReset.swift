@@ -63,14 +63,7 @@ extension Machines {
         for role in [NodeRole.agent, .server] {
             let removed = await each(nodes.filter { $0.role == role }, hosts, "take k3s and homelab off it") { node in
                 guard let facts = facts[node.name] else { return nil }
-                let routes = facts.network.routes.filter { route in
-                    spec.network.pods.contains { $0.overlaps(route.destination) } && route.interface != "cni0"
-                }
-                let step = Step.uninstall(
-                    Uninstallation(
-                        cluster: spec.name, user: facts.access.user, home: facts.access.home,
-                        routes: routes.map { $0.destination.description }))
-                return try step.commands(inputs: StepInputs()).first
+                return try Step.uninstall(Uninstallation(of: facts, from: spec)).commands(inputs: StepInputs()).first
             }
             problems.append(contentsOf: removed)
         }

@@ -42,7 +42,8 @@ extension JoinDiagnosis {
             "Run again: the token is read afresh from the first server. If it stays, check that `host` of every server is right and that "
                 + "no file in /etc/rancher/k3s/config.yaml.d of this machine sets another token."
         case .otherToken:
-            "Remove /var/lib/rancher/k3s/server/db on the machine if its data is not needed, or restore the old token; then run again."
+            "If the token was rotated, run `homelab token rotate`: it goes on and gives this server the new one. Else put the old token back. "
+                + "Only where another server has the data, or nobody needs it, remove /var/lib/rancher/k3s/server/db; then run again."
         case .tokenRefused:
             "Run again: a new token is made for every join. If it stays, `homelab doctor` shows what the server says."
         case .clock: "Set the clock (\(words.setClock)), then run again."

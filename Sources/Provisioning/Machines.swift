@@ -126,10 +126,9 @@ package struct Machines: Sendable {
 }
 
 extension ClusterSpec {
-    /// Where kubeconfigs point: the endpoint, or the first server.
-    package var apiURL: String? {
-        if let endpoint { return K3sConfiguration.url(of: endpoint.host, port: endpoint.port) }
-        return servers.first.map { K3sConfiguration.url(of: $0.host) }
+    /// Where kubeconfigs point: the endpoint, or a server that is there.
+    func apiURL(through server: NodeSpec) -> String {
+        endpoint.map { K3sConfiguration.url(of: $0.host, port: $0.port) } ?? K3sConfiguration.url(of: server.host)
     }
 
     /// The nodes of these names, all when there are none.

@@ -130,6 +130,16 @@ extension SSHConnector {
             })
     }
 
+    /// Kubeconfigs name a server by its `host`, and kubectl does not read `~/.ssh/config`.
+    package func findings(onTheOnlyServer server: NodeSpec) -> Diagnostics {
+        guard let name = settings(for: server.host).hostName, name != server.host else { return Diagnostics() }
+        return Diagnostics([
+            Diagnostic(
+                .warning, "kubeconfigs will name \(server.host), which only ~/.ssh/config knows", subject: "node \"\(server.name)\"",
+                cause: "HostName \(name)", remedy: "Write \(name) as its host: or as endpoint: in the inventory.")
+        ])
+    }
+
     /// Whom this operator's own ssh is to log in as.
     package static func user(of node: NodeSpec) -> String {
         user(of: node, (try? SSHConfig(file: configFile)) ?? SSHConfig())

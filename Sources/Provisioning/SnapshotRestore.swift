@@ -15,9 +15,8 @@ package struct SnapshotRestore: Sendable {
     private let name: String
 
     /// - Parameter file: a copy as `saveSnapshot` keeps it, with `<file>.token` beside it.
-    /// - Throws: `Diagnostic` when one of the two cannot be read or is damaged, or the data is not in etcd.
+    /// - Throws: `Diagnostic` when one of the two cannot be read or is damaged.
     package init(_ machines: Machines, file: String) throws {
-        try machines.requireEtcd()
         self.machines = machines
         self.file = file
         do {
@@ -38,7 +37,8 @@ package struct SnapshotRestore: Sendable {
     /// as they were.
     package func run() async throws {
         let servers = machines.spec.servers
-        try await machines.with(servers) { hosts, _ in
+        try await machines.with(servers, needsAll: false) { hosts, unreached in
+            try Self.demandAll(unreached)
             // The Lease would go back with the data it is in.
             try await machines.holding(servers, hosts, keepsLease: false) {
                 do { try await run(hosts) } catch {
@@ -49,10 +49,22 @@ package struct SnapshotRestore: Sendable {
         }
     }
 
+    /// A server that runs on with the data that the others have lost would be a second cluster.
+    static func demandAll(_ unreached: Diagnostics) throws {
+        guard unreached.hasErrors else { return }
+        var problems = unreached
+        problems.append(
+            Diagnostic(
+                .error, "nothing was done: a restore stops all servers first",
+                remedy: "bring them back; for one that is gone for good write `state: absent`, then run again"))
+        throw problems
+    }
+
     /// The order itself, over connections that are there.
     func run(_ hosts: [String: any Host]) async throws {
         let servers = machines.spec.servers
         guard let first = servers.first, let leader = hosts[first.name] else { return }
+        try await machines.requireEtcd(on: leader)
         var joining: [String: JoiningConfiguration] = [:]
         for server in servers {
             guard let host = hosts[server.name] else { continue }

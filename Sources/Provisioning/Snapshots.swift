@@ -45,8 +45,8 @@ extension Machines {
     /// Makes a snapshot on the first server that is ready, checks it and brings it here with the server token.
     /// - Returns: the copy on this machine.
     package func saveSnapshot(to folder: SnapshotFolder, name: String) async throws -> Snapshot {
-        try requireEtcd()
-        return try await withReadyServer { server, host in
+        try await withReadyServer { server, host in
+            try await requireEtcd(on: host)
             let directory = spec.snapshotDirectory(of: server)
             let before = try await Self.snapshots(in: directory, on: host)
             recorder.emit(.stepStarted(node: server.name, step: "make a snapshot"))
@@ -113,8 +113,11 @@ extension Machines {
         }
     }
 
-    func requireEtcd() throws(Diagnostic) {
-        guard spec.datastore == .etcd else {
+    /// By what is on the server: one of several that is left keeps its etcd, and a fresh one has nothing yet.
+    func requireEtcd(on server: any Host) async throws {
+        let keepsSQLite = #"cd "$1" 2>/dev/null && [ -e state.db ] && ! [ -e etcd/member ]"#
+        let database = NodeLayout.dataDirectory + "/server/db"
+        if try await server.run(RemoteCommand(["sh", "-c", keepsSQLite, "homelab", database])).succeeded {
             throw Diagnostic(
                 .error, "its data is in SQLite, of which k3s makes no snapshots", subject: "cluster \"\(spec.name)\"",
                 remedy: "write k3s.datastore: etcd and run `homelab bootstrap`: it moves the data over")

@@ -37,6 +37,7 @@ package struct TokenRotation: Sendable {
     func run(_ hosts: [String: any Host], _ gate: RestartGate) async throws -> Outcome {
         let servers = machines.spec.servers.compactMap { server in hosts[server.name].map { (server, $0) } }
         guard let (first, leader) = servers.first else { return .rotated }
+        try await demandOwnTokenFile(on: servers)
         let token = try await serverToken(of: leader)
         let files = await parallel(servers, limit: 16) { _, host in
             (try? await host.read(NodeLayout.token)).map { $0.map(Self.text) ?? "" } ?? ""
@@ -56,6 +57,25 @@ package struct TokenRotation: Sendable {
         let new = try await rotate(token, on: leader)
         for (server, host) in servers { try await give(new, to: server, host, gate) }
         return .rotated
+    }
+
+    /// A k3s that was given its token elsewhere would start with the old one, which nothing takes any more.
+    /// - Throws: `Diagnostics` naming each server that does not read the file where the new token will be.
+    private func demandOwnTokenFile(on servers: [(NodeSpec, any Host)]) async throws {
+        var problems = Diagnostics()
+        for (server, host) in servers {
+            let settings = try await Adoption.reading(of: host).settings.merged
+            let isElsewhere = ["token", "cluster-secret"].contains { settings[$0]?.scalarText?.isEmpty == false }
+            guard isElsewhere || settings["token-file"]?.scalarText != NodeLayout.token else { continue }
+            problems.append(
+                Diagnostic(
+                    .error, "its k3s is not given its token by \(NodeLayout.token), where the new one will be",
+                    subject: "node \"\(server.name)\"",
+                    remedy:
+                        "nothing was done; if it was installed by hand, take `paused` out of the inventory and run `homelab bootstrap`; "
+                        + "else take the token out of its unit, k3s.service.env and config.yaml.d"))
+        }
+        try problems.throwIfErrors()
     }
 
     private func rotate(_ old: Secret, on leader: any Host) async throws -> Secret {

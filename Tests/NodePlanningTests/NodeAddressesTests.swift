@@ -54,6 +54,25 @@ import YAML
         #expect(keys.first { $0.node == "s1" }?.from == ["10.0.0.1"])
     }
 
+    /// - Parameter addresses: of s1, beside 10.0.0.1.
+    private func sources(of host: String, beside addresses: [String]) throws -> [String]? {
+        let plan = try plan(
+            inventory: ["host: 10.0.0.2,": "host: \(host), nodeIP: 10.0.0.2,"],
+            facts: ["s1": ["\nend": addresses.map { "\naddress=\($0)" }.joined() + "\nend"]]
+        ).planner
+        let keys = steps(plan, on: "s2").compactMap { if case .authorizeKeys(let keys, _, _) = $0 { keys } else { nil } }.flatMap { $0 }
+        return keys.first { $0.node == "s1" && $0.purpose == .manage }?.from
+    }
+
+    /// SSH may go over another network than k3s, and a key that is let in from k3s' address alone would be refused.
+    @Test func `an agent is let in from each address that its server may come from`() throws {
+        let beside = ["tail0 100.64.0.1/32 static", "cni0 10.42.0.1/24 static", "eth1 fd00::1/64 static"]
+        #expect(try sources(of: "100.64.0.2", beside: beside) == ["10.0.0.1", "100.64.0.1"])
+        #expect(try sources(of: "s2.lan", beside: beside) == ["10.0.0.1", "100.64.0.1", "fd00::1"])
+        #expect(try sources(of: "s2.lan", beside: ["eth1 2001:db8::1/64 dynamic"]) == [], "it has another one tomorrow")
+        #expect(try sources(of: "10.0.0.2", beside: ["eth1 2001:db8::1/64 dynamic"]) == ["10.0.0.1"])
+    }
+
     private func entry(_ server: String, joined: Bool, seen: Bool, internalIP: String? = nil) throws -> K3sConfiguration.Entry {
         var changes = try #require(PlanningCase.named("fresh-three-servers").text("facts/s2.txt"))
         changes = changes.replacing("\nend", with: "\nk3s.config=server: \(server)\n\(joined ? "k3s.datastore=etcd\n" : "")end")

@@ -30,6 +30,12 @@ import Testing
         #expect(facts.installedRole == nil)
     }
 
+    @Test func theOwnEndOfALineFromPointToPointIsAnAddress() throws {
+        let text = try recorded("s1.txt").replacing("\nend", with: "\naddress=tun0 10.8.0.6 static\nend")
+        let last = try #require(try NodeFacts.parse(text).network.addresses.last)
+        #expect(last.interface == "tun0" && last.cidr == CIDR("10.8.0.6/32"))
+    }
+
     @Test func fedora() throws {
         let facts = try NodeFacts.parse(recorded("fed.txt"))
         #expect(facts.kernel.selinux == "enforcing" && !facts.kernel.hasK3sPolicy)

@@ -84,6 +84,16 @@ import YAML
         #expect(other.pending.contains { $0.node == "pi" && $0.text.hasPrefix("is in another cluster by now: ") }, "\(other.pending)")
     }
 
+    @Test func theMachinesOwnNetworkIsNotTakenForAWayToPods() throws {
+        let plan = try removal { facts in
+            for (range, interface) in [("10.42.1.0/24", "eth0"), ("10.0.0.0/8", "eth0"), ("0.0.0.0/1", "tun0"), ("10.42.2.0/24", "cni0")] {
+                facts.network.routes.append(.init(destination: CIDR(range)!, interface: interface))
+            }
+        }
+        let routes = steps(plan, on: "pi").compactMap { if case .uninstall(let removed) = $0 { removed.routes } else { nil } }
+        #expect(routes == [["10.42.1.0/24"]], "\(routes)")
+    }
+
     @Test func soDoesOneThatHoldsNothingOfThisCluster() throws {
         let bare = try removal { facts in
             facts.k3s = NodeFacts().k3s
@@ -96,6 +106,28 @@ import YAML
             facts.units = [:]
         }
         #expect(uninstalls(interrupted), "the binaries are the last that an uninstallation takes away")
+    }
+
+    @Test(arguments: ["active", "activating", "inactive"])
+    func anEmptyClusterIsNotPutInPlaceOfOneThatIsKeptElsewhere(_ state: String) throws {
+        let fresh = PlanningCase.named("fresh-three-servers")
+        var machines = SimulatedMachines(spec: try fresh.spec(), observed: try fresh.observed(), cluster: .none)
+        var facts = try #require(machines.observed["s1"]?.facts)
+        facts.units["k3s.service"] = UnitFact(active: state, enabled: true)
+        facts.k3s.config = "data-dir: /mnt/ssd/k3s\n"
+        machines.observed["s1"] = .facts(facts)
+        let plan = plan(machines, .none)
+        #expect(plan.pending.contains { $0.node == "s1" && $0.isRefusal && $0.text.contains("that homelab did not install") })
+        #expect(plan.pending.contains { $0.text == "no server is started or joined: s1 may hold the cluster already" }, "\(plan.pending)")
+        #expect(steps(plan, on: "s1").isEmpty && !steps(plan).contains(.startUnit("k3s.service")), "\(steps(plan))")
+
+        facts.k3s.config =
+            K3sConfiguration(
+                spec: machines.spec, node: machines.spec.nodes[0], entry: .cluster(initializesEtcd: true)
+            ).config.text
+        machines.observed["s1"] = .facts(facts)
+        let own = self.plan(machines, .none)
+        #expect(!own.pending.contains { $0.isRefusal } && !steps(own, on: "s1").isEmpty, "a run of homelab's that was cut off goes on")
     }
 
     /// k3s refuses a server whose settings differ from those that the others run with.

@@ -99,8 +99,12 @@ import Testing
 
     // MARK: In a rotation
 
+    private func given(_ words: String, _ host: FakeHost) -> FakeHost {
+        host.on("-- environment", .ok("-- config \(NodeLayout.k3sConfig)\ntoken-file: \(NodeLayout.token)\n-- environment\n\(words)\n"))
+    }
+
     private func behind(_ name: String) -> FakeHost {
-        server(name).on("-p InvocationID", .ok("1"), .ok("2")).on("--no-block restart", .ok())
+        given("", server(name)).on("-p InvocationID", .ok("1"), .ok("2")).on("--no-block restart", .ok())
             .on("-p ActiveState", .ok("ActiveState=active\n-- journal\n")).on("get node s", .ok(Self.node(name)))
             .on("-p MainPID", PlanExecutorTests.started).file(NodeLayout.token, "K10abc::server:old\n").on("/readyz", .ok())
     }
@@ -108,7 +112,7 @@ import Testing
     @Test func aServerThatFallsAwayStopsTheRotationBeforeTheNext() async throws {
         let machines = try machines()
         // Ready when s2 goes, and not when it is s3's turn.
-        let s1 = server("s1").on("/readyz", .ok(), Self.away).file(NodeLayout.token, "K10abc::server:new\n")
+        let s1 = given("", server("s1")).on("/readyz", .ok(), Self.away).file(NodeLayout.token, "K10abc::server:new\n")
             .file(NodeLayout.serverToken, "K10abc::server:new\n")
         let (s2, s3) = (behind("s2"), behind("s3"))
         let rotation = TokenRotation(machines: machines) { _ in Issue.record("nothing is rotated anew") }
@@ -118,6 +122,20 @@ import Testing
         #expect(refused?.subject == #"node "s3""# && refused?.remedy == "bring s1 back first, then run again")
         #expect(s2.log.contains { $0.contains("--no-block restart") } && !s3.log.contains { $0.contains("--no-block restart") })
         #expect(log.lines.contains { $0.hasPrefix("s2: wait for node s2 and its etcd member: done in") }, "\(log.lines)")
+    }
+
+    /// As k3s' own installer has it: a new token in the file would help nothing.
+    @Test func aTokenThatIsGivenElsewhereIsNotRotated() async throws {
+        let machines = try machines()
+        let s1 = given("", server("s1")).file(NodeLayout.serverToken, "K10abc::server:old\n")
+        let s2 = given("K3S_TOKEN=***", server("s2"))
+        let s3 = server("s3").on("-- environment", .ok("-- unit\n"))
+        let rotation = TokenRotation(machines: machines) { _ in Issue.record("the rotation began") }
+        let refused = await #expect(throws: Diagnostics.self) {
+            _ = try await rotation.run(["s1": s1, "s2": s2, "s3": s3], gate(machines, s1, s2, s3))
+        }
+        #expect(refused?.all.map(\.subject) == [#"node "s2""#, #"node "s3""#], "\(refused?.description ?? "")")
+        #expect(!s1.log.contains { $0.contains("rotate") }, "\(s1.log)")
     }
 
     @Test func whoeverWorksOnAMachineIsNamedAndNothingIsDone() async throws {

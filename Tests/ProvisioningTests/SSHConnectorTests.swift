@@ -76,4 +76,10 @@ import Testing
         let jump = try connector(Self.config).findings(on: [node("host: 192.0.2.9, jump: gate")]).all
         #expect(jump.map(\.cause) == ["User you for gate"])
     }
+
+    @Test func `an alias as the only server's host is told`() throws {
+        let found = try connector(Self.config).findings(onTheOnlyServer: node("host: attic.lan")).all
+        #expect(found.map(\.summary) == ["kubeconfigs will name attic.lan, which only ~/.ssh/config knows"])
+        #expect(try connector(Self.config).findings(onTheOnlyServer: node("host: 192.0.2.1")).isEmpty)
+    }
 }

@@ -12,13 +12,15 @@ import Testing
     private let folder = NSTemporaryDirectory() + "homelab-restore-" + UUID().uuidString
     private let log = EventLog()
 
-    private func machines() throws -> Machines {
+    private func machines(absent: Set<Int> = []) throws -> Machines {
         let spec = try ClusterSpec.load(
             "home.yaml",
             files: [
                 "home.yaml":
                     "apiVersion: homelab.dev/v1alpha1\nkind: Cluster\nname: home\nk3s: {version: v1.33.4+k3s1}\nnodes:\n"
-                    + (1...3).map { "  - {name: s\($0), role: server, host: 10.0.0.\($0)}\n" }.joined()
+                    + (1...3).map {
+                        "  - {name: s\($0), role: server, host: 10.0.0.\($0)\(absent.contains($0) ? ", state: absent" : "")}\n"
+                    }.joined()
             ])
         let log = log
         return try Machines(
@@ -43,15 +45,17 @@ import Testing
     private static let given = "echo '-- unit'"
     private static let joinsTheFirst = "server: https://10.0.0.1:6443\n"
 
-    private func server(_ name: String, config: String? = nil) -> FakeHost {
+    private func server(_ name: String, config: String? = nil, keepsSQLite: Bool = false) -> FakeHost {
         let config = config ?? (name == "s1" ? "cluster-init: true\n" : Self.joinsTheFirst)
-        return FakeHost(name).on(Self.given, .ok("-- config\n\(config)")).file(NodeLayout.k3sConfig, config)
-            .on("homelab /etc/rancher/k3s/config.yaml 0600", .ok()).on("-p ActiveState", .ok("ActiveState=active\n-- journal\n")).on(
-                "systemctl stop", .ok()
-            ).on(
-                "--cluster-reset", .ok()
-            ).on("rm -rf", .ok()).on("--no-block start", .ok())
-            .on("/readyz", .ok()).on("systemctl start homelab-agent", .ok()).on("-p MainPID", PlanExecutorTests.started)
+        return FakeHost(name).on("[ -e state.db ]", keepsSQLite ? .ok() : .fails("")).on(Self.given, .ok("-- config\n\(config)")).file(
+            NodeLayout.k3sConfig, config
+        )
+        .on("homelab /etc/rancher/k3s/config.yaml 0600", .ok()).on("-p ActiveState", .ok("ActiveState=active\n-- journal\n")).on(
+            "systemctl stop", .ok()
+        ).on(
+            "--cluster-reset", .ok()
+        ).on("rm -rf", .ok()).on("--no-block start", .ok())
+        .on("/readyz", .ok()).on("systemctl start homelab-agent", .ok()).on("-p MainPID", PlanExecutorTests.started)
     }
 
     private static let voter =
@@ -88,6 +92,28 @@ import Testing
             #expect(!host.log.contains { $0.contains("server:secret") })
             #expect(host.inputs.contains("K10abc::server:secret\n"))
         }
+    }
+
+    /// The others are lost, and the inventory says so: what one server would have by itself does not count.
+    @Test func theLastOfThreeBeginsAnewAlone() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let machines = try machines(absent: [2, 3])
+        let s1 = server("s1").on("get node", .ok(Self.voter))
+        try await SnapshotRestore(machines, file: try snapshot()).run(["s1": s1])
+        #expect(s1.log.contains { $0.contains("--cluster-reset") } && s1.unexpected.isEmpty, "\(s1.unexpected)")
+
+        let small = server("s1", keepsSQLite: true)
+        let refused = await #expect(throws: Diagnostic.self) {
+            try await SnapshotRestore(machines, file: try snapshot()).run(["s1": small])
+        }
+        #expect(refused?.summary == "its data is in SQLite, of which k3s makes no snapshots")
+        #expect(!small.log.contains { $0.contains("systemctl stop") })
+    }
+
+    @Test func aServerThatIsLostIsToBeCalledAbsent() {
+        let lost = Diagnostics([Diagnostic(.error, "cannot be reached", subject: #"node "s2""#, remedy: "check that it is on")])
+        let refused = #expect(throws: Diagnostics.self) { try SnapshotRestore.demandAll(lost) }
+        #expect(refused?.description.contains("for one that is gone for good write `state: absent`, then run again") == true)
     }
 
     /// The first server of the inventory once joined the second, which founded the cluster; the third joined that one.

@@ -162,6 +162,9 @@ package struct Enroll: AsyncParsableCommand {
         }
         for server in spec.servers {
             if let address = server.nodeIP ?? IPAddress(server.host) { addresses[server.name] = address.description }
+            // SSH may go another way than k3s, from an address that only the server itself can tell.
+            let isOneNetwork = { (node: NodeSpec) in node.nodeIP == nil || node.nodeIP == IPAddress(node.host) }
+            if !isOneNetwork(server) || !isOneNetwork(node) { addresses[server.name] = nil }
         }
         let agents = lines.compactMap { line -> Enrollment.AgentKey? in
             guard let key = OpenSSHPublicKey(line: line), key.comment.hasPrefix("homelab-agent@\(spec.name)/") else { return nil }
