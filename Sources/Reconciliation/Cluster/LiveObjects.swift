@@ -53,6 +53,7 @@ package struct LiveObjects: Sendable {
             desired[key] = nil
             settled[key] = nil
             completedJobs[key] = nil
+            forgetUnfollowed(key)
         }
         for object in objects {
             if desired[object.key]?.digest != object.digest { settled[object.key] = nil }
@@ -76,8 +77,18 @@ package struct LiveObjects: Sendable {
         for key in interests.keys where !keys.contains(key) && interests[key]?.contains(unit) == true {
             interests[key]?.remove(unit)
             if interests[key]?.isEmpty == true { interests[key] = nil }
+            forgetUnfollowed(key)
         }
         for key in keys { interests[key, default: []].insert(unit) }
+    }
+
+    /// Whether it was looked at and carries no owner label: the watches, which go by that, bring no change of it.
+    package func isUnlabelled(_ key: ObjectKey) -> Bool { self[key].map { $0.object.owner == nil } ?? false }
+
+    /// Forgets an unlabelled object unless some unit wants it or has asked for it, and so follows it by name: nobody else would notice
+    /// what becomes of it.
+    package mutating func forgetUnfollowed(_ key: ObjectKey) {
+        if desired[key] == nil, interests[key] == nil, isUnlabelled(key) { remove(key) }
     }
 
     /// Gives the known objects that have to be judged again, which takes a look at them: they are not kept here.
@@ -189,10 +200,10 @@ package struct LiveObjects: Sendable {
         return entries.removeValue(forKey: key) != nil
     }
 
-    /// Takes in a complete list of a kind.
+    /// Takes in a complete list of the labelled objects of a kind.
     package mutating func replace(_ kind: GroupKind, with list: [Manifest], now: Timestamp) {
         let present = Set(list.map(\.key))
-        for key in entries.keys where key.groupKind == kind && !present.contains(key) { remove(key) }
+        for key in entries.keys where key.groupKind == kind && !present.contains(key) && !isUnlabelled(key) { remove(key) }
         for manifest in list { take(manifest, now: now) }
     }
 

@@ -127,8 +127,17 @@ package actor LiveState {
         }
     }
 
+    /// Of those that the watches see.
     package func resourceVersions(of keys: some Sequence<ObjectKey>) -> [ObjectKey: String] {
-        Dictionary(keys.compactMap { key in objects[key].map { (key, $0.resourceVersion) } }) { $1 }
+        Dictionary(keys.compactMap { key in objects.isUnlabelled(key) ? nil : objects[key].map { (key, $0.resourceVersion) } }) { $1 }
+    }
+
+    /// Those that are there and that the watches do not see, with the versions that were looked at.
+    package func unlabelled(among wanted: [DesiredObject]) -> [(object: DesiredObject, version: String)] {
+        wanted.compactMap { object in
+            guard objects.isUnlabelled(object.key), let entry = objects[object.key] else { return nil }
+            return (object, entry.resourceVersion)
+        }
     }
 
     /// nil for what nobody has seen yet.
@@ -149,13 +158,14 @@ package actor LiveState {
 
     package func learnStanding(_ answer: Manifest, of wanted: DesiredObject) { objects.learnStanding(answer, of: wanted) }
 
-    /// Looks at one object itself: watches see only what carries an owner label.
+    /// Looks at one object itself: watches see only what carries an owner label. One without it is kept only where it is followed by name.
     package func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
         guard let live = try await api.get(kind, namespace: key.namespace, name: key.name) else {
             objects.remove(key)
             return .absent
         }
         objects.take(live, now: clock.timestamp)
+        defer { objects.forgetUnfollowed(key) }
         return objects.observation(of: key)
     }
 

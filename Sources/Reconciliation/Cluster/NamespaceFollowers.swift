@@ -3,7 +3,8 @@ import SyncPlanning
 import YAML
 
 /// Follows what carries no owner label, one kind in one namespace, for as long as some unit asks: the ConfigMaps and Secrets that
-/// variables come from, the pods that may still read what is leaving. Of each object only its version and what it reads are kept.
+/// variables come from, the pods that may still read what is leaving, what a unit wants and finds to be somebody else's. Of each object
+/// only its version and what it reads are kept.
 package actor NamespaceFollowers {
     package struct Topic: Hashable, Sendable {
         package var kind: GroupVersionKind
@@ -11,7 +12,7 @@ package actor NamespaceFollowers {
     }
 
     /// Why a unit follows something; each reason has topics of its own.
-    package enum Purpose: Hashable, Sendable, CaseIterable { case materials, users, healthChecks, kubeconfig, token, login }
+    package enum Purpose: Hashable, Sendable, CaseIterable { case materials, users, healthChecks, unlabelled, kubeconfig, token, login }
 
     private struct Follower: Hashable {
         var unit: Ownership

@@ -68,7 +68,7 @@ extension UnitReconciler {
         if target.identity == context.home.identity {
             await context.live.setDesired([], of: spec.owner)
             try? await context.live.setHealthExpressions(HealthRules(), of: spec.owner)
-            for purpose in [NamespaceFollowers.Purpose.healthChecks, .users] {
+            for purpose in [NamespaceFollowers.Purpose.healthChecks, .unlabelled, .users] {
                 await context.namespaces.follow([:], for: spec.owner, purpose, bell)
             }
         } else {

@@ -84,9 +84,15 @@ extension UnitReconciler {
         return !open.isEmpty
     }
 
-    /// What nobody has compared with its manifest yet is looked at, not sent.
-    private func compare(_ tree: DesiredTree, _ observed: inout [ObjectKey: Observation]) async throws {
-        let open = tree.objects.filter { observed[$0.key]?.present?.isCompared == false }
+    /// What nobody has compared with its manifest yet is looked at, not sent; and so is what is made only where it is not there, since it
+    /// may be there and carry no owner label.
+    private func compare(
+        _ tree: DesiredTree, with record: ResourceInventory, _ observed: inout [ObjectKey: Observation]
+    ) async throws {
+        let open = tree.objects.filter { object in
+            let mayBeUnseen = object.marks.contains(.onlyIfAbsent) && observed[object.key] == .absent && record.contains(object.key)
+            return mayBeUnseen || observed[object.key]?.present?.isCompared == false
+        }
         for batch in open.batches(of: spec.parallelism) {
             try Task.checkCancellation()
             let found = try await withThrowingTaskGroup(of: (ObjectKey, Observation).self) { [live] group in
@@ -97,7 +103,19 @@ extension UnitReconciler {
         }
     }
 
-    /// Health checks of objects that no unit has: they are followed by name.
+    /// What is there without an owner label is followed by name, and looked at again when it is another version or gone.
+    private func lookAtUnlabelled(_ tree: DesiredTree, _ observed: inout [ObjectKey: Observation]) async throws {
+        let found = await live.unlabelled(among: tree.objects)
+        let kinds = Dictionary(found.map { ($0.object.key, $0.object.kind) }) { $1 }
+        await target.namespaces.follow(kinds, for: spec.owner, .unlabelled, bell)
+        guard !found.isEmpty else { return }
+        let versions = await target.namespaces.versions(of: kinds)
+        for (object, version) in found where observed[object.key]?.present != nil && versions?[object.key] != version {
+            observed[object.key] = try await lookUp(object.kind, object.key)
+        }
+    }
+
+    /// Health checks of objects that no unit has, or that this one leaves alone: they are followed by name.
     private func lookAtForeignChecks() async throws {
         var checks: [ObjectKey: GroupVersionKind] = [:]
         for key in foreignChecks { checks[key] = spec.healthCheckKinds.first { $0.groupKind == key.groupKind } }
@@ -153,7 +171,8 @@ extension UnitReconciler {
         if !unseenKinds.isEmpty {
             for object in tree.objects { unseenKinds[object.key.groupKind].map { observed[object.key] = .kindUnseen($0) } }
         }
-        try await compare(tree, &observed)
+        try await compare(tree, with: record, &observed)
+        try await lookAtUnlabelled(tree, &observed)
         for key in leaving {
             guard let kind = served[key.groupKind]?.kind else {
                 observed[key] = .kindUnknown

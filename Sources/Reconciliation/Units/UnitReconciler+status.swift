@@ -381,10 +381,12 @@ extension UnitReconciler {
         }
     }
 
-    /// Health checks of objects that are not the unit's own.
+    /// Health checks of objects that are not the unit's own, or that it leaves alone.
     var foreignChecks: [ObjectKey] {
         guard !spec.healthChecks.isEmpty, let tree = enforced?.tree else { return [] }
-        let own = Set(tree.objects.map(\.key))
+        let reasons: Set<PlannedException.Cause> = [.ignored, .reconcileDisabled, .presentAlready]
+        let leftAlone = (lastPlan?.skipped ?? []).filter { reasons.contains($0.cause) }.map(\.key)
+        let own = Set(tree.objects.map(\.key)).subtracting(leftAlone)
         return spec.healthChecks.filter { !own.contains($0) }
     }
 
