@@ -39,4 +39,59 @@ import YAML
         objects.setDesired([], of: unit)
         #expect(objects.observation(of: key) == .absent)
     }
+
+    @Test func `what is applied in one version of a kind is not compared with what is read in another`() throws {
+        let now = Timestamp(secondsSinceEpoch: 0)
+        let scaler = Manifest([
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": ["namespace": "default", "name": "web", "uid": "u"],
+            "spec": ["maxReplicas": 3, "metrics": [["type": "Resource"]]],
+        ])
+        let wanted = DesiredObject(scaler, owner: unit)
+        func live(_ resourceVersion: String, _ change: (inout Value) -> Void = { _ in }) -> Manifest {
+            var manifest = wanted.manifest
+            manifest.value["metadata"]?["resourceVersion"] = .string(resourceVersion)
+            change(&manifest.value)
+            return manifest
+        }
+        func inVersionOne(_ value: inout Value) {
+            value["apiVersion"] = "autoscaling/v1"
+            value["spec"] = ["maxReplicas": 3, "targetCPUUtilizationPercentage": 80]
+        }
+        var objects = LiveObjects()
+        objects.setDesired([wanted], of: unit)
+        objects.settle(live("1"), with: wanted, now: now)
+        #expect(!objects.take(live("2", inVersionOne), now: now))
+        let settled = try #require(objects.observation(of: wanted.key).present)
+        #expect(settled.isCompared && settled.differences.isEmpty, "\(settled)")
+        objects.take(live("3") { $0["spec"]?["maxReplicas"] = 5 }, now: now)
+        #expect(objects.observation(of: wanted.key).present?.differences.map(\.path) == ["spec.maxReplicas"])
+        // As after a start: it is seen before anybody says in which version it is wanted.
+        var others = LiveObjects()
+        others.take(live("4", inVersionOne), now: now)
+        others.setDesired([wanted], of: unit)
+        let first = try #require(others.observation(of: wanted.key).present)
+        #expect(!first.isCompared && first.differences.isEmpty, "\(first)")
+    }
+
+    @Test func `a kind that is watched in one version is not known in another by that, and watched there too`() async throws {
+        func resource(_ version: String) -> APIResource {
+            APIResource(
+                kind: GroupVersionKind(group: "autoscaling", version: version, kind: "HorizontalPodAutoscaler"),
+                plural: "horizontalpodautoscalers", isNamespaced: true)
+        }
+        let (one, two) = (resource("v1"), resource("v2"))
+        let api = FakeClusterAPI()
+        await api.register(one)
+        let live = LiveState(api: api, clock: ManualClock())
+        let running = Task { await live.run() }
+        defer { running.cancel() }
+        #expect(try await live.follow([one]).isEmpty)
+        #expect(try await live.resources(for: [two.kind]).isEmpty)
+        #expect(try await live.resources(forRecorded: [two.kind]) == [one.kind.groupKind: one])
+        await api.register(two)
+        #expect(try await live.resources(for: [two.kind]) == [two.kind: two])
+        #expect(try await live.follow([two]).isEmpty)
+        try await eventually("it is watched") { await api.requests.contains { $0.verb == .watch && $0.kind == two.kind } }
+    }
 }

@@ -66,10 +66,11 @@ package struct LiveObjects: Sendable {
     }
 
     private mutating func compareUnclaimed(_ wanted: DesiredObject) {
-        guard let live = unclaimed.removeValue(forKey: wanted.key)?.manifest, var entry = self[wanted.key] else { return }
-        entry.object = PresentObject(of: live, desired: wanted)
+        guard let live = unclaimed.removeValue(forKey: wanted.key), live.kind == wanted.kind, var entry = self[wanted.key] else { return }
+        let manifest = live.manifest
+        entry.object = PresentObject(of: manifest, desired: wanted)
         entry.comparedWith = wanted.digest
-        entry.judgements = judgements(of: live, owner: entry.object.owner)
+        entry.judgements = judgements(of: manifest, owner: entry.object.owner)
         self[wanted.key] = entry
     }
 
@@ -137,8 +138,15 @@ package struct LiveObjects: Sendable {
     }
 
     /// Takes in an object as a watch or a look-up gave it, unless something newer is known. Returns whether anything that counts changed.
+    ///
+    /// One that is wanted in another version of its kind is taken in only to know that it is there: the fields of two versions cannot be
+    /// compared, and the wanted one is watched, too.
     @discardableResult
-    package mutating func take(_ live: Manifest, now: Timestamp) -> Bool { take(live, as: nil, now: now) }
+    package mutating func take(_ live: Manifest, now: Timestamp) -> Bool {
+        let isOtherVersion = desired[live.key].map { $0.kind != live.groupVersionKind } ?? false
+        if isOtherVersion, self[live.key]?.object.uid == live.uid { return false }
+        return take(live, comparedWith: isOtherVersion ? nil : desired[live.key], as: nil, now: now)
+    }
 
     /// Whether this very version of an object has been compared with what is wanted now: an answer that came before its watch event.
     package func knows(_ live: Manifest) -> Bool {
@@ -147,8 +155,10 @@ package struct LiveObjects: Sendable {
             && known.comparedWith == desired[live.key]?.digest
     }
 
-    /// - Parameter object: what is to be known of it, where that has been found out already.
-    private mutating func take(_ live: Manifest, as object: PresentObject?, now: Timestamp) -> Bool {
+    /// - Parameters:
+    ///   - wanted: nil where it cannot be compared.
+    ///   - object: what is to be known of it, where that has been found out already.
+    private mutating func take(_ live: Manifest, comparedWith wanted: DesiredObject?, as object: PresentObject?, now: Timestamp) -> Bool {
         let key = live.key
         if let known = self[key], known.object.uid == live.uid, live.isOlder(than: known.resourceVersion) {
             return false
@@ -157,14 +167,13 @@ package struct LiveObjects: Sendable {
         if key.kind == "Service", key.group.isEmpty { healthContext.take(service: live) }
         var context = healthContext
         context.now = now
-        let wanted = desired[key]
         let object = object ?? PresentObject(of: live, desired: wanted)
         let entry = Entry(
             resourceVersion: live.resourceVersion, object: object, health: KubernetesModel.health(of: live, in: context),
             judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest, applied: self[key]?.applied,
             // Watches come without the list of writers: the last that was seen stays.
             lastForeignManager: Self.lastForeignManager(of: live) ?? self[key]?.lastForeignManager)
-        unclaimed[key] = wanted == nil && object.owner != nil && !object.digest.isEmpty ? PackedManifest(live) : nil
+        unclaimed[key] = desired[key] == nil && object.owner != nil && !object.digest.isEmpty ? PackedManifest(live) : nil
         var old = self[key]
         self[key] = entry
         old?.resourceVersion = entry.resourceVersion
@@ -177,7 +186,7 @@ package struct LiveObjects: Sendable {
         let object = PresentObject(of: live, desired: wanted)
         let differences = object.differences
         settled[wanted.key] = differences.isEmpty ? nil : Settled(digest: wanted.digest, differences: differences)
-        _ = take(live, as: object, now: now)
+        _ = take(live, comparedWith: wanted, as: object, now: now)
         self[wanted.key]?.applied = wanted
     }
 

@@ -8,10 +8,11 @@ package actor LiveState {
     private let api: any ClusterAPI
     private let clock: any AgentClock
     private var objects = LiveObjects()
-    private var watched: [GroupKind: APIResource] = [:]
+    /// Each version of a kind by itself, as what is applied in one cannot be compared with what is read in another.
+    private var watched: [GroupVersionKind: APIResource] = [:]
     /// Kinds whose first list has come.
-    private var listed: Set<GroupKind> = []
-    private var listProblems: [GroupKind: ClusterError] = [:]
+    private var listed: Set<GroupVersionKind> = []
+    private var listProblems: [GroupVersionKind: ClusterError] = [:]
     private var followsDefinitions = false
     /// Counts the kinds whose definition went away while they were watched, so that each unit notices.
     private var losses: [GroupKind: Int] = [:]
@@ -77,20 +78,25 @@ package actor LiveState {
     package func setInterests(_ keys: Set<ObjectKey>, of unit: Ownership) { objects.setInterests(keys, of: unit) }
 
     /// How these kinds are addressed; the unknown ones are missing, and any change of a definition rings the bell from now on.
-    package func resources(for kinds: Set<GroupVersionKind>) async throws -> [GroupKind: APIResource] {
-        var result: [GroupKind: APIResource] = [:]
-        for kind in kinds.sorted() where result[kind.groupKind] == nil {
-            result[kind.groupKind] = if let known = watched[kind.groupKind] { known } else { try await api.resource(for: kind) }
-            if result[kind.groupKind] == nil { watchForDefinitions() }
+    package func resources(for kinds: Set<GroupVersionKind>) async throws -> [GroupVersionKind: APIResource] {
+        var result: [GroupVersionKind: APIResource] = [:]
+        for kind in kinds.sorted() {
+            result[kind] = if let known = watched[kind] { known } else { try await api.resource(for: kind) }
+            if result[kind] == nil { watchForDefinitions() }
         }
         return result
     }
 
-    /// As `resources(for:)`, of what was applied once: in another version where the server has that one no more. Missing is only what it
-    /// has in no version.
+    /// As `resources(for:)`, of what was applied once: in any version that is watched, and in another where the server has that one no
+    /// more. Missing is only what it has in no version.
     package func resources(forRecorded kinds: Set<GroupVersionKind>) async throws -> [GroupKind: APIResource] {
-        var result = try await resources(for: kinds)
-        for kind in Set(kinds.map(\.groupKind)) where result[kind] == nil { result[kind] = try await api.resource(for: kind) }
+        let groups = Set(kinds.map(\.groupKind))
+        var result: [GroupKind: APIResource] = [:]
+        for (kind, resource) in watched where groups.contains(kind.groupKind) && (kinds.contains(kind) || result[kind.groupKind] == nil) {
+            result[kind.groupKind] = resource
+        }
+        for (kind, resource) in try await resources(for: kinds.filter { result[$0.groupKind] == nil }) { result[kind.groupKind] = resource }
+        for kind in groups where result[kind] == nil { result[kind] = try await api.resource(for: kind) }
         return result
     }
 
@@ -104,11 +110,11 @@ package actor LiveState {
     /// - Returns: why the others cannot: rights that are missing, a conversion webhook that fails. They are tried on.
     /// - Throws: `ClusterError` when the server cannot be asked.
     package func follow(_ resources: [APIResource]) async throws -> [GroupKind: ClusterError] {
-        for resource in resources where watched[resource.kind.groupKind] == nil {
-            watched[resource.kind.groupKind] = resource
+        for resource in resources where watched[resource.kind] == nil {
+            watched[resource.kind] = resource
             requester.yield(resource)
         }
-        return try await awaitLists(resources.map(\.kind.groupKind))
+        return try await awaitLists(resources.map(\.kind))
     }
 
     package func observations(of keys: some Sequence<ObjectKey>) -> [ObjectKey: Observation] {
@@ -123,7 +129,8 @@ package actor LiveState {
     /// How `unit` judges kinds from now on; what is known of its objects of these kinds is looked at again.
     package func setHealthExpressions(_ expressions: HealthRules, of unit: Ownership) async throws {
         for key in objects.setHealthExpressions(expressions, of: unit) {
-            if let kind = watched[key.groupKind]?.kind { _ = try await lookUp(kind, key) }
+            let kind = objects.desired[key]?.kind ?? watched.keys.first { $0.groupKind == key.groupKind }
+            if let kind { _ = try await lookUp(kind, key) }
         }
     }
 
@@ -195,7 +202,7 @@ package actor LiveState {
 
     // MARK: Watching
 
-    private func awaitLists(_ kinds: [GroupKind]) async throws -> [GroupKind: ClusterError] {
+    private func awaitLists(_ kinds: [GroupVersionKind]) async throws -> [GroupKind: ClusterError] {
         let deadline = clock.now + .seconds(30)
         if kinds.allSatisfy({ listed.contains($0) || watched[$0] == nil }) { return [:] }
         let (listener, bell) = (nextListener, Bell())
@@ -207,11 +214,12 @@ package actor LiveState {
             let problems = missing.compactMap { kind in listProblems[kind].map { (kind, $0) } }
             if let lost = problems.first(where: { $0.1.kind == .unreachable || $0.1.kind == .unauthorized }) { throw lost.1 }
             guard let silent = missing.first(where: { listProblems[$0] == nil }) else {
-                return Dictionary(problems) { first, _ in first }
+                return Dictionary(problems.map { ($0.0.groupKind, $0.1) }) { first, _ in first }
             }
             try Task.checkCancellation()
             guard clock.now < deadline else {
-                throw ClusterError(.unreachable, subject: "\(silent)", message: "the list of these objects did not come within 30 s")
+                let message = "the list of these objects did not come within 30 s"
+                throw ClusterError(.unreachable, subject: "\(silent.groupKind)", message: message)
             }
             await bell.wait(until: deadline, clock: clock)
         }
@@ -222,14 +230,15 @@ package actor LiveState {
     private func follow(_ resource: APIResource) async {
         let follower = ObjectFollower(
             api: api, clock: clock, kind: resource.kind, namespace: "", labelSelector: Ownership.nameLabel)
-        await follower.run { await self.take($0, resource.kind.groupKind) }
+        let kind = resource.kind
+        await follower.run { await self.take($0, kind) }
         // The server does not know the kind any more; asking again at once would find what it is just forgetting.
         try? await clock.sleep(for: .seconds(1))
-        let kind = resource.kind.groupKind
         watched[kind] = nil
         listed.remove(kind)
-        losses[kind, default: 0] += 1
-        ring(objects.audience(of: kind))
+        listProblems[kind] = nil
+        losses[kind.groupKind, default: 0] += 1
+        ring(objects.audience(of: kind.groupKind))
     }
 
     private func ring(_ units: some Sequence<Ownership>) { for unit in units { bells[unit]?.ring() } }
@@ -238,15 +247,16 @@ package actor LiveState {
         for unit in units { bells[unit]?.ring(onlyNews: news[unit]?.insert(key) != nil) }
     }
 
-    private func take(_ change: ObjectFollower.Change, _ kind: GroupKind) {
+    private func take(_ change: ObjectFollower.Change, _ kind: GroupVersionKind) {
+        let group = kind.groupKind
         switch change {
         case .all(let list):
-            let before = objects.audience(of: kind)
-            objects.replace(kind, with: list, now: clock.timestamp)
+            let before = objects.audience(of: group)
+            objects.replace(group, with: list, now: clock.timestamp)
             listed.insert(kind)
             listProblems[kind] = nil
             ringListeners()
-            ring(before.union(objects.audience(of: kind)))
+            ring(before.union(objects.audience(of: group)))
         case .present(let manifest):
             if objects.knows(manifest) { return }
             let before = objects.audience(of: manifest.key)
@@ -254,18 +264,22 @@ package actor LiveState {
         case .gone(let manifest):
             let before = objects.audience(of: manifest.key)
             objects.noteCompletion(of: manifest)
-            if objects.remove(manifest.key) { ring(before, about: manifest.key) }
+            // One made anew may have been seen in another version of the kind already.
+            if objects[manifest.key]?.object.uid == manifest.uid, objects.remove(manifest.key) { ring(before, about: manifest.key) }
         case .failed(let error):
+            listProblems[kind] = error
             if error.kind == .unknownKind {
-                // Its definition is gone, and with it all its objects.
-                objects.removeAll(kind)
+                // Its definition is gone, and with it all its objects; or only this version of it.
+                if !isWatchedInAnotherVersion(kind) { objects.removeAll(group) }
                 listed.insert(kind)
-            } else {
-                listProblems[kind] = error
             }
             ringListeners()
-            ring(objects.audience(of: kind))
+            ring(objects.audience(of: group))
         }
+    }
+
+    private func isWatchedInAnotherVersion(_ kind: GroupVersionKind) -> Bool {
+        watched.keys.contains { $0.groupKind == kind.groupKind && $0 != kind && listProblems[$0]?.kind != .unknownKind }
     }
 
     private func watchForDefinitions() {

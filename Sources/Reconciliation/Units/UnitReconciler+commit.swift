@@ -302,11 +302,12 @@ extension UnitReconciler {
         }
         let kinds = Set(current.manifests.map(\.kind))
         let resources = try await live.resources(for: kinds)
-        let unknown = Set(kinds.map(\.groupKind)).subtracting(resources.keys)
+        let unknown = kinds.subtracting(resources.keys)
         if current.tree != nil, unknown == current.unknownKinds { return try await follow(current.resources) }
         do {
             let tree = try DesiredTree(
-                current.manifests, owner: spec.owner, scopes: resources.mapValues(\.isNamespaced),
+                current.manifests, owner: spec.owner,
+                scopes: Dictionary(resources.map { ($0.key.groupKind, $0.value.isNamespaced) }) { $1 },
                 ignored: try IgnoredFields(current.buildKey?.ignoreRules ?? []).pointers, secrecy: current.secrecy,
                 holds: { [flux = context.flux.value] in flux?.reasonToLeave($0) == nil })
             hasNewTree = true
@@ -322,7 +323,7 @@ extension UnitReconciler {
             current.tree = tree
             current.unknownKinds = unknown
             current.resources = Array(resources.values)
-            seenLosses = await live.losses(of: resources.keys)
+            seenLosses = await live.losses(of: resources.keys.map(\.groupKind))
             enforced = current
             noteAsGood()
         } catch let errors as Diagnostics {

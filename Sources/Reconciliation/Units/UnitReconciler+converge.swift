@@ -121,7 +121,7 @@ extension UnitReconciler {
         for key in foreignChecks { checks[key] = spec.healthCheckKinds.first { $0.groupKind == key.groupKind } }
         let foreign = Set(checks.values.filter { FluxKinds.isForeign($0.groupKind) })
         let known = try await live.resources(for: foreign)
-        kindsOfNobody = Set(foreign.map(\.groupKind)).subtracting(known.keys)
+        kindsOfNobody = Set(foreign.map(\.groupKind)).subtracting(known.keys.map(\.groupKind))
         checks = checks.filter { !kindsOfNobody.contains($0.key.groupKind) }
         await target.namespaces.follow(checks, for: spec.owner, .healthChecks, bell)
         refusedChecks = [:]
@@ -166,7 +166,7 @@ extension UnitReconciler {
         await shareDesired(tree)
         var observed = await live.observations(of: Set(record.entries.keys).union(tree.objects.lazy.map(\.key)))
         if let unknown = enforced?.unknownKinds, !unknown.isEmpty {
-            for object in tree.objects where unknown.contains(object.key.groupKind) { observed[object.key] = .kindUnknown }
+            for object in tree.objects where unknown.contains(object.kind) { observed[object.key] = .kindUnknown }
         }
         if !unseenKinds.isEmpty {
             for object in tree.objects { unseenKinds[object.key.groupKind].map { observed[object.key] = .kindUnseen($0) } }

@@ -16,8 +16,8 @@ package actor UnitReconciler {
         var commit: CommitInfo
         var manifests: [PackedManifest]
         var tree: DesiredTree?
-        /// Kinds that the server did not know when the tree was made.
-        var unknownKinds: Set<GroupKind> = []
+        /// Kinds that the server did not know when the tree was made, or not in the version at hand.
+        var unknownKinds: Set<GroupVersionKind> = []
         /// The kinds it does know.
         var resources: [APIResource] = []
         /// What it was built from, so that a commit which touches none of it needs no build.
