@@ -68,6 +68,7 @@ extension FakeClusterAPI {
         _ kind: GroupVersionKind, namespace: String, name: String, patch: Value, subresource: String?
     ) async throws -> Manifest {
         try begin(.patch, kind, namespace, name)
+        try await pass(.patch, name)
         let key = try key(kind, namespace, name)
         guard let existing = objects[key] else { throw missing(key) }
         if let wanted = patch[path: "metadata", "resourceVersion"]?.string, wanted != existing.resourceVersion {

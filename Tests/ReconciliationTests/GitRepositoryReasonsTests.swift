@@ -58,6 +58,37 @@ import YAML
         }
     }
 
+    @Test func `a request that comes while the status of another repository is written is answered, too`() async throws {
+        for definition in try FluxKinds.definitions { await api.put(definition) }
+        let clock = SystemClock()
+        let own = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
+        let registry = SourceRegistry(
+            own: own, urls: ["https://example.org/home.git"], api: api, clock: clock,
+            namespaces: NamespaceFollowers(api: api, clock: clock), factory: nil)
+        @Sendable func ask(_ name: String, _ mark: String) async {
+            await put(name, [:], registry, annotations: [FluxKinds.requestedAt: .string(mark)])
+        }
+        func both(_ isSo: (Manifest) -> Bool) async -> Bool {
+            var found: [Manifest?] = []
+            for name in ["one", "two"] { found.append(await api.object(Self.key(name))) }
+            return found.allSatisfy { $0.map(isSo) ?? false }
+        }
+        await ask("one", "first")
+        await ask("two", "first")
+        // The source is looked at by nobody: it answers when the test says so.
+        own.answered.update { $0 = 2 }
+        // Whichever comes first, the other one's turn is still to come.
+        await api.during(.patch, name: "one") { _ in await ask("two", "second") }
+        await api.during(.patch, name: "two") { _ in await ask("one", "second") }
+        let task = Task { await registry.run() }
+        defer { task.cancel() }
+        try await eventually("both are asked for again") { await both { $0.annotation(FluxKinds.requestedAt) == "second" } }
+        own.answered.update { $0 = 4 }
+        try await eventually("both are answered") {
+            await both { $0.value[path: "status", "lastHandledReconcileAt"]?.string == "second" }
+        }
+    }
+
     /// The types of the events with a reason.
     private func events(_ reason: String) async -> [String] {
         var found: [String] = []

@@ -123,8 +123,9 @@ package actor KustomizationObject: UnitRecord {
     // MARK: The status
 
     /// Shows a new status; the inventory is that of the record. Whether there was something to write.
+    /// - Parameter generation: of the spec that it comes of, which need not be the newest.
     @discardableResult
-    package func show(_ change: @Sendable (inout KustomizationStatus) -> Void) async throws -> Bool {
+    package func show(of generation: Int64, _ change: @Sendable (inout KustomizationStatus) -> Void) async throws -> Bool {
         change(&status)
         status.observedGeneration = generation
         guard status != written else { return false }
@@ -145,8 +146,9 @@ package actor KustomizationObject: UnitRecord {
     package static let drifted = "Drifted"
 
     /// Says that somebody's request for a look was answered.
-    package func noteHandled() {
-        if let requested = object.annotation(FluxKinds.requestedAt) { status.lastHandledReconcileAt = requested }
+    /// - Parameter request: the annotation's value; empty for none.
+    package func noteHandled(_ request: String) {
+        if !request.isEmpty { status.lastHandledReconcileAt = request }
     }
 
     private func send() async throws {

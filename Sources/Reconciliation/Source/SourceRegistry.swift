@@ -349,7 +349,9 @@ package actor SourceRegistry {
         while !Task.isCancelled {
             hearPushes()
             var retryAt = await reopen()
-            for (key, entry) in entries where !isLeftAlone(entry) {
+            for key in entries.keys {
+                // It may have been changed or asked for while another one's status was written.
+                guard let entry = entries[key], !isLeftAlone(entry) else { continue }
                 let handled = answer(key, entry)
                 let trouble = trouble(of: entry)
                 let status = GitRepositoryStatus(

@@ -281,7 +281,8 @@ extension UnitReconciler {
         let message = "the health check of commit \(old.hex.prefix(12)) is given up for commit \(new.hex.prefix(12)) of \(repository)"
         events.record(unitEvent(KustomizationStatus.healthCheckCanceled, message, at: old))
         guard let object else { return }
-        _ = try? await object.show { [generation = spec.generation, now = clock.timestamp] status in
+        let generation = begunWith.generation
+        _ = try? await object.show(of: generation) { [now = clock.timestamp] status in
             status.cancelHealthCheck(message, generation: generation, now: now)
         }
     }
@@ -329,7 +330,9 @@ extension UnitReconciler {
         } catch let errors as Diagnostics {
             // Like a commit that cannot be built.
             buildErrors = errors.sorted
-            if current.commit.id == attempted { board.built(spec.owner, current.commit.id, generation: spec.generation, claims: nil) }
+            if current.commit.id == attempted, let attemptedGeneration {
+                board.built(spec.owner, current.commit.id, generation: attemptedGeneration, claims: nil)
+            }
             events.record(unitEvent("BuildFailed", buildErrors.first?.description ?? "", isWarning: true))
             returnToLastGood()
             if enforced == nil, current.commit.id == attempted { await buildLastGood() }

@@ -110,17 +110,18 @@ extension UnitReconciler {
     /// reached.
     private func show(_ report: StatusReport) async throws -> Bool {
         if report.phase == .suspended { return try await object?.showDrift(driftNotes.first) ?? false }
-        guard let object, report.phase != .unreachable else { return false }
+        // The agent's own object may have come in the middle of the pass.
+        guard let object, begunWith.generation > 0, report.phase != .unreachable else { return false }
         let newest = source?.state.value.commit?.id
         let isBehind = attempted != newest && held != newest && awaitedParent == nil
         let isHandled = !isBehind || report.phase == .stalled || problem != nil
-        if isHandled { await object.noteHandled() }
+        if isHandled { await object.noteHandled(begunWith.requestedAt) }
         let scene = KustomizationStatus.Scene(
-            generation: spec.generation, source: source, checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty, digest: lastDigest,
-            duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
+            generation: begunWith.generation, source: source, checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty,
+            digest: lastDigest, duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
             note: (spec.warnings + notes).joined(separator: "; "), stallReason: spec.stallReason)
         let record = isRoot ? await store.inventory : nil
-        return try await object.show { status in
+        return try await object.show(of: scene.generation) { status in
             // A result that was noted is not noted again for the time that went by.
             status.take(report, in: status.isNoted(report, scene) ? scene.withoutHistory : scene)
             if let record { status.inventory = record }

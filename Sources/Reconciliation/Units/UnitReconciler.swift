@@ -161,6 +161,9 @@ package actor UnitReconciler {
     var terminationDeadline: Duration?
     var applied: ObjectID?
     @Boxed var lastPlan: SyncPlan?
+    /// The Kustomization's generation, and the look that it asks for, as the pass began with them: what comes later is the next pass' to
+    /// observe.
+    private(set) var begunWith: (generation: Int64, requestedAt: String) = (0, "")
     /// Of a large unit, as the last pass found them.
     var states: ObjectStates?
     /// When more than what changed has to be looked at although nothing happens.
@@ -286,6 +289,7 @@ package actor UnitReconciler {
             self.spec.prune.maximumCount = spec.prune.maximumCount
             self.spec.prune.maximumPercent = spec.prune.maximumPercent
             self.spec.generation = spec.generation
+            self.spec.requestedAt = spec.requestedAt
         } else {
             self.spec = spec
             use(source)
@@ -351,6 +355,7 @@ package actor UnitReconciler {
     /// One look at everything; gives the moment of the next although nothing happens, nil for none.
     func pass() async -> Duration? {
         let start = clock.now
+        begunWith = (spec.generation, spec.requestedAt)
         var next: Duration?
         do {
             if await object?.isBeingDeleted == true, !isRoot {

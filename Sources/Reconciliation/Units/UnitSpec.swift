@@ -57,6 +57,8 @@ package struct UnitSpec: Hashable, Sendable {
     var definition = ""
     /// Of the Kustomization; 0 where there is none.
     package var generation: Int64 = 0
+    /// The look that was asked for last, as the annotation says; empty for none.
+    var requestedAt = ""
     /// Names the ConfigMaps with the record and the status of the agent's own unit, which stay when it is called otherwise.
     package let records: String
 
@@ -109,6 +111,7 @@ package struct UnitSpec: Hashable, Sendable {
             obstacles.append("spec.ignore: target: \(error.summary)")
         }
         generation = object.generation ?? 0
+        requestedAt = object.annotation(FluxKinds.requestedAt) ?? ""
         parent = Ownership(of: object)
         definition = object.annotation(DesiredObject.digestAnnotation) ?? ""
     }
