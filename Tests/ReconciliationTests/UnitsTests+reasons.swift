@@ -76,6 +76,49 @@ extension UnitsTests {
         }
     }
 
+    @Test func `a revision counts as applied when it is healthy, and the next agent goes on from what was sent`() async throws {
+        var files = [
+            "clusters/home/app.yaml": Self.unit("app", path: "app", more: "wait: true"),
+            "app/one.yaml": Files.config("1", name: "one", namespace: "default"),
+        ]
+        func status() async -> KustomizationStatus? { await bench.api.object(Self.key("app")).map { KustomizationStatus(of: $0) } }
+        func revision(_ commit: CommitInfo) -> String { "main@sha1:\(commit.id.hex)" }
+        let first = bench.repository.push(files)
+        var second = first
+        try await bench.run { source in
+            try await awaitReady("app", at: first)
+            #expect(await condition("Sent") == nil)
+            files["app/one.yaml"] = Files.config("2", name: "one", namespace: "default")
+            files["app/d.yaml"] = Files.namespace + "---\n" + Files.deployment()
+            second = bench.repository.push(files)
+            source.wake()
+            try await eventually("it is sent", { await String(describing: status()) }) {
+                await condition("Sent")?.message == revision(second)
+            }
+            let found = try #require(await status())
+            #expect(found.lastAppliedRevision == revision(first) && found.lastAttemptedRevision == revision(second))
+            #expect(found.conditions["Ready"]?.status == "Unknown")
+        }
+        files["app/broken.yaml"] = "kind: [\n"
+        bench.repository.push(files)
+        await bench.api.remove(Self.config("one"))
+        try await bench.next.run { source in
+            try await eventually("what was sent last is enforced on") {
+                await bench.api.object(Self.config("one"))?.value[path: "data", "title"] == "2"
+            }
+            try await eventually("the build fails") { await ready("app")?.reason == "BuildFailed" }
+            #expect(await status()?.lastAppliedRevision == revision(first))
+            #expect(await status()?.lastSentRevision == revision(second))
+            files["app/broken.yaml"] = nil
+            let fourth = bench.repository.push(files)
+            source.wake()
+            let generation = await bench.api.object(Files.deploymentKey)?.generation ?? 0
+            await bench.api.setStatus(Files.deploymentKey, Files.running(generation))
+            try await awaitReady("app", at: fourth)
+            #expect(await condition("Sent") == nil)
+        }
+    }
+
     @Test func `a unit that is well again says so, and what is not about its health leaves that as it was`() async throws {
         bench.repository.push(Self.files())
         try await bench.run { source in

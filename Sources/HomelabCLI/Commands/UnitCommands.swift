@@ -126,8 +126,8 @@ enum ReconcileResult: Equatable {
             self = .failed(stalled.message)
         } else if status == "False" {
             // What a unit waits for may come at any moment; a commit that it cannot use has come.
-            let attempted = object.value[path: "status", "lastAttemptedRevision"]?.string ?? ""
-            let hasCommit = !attempted.isEmpty && attempted != object.value[path: "status", "lastAppliedRevision"]?.string
+            let state = KustomizationStatus(of: object)
+            let hasCommit = !state.lastAttemptedRevision.isEmpty && state.lastAttemptedRevision != state.lastSentRevision
             let isWaiting =
                 ["DependencyNotReady", "HealthCheckCanceled"].contains(reason) || (reason == "ArtifactFailed" && !hasCommit)
             self = isWaiting ? .underway : .failed(message)

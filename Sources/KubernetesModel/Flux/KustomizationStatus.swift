@@ -16,7 +16,7 @@ package struct KustomizationStatus: Hashable, Sendable {
 
     package var observedGeneration: Int64 = 0
     package var conditions = FluxConditions()
-    /// `main@sha1:<commit>`.
+    /// `main@sha1:<commit>`: all its objects were sent, and were healthy then, where the unit checks that.
     package var lastAppliedRevision = ""
     package var lastAttemptedRevision = ""
     package var lastHandledReconcileAt = ""
@@ -24,6 +24,12 @@ package struct KustomizationStatus: Hashable, Sendable {
     package private(set) var history: [Snapshot] = []
 
     package init() {}
+
+    /// The condition that names a revision which was sent and does not count as applied yet. Flux has none like it, and no field for that.
+    package static let sent = "Sent"
+
+    /// As `lastAppliedRevision`, whatever became of the objects' health.
+    package var lastSentRevision: String { conditions[Self.sent]?.message ?? lastAppliedRevision }
 
     package init(of object: Manifest) {
         guard let status = object.value["status"] else { return }

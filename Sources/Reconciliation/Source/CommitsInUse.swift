@@ -1,6 +1,5 @@
 package import Git
 package import KubernetesModel
-import YAML
 
 /// The commits that the agents, whichever of them acts, may have to go back to although no branch leads to them any more: what the units
 /// and the nodes are at, as the cluster has it.
@@ -33,9 +32,10 @@ package struct CommitsInUse: Sendable {
         } catch let error as ClusterError where error.kind == .unknownKind {
             return []
         }
-        return list.items.flatMap { item in
-            ["lastAppliedRevision", "lastAttemptedRevision"].map {
-                KustomizationStatus.commit(of: item.value[path: "status", $0]?.string ?? "")
+        return list.items.flatMap { item -> [String?] in
+            let status = KustomizationStatus(of: item)
+            return [status.lastAppliedRevision, status.lastSentRevision, status.lastAttemptedRevision].map {
+                KustomizationStatus.commit(of: $0)
             }
         }
     }

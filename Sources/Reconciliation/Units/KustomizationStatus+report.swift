@@ -9,7 +9,10 @@ extension KustomizationStatus {
         if !report.attemptedRevision.isEmpty {
             lastAttemptedRevision = scene.revision(report.attemptedRevision, before: lastAttemptedRevision)
         }
-        if !report.appliedRevision.isEmpty { lastAppliedRevision = scene.revision(report.appliedRevision, before: lastAppliedRevision) }
+        let sent = report.appliedRevision.isEmpty ? "" : scene.revision(report.appliedRevision, before: lastSentRevision)
+        if !report.reconciledRevision.isEmpty {
+            lastAppliedRevision = scene.revision(report.reconciledRevision, before: lastAppliedRevision)
+        }
         func condition(_ type: String, _ status: String, _ reason: String, _ message: String) -> FluxCondition {
             FluxCondition(type, status, reason, message, generation: generation)
         }
@@ -39,7 +42,8 @@ extension KustomizationStatus {
                 [condition("Ready", "False", reason, message), condition("Reconciling", "True", "ProgressingWithRetry", message)]
                 + (report.phase == .unhealthy ? [condition("Healthy", "False", "HealthCheckFailed", message)] : health)
         }
-        conditions.set(new, now: scene.now)
+        let isPending = report.appliedRevision != report.reconciledRevision
+        conditions.set(new + (isPending ? [condition(Self.sent, "True", "HealthNotSeen", sent)] : []), now: scene.now)
         let results: [StatusReport.Phase] = [.ready, .unhealthy, .applyFailed, .pruneFailed]
         guard let digest = scene.digest, results.contains(report.phase) else { return }
         note(
@@ -51,7 +55,7 @@ extension KustomizationStatus {
     mutating func cancelHealthCheck(_ message: String, generation: Int64, now: Timestamp) {
         let ready = FluxCondition("Ready", "False", Self.healthCheckCanceled, message, generation: generation)
         let reconciling = FluxCondition("Reconciling", "True", "ProgressingWithRetry", message, generation: generation)
-        conditions.set([ready, reconciling] + [conditions["Healthy"]].compactMap { $0 }, now: now)
+        conditions.set([ready, reconciling] + [conditions["Healthy"], conditions[Self.sent]].compactMap { $0 }, now: now)
     }
 
     static let healthCheckCanceled = "HealthCheckCanceled"

@@ -25,7 +25,9 @@ extension StatusReport {
             "unit": .string(unit), "kustomization": ["namespace": .string(owner.namespace), "name": .string(owner.name)],
             "path": .string(path), "phase": .string(phase.rawValue), "healthy": .bool(isHealthy),
             "message": .string(message),
-            "revision": ["attempted": .string(attemptedRevision), "applied": .string(appliedRevision)],
+            "revision": [
+                "attempted": .string(attemptedRevision), "applied": .string(appliedRevision), "reconciled": .string(reconciledRevision),
+            ],
             "source": [
                 "url": .string(source.url), "commit": .string(source.commit), "summary": .string(source.summary),
                 "author": .string(source.author), "problem": .string(source.problem), "message": .string(source.message),
@@ -58,6 +60,7 @@ extension StatusReport {
         message = text("message")
         attemptedRevision = text("revision", "attempted")
         appliedRevision = text("revision", "applied")
+        reconciledRevision = text("revision", "reconciled")
         source.url = text("source", "url")
         source.commit = text("source", "commit")
         source.summary = text("source", "summary")

@@ -71,7 +71,10 @@ package struct StatusReport: Hashable, Sendable {
     package var agentVersion = ""
     package var source = Source()
     package var attemptedRevision = ""
+    /// All of its objects were sent.
     package var appliedRevision = ""
+    /// The last that counts as applied with Flux: its objects were healthy, too, where the unit checks that.
+    package var reconciledRevision = ""
     package var phase: Phase = .waiting
     /// One line for people: the worst object and why.
     package var message = ""

@@ -82,7 +82,7 @@ extension UnitReconciler {
         (failures, guards, pruneFailures, deleting) = ([:], [:], [:], [:])
         (unsettled, yielded, seenLosses, lastPlan) = ([], [], 0, nil)
         // After a restart it is the cluster that it always was.
-        if !isFirst { applied = nil }
+        if !isFirst { (applied, reconciled) = (nil, nil) }
         register()
         bell.ring()
         return true

@@ -42,7 +42,7 @@ extension UnitReconciler {
     /// What the units that depend on this one go by. Of a suspended one it is what its status said before (as in Flux).
     private var standing: (isReady: Bool, applied: ObjectID?) {
         get async {
-            guard spec.isSuspended, let status = await object?.status else { return (isReadyButForHeld, applied) }
+            guard spec.isSuspended, let status = await object?.status else { return (isReadyButForHeld, reconciled) }
             let revision = KustomizationStatus.commit(of: status.lastAppliedRevision)
             return (status.conditions["Ready"]?.status == "True", revision.flatMap { ObjectID($0) })
         }
@@ -68,7 +68,7 @@ extension UnitReconciler {
     /// over time so that the server is not asked a thousand things at once.
     private func delayOfRevision(_ report: StatusReport) async -> Duration? {
         guard !isRoot, report.phase == .ready, let object, await !object.isRequested,
-            KustomizationStatus.commit(of: await object.status.lastAppliedRevision) != report.appliedRevision
+            KustomizationStatus.commit(of: await object.status.lastAppliedRevision) != report.reconciledRevision
         else {
             revisionSince = nil
             return nil
@@ -117,8 +117,8 @@ extension UnitReconciler {
         let isHandled = !isBehind || report.phase == .stalled || problem != nil
         if isHandled { await object.noteHandled(begunWith.requestedAt) }
         let scene = KustomizationStatus.Scene(
-            generation: begunWith.generation, source: source, checksHealth: spec.waitsForAll || !spec.healthChecks.isEmpty,
-            digest: lastDigest, duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
+            generation: begunWith.generation, source: source, checksHealth: spec.checksHealth, digest: lastDigest,
+            duration: attemptStart.map { clock.now - $0 } ?? .zero, now: clock.timestamp,
             note: (spec.warnings + notes).joined(separator: "; "), stallReason: spec.stallReason)
         let record = isRoot ? await store.inventory : nil
         return try await object.show(of: scene.generation) { status in
@@ -202,6 +202,8 @@ extension UnitReconciler {
         }
         await addObjects(to: &report)
         judge(&report, trouble)
+        if isReadyButForHeld || !spec.checksHealth { reconciled = applied }
+        report.reconciledRevision = reconciled?.hex ?? ""
         if spec.isSuspended, let reason = await object?.suspensionReason { report.message += "; reason: \(reason)" }
         mask(&report)
         return report

@@ -159,7 +159,10 @@ package actor UnitReconciler {
     var removal: (phase: StatusReport.Phase, message: String)?
     /// When what was deleted with the unit is not waited for any longer.
     var terminationDeadline: Duration?
+    /// The last commit all of whose objects were sent.
     var applied: ObjectID?
+    /// The last one that counts as applied with Flux: healthy, too, where the unit checks that.
+    var reconciled: ObjectID?
     @Boxed var lastPlan: SyncPlan?
     /// The Kustomization's generation, and the look that it asks for, as the pass began with them: what comes later is the next pass' to
     /// observe.
@@ -433,13 +436,15 @@ package actor UnitReconciler {
         if isRoot {
             if let last = try await context.status.last(unit: spec.records) {
                 applied = ObjectID(last.appliedRevision)
+                reconciled = ObjectID(last.reconciledRevision)
                 lastChange = last.lastChange
                 lastPhase = last.phase
                 // As it was kept until now, before the newest commit is read.
                 context.flux.update { $0 = $0 ?? last.flux }
             }
         } else if let status = await object?.status {
-            applied = KustomizationStatus.commit(of: status.lastAppliedRevision).flatMap { ObjectID($0) }
+            applied = KustomizationStatus.commit(of: status.lastSentRevision).flatMap { ObjectID($0) }
+            reconciled = KustomizationStatus.commit(of: status.lastAppliedRevision).flatMap { ObjectID($0) }
             lastPhase = status.conditions["Ready"]?.status == "True" ? .ready : nil
         }
         isRestored = true

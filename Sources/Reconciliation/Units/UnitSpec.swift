@@ -118,6 +118,9 @@ package struct UnitSpec: Hashable, Sendable {
 
     package var name: String { owner.name }
 
+    /// Whether a revision has to be healthy before it counts as applied.
+    var checksHealth: Bool { waitsForAll || !healthChecks.isEmpty }
+
     /// Of what it names without a namespace.
     var namespace: String { definedIn ?? owner.namespace }
 
