@@ -84,57 +84,6 @@ extension UnitReconciler {
         return !open.isEmpty
     }
 
-    /// What nobody has compared with its manifest yet is looked at, not sent; and so is what is made only where it is not there, since it
-    /// may be there and carry no owner label.
-    private func compare(
-        _ tree: DesiredTree, with record: ResourceInventory, _ observed: inout [ObjectKey: Observation]
-    ) async throws {
-        let open = tree.objects.filter { object in
-            let mayBeUnseen = object.marks.contains(.onlyIfAbsent) && observed[object.key] == .absent && record.contains(object.key)
-            return mayBeUnseen || observed[object.key]?.present?.isCompared == false
-        }
-        for batch in open.batches(of: spec.parallelism) {
-            try Task.checkCancellation()
-            let found = try await withThrowingTaskGroup(of: (ObjectKey, Observation).self) { [live] group in
-                for object in batch { group.addTask { (object.key, try await live.lookUp(object.kind, object.key)) } }
-                return try await group.reduce(into: [ObjectKey: Observation]()) { $0[$1.0] = $1.1 }
-            }
-            observed.merge(found) { $1 }
-        }
-    }
-
-    /// What is there without an owner label is followed by name, and looked at again when it is another version or gone.
-    private func lookAtUnlabelled(_ tree: DesiredTree, _ observed: inout [ObjectKey: Observation]) async throws {
-        let found = await live.unlabelled(among: tree.objects)
-        let kinds = Dictionary(found.map { ($0.object.key, $0.object.kind) }) { $1 }
-        await target.namespaces.follow(kinds, for: spec.owner, .unlabelled, bell)
-        guard !found.isEmpty else { return }
-        let versions = await target.namespaces.versions(of: kinds)
-        for (object, version) in found where observed[object.key]?.present != nil && versions?[object.key] != version {
-            observed[object.key] = try await lookUp(object.kind, object.key)
-        }
-    }
-
-    /// Health checks of objects that no unit has, or that this one leaves alone: they are followed by name.
-    private func lookAtForeignChecks() async throws {
-        var checks: [ObjectKey: GroupVersionKind] = [:]
-        for key in foreignChecks { checks[key] = spec.healthCheckKinds.first { $0.groupKind == key.groupKind } }
-        let foreign = Set(checks.values.filter { FluxKinds.isForeign($0.groupKind) })
-        let known = try await live.resources(for: foreign)
-        kindsOfNobody = Set(foreign.map(\.groupKind)).subtracting(known.keys.map(\.groupKind))
-        checks = checks.filter { !kindsOfNobody.contains($0.key.groupKind) }
-        await target.namespaces.follow(checks, for: spec.owner, .healthChecks, bell)
-        refusedChecks = [:]
-        for (key, kind) in checks {
-            do {
-                _ = try await lookUp(kind, key)
-            } catch let error as ClusterError where [.forbidden, .badRequest, .invalid, .serverFailure].contains(error.kind) {
-                // It keeps the unit from being ready, and nothing from being applied, which may be its remedy.
-                refusedChecks[key] = error.message
-            }
-        }
-    }
-
     /// Says once what was changed in the cluster where that is only reported, why nothing is deleted or is deleted without a look, and what
     /// nobody works on.
     private func tellWarnings(_ plan: SyncPlan) {
@@ -216,24 +165,6 @@ extension UnitReconciler {
             collectsNews: tree.objects.count > StatusReport.objectLimit)
         yielded = others
         hasNewTree = false
-    }
-
-    private func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
-        do {
-            return try await live.lookUp(kind, key)
-        } catch let error as ClusterError where error.kind == .unknownKind || error.kind == .notFound {
-            return .kindUnknown
-        }
-    }
-
-    /// In the version that the server had a moment ago, or in the one that it has instead.
-    private func lookUpRecorded(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
-        do {
-            return try await live.lookUp(kind, key)
-        } catch let error as ClusterError where error.kind == .unknownKind {
-            guard let served = try await api.resource(for: key.groupKind)?.kind else { return .kindUnknown }
-            return try await live.lookUp(served, key)
-        }
     }
 
     /// Kinds that only the record has are watched too: what is pruned has to be seen to be gone. Gives how they are addressed now, which
