@@ -10,8 +10,12 @@ import Testing
         let errors: String
     }
 
-    /// - Parameter result: where standard output goes instead; the answer has none then.
     private func homelab(_ arguments: String..., in folder: String = NSTemporaryDirectory(), result: String? = nil) throws -> Answer {
+        try homelab(arguments, in: folder, result: result)
+    }
+
+    /// - Parameter result: where standard output goes instead; the answer has none then.
+    private func homelab(_ arguments: [String], in folder: String = NSTemporaryDirectory(), result: String? = nil) throws -> Answer {
         let process = Process()
         let (output, errors) = (Pipe(), Pipe())
         process.executableURL = BuiltProgram.url
@@ -43,6 +47,14 @@ import Testing
     @Test func `what makes no sense together is refused`() throws {
         let journal = try homelab("doctor", "--journal", "-", "-o", "json")
         #expect(journal.status == 64 && journal.output.isEmpty && journal.errors.contains("explains in text only"))
+        let live = try homelab("plan", "--live", "-i", "a.yaml", "--agent-binary", "arm64=a", "--only", "ada")
+        #expect(live.status == 64 && live.errors.contains("leave --only and --inventory and --agent-binary out"), "\(live.errors)")
+        #expect(try homelab("plan", "--context", "home").errors.contains("--context goes with --live only"))
+        for (words, usage) in [(["recover", "--wait", "5"], "recover"), (["suspend", "app", "--for", "long"], "suspend")] {
+            let wrong = try homelab(words)
+            #expect(wrong.status == 64 && wrong.errors.contains("is a duration such as"), "\(wrong.errors)")
+            #expect(wrong.errors.contains("Usage: homelab \(usage) "), "\(wrong.errors)")
+        }
         let nowhere = try homelab("init", "")
         #expect(nowhere.status == 1 && nowhere.errors.hasPrefix("error: the folder's name is empty"), "\(nowhere.errors)")
         let missing = try homelab("plan", "--live", "--kubeconfig", "/nowhere/config")

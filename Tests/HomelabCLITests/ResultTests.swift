@@ -102,6 +102,16 @@ import YAML
         #expect(held.components(separatedBy: "commit 2222222 is held").count == 2 && !held.contains("working on"), "\(held)")
     }
 
+    @Test func `whether all is well is answered in every form`() throws {
+        let (well, ill) = (HealthAnswer(complaint: ""), HealthAnswer(complaint: "home: Unhealthy: web is InProgress"))
+        #expect(try options().text(well, console, isFirst: true) == "healthy\n")
+        #expect(try options().text(ill, console, isFirst: true) == "home: Unhealthy: web is InProgress\n")
+        #expect(try JSONReader.value(try options("-o", "json").text(well, console, isFirst: true)) == ["healthy": true])
+        let answer: Value = ["healthy": false, "reason": "home: Unhealthy: web is InProgress"]
+        #expect(try JSONReader.value(try options("-o", "json").text(ill, console, isFirst: true)) == answer)
+        #expect(try YAMLReader.values(try options("-o", "yaml").text(ill, console, isFirst: true), file: "y") == [answer])
+    }
+
     @Test func `a Flux that runs beside the agent is told with the status, which is no worse for it`() async throws {
         func controller(_ label: String) -> Manifest {
             Manifest([

@@ -89,8 +89,8 @@ import YAML
 
     @Test func `what goes with units only is refused for a source`() async throws {
         let api = await Self.cluster(Self.source("app"))
-        await #expect(throws: ValidationError.self) { try await Suspend.parse(["gitrepository/app", "--for", "2h"]).suspend(api) }
-        await #expect(throws: ValidationError.self) { try await Reconcile.parse(["gitrepository/app", "--with-source"]).reconcile(api) }
+        await #expect(throws: Diagnostic.self) { try await Suspend.parse(["gitrepository/app", "--for", "2h"]).suspend(api) }
+        await #expect(throws: Diagnostic.self) { try await Reconcile.parse(["gitrepository/app", "--with-source"]).reconcile(api) }
         #expect(await api.object(Self.source("app").key)?.isSuspended == false)
     }
 

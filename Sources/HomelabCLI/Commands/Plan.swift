@@ -30,6 +30,20 @@ package struct Plan: AsyncParsableCommand {
 
     package init() {}
 
+    package func validate() throws {
+        if context != nil, !live { throw ValidationError("--context goes with --live only") }
+        guard live else { return }
+        let given = [
+            ("--only", !arguments.only.isEmpty), ("--inventory", arguments.inventory.inventory != nil),
+            ("--agent-binary", !arguments.agentBinaries.isEmpty),
+        ]
+        let idle = given.filter { $0.1 }.map { $0.0 }
+        guard idle.isEmpty else {
+            throw ValidationError(
+                "--live shows what the acting agent does by the pushed inventory: leave \(idle.joined(separator: " and ")) out")
+        }
+    }
+
     package func run() async throws {
         if live { return try await showLive() }
         let (path, spec) = try await arguments.inventory.load()

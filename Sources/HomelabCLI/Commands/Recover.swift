@@ -27,10 +27,19 @@ package struct Recover: AsyncParsableCommand {
 
     package init() {}
 
-    package func run() async throws {
-        guard let patience = Duration(goText: wait) else {
-            throw ValidationError("--wait is a duration such as 90s or 10m, not \(wait)")
+    package func validate() throws { _ = try patience }
+
+    private var patience: Duration {
+        get throws {
+            guard let patience = Duration(goText: wait) else {
+                throw ValidationError("--wait is a duration such as 90s or 10m, not \(wait)")
+            }
+            return patience
         }
+    }
+
+    package func run() async throws {
+        let patience = try patience
         let (path, spec) = try await arguments.inventory.load()
         let console = Console.standard
         let user = Operator(console: console)

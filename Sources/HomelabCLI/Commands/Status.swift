@@ -2,6 +2,7 @@ package import ArgumentParser
 import Diagnostics
 import KubernetesModel
 import Reconciliation
+import YAML
 
 /// `homelab status`: nodes and apps, from any machine with the kubeconfig.
 package struct Status: AsyncParsableCommand {
@@ -13,7 +14,7 @@ package struct Status: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOption
     @OptionGroup var result: ResultOptions
 
-    @Flag(help: "Only answer, by the exit status, whether everything is as git says and healthy.")
+    @Flag(help: "Only answer, by one line and the exit status, whether everything is as git says and healthy.")
     var healthy = false
 
     package init() {}
@@ -32,8 +33,20 @@ package struct Status: AsyncParsableCommand {
             }
             return
         }
-        let snapshot = try await cluster.withCluster { try await ClusterSnapshot(of: $0) }
-        Console.standard.line(snapshot.isHealthy ? "healthy" : snapshot.complaint)
-        if !snapshot.isHealthy { throw ExitCode(1) }
+        let answer = HealthAnswer(complaint: try await cluster.withCluster { try await ClusterSnapshot(of: $0) }.complaint)
+        Console.standard.raw(result.text(answer, .standard, isFirst: true))
+        if !answer.isHealthy { throw ExitCode(1) }
     }
+}
+
+/// What `homelab status --healthy` answers.
+struct HealthAnswer: CommandResult {
+    /// The first thing that is not well; empty when all is.
+    let complaint: String
+
+    var isHealthy: Bool { complaint.isEmpty }
+
+    func text(_ console: Console, isWide: Bool) -> String { isHealthy ? "healthy" : complaint }
+
+    var value: Value { isHealthy ? ["healthy": true] : ["healthy": false, "reason": .string(complaint)] }
 }

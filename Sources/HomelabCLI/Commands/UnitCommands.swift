@@ -34,7 +34,9 @@ package struct Reconcile: AsyncParsableCommand {
     func reconcile(_ api: any ClusterAPI) async throws -> String {
         let catalog = try await UnitCatalog(of: api)
         let found = try catalog.unitOrSource(named: name)
-        if withSource, found.key.unit == nil { throw ValidationError("--with-source goes with a unit; \(name) is a source itself") }
+        if withSource, found.key.unit == nil {
+            throw Diagnostic(.error, "--with-source goes with a unit, and this is a source itself", subject: name, remedy: "leave it out")
+        }
         if found.isSuspended {
             throw Diagnostic(
                 .error, "the \(found.key.unit == nil ? "source" : "unit") is suspended", subject: name,
@@ -156,6 +158,19 @@ package struct Suspend: AsyncParsableCommand {
 
     package init() {}
 
+    package func validate() throws { _ = try length }
+
+    /// How long; nil for no end.
+    private var length: Duration? {
+        get throws {
+            guard let duration else { return nil }
+            guard let length = Duration(goText: duration) else {
+                throw ValidationError("--for is a duration such as 30m or 2h, not \(duration)")
+            }
+            return length
+        }
+    }
+
     package func run() async throws {
         try await cluster.withCluster { api in Console.standard.line(try await suspend(api)) }
     }
@@ -164,10 +179,7 @@ package struct Suspend: AsyncParsableCommand {
     func suspend(_ api: any ClusterAPI) async throws -> String {
         // What an earlier suspension said does not hold for this one.
         var annotations: Value = [KustomizationObject.suspendedUntil: nil, KustomizationObject.suspensionReason: nil]
-        if let duration {
-            guard let length = Duration(goText: duration) else {
-                throw ValidationError("--for is a duration such as 30m or 2h, not \(duration)")
-            }
+        if let length = try length {
             annotations[KustomizationObject.suspendedUntil] = .string(SystemClock().timestamp.advanced(by: length).description)
         }
         if let reason { annotations[KustomizationObject.suspensionReason] = .string(reason) }
@@ -177,13 +189,15 @@ package struct Suspend: AsyncParsableCommand {
         _ = try await api.mergePatch(
             found.groupVersionKind, namespace: found.namespace, name: found.name,
             patch: ["spec": ["suspend": true], "metadata": ["annotations": annotations]], subresource: nil)
-        let length = duration.map { " for \($0)" } ?? ""
-        return "\(found.commandName) is suspended\(length); `homelab resume \(found.commandName)` lets it go on"
+        let time = duration.map { " for \($0)" } ?? ""
+        return "\(found.commandName) is suspended\(time); `homelab resume \(found.commandName)` lets it go on"
     }
 
     private func refuse(_ source: Manifest, _ catalog: UnitCatalog, _ api: any ClusterAPI) async throws {
         if duration != nil {
-            throw ValidationError("--for goes with a unit; a source stays suspended until `homelab resume \(source.commandName)`")
+            throw Diagnostic(
+                .error, "--for goes with a unit", subject: name,
+                remedy: "leave it out: a source stays suspended until `homelab resume \(source.commandName)`")
         }
         if try await catalog.isAgentsOwn(source, api) {
             throw Diagnostic(
