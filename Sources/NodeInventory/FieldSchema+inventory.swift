@@ -111,7 +111,7 @@ extension ObjectSchema {
         name: "Repository",
         fields: [
             Field("url", .text(), "https://… or ssh://…; not given: a bare repository on the first server."),
-            Field("branch", .text(), "Branch, main if not given."),
+            Field("branch", .text(.branch), "Branch, main if not given."),
             Field("path", .text(), "Directory of this cluster's objects, clusters/<cluster> if not given."),
             Field("unit", .object(unit), "How the Kustomization of that directory is called, homelab-system/<cluster> if not given."),
             Field("username", .text(), "User name for https."),

@@ -40,6 +40,8 @@ enum TextForm: Sendable {
     /// What SSH connects to, and as whom.
     case host, user
     case taint
+    /// A branch of git's.
+    case branch
 
     /// A regular expression of ECMA 262 for JSON Schema; nil when there is none that is true.
     var pattern: String? {
@@ -56,6 +58,7 @@ enum TextForm: Sendable {
         case .dnsLabel: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
         case .mac: "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
         case .time: "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+        case .branch: "^[^-/ ~^:?*\\[\\\\][^ ~^:?*\\[\\\\]*$"
         case .taint: "^[^=:]+(=[^=:]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$"
         }
     }

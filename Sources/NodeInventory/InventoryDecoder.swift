@@ -9,6 +9,8 @@ struct InventoryDecoder {
         var nodes: [(name: String, node: Located)] = []
         /// Entries without a name, role or host, and files that could not be read.
         var unreadable = 0
+        /// Fields of `network` with a range that is none, so that nobody knows all of their ranges.
+        var unreadableRanges: Set<String> = []
     }
 
     let root: Located
@@ -157,16 +159,22 @@ struct InventoryDecoder {
         return nil
     }
 
-    private func network() -> NetworkSpec {
+    private mutating func network() -> NetworkSpec {
         var spec = NetworkSpec()
         guard let network = root["network"] else { return spec }
-        let ranges = { (key: String) in network.texts(key).compactMap { CIDR($0) } }
-        if network["pods"] != nil { spec.pods = ranges("pods") }
-        if network["services"] != nil { spec.services = ranges("services") }
-        spec.nodes = ranges("nodes")
+        if network["pods"] != nil { spec.pods = ranges("pods", network) }
+        if network["services"] != nil { spec.services = ranges("services", network) }
+        spec.nodes = ranges("nodes", network)
         spec.dns = network.text("dns").flatMap { IPAddress($0) }
         spec.domain = network.text("domain")
         return spec
+    }
+
+    private mutating func ranges(_ key: String, _ network: Located) -> [CIDR] {
+        let items = network[key]?.items ?? []
+        let ranges = items.compactMap { $0.text.flatMap { CIDR($0) } }
+        if ranges.count < items.count { sources.unreadableRanges.insert(key) }
+        return ranges
     }
 
     private mutating func repository() -> RepositorySpec {

@@ -5,7 +5,9 @@ import YAML
 extension InventoryRules {
     mutating func addresses() {
         for (index, node) in spec.nodes.enumerated() {
-            families(node, place(index, "nodeIP"))
+            // With an address that is none nobody knows all of its families.
+            let written = sources.nodes.indices.contains(index) ? sources.nodes[index].node["nodeIP"]?.items.count : nil
+            if written == node.nodeIPs.count { families(node, place(index, "nodeIP")) }
             let addresses = node.nodeIPs.isEmpty ? [IPAddress(node.host)].compactMap { $0 } : node.nodeIPs
             for address in addresses { check(address, of: node, place(index, node.nodeIPs.isEmpty ? "host" : "nodeIP")) }
             endpoint(node)
@@ -42,7 +44,7 @@ extension InventoryRules {
                 node: node.name)
         }
         // A host behind a jump host may be in another network than the node's own address.
-        if !node.nodeIPs.isEmpty || node.jumps.isEmpty, !spec.network.nodes.isEmpty,
+        if !node.nodeIPs.isEmpty || node.jumps.isEmpty, !spec.network.nodes.isEmpty, !sources.unreadableRanges.contains("nodes"),
             !spec.network.nodes.contains(where: { $0.contains(address) })
         {
             let ranges = spec.network.nodes.map(\.description).joined(separator: ", ")

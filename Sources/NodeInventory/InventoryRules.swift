@@ -163,17 +163,21 @@ struct InventoryRules {
                 }
             }
         }
-        for (key, ranges) in named.dropLast() {
+        for (key, ranges) in named.dropLast() where !sources.unreadableRanges.contains(key) {
             if ranges.isEmpty { error("network.\(key) is empty", place(key), "leave it out to use k3s' own range") }
             let families = Set(ranges.map(\.address.isV4))
             if ranges.count > 2 || ranges.count != families.count {
                 error("network.\(key) has two ranges of one family", place(key), "give one IPv4 and at most one IPv6 range")
             }
         }
-        if Set(spec.network.pods.map(\.address.isV4)) != Set(spec.network.services.map(\.address.isV4)) {
+        if sources.unreadableRanges.isDisjoint(with: ["pods", "services"]),
+            Set(spec.network.pods.map(\.address.isV4)) != Set(spec.network.services.map(\.address.isV4))
+        {
             error("pods and services are of different address families", place("services"), "give both the same families")
         }
-        if let dns = spec.network.dns, !spec.network.services.contains(where: { $0.contains(dns) }) {
+        if let dns = spec.network.dns, !sources.unreadableRanges.contains("services"),
+            !spec.network.services.contains(where: { $0.contains(dns) })
+        {
             error("network.dns \(dns) is outside of the service range", place("dns"), "choose an address inside network.services")
         }
         // Kubernetes gives the first address of the range to the Service of its own API.

@@ -31,6 +31,7 @@ extension TextForm {
                     "give a line of `ssh-keyscan HOST` without the host name (ssh-ed25519 AAAA…), or a fingerprint SHA256:…"
                 ) : nil
         case .taint: Taint.problem(text)
+        case .branch: NameRule.branchProblem(text).map { ("git has no branch of such a name", $0) }
         }
     }
 
@@ -56,7 +57,9 @@ extension TextForm {
     }
 
     private func cidrProblem(_ text: String) -> (what: String, remedy: String?)? {
-        guard let cidr = CIDR(text) else { return ("not an address range", "write it as 10.42.0.0/16") }
+        guard let cidr = CIDR(text) else {
+            return ("not an address range", "write it as \(text.contains(":") ? "fd42::/56" : "10.42.0.0/16")")
+        }
         return cidr == cidr.network ? nil : ("it has host bits set", "write \(cidr.network)")
     }
 }
@@ -71,6 +74,18 @@ enum NameRule {
             return "it has characters other than a-z, 0-9 and -"
         }
         return text.hasPrefix("-") || text.hasSuffix("-") ? "it begins or ends with -" : nil
+    }
+
+    /// What a branch's name must not have (git-check-ref-format(1), with `--branch`): nil when the text is one.
+    static func branchProblem(_ text: String) -> String? {
+        let signs = text.unicodeScalars.contains { $0.value <= 0x20 || $0.value == 0x7F || "~^:?*[\\".unicodeScalars.contains($0) }
+        if signs { return "leave out blanks and ~ ^ : ? * [ \\" }
+        if text.contains("..") || text.contains("@{") { return "leave out .. and @{" }
+        if text.hasPrefix("-") || text.hasSuffix(".") { return "let it not begin with - nor end with ." }
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        if parts.contains(where: \.isEmpty) { return "put / between names only" }
+        let isHidden = parts.contains { $0.hasPrefix(".") || $0.hasSuffix(".lock") }
+        return isHidden ? "let no part of it begin with . nor end with .lock" : nil
     }
 
     /// A label or taint key: an optional DNS prefix and a name (Kubernetes, "Labels and Selectors").

@@ -32,6 +32,18 @@ import YAML
         #expect(CIDR("10.0.0.0/0")?.contains(try #require(IPAddress("8.8.8.8"))) == true)
     }
 
+    @Test(arguments: ["main", "feature/one-two", "v1.2", "größe", "a@b", "lock", "a-"]) func branches(_ name: String) {
+        #expect(NameRule.branchProblem(name) == nil)
+    }
+
+    /// git-check-ref-format(1) refuses these.
+    @Test(arguments: [
+        "", "a b", "a\u{7F}", "a~1", "a^", "a:b", "a?", "*", "[a", "a\\b", "a..b", "a@{1}", "-a", "a.", "/a", "a/", "a//b", ".a", "a/.b",
+        "a.lock", "a.lock/b",
+    ]) func noBranches(_ name: String) {
+        #expect(NameRule.branchProblem(name) != nil)
+    }
+
     @Test func versions() throws {
         let order = ["v1.32.9+k3s1", "v1.33.0-rc1+k3s1", "v1.33.0+k3s1", "v1.33.0+k3s2", "v1.33.10+k3s1"].map { K3sVersion($0) }
         for (a, b) in zip(order, order.dropFirst()) { #expect(try #require(a) < #require(b)) }
