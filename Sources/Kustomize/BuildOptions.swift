@@ -14,6 +14,8 @@ package struct BuildOptions: Hashable, Sendable {
     package var generatesMissingKustomization: Bool
     /// What is laid over the kustomization that is built.
     package var overlay: FluxOverlay?
+    /// Where the overlay's patches were written, in their order, for messages; without it these name the field.
+    package var overlayPlaces: [FluxOverlay.PatchPlace?] = []
     package var limits: BuildLimits
     /// How what is named by URL can be allowed, for the message where it is not.
     package var remotePermission = "allow remote sources"

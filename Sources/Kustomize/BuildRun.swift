@@ -48,10 +48,15 @@ final class BuildRun {
     private func place(_ path: String) throws(Diagnostics) -> Place {
         let entry: TreeEntry?
         do throws(FileTreeError) { entry = try root.resolve(path) } catch {
-            throw Diagnostics([Diagnostic(.error, "cannot open directory \"\(path)\"", cause: error.reason)])
+            throw Diagnostics([Diagnostic(.error, "cannot open directory \"\(display(path))\"", cause: error.reason)])
         }
-        guard let entry, entry.isDirectory else {
-            throw Diagnostics([Diagnostic(.error, entry == nil ? "there is no directory \"\(path)\"" : "\"\(path)\" is not a directory")])
+        guard let entry else { throw Diagnostics([Diagnostic(.error, "there is no directory \"\(display(path))\"")]) }
+        guard entry.isDirectory else {
+            throw Diagnostics([
+                Diagnostic(
+                    .error, "\"\(display(path))\" is not a directory",
+                    remedy: "name the directory that it is in: \(display(Path.directory(of: path)))")
+            ])
         }
         return Place(tree: root, directory: entry.path)
     }
@@ -172,6 +177,11 @@ final class BuildRun {
 
     func display(_ path: String, in place: Place) -> String {
         if let remote = place.remote { return "\(remote.repository)@\(remote.commit.prefix(12)):\(path)" }
+        return display(path)
+    }
+
+    /// A path of the build's own tree, as messages name it.
+    private func display(_ path: String) -> String {
         guard let base = options.displayBase else { return path.isEmpty ? "." : path }
         return Path.relative(path, from: base)
     }

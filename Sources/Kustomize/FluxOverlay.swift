@@ -1,3 +1,4 @@
+package import Diagnostics
 import YAML
 
 /// What a Flux Kustomization object lays over the directory it names, written into the kustomization before it is built.
@@ -21,6 +22,18 @@ package struct FluxOverlay: Hashable, Sendable {
             self.namespace = namespace
             self.labelSelector = labelSelector
             self.annotationSelector = annotationSelector
+        }
+    }
+
+    /// Where a patch's text was written.
+    package struct PatchPlace: Hashable, Sendable {
+        package var location: SourceLocation
+        /// Lines of the file before the first one of the text.
+        package var linesBefore: Int
+
+        package init(location: SourceLocation, linesBefore: Int) {
+            self.location = location
+            self.linesBefore = linesBefore
         }
     }
 
@@ -59,13 +72,20 @@ package struct FluxOverlay: Hashable, Sendable {
         commonMetadataAnnotations.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    func apply(to kustomization: inout Kustomization) {
+    /// - Parameter places: where the patches were written, as far as that is known.
+    func apply(to kustomization: inout Kustomization, _ places: [PatchPlace?]) {
         if !targetNamespace.isEmpty { kustomization.namespace = targetNamespace }
         if !namePrefix.isEmpty { kustomization.namePrefix = namePrefix }
         if !nameSuffix.isEmpty { kustomization.nameSuffix = nameSuffix }
-        kustomization.patches += patches.map { patch in
+        kustomization.patches += patches.enumerated().map { index, patch in
+            let place = places.indices.contains(index) ? places[index] : nil
             var entry = PatchEntry(patch: patch.patch)
             if patch.hasTarget { entry.target = Selector(patch) }
+            entry.overlay = PatchEntry.Overlay(field: "spec.patches[\(index)]", origin: place?.location)
+            if let place {
+                entry.mark = Mark(line: place.location.line, column: place.location.column)
+                entry.linesBefore = place.linesBefore
+            }
             return entry
         }
         kustomization.components += components.map { Located(value: $0, mark: .start) }

@@ -19,18 +19,21 @@ struct GeneratedKustomization {
     }
 
     func file(_ display: String) throws(Diagnostics) -> KustomizationFile? {
-        var resources: [String] = []
+        var (resources, findings): ([String], Diagnostics) = ([], Diagnostics())
         do throws(FileTreeError) {
-            try walk("", depth: 0, into: &resources)
+            try walk("", depth: 0, into: &resources, &findings)
         } catch {
             throw Diagnostics([Diagnostic(.error, "\(display): the directory cannot be listed", cause: error.reason)])
         }
+        try findings.throwIfErrors()
         var kustomization = Kustomization()
         kustomization.resources = resources.map { Located(value: $0, mark: .start) }
         return KustomizationFile(name: "kustomization.yaml", display: display, kustomization: kustomization)
     }
 
-    private func walk(_ path: String, depth: Int, into resources: inout [String]) throws(FileTreeError) {
+    private func walk(
+        _ path: String, depth: Int, into resources: inout [String], _ findings: inout Diagnostics
+    ) throws(FileTreeError) {
         guard depth <= run.options.limits.depth else { throw FileTreeError("it is deeper than \(run.options.limits.depth) levels") }
         let directory = path.isEmpty ? place.directory : Path.join(place.directory, path) ?? place.directory
         if place.remote == nil { run.inputs.insert(directory) }
@@ -38,15 +41,29 @@ struct GeneratedKustomization {
             if Self.leftOut.contains(name) { continue }
             let relative = path.isEmpty ? name : path + "/" + name
             let full = Path.join(place.directory, relative) ?? relative
-            guard let entry = try place.tree.resolve(full) else { continue }
-            if entry.isDirectory {
-                // A link to a directory is not followed: it could lead round in circles.
-                guard entry.path == full else { continue }
-                if try hasKustomization(full) { resources.append(relative) } else { try walk(relative, depth: depth + 1, into: &resources) }
-            } else if name.hasSuffix(".yaml") || name.hasSuffix(".yml") {
-                resources.append(relative)
+            do throws(FileTreeError) {
+                try add(relative, full, depth: depth, to: &resources, &findings)
+            } catch {
+                findings.append(
+                    Diagnostic(
+                        .error, "it cannot be read", at: SourceLocation(file: run.display(full, in: place), line: 1), cause: error.reason,
+                        remedy: "put what it stands for in its place, or name it in .sourceignore"))
             }
         }
+    }
+
+    private func add(
+        _ relative: String, _ full: String, depth: Int, to resources: inout [String], _ findings: inout Diagnostics
+    ) throws(FileTreeError) {
+        guard let entry = try place.tree.resolve(full) else { return }
+        if !entry.isDirectory {
+            if relative.hasSuffix(".yaml") || relative.hasSuffix(".yml") { resources.append(relative) }
+            return
+        }
+        // A link to a directory is not followed: it could lead round in circles.
+        guard entry.path == full else { return }
+        if try hasKustomization(full) { return resources.append(relative) }
+        try walk(relative, depth: depth + 1, into: &resources, &findings)
     }
 
     private func hasKustomization(_ directory: String) throws(FileTreeError) -> Bool {

@@ -105,6 +105,7 @@ extension PatchEntry {
         target = fields.fields("target", Selector.names).map { Selector($0) }
         options = fields.flags("options")
         mark = fields.mark
+        linesBefore = fields.node("patch")?.linesBeforeText ?? mark.line
     }
 }
 

@@ -1,3 +1,4 @@
+import Diagnostics
 import YAML
 
 /// A kustomization file, its deprecated fields folded into those that took their place.
@@ -51,6 +52,16 @@ struct PatchEntry {
     var target: Selector?
     var options: [String: Bool] = [:]
     var mark = Mark.start
+    /// Lines of the file before the text of `patch`.
+    var linesBefore = 0
+    /// Of a patch that is none of the kustomization's own.
+    var overlay: Overlay?
+
+    /// What an overlay calls a patch, and where it was written; nil where nobody knows.
+    struct Overlay {
+        var field: String
+        var origin: SourceLocation?
+    }
 }
 
 struct ImageEntry {
@@ -94,6 +105,9 @@ struct ReplacementEntry {
     var sourceValue: String?
     var targets: [Target]?
     var mark = Mark.start
+    /// What messages call it, and where it is.
+    var name = ""
+    var location: SourceLocation?
 }
 
 struct VariableEntry {

@@ -52,14 +52,14 @@ struct KustomizationFile {
             let documents = try YAMLReader.documents(bytes: bytes, file: display, duplicateKeys: .lastWins, rule: .first)
             return documents.first ?? Node(.mapping([]), mark: .start)
         } catch {
-            throw Diagnostics([Diagnostic(error)])
+            throw Diagnostics(error)
         }
     }
 
     private static func finished(_ file: KustomizationFile, _ run: BuildRun, isTop: Bool) throws(Diagnostics) -> KustomizationFile {
         guard isTop, let overlay = run.options.overlay else { return file }
         var file = file
-        overlay.apply(to: &file.kustomization)
+        overlay.apply(to: &file.kustomization, run.options.overlayPlaces)
         return file
     }
 
@@ -77,11 +77,15 @@ struct KustomizationFile {
     }
 }
 
-extension Diagnostic {
-    /// What the YAML reader found, at its place.
-    init(_ error: YAMLError) {
+extension Diagnostics {
+    /// What the YAML reader found, at its places.
+    /// - Parameter offset: lines of the file before the text.
+    init(_ error: YAMLError, offset: Int = 0) {
         self.init(
-            .error, error.problem, at: SourceLocation(file: error.file, line: error.line, column: error.column),
-            cause: error.context.isEmpty ? nil : error.context)
+            error.moved(by: offset).all.map { error in
+                Diagnostic(
+                    .error, error.problem, at: SourceLocation(file: error.file, line: error.line, column: error.column),
+                    cause: error.context.isEmpty ? nil : error.context)
+            })
     }
 }

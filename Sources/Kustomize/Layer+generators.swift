@@ -3,8 +3,13 @@ import YAML
 
 extension Layer {
     /// ConfigMaps, Secrets, then what `generators` lists.
-    func generate(into accumulator: Accumulator) throws(Diagnostics) {
+    /// - Parameter isComplete: whether all is there that is merged with or replaced.
+    func generate(into accumulator: Accumulator, isComplete: Bool) throws(Diagnostics) {
         var findings = Diagnostics()
+        func absorb(_ resource: Resource, at location: SourceLocation) {
+            guard isComplete && findings.isEmpty || resource.behavior == .create else { return }
+            accumulator.absorb(resource, at: location, &findings)
+        }
         for (kind, entries) in [
             (DataGenerator.Kind.configMap, kustomization.configMapGenerators), (.secret, kustomization.secretGenerators),
         ] {
@@ -14,19 +19,19 @@ extension Layer {
                 do throws(Diagnostics) {
                     let resource = try resource(kind, entry, FileFindings(file: file.display), at: location(entry.mark))
                     resource.buildOrigin = source
-                    accumulator.absorb(resource, at: location(entry.mark), &findings)
+                    absorb(resource, at: location(entry.mark))
                 } catch {
                     findings.append(contentsOf: error)
                 }
             }
         }
-        try findings.throwIfErrors()
-        guard !kustomization.generators.isEmpty else { return }
-        for config in try configurations(kustomization.generators) {
+        var configs: [PluginConfig] = []
+        do throws(Diagnostics) { configs = try configurations(kustomization.generators) } catch { findings.append(contentsOf: error) }
+        for config in configs {
             do throws(Diagnostics) {
                 let resource = try generated(by: config)
                 resource.buildOrigin = config.origin
-                accumulator.absorb(resource, at: config.location, &findings)
+                absorb(resource, at: config.location)
             } catch {
                 findings.append(contentsOf: error)
             }

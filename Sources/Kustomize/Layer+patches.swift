@@ -12,8 +12,13 @@ extension Layer {
             steps.append(step(transformer, "patchesStrategicMerge", kustomization.marks["patchesStrategicMerge"] ?? .start))
         }
         for (index, entry) in kustomization.patches.enumerated() {
-            guard let transformer = patch(entry, findings) else { continue }
-            steps.append(step(transformer, "patches[\(index)]", entry.mark))
+            guard let overlay = entry.overlay else {
+                if let transformer = patch(entry, findings) { steps.append(step(transformer, "patches[\(index)]", entry.mark)) }
+                continue
+            }
+            let own = FileFindings(file: overlay.origin?.file ?? file.display)
+            if let transformer = patch(entry, own) { steps.append(step(transformer, overlay.field, at: overlay.origin)) }
+            findings.diagnostics.append(contentsOf: Diagnostics(own.diagnostics.all.map(overlay.told)))
         }
         return steps
     }
@@ -44,9 +49,10 @@ extension Layer {
 
     /// An entry of `patches`: what reads as objects is a strategic merge, what reads as a list of operations a JSON patch.
     func patch(_ entry: PatchEntry, _ findings: FileFindings) -> PatchTransformer? {
-        guard let (bytes, display, offset) = text(entry.path, entry.patch, entry.mark, "patch", findings) else { return nil }
+        guard let text = text(entry.path, entry.patch, entry.mark, linesBefore: entry.linesBefore, findings) else { return nil }
         let strategic: Result<[Resource], Diagnostics> = Result { () throws(Diagnostics) in
-            try ResourceReader(run: run, display: display, offset: offset, isPatch: true, isTargeted: entry.target != nil).resources(bytes)
+            try ResourceReader(run: run, display: text.file, offset: text.linesBefore, isPatch: true, isTargeted: entry.target != nil)
+                .resources(text.bytes)
         }
         if case .success(let patches) = strategic {
             // An empty file, or one of comments only, changes nothing.
@@ -57,13 +63,16 @@ extension Layer {
             }
             return PatchTransformer(content: .strategicMerge(patches), target: entry.target)
         }
-        do throws(MergeFailure) {
-            return PatchTransformer(content: .json(try jsonPatch(bytes, display)), target: entry.target)
+        do throws(Diagnostics) {
+            let patch = try jsonPatch(text) {
+                Diagnostic(.error, "the patch cannot be read", at: findings.location(entry.mark), cause: $0)
+            }
+            return PatchTransformer(content: .json(patch), target: entry.target)
         } catch {
             // A list is meant as a JSON patch, anything else as an object.
-            let isList = bytes.first { ![0x20, 0x0A, 0x0D, 0x09].contains($0) }.map { $0 == UInt8(ascii: "[") || $0 == UInt8(ascii: "-") }
-            if isList == true {
-                findings.error("the patch cannot be read", at: entry.mark, cause: error.problem)
+            let sign = text.bytes.first { ![0x20, 0x0A, 0x0D, 0x09].contains($0) }
+            if sign == UInt8(ascii: "[") || sign == UInt8(ascii: "-") {
+                findings.diagnostics.append(contentsOf: error)
             } else if case .failure(let failure) = strategic {
                 findings.diagnostics.append(contentsOf: failure)
             }
@@ -71,58 +80,82 @@ extension Layer {
         }
     }
 
+    /// The text of a patch, the file that it is in, and how many lines of that come before it.
+    private struct PatchText {
+        var bytes: [UInt8]
+        var file: String
+        var linesBefore: Int
+    }
+
     /// The text of a patch given inline or by path, exactly one of them.
     private func text(
-        _ path: String, _ inline: String, _ mark: Mark, _ field: String, _ findings: FileFindings
-    ) -> (bytes: [UInt8], display: String, offset: Int)? {
+        _ path: String, _ inline: String, _ mark: Mark, linesBefore: Int, _ findings: FileFindings
+    ) -> PatchText? {
         // kustomize takes blanks off both ends, and so a last line's end off a block of text.
         let start = inline.firstIndex { !$0.isWhitespace } ?? inline.endIndex
         let end = inline.lastIndex { !$0.isWhitespace }.map(inline.index(after:)) ?? start
         let trimmed = Array(inline[start..<end].utf8)
         let skipped = inline[..<start].utf8.count { $0 == UInt8(ascii: "\n") }
-        let isBlank = trimmed.isEmpty
-        switch (path.isEmpty, isBlank) {
-        case (true, true): findings.error("one of path and \(field) is needed", at: mark)
-        case (false, false): findings.error("path and \(field) cannot both be set", at: mark)
-        case (true, false): return (trimmed, file.display, mark.line + skipped)
+        switch (path.isEmpty, trimmed.isEmpty) {
+        case (true, true): findings.error("one of path and patch is needed", at: mark)
+        case (false, false): findings.error("path and patch cannot both be set", at: mark)
+        case (true, false): return PatchText(bytes: trimmed, file: findings.file, linesBefore: linesBefore + skipped)
         case (false, true):
             guard let bytes = place.read(Located(value: path, mark: mark), run, findings) else { return nil }
-            return (bytes, display(path), 0)
+            return PatchText(bytes: bytes, file: display(path), linesBefore: 0)
         }
         return nil
     }
 
     /// Text that starts with a bracket is JSON, any other YAML, typed as Kubernetes does.
-    private func jsonPatch(_ bytes: [UInt8], _ display: String) throws(MergeFailure) -> JSONPatch {
+    /// - Parameter unfit: the finding about a text that is no JSON patch.
+    private func jsonPatch(_ text: PatchText, _ unfit: (_ cause: String) -> Diagnostic) throws(Diagnostics) -> JSONPatch {
         let value: Value
-        if bytes.first == UInt8(ascii: "[") {
-            do throws(JSONError) { value = try JSONReader.value(bytes) } catch { throw MergeFailure(problem: error.description) }
+        if text.bytes.first == UInt8(ascii: "[") {
+            do throws(JSONError) { value = try JSONReader.value(text.bytes) } catch {
+                let place = SourceLocation(file: text.file, line: error.line + text.linesBefore, column: error.column)
+                throw Diagnostics([Diagnostic(.error, error.problem, at: place)])
+            }
         } else {
             do throws(YAMLError) {
-                value = try YAMLReader.values(bytes: bytes, file: display, duplicateKeys: .lastWins, rule: .first).first ?? .null
+                value = try YAMLReader.values(bytes: text.bytes, file: text.file, duplicateKeys: .lastWins, rule: .first).first ?? .null
             } catch {
-                throw MergeFailure(problem: error.description)
+                throw Diagnostics(error, offset: text.linesBefore)
             }
         }
-        return try JSONPatch(value)
+        do throws(MergeFailure) { return try JSONPatch(value) } catch { throw Diagnostics([unfit(error.problem)]) }
     }
 
     func json6902Step(_ entry: PatchEntry, _ name: String, _ findings: FileFindings) -> Step? {
-        json6902(path: entry.path, operations: entry.patch, target: entry.target, entry.mark, findings).map { step($0, name, entry.mark) }
+        json6902(entry, findings).map { step($0, name, entry.mark) }
     }
 
-    func json6902(
-        path: String, operations: String, target: Selector?, _ mark: Mark, _ findings: FileFindings
-    ) -> PatchTransformer? {
-        if target?.name.isEmpty != false { findings.error("a JSON patch here needs a target with a name", at: mark) }
-        guard let (bytes, display, _) = text(path, operations, mark, "patch", findings) else { return nil }
-        do throws(MergeFailure) {
-            let patch = try jsonPatch(Array(bytes.drop { [0x20, 0x0A, 0x0D, 0x09].contains($0) }), display)
-            if patch.operations.isEmpty { throw MergeFailure(problem: "it has no operations") }
-            return PatchTransformer(content: .json(patch), target: target, kind: "PatchJson6902Transformer")
+    func json6902(_ entry: PatchEntry, _ findings: FileFindings) -> PatchTransformer? {
+        if entry.target?.name.isEmpty != false { findings.error("a JSON patch here needs a target with a name", at: entry.mark) }
+        guard var text = text(entry.path, entry.patch, entry.mark, linesBefore: entry.linesBefore, findings) else { return nil }
+        let blanks = text.bytes.prefix { [0x20, 0x0A, 0x0D, 0x09].contains($0) }
+        text.linesBefore += blanks.count { $0 == 0x0A }
+        text.bytes.removeFirst(blanks.count)
+        func unfit(_ cause: String) -> Diagnostic {
+            Diagnostic(.error, "the JSON patch cannot be read", at: findings.location(entry.mark), cause: cause)
+        }
+        do throws(Diagnostics) {
+            let patch = try jsonPatch(text, unfit)
+            if patch.operations.isEmpty { throw Diagnostics([unfit("it has no operations")]) }
+            return PatchTransformer(content: .json(patch), target: entry.target, kind: "PatchJson6902Transformer")
         } catch {
-            findings.error("the JSON patch cannot be read", at: mark, cause: error.problem)
+            findings.diagnostics.append(contentsOf: error)
             return nil
         }
+    }
+}
+
+extension PatchEntry.Overlay {
+    /// A finding about the patch, as the overlay's author reads it.
+    fileprivate func told(_ finding: Diagnostic) -> Diagnostic {
+        var finding = finding
+        finding.summary = "\(field): \(finding.summary)"
+        if origin == nil { finding.location = nil }
+        return finding
     }
 }

@@ -57,10 +57,10 @@ extension Layer {
         case "PatchTransformer": return patch(PatchEntry(config.fields(PatchEntry.names)), findings).map { [$0] } ?? []
         case "PatchJson6902Transformer":
             let fields = fields("target", "path", "jsonOp")
-            let target = fields.fields("target", Selector.names).map { Selector($0) }
-            return json6902(path: fields.string("path"), operations: fields.string("jsonOp"), target: target, fields.mark, findings).map {
-                [$0]
-            } ?? []
+            var entry = PatchEntry(path: fields.string("path"), patch: fields.string("jsonOp"), mark: fields.mark)
+            entry.target = fields.fields("target", Selector.names).map { Selector($0) }
+            entry.linesBefore = fields.mark.line
+            return json6902(entry, findings).map { [$0] } ?? []
         case "PatchStrategicMergeTransformer": return [strategicMerge(fields("paths", "patches"), config)]
         case "ReplacementTransformer":
             let entries = config.fields(["replacements"]).fieldsList("replacements", ReplacementEntry.names) { ReplacementEntry($0) }
@@ -115,7 +115,7 @@ extension Layer {
                 let nodes = try YAMLReader.documents(bytes: bytes, file: path, duplicateKeys: .lastWins, rule: .first)
                 if let node = nodes.first { all += targets(Fields(node, names: ["targets"], findings: findings)) }
             } catch {
-                findings.diagnostics.append(Diagnostic(error))
+                findings.diagnostics.append(contentsOf: Diagnostics(error))
             }
         }
         if all.isEmpty { findings.error("ValueAddTransformer needs targets", at: fields.mark) }

@@ -9,8 +9,8 @@ extension Layer {
         var origin: BuildOrigin?
     }
 
-    func transform(_ accumulator: Accumulator) throws(Diagnostics) {
-        let config = accumulator.config
+    /// What is to be done to the resources, in kustomize's order, with all that is read for it.
+    func steps(_ config: TransformerConfig) throws(Diagnostics) -> [Step] {
         let findings = FileFindings(file: file.display)
         var steps = patchSteps(findings)
         steps += nameSteps(config) + metadataSteps(config)
@@ -23,16 +23,24 @@ extension Layer {
             let entries = replacements(kustomization.replacements, findings)
             steps.append(step(ReplacementTransformer(entries: entries), "replacements", kustomization.marks["replacements"] ?? .start))
         }
+        do throws(Diagnostics) {
+            steps += try pluginSteps(kustomization.transformers)
+        } catch {
+            findings.diagnostics.append(contentsOf: error)
+        }
         try findings.diagnostics.throwIfErrors()
-        steps += try pluginSteps(kustomization.transformers)
-        try run(steps, on: accumulator.set)
+        return steps
     }
 
-    /// Runs the steps; the first with failures is the last, since what follows would only trip over them.
-    private func run(_ steps: [Step], on set: ResourceSet) throws(Diagnostics) {
+    /// Runs the steps; the first with failures is the last, since what follows would only trip over them. But where one found nothing to
+    /// change, nothing was left half done: of those behind it what they look for in vain is told, too.
+    func run(_ steps: [Step], on set: ResourceSet) throws(Diagnostics) {
+        var findings = Diagnostics()
         for step in steps {
-            step.transformer.transform(set, step.report)
-            try step.report.diagnostics.throwIfErrors()
+            let report = step.report
+            step.transformer.transform(set, report)
+            findings.append(contentsOf: findings.isEmpty ? report.diagnostics : report.mismatches)
+            if report.diagnostics.all.count > report.mismatches.all.count { break }
             if let origin = step.origin {
                 for resource in set.all where !resource.isEmpty {
                     if resource.buildOrigin == nil { resource.buildOrigin = origin } else { resource.buildTransformations.append(origin) }
@@ -40,12 +48,12 @@ extension Layer {
             }
             set.dropEmpty()
         }
+        try findings.throwIfErrors()
     }
 
     /// Validators are transformers that may change nothing but the label that says who validated.
-    func validate(_ accumulator: Accumulator) throws(Diagnostics) {
-        guard !kustomization.validators.isEmpty else { return }
-        for step in try pluginSteps(kustomization.validators) {
+    func validate(_ accumulator: Accumulator, _ validators: [Step]) throws(Diagnostics) {
+        for step in validators {
             let before = Dictionary(accumulator.set.all.map { ($0.id, (object: $0.object, history: $0.historyCount)) }) { $1 }
             step.transformer.transform(accumulator.set, step.report)
             try step.report.diagnostics.throwIfErrors()
@@ -68,14 +76,16 @@ extension Layer {
         return .object(object)
     }
 
-    func step(_ transformer: some Transformer, _ name: String, _ mark: Mark, builtIn: Bool = true) -> Step {
+    func step(_ transformer: some Transformer, _ name: String, _ mark: Mark) -> Step { step(transformer, name, at: location(mark)) }
+
+    func step(_ transformer: some Transformer, _ name: String, at location: SourceLocation?) -> Step {
         let origin = origin.map { origin in
             var made = BuildOrigin()
             made.configuredIn = Path.clean(origin.path.isEmpty ? file.name : origin.path + "/" + file.name)
             made.configuredBy = ("builtin", transformer.kind, "", "")
             return made
         }
-        return Step(transformer: transformer, report: Report(step: name, location: location(mark)), origin: origin)
+        return Step(transformer: transformer, report: Report(step: name, location: location), origin: origin)
     }
 
     // MARK: Fields of the kustomization
@@ -143,8 +153,14 @@ extension Layer {
 
     /// Replacements given by path are read in.
     func replacements(_ entries: [ReplacementEntry], _ findings: FileFindings) -> [ReplacementEntry] {
-        entries.flatMap { entry -> [ReplacementEntry] in
-            guard !entry.path.isEmpty else { return [entry] }
+        entries.enumerated().flatMap { index, entry -> [ReplacementEntry] in
+            func named(_ entry: ReplacementEntry, in findings: FileFindings) -> ReplacementEntry {
+                var entry = entry
+                entry.name = "replacements[\(index)]"
+                entry.location = findings.location(entry.mark)
+                return entry
+            }
+            guard !entry.path.isEmpty else { return [named(entry, in: findings)] }
             if entry.source != nil || entry.targets != nil {
                 findings.error("a replacement has either a path or a source and targets", at: entry.mark)
                 return []
@@ -154,12 +170,12 @@ extension Layer {
             do throws(YAMLError) {
                 let nodes = try YAMLReader.documents(bytes: bytes, file: inner.file, duplicateKeys: .lastWins, rule: .first)
                 let read = (nodes.first.map { $0.sequence ?? [$0] } ?? []).map {
-                    ReplacementEntry(Fields($0, names: ReplacementEntry.names, findings: inner))
+                    named(ReplacementEntry(Fields($0, names: ReplacementEntry.names, findings: inner)), in: inner)
                 }
                 findings.diagnostics.append(contentsOf: inner.diagnostics)
                 return read
             } catch {
-                findings.diagnostics.append(Diagnostic(error))
+                findings.diagnostics.append(contentsOf: Diagnostics(error))
                 return []
             }
         }

@@ -13,16 +13,33 @@ struct Layer {
 
     var kustomization: Kustomization { file.kustomization }
 
-    /// Resources, generators, components, transformers, validators, variables, in kustomize's order.
-    func accumulate(into accumulator: Accumulator) throws(Diagnostics) {
+    /// Resources, generators, components, transformers, validators, variables, in kustomize's order. What cannot be read does not keep the
+    /// rest from being read, so that all of it is told; but nothing is changed then, which would trip over what is missing.
+    /// - Parameter readsOnly: whether something is missing among what the layer adds to.
+    func accumulate(into accumulator: Accumulator, readsOnly: Bool = false) throws(Diagnostics) {
         try run.countKustomization(at: parents.count)
-        try run.useSchema(of: file, place)
-        try addResources(kustomization.resources, to: accumulator)
-        try mergeConfigurations(into: accumulator)
-        try generate(into: accumulator)
-        try addComponents(to: accumulator)
-        try transform(accumulator)
-        try validate(accumulator)
+        var findings = Diagnostics()
+        // A limit that was reached is met again by all that go beyond it.
+        var told: Set<Diagnostic> = []
+        func attempt(_ body: () throws(Diagnostics) -> Void) {
+            do throws(Diagnostics) { try body() } catch {
+                for problem in error.all where told.insert(problem).inserted { findings.append(problem) }
+            }
+        }
+        var (steps, validators): ([Step], [Step]) = ([], [])
+        attempt { () throws(Diagnostics) in try run.useSchema(of: file, place) }
+        attempt { () throws(Diagnostics) in try addResources(kustomization.resources, to: accumulator) }
+        attempt { () throws(Diagnostics) in try mergeConfigurations(into: accumulator) }
+        var isComplete = !readsOnly && findings.isEmpty
+        attempt { () throws(Diagnostics) in try generate(into: accumulator, isComplete: isComplete) }
+        isComplete = isComplete && findings.isEmpty
+        attempt { () throws(Diagnostics) in try addComponents(to: accumulator, isComplete: isComplete) }
+        attempt { () throws(Diagnostics) in steps = try self.steps(accumulator.config) }
+        attempt { () throws(Diagnostics) in validators = try pluginSteps(kustomization.validators) }
+        try findings.throwIfErrors()
+        if readsOnly { return }
+        try run(steps, on: accumulator.set)
+        try validate(accumulator, validators)
         try accumulator.add(kustomization.variables, kinds: run.kinds, file)
     }
 
@@ -83,7 +100,7 @@ struct Layer {
     }
 
     private func addDirectory(
-        _ directory: Place, _ entry: Located<String>, to accumulator: Accumulator, isComponent: Bool
+        _ directory: Place, _ entry: Located<String>, to accumulator: Accumulator, isComponent: Bool, readsOnly: Bool = false
     ) throws(Diagnostics) {
         let around = parents + [place]
         if around.contains(where: { $0.remote == directory.remote && Path.isWithin($0.directory, directory.directory) }) {
@@ -105,32 +122,42 @@ struct Layer {
         }
         let layer = Layer(place: directory, file: file, run: run, parents: around, origin: origin?.appending(entry.value))
         if isComponent {
-            try layer.accumulate(into: accumulator)
-            return try accumulator.set.refuseEqualIDs(at: location(entry.mark))
+            try layer.accumulate(into: accumulator, readsOnly: readsOnly)
+            if !readsOnly { try accumulator.set.refuseEqualIDs(at: location(entry.mark)) }
+            return
         }
         let own = Accumulator()
         try layer.accumulate(into: own)
         try accumulator.merge(own, at: location(entry.mark))
     }
 
-    private func addComponents(to accumulator: Accumulator) throws(Diagnostics) {
+    /// All that fail are told; behind the first nothing is changed any more.
+    private func addComponents(to accumulator: Accumulator, isComplete: Bool) throws(Diagnostics) {
+        var findings = Diagnostics()
         for entry in kustomization.components {
-            switch place.resolve(entry.value, run) {
-            case .directory(let directory): try addDirectory(directory, entry, to: accumulator, isComponent: true)
-            case .file:
-                throw Diagnostics([
-                    Diagnostic(.error, "component \"\(entry.value)\" is a file, not a directory", at: location(entry.mark))
-                ])
-            case .none(let reason):
-                if RemoteReference.isRepository(entry.value) {
-                    try addDirectory(try fetch(entry), entry, to: accumulator, isComponent: true)
-                    continue
-                }
-                if run.options.overlay?.ignoreMissingComponents == true, parents.isEmpty { continue }
-                throw Diagnostics([
-                    Diagnostic(.error, "cannot use component \"\(entry.value)\"", at: location(entry.mark), cause: reason)
-                ])
+            do throws(Diagnostics) {
+                try addComponent(entry, to: accumulator, readsOnly: !isComplete || !findings.isEmpty)
+            } catch {
+                findings.append(contentsOf: error)
             }
+        }
+        try findings.throwIfErrors()
+    }
+
+    private func addComponent(_ entry: Located<String>, to accumulator: Accumulator, readsOnly: Bool) throws(Diagnostics) {
+        switch place.resolve(entry.value, run) {
+        case .directory(let directory):
+            try addDirectory(directory, entry, to: accumulator, isComponent: true, readsOnly: readsOnly)
+        case .file:
+            throw Diagnostics([
+                Diagnostic(.error, "component \"\(entry.value)\" is a file, not a directory", at: location(entry.mark))
+            ])
+        case .none(let reason):
+            if RemoteReference.isRepository(entry.value) {
+                return try addDirectory(try fetch(entry), entry, to: accumulator, isComponent: true, readsOnly: readsOnly)
+            }
+            if run.options.overlay?.ignoreMissingComponents == true, parents.isEmpty { return }
+            throw Diagnostics([Diagnostic(.error, "cannot use component \"\(entry.value)\"", at: location(entry.mark), cause: reason)])
         }
     }
 
@@ -149,7 +176,7 @@ struct Layer {
                 findings.diagnostics.append(contentsOf: inner.diagnostics)
                 accumulator.merge(config, at: location(entry.mark), &findings.diagnostics)
             } catch {
-                findings.diagnostics.append(Diagnostic(error))
+                findings.diagnostics.append(contentsOf: Diagnostics(error))
             }
         }
         for entry in kustomization.crds {
@@ -158,7 +185,7 @@ struct Layer {
                 let values = try YAMLReader.values(bytes: bytes, file: entry.value, duplicateKeys: .lastWins, rule: .first)
                 accumulator.merge(CRDReferences(values.first ?? .null).config, at: location(entry.mark), &findings.diagnostics)
             } catch {
-                findings.diagnostics.append(Diagnostic(error))
+                findings.diagnostics.append(contentsOf: Diagnostics(error))
             }
         }
         try findings.diagnostics.throwIfErrors()

@@ -40,7 +40,7 @@ struct PatchTransformer: Transformer {
                 report.add(
                     positions.isEmpty
                         ? "no resource is \(patch.id.description)" : "\(positions.count) resources are or were \(patch.id.description)",
-                    remedy: "a patch without a target names the resource by its kind, name and namespace")
+                    remedy: "a patch without a target names the resource by its kind, name and namespace", isMismatch: true)
                 continue
             }
             merge(patch, into: set.all[position], set, report)

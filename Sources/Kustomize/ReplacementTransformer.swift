@@ -10,10 +10,15 @@ struct ReplacementTransformer: Transformer {
             do throws(MergeFailure) {
                 try apply(entry, set, report)
             } catch {
-                report.add(error.problem)
+                Self.tell(error, of: entry, report)
             }
         }
         set.invalidate()
+    }
+
+    private static func tell(_ failure: MergeFailure, of entry: ReplacementEntry, _ report: Report, _ resource: Resource? = nil) {
+        let step = report.step == "replacements" ? entry.name : "\(report.step): \(entry.name)"
+        report.add(failure.problem, step, at: entry.location ?? report.location, resource, isMismatch: failure.isMismatch)
     }
 
     private func apply(_ entry: ReplacementEntry, _ set: ResourceSet, _ report: Report) throws(MergeFailure) {
@@ -40,7 +45,7 @@ struct ReplacementTransformer: Transformer {
                     try write(copied, in: resource, target)
                     report.touch(resource)
                 } catch {
-                    report.add(error.problem, resource)
+                    Self.tell(error, of: entry, report, resource)
                 }
             }
         }
@@ -69,7 +74,8 @@ struct ReplacementTransformer: Transformer {
         let matches = set.all.filter { $0.anyIDs.contains { source.selector.isMatched(by: $0) } }
         guard let resource = matches.first, matches.count == 1 else {
             throw MergeFailure(
-                problem: matches.isEmpty ? "no resource matches the source" : "\(matches.count) resources match the source, only one may")
+                problem: matches.isEmpty ? "no resource matches the source" : "\(matches.count) resources match the source, only one may",
+                isMismatch: true)
         }
         let path = FieldPath(source.fieldPath.isEmpty ? "metadata.name" : source.fieldPath)
         guard let (value, way) = try path.find(in: .object(resource.object)), !value.isNull, value != .array([]), value != .object(Object())

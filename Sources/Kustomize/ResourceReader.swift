@@ -23,9 +23,7 @@ struct ResourceReader {
                 bytes: bytes, file: display, schema: isTargeted ? .targetedPatch : isPatch ? .patch : .resource,
                 duplicateKeys: isPatch ? .firstWins : .error, rule: .separated)
         } catch {
-            var error = error
-            error.line += offset
-            throw Diagnostics([Diagnostic(error)])
+            throw Diagnostics(error, offset: offset)
         }
         var findings = Diagnostics()
         var resources: [Resource] = []

@@ -3,6 +3,8 @@ import YAML
 /// What cannot be merged, for the caller to put a place and a name to.
 struct MergeFailure: Error {
     var problem: String
+    /// Whether nothing was found to change or to copy from.
+    var isMismatch = false
 }
 
 /// kustomize's strategic merge of a patch into an object: mappings are merged, lists are merged by the keys their schema names

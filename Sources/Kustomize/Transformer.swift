@@ -15,18 +15,30 @@ final class Report {
     /// What the step is called in messages and provenance: `patches[2]`.
     let step: String
     private(set) var diagnostics = Diagnostics()
+    /// Of these, that nothing was found to change or to copy from.
+    private(set) var mismatches = Diagnostics()
 
     init(step: String, location: SourceLocation?) {
         self.step = step
         self.location = location
     }
 
-    func add(_ problem: String, _ resource: Resource? = nil, remedy: String? = nil) {
+    func add(_ problem: String, _ resource: Resource? = nil, remedy: String? = nil, isMismatch: Bool = false) {
+        add(problem, step, at: location, resource, remedy: remedy, isMismatch: isMismatch)
+    }
+
+    /// - Parameter step: a part of this step, with a place of its own.
+    func add(
+        _ problem: String, _ step: String, at location: SourceLocation?, _ resource: Resource? = nil, remedy: String? = nil,
+        isMismatch: Bool = false
+    ) {
         var cause: String?
         if let resource {
             cause = "\(resource.id.description)" + (resource.origin.map { " of \($0.file):\($0.line)" } ?? "")
         }
-        diagnostics.append(Diagnostic(.error, "\(step): \(problem)", at: location, cause: cause, remedy: remedy))
+        let finding = Diagnostic(.error, "\(step): \(problem)", at: location, cause: cause, remedy: remedy)
+        diagnostics.append(finding)
+        if isMismatch { mismatches.append(finding) }
     }
 
     /// Notes in a resource that this step changed it.
@@ -151,7 +163,7 @@ struct ReplicaTransformer: Transformer {
         }
         if !found {
             let kinds = specs.map(\.type.kind).joined(separator: ", ")
-            report.add("no resource called \"\(entry.name)\" has replicas to set", remedy: "looked for: \(kinds)")
+            report.add("no resource called \"\(entry.name)\" has replicas to set", remedy: "looked for: \(kinds)", isMismatch: true)
         }
     }
 }

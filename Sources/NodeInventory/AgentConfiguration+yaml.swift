@@ -37,7 +37,7 @@ extension AgentConfiguration {
         do {
             documents = try YAMLReader.documents(text, file: file)
         } catch {
-            throw Diagnostics([error.diagnostic])
+            throw error.diagnostics
         }
         guard documents.count == 1, let first = documents.first else {
             throw Diagnostics([

@@ -77,7 +77,7 @@ extension ClusterSpec {
         do {
             documents = try YAMLReader.documents(text, file: file)
         } catch {
-            found.append(error.diagnostic)
+            found.append(contentsOf: error.diagnostics)
             return nil
         }
         guard let first = documents.first else {
@@ -104,14 +104,18 @@ extension ClusterSpec {
 }
 
 extension YAMLError {
-    /// The same finding in the form in which all findings are shown.
-    package var diagnostic: Diagnostic {
-        Diagnostic(
-            .error, problem, at: SourceLocation(file: file, line: line, column: column), cause: context.isEmpty ? nil : context,
-            remedy: remedy)
+    /// The same findings in the form in which all findings are shown.
+    package var diagnostics: Diagnostics {
+        Diagnostics(
+            all.map { error in
+                Diagnostic(
+                    .error, error.problem, at: SourceLocation(file: error.file, line: error.line, column: error.column),
+                    cause: error.context.isEmpty ? nil : error.context, remedy: error.remedy)
+            })
     }
 
-    private var remedy: String {
+    private var remedy: String? {
+        if context.contains("in quotes") { return nil }
         if problem.contains("cannot start any token") {
             return "indent with spaces, not with tabs; put text that begins with @ or ` in quotes"
         }

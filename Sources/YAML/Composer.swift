@@ -29,6 +29,9 @@ struct Composer<Tree: ComposedTree> {
     private(set) var forms = WrittenForms()
     /// Brackets and braces around what is read.
     private var flowDepth = 0
+    /// Keys that a mapping holds twice, where that is an error: it does not keep the text from being read on. The first of them.
+    private(set) var repeatedKeys: [YAMLError] = []
+    private static var maximumRepeatedKeys: Int { 50 }
 
     private struct Anchor {
         var tree: Tree
@@ -94,7 +97,9 @@ struct Composer<Tree: ComposedTree> {
 
     private mutating func alias(_ name: String) throws(YAMLError) -> Tree {
         guard let anchor = anchors[name] else {
-            throw stream.error("alias \"*\(name)\" has no anchor before it", context: "an anchor cannot contain itself")
+            throw stream.error(
+                "alias \"*\(name)\" has no anchor before it",
+                context: "put it in quotes if a text is meant; an anchor cannot contain itself")
         }
         try count(nodes: anchor.nodes, scalarBytes: anchor.scalarBytes)
         return anchor.tree
@@ -197,7 +202,7 @@ struct Composer<Tree: ComposedTree> {
             if kind == .mappingEnd { break }
             let keyMark = stream.mark
             if kind == .scalar, stream.isPlain, stream.tag == nil, PlainText.isMergeKey(stream.bytes) {
-                if hasMergeKey, schema.isKustomize { throw stream.error("key \"<<\" is set twice in one mapping", at: keyMark) }
+                if hasMergeKey, schema.isKustomize { noteRepeated("<<", at: keyMark) }
                 hasMergeKey = true
                 merged.append(contentsOf: try mergeSources(depth: depth))
                 continue
@@ -211,7 +216,7 @@ struct Composer<Tree: ComposedTree> {
             if text == "<<", schema.isKustomize { continue }
             if let earlier = seen.insert(text, at: entries.count, in: entries, keyText: Tree.keyText) {
                 switch duplicates {
-                case .error: throw stream.error("key \"\(text)\" is set twice in one mapping", at: keyMark)
+                case .error: noteRepeated(text, at: keyMark)
                 case .firstWins: break
                 case .lastWins: entries[earlier] = Tree.entry(text, key: key, value: value)
                 }
@@ -226,6 +231,11 @@ struct Composer<Tree: ComposedTree> {
             }
         }
         return Tree.mapping(entries, mark: mark)
+    }
+
+    private mutating func noteRepeated(_ key: String, at mark: Mark) {
+        guard repeatedKeys.count < Self.maximumRepeatedKeys else { return }
+        repeatedKeys.append(stream.error("key \"\(key)\" is set twice in one mapping", at: mark))
     }
 
     private mutating func noteForm(of tree: Tree, key: String, _ place: Place) {

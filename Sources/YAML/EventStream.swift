@@ -141,10 +141,16 @@ final class EventStream {
                 file: file, line: Int(state.mark.line) + 1 + offset, column: Int(state.mark.column) + 1,
                 problem: problem, context: "byte \(state.problem_offset)")
         }
-        let context = state.context.map { "\(String(cString: $0)) from line \(Int(state.context_mark.line) + 1 + offset)" } ?? ""
+        let reading = state.context.map { String(cString: $0) } ?? ""
+        if let (sign, name) = ["while scanning an alias": ("*", "alias"), "while scanning an anchor": ("&", "anchor")][reading] {
+            return error(
+                "what begins with \(sign) is an \(name), whose name has letters, digits, - and _ only",
+                context: "put it in quotes if a text is meant",
+                at: Mark(line: Int(state.context_mark.line) + 1 + offset, column: Int(state.context_mark.column) + 1))
+        }
         return YAMLError(
             file: file, line: Int(state.problem_mark.line) + 1 + offset, column: Int(state.problem_mark.column) + 1,
-            problem: problem, context: context)
+            problem: problem, context: reading, contextLine: reading.isEmpty ? nil : Int(state.context_mark.line) + 1 + offset)
     }
 
     private static func text(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? {

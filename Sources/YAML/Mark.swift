@@ -20,18 +20,44 @@ package struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
     package var column: Int
     /// What is wrong, in one sentence without a full stop.
     package var problem: String
-    /// What was being read when it was found; empty when the problem says it all.
-    package var context: String
+    private var reading: String
+    private var contextLine: Int?
+    /// What else is wrong with the same text, as far as it could be read on.
+    package private(set) var further: [YAMLError] = []
 
-    package init(file: String, line: Int, column: Int, problem: String, context: String = "") {
+    /// - Parameter contextLine: where what was being read began.
+    package init(file: String, line: Int, column: Int, problem: String, context: String = "", contextLine: Int? = nil) {
         self.file = file
         self.line = line
         self.column = column
         self.problem = problem
-        self.context = context
+        reading = context
+        self.contextLine = contextLine
+    }
+
+    /// Several mistakes of one text as one error; nil for none.
+    init?(_ all: [YAMLError]) {
+        guard let first = all.first else { return nil }
+        self = first
+        further = Array(all.dropFirst())
+    }
+
+    package var all: [YAMLError] { [self] + further }
+
+    /// What was being read when it was found, or what to write instead; empty when the problem says it all.
+    package var context: String { contextLine.map { "\(reading) from line \($0)" } ?? reading }
+
+    /// The same in a text that begins behind some lines of its file.
+    package func moved(by lines: Int) -> YAMLError {
+        var error = self
+        error.line += lines
+        error.contextLine = contextLine.map { $0 + lines }
+        error.further = further.map { $0.moved(by: lines) }
+        return error
     }
 
     package var description: String {
-        "\(file):\(line):\(column): \(problem)" + (context.isEmpty ? "" : " (\(context))")
+        all.map { "\($0.file):\($0.line):\($0.column): \($0.problem)" + ($0.context.isEmpty ? "" : " (\($0.context))") }
+            .joined(separator: "\n")
     }
 }

@@ -79,6 +79,14 @@ extension Node {
         return items[index]
     }
 
+    /// Lines of the file before the first one of a text; a block of text begins below its sign.
+    package var linesBeforeText: Int {
+        switch scalar?.style {
+        case .literal, .folded: mark.line
+        default: mark.line - 1
+        }
+    }
+
     /// What kind of value it is, in the words of error messages.
     package var kindName: String {
         switch content {

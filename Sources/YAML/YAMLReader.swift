@@ -51,9 +51,9 @@ package enum YAMLReader {
         do throws(YAMLError) {
             return try readAsIs(bytes, file, limits, schema, duplicateKeys, rule, keeping: keeping)
         } catch {
-            guard error.problem == FlowColons.problem, let quoted = FlowColons.quoted(String(decoding: bytes, as: UTF8.self)) else {
-                throw error
-            }
+            guard error.all.contains(where: { $0.problem == FlowColons.problem }),
+                let quoted = FlowColons.quoted(String(decoding: bytes, as: UTF8.self))
+            else { throw error }
             return try readAsIs(Array(quoted.utf8), file, limits, schema, duplicateKeys, rule, keeping: keeping)
         }
     }
@@ -69,14 +69,19 @@ package enum YAMLReader {
             func read(_ parts: [DocumentParts.Part], onlyFirst: Bool) throws(YAMLError) -> [Kept] {
                 var kept: [Kept] = []
                 var composer = Composer<Tree>(limits: limits, schema: schema, duplicates: duplicateKeys)
-                for part in parts {
-                    let stream = EventStream(part.bytes, file: file, line: part.line, scans: !Tree.keepsPlaces)
-                    while let document = try composer.document(of: stream) {
-                        guard kept.count < limits.documents else { throw stream.error("more than \(limits.documents) documents") }
-                        kept.append(keeping(document.tree, document.mark, composer.forms))
-                        if onlyFirst { break }
+                do throws(YAMLError) {
+                    for part in parts {
+                        let stream = EventStream(part.bytes, file: file, line: part.line, scans: !Tree.keepsPlaces)
+                        while let document = try composer.document(of: stream) {
+                            guard kept.count < limits.documents else { throw stream.error("more than \(limits.documents) documents") }
+                            kept.append(keeping(document.tree, document.mark, composer.forms))
+                            if onlyFirst { break }
+                        }
                     }
+                } catch {
+                    throw YAMLError(composer.repeatedKeys + [error]) ?? error
                 }
+                if let repeated = YAMLError(composer.repeatedKeys) { throw repeated }
                 return kept
             }
             return Result { () throws(YAMLError) in

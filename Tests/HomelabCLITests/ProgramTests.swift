@@ -100,6 +100,23 @@ import Testing
         #expect(found.errors.contains("clusters/home/hello/kustomization.yaml:1:13"), "\(found.errors)")
     }
 
+    @Test func `build names what it is given as it is found from here`() throws {
+        let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder + "/app", withIntermediateDirectories: true)
+        try "resources: []\n".write(toFile: folder + "/app/kustomization.yaml", atomically: true, encoding: .utf8)
+        for given in ["app/kustomization.yaml", folder + "/app/kustomization.yaml"] {
+            let answer = try homelab("build", given, in: folder)
+            #expect(answer.status == 1 && answer.output.isEmpty)
+            #expect(
+                answer.errors == """
+                    error: "app/kustomization.yaml" is not a directory
+                        name the directory that it is in: app
+
+                    """)
+        }
+    }
+
     @Test func `files of an inventory that cannot be read are told all at once, with the rest`() throws {
         let folder = NSTemporaryDirectory() + "homelab-program-" + UUID().uuidString
         defer { try? FileManager.default.removeItem(atPath: folder) }

@@ -133,6 +133,37 @@ private func failure(_ files: [String: String], _ options: BuildOptions = BuildO
     }
 }
 
+@Suite struct OverlayPatchTests {
+    private static let files = [
+        "kustomization.yaml": "patches: [{patch: '{apiVersion: v1, kind: A, metadata: {name: a}}'}]\nresources: [a.yaml]\n",
+        "a.yaml": "apiVersion: v1\nkind: A\nmetadata: {name: a}\n",
+    ]
+
+    private static func options(_ patches: [String], _ places: [FluxOverlay.PatchPlace?] = []) -> BuildOptions {
+        var overlay = FluxOverlay()
+        overlay.patches = patches.map { .init(patch: $0) }
+        var options = BuildOptions(overlay: overlay)
+        options.overlayPlaces = places
+        return options
+    }
+
+    @Test func whatIsWrongWithAPatchIsToldWhereItWasWritten() {
+        let place = FluxOverlay.PatchPlace(location: SourceLocation(file: "units.yaml", line: 9, column: 12), linesBefore: 9)
+        #expect(
+            failure(Self.files, Self.options(["a: 1\nb: [", "{}"], [place, nil]))
+                == "units.yaml:12:1: error: spec.patches[0]: did not find expected node content: while parsing a flow node from line 12")
+        let lost = "apiVersion: v1\nkind: A\nmetadata: {name: lost}\n"
+        #expect(failure(Self.files, Self.options([lost], [place])).hasPrefix("units.yaml:9:12: error: spec.patches[0]: no resource is A"))
+    }
+
+    @Test func withoutAPlaceTheFieldIsNamed() {
+        let lost = "apiVersion: v1\nkind: A\nmetadata: {name: lost}\n"
+        let found = failure(Self.files, Self.options(["b: [", lost]))
+        #expect(found.hasPrefix("error: spec.patches[0]: did not find expected node content"), "\(found)")
+        #expect(failure(Self.files, Self.options([lost])).hasPrefix("error: spec.patches[0]: no resource is A"))
+    }
+}
+
 @Suite struct LimitTests {
     @Test func aliasBombs() {
         var text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"

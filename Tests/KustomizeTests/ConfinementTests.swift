@@ -26,6 +26,20 @@ import Testing
         #expect(throws: Diagnostics.self) { try KustomizeBuild(files: tree, options: BuildOptions(loadRestriction: .none)).build("") }
     }
 
+    @Test func everyLinkThatLeavesTheTreeIsNamed() throws {
+        let folder = try Files.makeTemporaryDirectory()
+        defer { try? Files.removeTree(folder) }
+        try Files.makeDirectory(folder + "/tree/inner")
+        try Files.write(settings, to: folder + "/secret.yaml")
+        try Files.link(folder + "/tree/one.yaml", to: "../secret.yaml")
+        try Files.link(folder + "/tree/inner/two.yaml", to: "../../secret.yaml")
+        let build = KustomizeBuild(
+            files: try DiskFileTree(root: folder + "/tree"), options: BuildOptions(generatesMissingKustomization: true))
+        let error = #expect(throws: Diagnostics.self) { try build.build("") }
+        #expect(error?.all.map(\.location?.file) == ["inner/two.yaml", "one.yaml"], "\(error?.description ?? "")")
+        #expect(error?.all.allSatisfy { $0.cause?.contains("leads out of the tree") == true } == true)
+    }
+
     @Test func filesOutsideTheKustomizationNeedLeave() throws {
         let files = MemoryFileTree(["a/kustomization.yaml": "resources: [../x.yaml]\n", "x.yaml": settings])
         #expect(throws: Diagnostics.self) { try KustomizeBuild(files: files).build("a") }

@@ -138,6 +138,26 @@ private func value(_ text: String, schema: YAMLSchema = .kubernetes) throws -> V
         #expect(error?.description == "t.yaml:4:1: key \"a\" is set twice in one mapping")
     }
 
+    @Test func allDuplicateKeysAreToldAndWhatEndsTheReading() {
+        let text = "a: 1\na: 2\nb: {c: 1, c: 2}\n---\nd: 1\nd: 2\ne: ["
+        let last: [DocumentRule: Int] = [.all: 8, .separated: 8, .first: 3]
+        for (rule, last) in last {
+            let error = #expect(throws: YAMLError.self) { try YAMLReader.documents(text, file: "t.yaml", rule: rule) }
+            #expect(error?.all.map(\.line).prefix(2) == [2, 3] && error?.all.last?.line == last, "\(rule): \(error?.description ?? "")")
+        }
+        let error = #expect(throws: YAMLError.self) { try YAMLReader.values("a: 1\na: 2\nb: [c", file: "t.yaml") }
+        #expect(
+            error?.moved(by: 10).description == """
+                t.yaml:12:1: key "a" is set twice in one mapping
+                t.yaml:14:1: did not find expected ',' or ']' (while parsing a flow sequence from line 13)
+                """)
+    }
+
+    @Test(arguments: ["a: *", "a: *.example.org", "a: [*-x.y]", "a: &", "*nowhere"]) func signsThatMeanAliasesAndAnchors(text: String) {
+        let error = #expect(throws: YAMLError.self) { try YAMLReader.values(text, file: "t.yaml") }
+        #expect(error?.context.hasPrefix("put it in quotes if a text is meant") == true, "\(error?.description ?? "")")
+    }
+
     @Test func duplicateKeysInLargeMappings() throws {
         let text = (0..<100).map { "k\($0): \($0)\n" }.joined()
         #expect(try YAMLReader.values(text, file: "t.yaml").first?.object?.count == 100)

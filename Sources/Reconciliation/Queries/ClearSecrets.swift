@@ -45,7 +45,7 @@ struct ClearSecrets {
 }
 
 extension Provenance.Touch {
-    fileprivate var mayBringValues: Bool { step == "generator" || step == "replacements" || step.hasPrefix("patches") }
+    fileprivate var mayBringValues: Bool { step == "generator" || step == "replacements" || step.contains("patches") }
 }
 
 extension Manifest {

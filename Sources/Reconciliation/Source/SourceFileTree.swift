@@ -28,8 +28,12 @@ package struct SourceFileTree: FileTree {
         }
         var rules: [String: String] = [:]
         for path in found where IgnoreRules.isFile(path) {
-            guard let entry = try base.resolve(path), !entry.isDirectory else { continue }
-            rules[path] = String(decoding: try base.read(entry.path, limit: 1 << 20), as: UTF8.self)
+            do throws(FileTreeError) {
+                guard let entry = try base.resolve(path), !entry.isDirectory else { continue }
+                rules[path] = String(decoding: try base.read(entry.path, limit: 1 << 20), as: UTF8.self)
+            } catch {
+                throw FileTreeError("\(path): \(error.reason)")
+            }
         }
         let ignore = IgnoreRules(files: rules, ignore: ignore)
         var (files, directories): (Set<String>, [String: Set<String>]) = ([], ["": []])
