@@ -69,8 +69,8 @@ let package = Package(
         // Pure: values and rules.
         module("NodeInventory", ["Diagnostics", "YAML"]),
         .target(
-            name: "KubernetesModel", dependencies: ["CEL", "Diagnostics", "YAML"], resources: [.embedInCode("Flux/Definitions")],
-            swiftSettings: settings),
+            name: "KubernetesModel", dependencies: ["CEL", "RegularExpressions", "Diagnostics", "YAML"],
+            resources: [.embedInCode("Flux/Definitions")], swiftSettings: settings),
         module("NodePlanning", ["NodeInventory", "Diagnostics", "YAML", "Cryptography", "BootstrapAssets"]),
         module("SyncPlanning", ["KubernetesModel", "Diagnostics", "YAML"]),
         module("SOPS", ["Cryptography", "Diagnostics", "YAML"]),

@@ -94,7 +94,7 @@ import YAML
         ].map {
             "apiVersion: \($0.0)\nkind: \($0.1)\nmetadata: {name: a, namespace: b}\n"
                 + ($0.1 == "GitRepository" ? "spec: {interval: 1m, url: \"https://h/x\"}\n" : "")
-                + ($0.1 == "Receiver" ? "spec: {type: harbor}\n" : "")
+                + ($0.1 == "Receiver" ? "spec: {type: harbor, resources: [{kind: GitRepository, name: a}]}\n" : "")
         }
         .joined(separator: "---\n")
         try objects.write(toFile: folder + "/a.yaml", atomically: true, encoding: .utf8)

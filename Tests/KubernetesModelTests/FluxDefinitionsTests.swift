@@ -112,6 +112,43 @@ import YAML
         #expect(receiver.isEmpty, "\(receiver)")
     }
 
+    private func misfits(_ spec: String, _ kind: GroupVersionKind = FluxKinds.kustomization) throws -> [String] {
+        let schema = try #require(StructuralSchema.served[kind])
+        let object = try #require(try YAMLReader.values("kind: \(kind.kind)\nmetadata: {x: 1}\nstatus: []\nspec: \(spec)", file: "t").first)
+        return schema.misfits(in: object).map(\.summary)
+    }
+
+    private static let whole = "interval: 1h30m, prune: true, sourceRef: {kind: GitRepository, name: a}"
+
+    @Test func `what an author may write fits`() throws {
+        #expect(StructuralSchema.served.count == 3)
+        #expect(try misfits("{\(Self.whole)}").isEmpty)
+        #expect(try misfits("{\(Self.whole), wait: null, timeout: 1.5m, commonMetadata: {labels: {a.b/c: d}}}").isEmpty)
+        #expect(try misfits("{\(Self.whole), wait: '${wait}', retryInterval: '${time}', patches: '${patches}'}").isEmpty)
+        #expect(try misfits("{url: 'ssh://git@example.org/a', interval: 1m}", FluxKinds.gitRepository).isEmpty)
+        #expect(try misfits("{type: github, resources: [{kind: GitRepository, name: a}]}", FluxKinds.receiver).isEmpty)
+    }
+
+    @Test(arguments: [
+        ("{prune: true, sourceRef: {kind: GitRepository, name: a}, interval: null}", "spec.interval is missing"),
+        ("{WHOLE, wait: 1}", "spec.wait must be true or false, not a number"),
+        ("{WHOLE, path: 1}", "spec.path must be a string, not a number"), ("{WHOLE, path: [a]}", "spec.path must be a string, not a list"),
+        ("{WHOLE, dependsOn: {name: a}}", "spec.dependsOn must be a list, not a mapping"),
+        ("{WHOLE, dependsOn: [a]}", "spec.dependsOn[0] must be a mapping, not a string"),
+        ("{WHOLE, dependsOn: [{namespace: a}]}", "spec.dependsOn[0].name is missing"),
+        ("{WHOLE, postBuild: {substitute: {a: true}}}", "spec.postBuild.substitute.a must be a string, not a boolean"),
+        ("{WHOLE, deletionPolicy: Keep}", "spec.deletionPolicy is \"Keep\""), ("{WHOLE, timeout: 1d}", "spec.timeout is \"1d\""),
+        ("{WHOLE, namePrefix: ''}", "spec.namePrefix is \"\""), ("{WHOLE, waits: true}", "unknown field \"spec.waits\""),
+    ]) func `what does not fit is told by its field`(_ spec: String, _ problem: String) throws {
+        let text = spec.split(separator: "WHOLE", omittingEmptySubsequences: false).joined(separator: Self.whole)
+        #expect(try misfits(text) == [problem])
+    }
+
+    @Test func `the field that a message begins with`() {
+        #expect([PathStep](prefixOf: "spec.patches[2].target: no").text == "spec.patches[2].target")
+        #expect([PathStep](prefixOf: "spec.ref.semver newest is no range").text == "spec.ref.semver")
+    }
+
     @Test(arguments: [
         ("{type: Ready}", "status.conditions[0].reason is missing"), ("{type: a b}", "status.conditions[0].type does not match"),
         ("{reason: \"not ready\"}", "status.conditions[0].reason does not match"), ("{status: Maybe}", "is none of"),

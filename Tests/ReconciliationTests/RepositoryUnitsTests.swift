@@ -31,6 +31,86 @@ import YAML
 
         """
 
+    @Test func `fields that do not fit Flux' definitions are told, each once and at its place`() {
+        let unit = """
+            kind: List
+            apiVersion: v1
+            items:
+              - apiVersion: kustomize.toolkit.fluxcd.io/v1
+                kind: Kustomization
+                metadata: {name: web, namespace: default, labels: {a: b}}
+                spec:
+                  interval: 10 minutes
+                  prune: "true"
+                  path: web
+                  targetNamespace: ""
+                  pathh: web
+                  sourceRef: {kind: GitRepo, name: home, namespace: homelab-system}
+                  patches: [{target: {kind: Deployment, nam: a}}]
+                  postBuild: {substitute: {replicas: 3, size: "${size}"}, substituteFrom: [{kind: Secret, name: more}]}
+                  deletionPolicy: ${policy}
+            """
+        let receiver = """
+            apiVersion: notification.toolkit.fluxcd.io/v1
+            kind: Receiver
+            metadata: {name: hook, namespace: default}
+            spec: {type: github, interval: 1d, resources: {kind: GitRepository, name: home}}
+            """
+        let found = problems(["clusters/home/units.yaml": unit, "clusters/home/receiver.yaml": receiver])
+        let expected = [
+            ("receiver.yaml:4:32: error: ", "spec.interval is \"1d\"\n    give a length of time such as 10m or 1h30m"),
+            ("receiver.yaml:4:47: error: ", "spec.resources must be a list, not a mapping"),
+            ("units.yaml:8:17: error: ", "spec.interval 10 minutes is no duration"),
+            ("units.yaml:9:14: error: ", "spec.prune must be true or false, not a string\n    take the quotes away"),
+            ("units.yaml:11:24: error: ", "spec.targetNamespace is \"\"\n    give it a value, or leave it out"),
+            ("units.yaml:12:7: warning: ", "unknown field \"spec.pathh\"\n    did you mean \"path\"?"),
+            ("units.yaml:13:25: error: ", "spec.sourceRef.kind GitRepo is not handled yet"),
+            ("units.yaml:14:17: error: ", "spec.patches[0].patch is missing"),
+            ("units.yaml:14:45: warning: ", "unknown field \"spec.patches[0].target.nam\"\n    did you mean \"name\"?"),
+            ("units.yaml:15:42: error: ", "spec.postBuild.substitute.replicas must be a string, not a number\n    put it in quotes"),
+        ]
+        for (place, text) in expected {
+            #expect(found.contains { $0.hasPrefix("clusters/home/" + place) && $0.contains(text) }, "\(place) \(text) in \(found)")
+        }
+        #expect(found.count == expected.count, "\(found.joined(separator: "\n"))")
+    }
+
+    @Test func `what a patch did to a unit is told as that`() {
+        let found = problems([
+            "clusters/home/kustomization.yaml": """
+            resources: [web.yaml]
+            patches:
+            - target: {kind: Kustomization}
+              patch: |
+                - {op: replace, path: /spec/prune, value: 1}
+            """, "clusters/home/web.yaml": UnitsTests.unit("web", path: "web"), "web/a.yaml": Self.config("a", "a: b"),
+        ])
+        #expect(found.count == 1, "\(found)")
+        #expect(
+            found.first?.hasPrefix(
+                "clusters/home/web.yaml:1:1: error: Kustomization.kustomize.toolkit.fluxcd.io/default/web: spec.prune must be true or "
+                    + "false, not a number: patches or variables make it so") == true, "\(found)")
+    }
+
+    @Test func `a mistake in a unit's patch has its line in the unit's file`() {
+        let patches = """
+            patches:
+              - target: {kind: ConfigMap}
+                patch: |
+                  - op: add
+                    path: [
+              - patch: |
+                  apiVersion: v1
+                  kind: ConfigMap
+                  metadata: {name: lost}
+            """
+        let files = ["clusters/home/web.yaml": UnitsTests.unit("web", path: "web", more: patches), "web/a.yaml": Self.config("a", "a: b")]
+        let found = problems(files)
+        #expect(found.count == 1 && found[0].hasPrefix("clusters/home/web.yaml:14:1: error: spec.patches[0]: did not find"), "\(found)")
+        let lost = problems(files.mapValues { $0.replacing("path: [", with: "path: /data/b\n          value: c") })
+        #expect(lost.count == 1 && lost[0].hasPrefix("clusters/home/web.yaml:15:14: error: spec.patches[1]: no resource is"), "\(lost)")
+    }
+
     @Test func `units are rendered as the agent renders them, those among their objects too`() throws {
         let found = units([
             "clusters/home/apps.yaml": UnitsTests.unit("apps", path: "apps", more: "postBuild: {substitute: {where: inner}}"),
@@ -76,13 +156,13 @@ import YAML
             "clusters/home/own.yaml": Self.config("own", "a: c"),
         ])
         let expected = [
-            ("clusters/home/broken.yaml:1", "spec.interval 10 minutes is no duration"),
-            ("clusters/home/broken.yaml:1", "spec.prune is missing"), ("clusters/home/broken.yaml:1", "spec.path is nowhere"),
-            ("clusters/home/broken.yaml:1", "spec.decryption.provider vault is not known"),
-            ("clusters/home/broken.yaml:1", "spec.ignore: spec/replicas is no JSON pointer"),
-            ("clusters/home/broken.yaml:1", "names the unit default/nobody"), ("clusters/home/other.yaml:1", "it takes https://"),
-            ("clusters/home/other.yaml:1", "spec.provider azure wants credentials that only machines"),
-            ("clusters/home/other.yaml:1", "spec.ref.semver newest is no range"),
+            ("clusters/home/broken.yaml:5:13", "spec.interval 10 minutes is no duration"),
+            ("clusters/home/broken.yaml:4:1", "spec.prune is missing"), ("clusters/home/broken.yaml:6:9", "spec.path is nowhere"),
+            ("clusters/home/broken.yaml:8:26", "spec.decryption.provider vault is not known"),
+            ("clusters/home/broken.yaml:9:11", "spec.ignore: spec/replicas is no JSON pointer"),
+            ("clusters/home/broken.yaml:1", "names the unit default/nobody"), ("clusters/home/other.yaml:4:27", "it takes https://"),
+            ("clusters/home/other.yaml:4:68", "spec.provider azure wants credentials that only machines"),
+            ("clusters/home/other.yaml:4:89", "spec.ref.semver newest is no range"),
             ("clusters/home/lost.yaml:1", "spec.sourceRef names GitRepository/homelab-system/hme"),
             ("web/a.yaml:1", "the variable port is not set"), ("web/a.yaml:6", "unable to parse variable name"),
             ("keys/key.yaml:1", "the file is encrypted"), ("twice/a.yaml:1", "is wanted by two units"),

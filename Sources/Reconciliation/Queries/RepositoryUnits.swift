@@ -1,6 +1,7 @@
 package import Diagnostics
 package import KubernetesModel
 package import Kustomize
+import NodeInventory
 import SyncPlanning
 import YAML
 
@@ -34,6 +35,7 @@ package struct RepositoryUnits: Sendable {
     }
 
     private let files: any FileTree
+    private let places: FieldPlaces
     private let setting: Setting
     private let root: String
     /// Of the agent's own directory; nil when it cannot be rendered.
@@ -52,6 +54,7 @@ package struct RepositoryUnits: Sendable {
     /// - Parameter path: the directory that the agent covers, from the root of the files.
     package init(_ files: some FileTree, path: String, _ setting: Setting = Setting()) {
         self.files = files
+        places = FieldPlaces(files)
         self.setting = setting
         root = path
         var hasAllVariables = true
@@ -59,10 +62,11 @@ package struct RepositoryUnits: Sendable {
             let own = try FluxComponents.own(in: files, at: path)
             var spec = UnitSpec(owner: setting.own ?? Ownership(namespace: "", name: ""), path: path)
             spec.take(own: own, otherwise: spec)
-            let result = try build(path, overlay: spec.overlay, isDecrypting: spec.isDecrypting)
+            let result = try build(path, spec, own)
             ownProblems.append(contentsOf: result.warnings)
-            clearSecrets.add(result, isDecrypting: spec.isDecrypting)
+            lookOver(result, isDecrypting: spec.isDecrypting)
             if let own {
+                ownProblems.append(contentsOf: Diagnostics(misfits(own)))
                 ownProblems.append(
                     contentsOf: Diagnostics(UnitSpec(of: own).withoutEffect.map { Self.uselessSetting($0, own) }))
             }
@@ -113,8 +117,12 @@ package struct RepositoryUnits: Sendable {
         result.append(contentsOf: Diagnostics(oldVersions))
         result.append(contentsOf: Diagnostics(all.flatMap(\.stringDataProblems)))
         result.append(contentsOf: Diagnostics(clearSecrets.warnings))
-        for manifest in all where manifest.key.groupKind == FluxKinds.gitRepository.groupKind {
-            result.append(contentsOf: Diagnostics(problems(ofRepository: manifest)))
+        for manifest in all {
+            switch manifest.key.groupKind {
+            case FluxKinds.gitRepository.groupKind: result.append(contentsOf: Diagnostics(problems(ofRepository: manifest)))
+            case FluxKinds.receiver.groupKind: result.append(contentsOf: Diagnostics(misfits(manifest)))
+            default: break
+            }
         }
         return result
     }
@@ -137,14 +145,14 @@ package struct RepositoryUnits: Sendable {
                 units.append(unit)
                 continue
             }
-            unit.problems.append(contentsOf: Diagnostics(Self.problems(of: spec, object)))
+            unit.problems.append(contentsOf: Diagnostics(problems(of: spec, object)))
             // A path that a variable is still to be put into is known to nobody here.
             var hasAllVariables = true
             if isBuiltFromHere(spec), spec.path != root, !spec.path.contains("${") {
                 do {
                     (unit.manifests, hasAllVariables) = try manifests(of: spec, object)
                 } catch {
-                    unit.problems.append(contentsOf: remote(error))
+                    unit.problems.append(contentsOf: remote(error, of: object))
                 }
             }
             units.append(unit)
@@ -192,25 +200,35 @@ package struct RepositoryUnits: Sendable {
 
     // MARK: Rendering
 
-    private func build(_ path: String, overlay: FluxOverlay?, isDecrypting: Bool) throws(Diagnostics) -> BuildResult {
+    /// - Parameter object: the Kustomization, where there is one.
+    private func build(_ path: String, _ spec: UnitSpec, _ object: Manifest?) throws(Diagnostics) -> BuildResult {
         var options = BuildOptions(order: .none, generatesMissingKustomization: true)
         options.loadRestriction = .none
-        options.overlay = overlay
+        options.overlay = spec.overlay
+        options.overlayPlaces = object.map(places.patches) ?? []
         options.remotePermission = Self.remotePermission
-        if isDecrypting { return try KustomizeBuild(files: files, options: options).result(path) }
+        if spec.isDecrypting { return try KustomizeBuild(files: files, options: options).result(path) }
         var result = try KustomizeBuild(files: DecryptingFileTree(files, .none), options: options).result(path)
         result.manifests = try FileDecryption.none.opened(result.manifests)
         return result
     }
 
+    private mutating func lookOver(_ result: BuildResult, isDecrypting: Bool) {
+        clearSecrets.add(result, isDecrypting: isDecrypting)
+    }
+
     private static let remotePermission = "set agent.allowRemoteBases: true in the inventory and run homelab bootstrap"
 
     /// What is elsewhere is not fetched here; where the agent may, that is no error.
-    private func remote(_ problems: Diagnostics) -> Diagnostics {
-        guard setting.allowsRemoteBases else { return problems }
-        return Diagnostics(
+    /// - Parameter object: the Kustomization, for what has no place of its own.
+    private func remote(_ problems: Diagnostics, of object: Manifest? = nil) -> Diagnostics {
+        Diagnostics(
             problems.all.map { problem in
-                guard problem.remedy?.hasSuffix(Self.remotePermission) == true else { return problem }
+                var problem = problem
+                if problem.location == nil, problem.subject == nil {
+                    (problem.location, problem.subject) = (object?.origin, object?.key.description)
+                }
+                guard setting.allowsRemoteBases, problem.remedy?.hasSuffix(Self.remotePermission) == true else { return problem }
                 return Diagnostic(
                     .warning, "names files of another repository, so this unit's objects are not checked here", subject: problem.subject,
                     at: problem.location, remedy: "`homelab build --allow-remote` and `homelab diff --allow-remote` fetch them")
@@ -225,11 +243,12 @@ package struct RepositoryUnits: Sendable {
             throw Diagnostics([
                 Diagnostic(
                     .error, "spec.path is \(spec.path), and there is no such directory", subject: object.key.description,
-                    at: object.origin, remedy: "add it, or correct the path, which begins at the root of the repository")
+                    at: places.place(of: [.key("spec"), .key("path")], in: object).location,
+                    remedy: "add it, or correct the path, which begins at the root of the repository")
             ])
         }
-        let built = try build(spec.path, overlay: spec.overlay, isDecrypting: spec.isDecrypting)
-        clearSecrets.add(built, isDecrypting: spec.isDecrypting)
+        let built = try build(spec.path, spec, object)
+        lookOver(built, isDecrypting: spec.isDecrypting)
         let components = FluxComponents(built.manifests, path: spec.path)
         old += components.old
         return try substituted(components.manifests, spec)
@@ -253,18 +272,38 @@ package struct RepositoryUnits: Sendable {
 
     // MARK: What is wrong
 
-    private static func problems(of spec: UnitSpec, _ object: Manifest) -> [Diagnostic] {
-        func problem(_ severity: Diagnostic.Severity, _ summary: String, _ cause: String, _ remedy: String) -> Diagnostic {
-            Diagnostic(severity, summary, subject: object.key.description, at: object.origin, cause: cause, remedy: remedy)
-        }
+    private func problems(of spec: UnitSpec, _ object: Manifest) -> [Diagnostic] {
         let hindrances = spec.hindrances.filter { !spec.invalidExpressions.contains($0) }
-        var result = hindrances.map { problem(.error, "the unit would apply nothing", $0, "correct it in its Kustomization") }
-        result += missing(["interval", "prune", "sourceRef"], in: object)
+        var result = hindrances.map { told("the unit would apply nothing", $0, of: object, "correct it in its Kustomization") }
         result += spec.invalidExpressions.map {
-            problem(.error, "an expression cannot be read", $0, "correct it; the language is CEL, cel.dev")
+            told("an expression cannot be read", $0, of: object, "correct it; the language is CEL, cel.dev")
         }
-        result += spec.warnings.map { uselessSetting($0, object) }
+        result += misfits(object, toldOf: spec.hindrances)
+        result += spec.warnings.map { Self.uselessSetting($0, object) }
         return result
+    }
+
+    /// - Parameter cause: begins with the field.
+    private func told(_ summary: String, _ cause: String, of object: Manifest, _ remedy: String) -> Diagnostic {
+        Diagnostic(
+            .error, summary, subject: object.key.description, at: places.place(of: [PathStep](prefixOf: cause), in: object).location,
+            cause: cause, remedy: remedy)
+    }
+
+    /// What does not fit the definition of the object's kind: what the API server refuses, and fields that it leaves out.
+    /// - Parameter causes: what is told of it already, each beginning with the field.
+    private func misfits(_ object: Manifest, toldOf causes: [String] = []) -> [Diagnostic] {
+        let told = Set(causes.map { [PathStep](prefixOf: $0).text })
+        let misfits = StructuralSchema.served[object.groupVersionKind]?.misfits(in: object.value) ?? []
+        return misfits.filter { !told.contains($0.path.text) }.map { misfit in
+            let place = places.place(of: misfit.path, in: object, atKey: misfit.isUnknownField)
+            let choice = misfit.isUnknownField ? "known here: " : "give one of "
+            let nearest = Suggestion.nearest(to: misfit.word, in: misfit.candidates).map { "did you mean \"\($0)\"?" }
+            let candidates = misfit.candidates.isEmpty ? nil : choice + misfit.candidates.joined(separator: ", ")
+            return Diagnostic(
+                misfit.isUnknownField ? .warning : .error, misfit.summary, subject: object.key.description, at: place.location,
+                cause: place.isAsWritten ? nil : "patches or variables make it so", remedy: misfit.remedy ?? nearest ?? candidates)
+        }
     }
 
     private static func uselessSetting(
@@ -276,42 +315,29 @@ package struct RepositoryUnits: Sendable {
 
     private func problems(ofRepository object: Manifest) -> [Diagnostic] {
         let spec = GitRepositorySpec(of: object)
-        let missing = Self.missing(["interval", "url"], in: object)
+        var causes = spec.unreadable
+        var limits: [String] = []
         if isAgentsOwn(spec) {
-            let limits = OwnRepositoryLimits(spec, branch: setting.branch)
-            return missing + Self.obstacles(spec.unreadable, of: object)
-                + (limits.unmet + limits.unused).map {
-                    Self.uselessSetting($0, object, remedy: "`repository:` of the inventory says how this one is followed and reached")
-                }
+            let own = OwnRepositoryLimits(spec, branch: setting.branch)
+            limits = own.unmet + own.unused
+        } else {
+            causes = spec.obstacles
+            do { _ = try FollowedReference(spec) } catch { causes.append(error.message) }
+            if !spec.url.isEmpty, !["https://", "http://", "ssh://"].contains(where: { spec.url.hasPrefix($0) }) {
+                causes.append("spec.url is \(spec.url); it takes https://…, http://… and ssh://user@host/path")
+            }
         }
-        var causes = spec.obstacles
-        do { _ = try FollowedReference(spec) } catch { causes.append(error.message) }
-        if !spec.url.isEmpty, !["https://", "http://", "ssh://"].contains(where: { spec.url.hasPrefix($0) }) {
-            causes.append("spec.url is \(spec.url); it takes https://…, http://… and ssh://user@host/path")
-        }
-        return missing + Self.obstacles(causes, of: object)
-    }
-
-    private static func obstacles(_ causes: [String], of repository: Manifest) -> [Diagnostic] {
-        causes.map {
-            Diagnostic(
-                .error, "the repository could not be followed", subject: repository.key.description, at: repository.origin, cause: $0,
-                remedy: "correct it in its GitRepository")
-        }
+        return misfits(object, toldOf: causes)
+            + causes.map { told("the repository could not be followed", $0, of: object, "correct it in its GitRepository") }
+            + limits.map {
+                Self.uselessSetting($0, object, remedy: "`repository:` of the inventory says how this one is followed and reached")
+            }
     }
 
     /// As `SourceRegistry` takes it.
     private func isAgentsOwn(_ spec: GitRepositorySpec) -> Bool {
         if let bootstrapped, (bootstrapped.namespace, bootstrapped.name) == (spec.namespace, spec.name) { return true }
         return !spec.hasRulesOfItsOwn && spec.url == setting.url && spec.branch == setting.branch
-    }
-
-    /// What the definition wants, without which the API server takes no such object.
-    private static func missing(_ fields: [String], in object: Manifest) -> [Diagnostic] {
-        fields.filter { object.value[path: "spec", $0] == nil }.map {
-            Diagnostic(
-                .error, "spec.\($0) is missing", subject: object.key.description, at: object.origin, remedy: "add it; it has no default")
-        }
     }
 
     /// One warning for each version of a kind.
