@@ -1,6 +1,7 @@
 package import Diagnostics
 internal import NodeInventory
 internal import NodePlanning
+internal import YAML
 
 /// Gives the cluster a new server token (docs.k3s.io/cli/token, `k3s token rotate`): k3s makes it up itself, so it is on no command line.
 /// The first server and the datastore have it at once; the others get it over stdin, and each restarts with it after the one before votes

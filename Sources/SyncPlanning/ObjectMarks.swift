@@ -41,6 +41,11 @@ package struct ObjectMarks: OptionSet, Hashable, Sendable {
         ("prune", "disabled", .pruneDisabled), ("prune", "confirmed", .pruneConfirmed), ("force", "enabled", .forced),
     ]
 
+    /// The names of the marks, behind a prefix.
+    package static var names: [String] {
+        table.map(\.0).reduce(into: []) { names, name in if !names.contains(name) { names.append(name) } }
+    }
+
     private static func values(of name: String, in manifest: Manifest) -> [String] {
         prefixes.flatMap { [manifest.annotation($0 + name), manifest.label($0 + name)] }.compactMap { $0?.lowercased() }
     }

@@ -111,6 +111,45 @@ import YAML
         #expect(lost.count == 1 && lost[0].hasPrefix("clusters/home/web.yaml:15:14: error: spec.patches[1]: no resource is"), "\(lost)")
     }
 
+    @Test func `an object that no API server takes is told with what made it so`() {
+        let found = problems([
+            "clusters/home/kustomization.yaml": """
+            resources: [all.yaml]
+            patches:
+            - target: {kind: ConfigMap, name: b}
+              patch: |
+                - {op: remove, path: /metadata/name}
+            """,
+            "clusters/home/all.yaml": "kind: ConfigMap\nmetadata: {name: a, namespace: default}\n---\n" + Self.config("b", "a: b")
+                + "---\napiVersion: v1\nkind: List\n",
+        ])
+        let expected = [
+            "clusters/home/all.yaml:1:1: error: ConfigMap/default/a: the object has no apiVersion\n",
+            "clusters/home/all.yaml:4:1: error: ConfigMap/default: the object has no metadata.name: as changed by patches[0] at "
+                + "clusters/home/kustomization.yaml:3:3\n", "clusters/home/all.yaml:9:1: error: List: the object has no metadata.name\n",
+        ]
+        for text in expected { #expect(found.contains { $0.hasPrefix(text) }, "\(text) in \(found)") }
+        #expect(found.count == expected.count, "\(found)")
+    }
+
+    @Test func `annotations of the agent's that are misspelt are told once, with the right ones`() {
+        func config(_ name: String, _ field: String) -> String {
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: \(name)\n  namespace: default\n  \(field)\n"
+        }
+        let found = problems([
+            "clusters/home/a.yaml": config("a", "annotations: {homelab.dev/durft: report, homelab.dev/force: enabled}"),
+            "clusters/home/b.yaml": config("b", "annotations: {homelab.dev/durft: report}"),
+            "clusters/home/c.yaml": config("c", "labels: {homelab.dev/pruned: disabled, example.org/prune: a}"),
+        ])
+        #expect(found.count == 2, "\(found)")
+        #expect(
+            found.contains {
+                $0.hasPrefix("clusters/home/a.yaml:6:17: warning: ConfigMap/default/a: nobody acts on homelab.dev/durft, which 2 objects")
+                    && $0.contains("did you mean homelab.dev/drift? there are ") && $0.contains("homelab.dev/prune-budget")
+            }, "\(found)")
+        #expect(found.contains { $0.contains("c.yaml:6:12") && $0.contains("did you mean homelab.dev/prune?") }, "\(found)")
+    }
+
     @Test func `units are rendered as the agent renders them, those among their objects too`() throws {
         let found = units([
             "clusters/home/apps.yaml": UnitsTests.unit("apps", path: "apps", more: "postBuild: {substitute: {where: inner}}"),

@@ -35,7 +35,7 @@ extension KustomizationSpec {
         serviceAccount = spec["serviceAccountName"]?.string
         readKubeconfig(spec["kubeConfig"])
         reportsDrift = object.annotation("homelab.dev/drift")?.lowercased() == "report"
-        readPruneBudget(object.annotation("homelab.dev/prune-budget") ?? "")
+        readPruneBudget(object.annotation(Self.pruneBudget) ?? "")
         readLimits(spec)
     }
 
@@ -100,7 +100,7 @@ extension KustomizationSpec {
             } else if word.hasSuffix("%"), let percent = Int(word.dropLast()), (0...100).contains(percent) {
                 prunePercent = percent
             } else {
-                warnings.append("homelab.dev/prune-budget: \(word) is neither a number of objects nor a percentage such as 80%")
+                warnings.append("\(Self.pruneBudget): \(word) is neither a number of objects nor a percentage such as 80%")
             }
         }
     }

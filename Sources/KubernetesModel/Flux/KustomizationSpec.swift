@@ -105,6 +105,7 @@ package struct KustomizationSpec: Hashable, Sendable {
     package var kubeconfig: KubeconfigReference?
     /// Changes made in the cluster are told, and not undone: the annotation `homelab.dev/drift: report`.
     package var reportsDrift = false
+    package static let pruneBudget = "homelab.dev/prune-budget"
     /// How many objects, and how many of a hundred, a commit may delete unconfirmed, whichever is more: `homelab.dev/prune-budget: 40, 80%`.
     package var pruneCount: Int?
     package var prunePercent: Int?

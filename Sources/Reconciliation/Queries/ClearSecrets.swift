@@ -25,7 +25,7 @@ struct ClearSecrets {
     ) -> Diagnostic {
         // A line of an environment file that is no pair is a key, whatever it was meant to be.
         let values = provenance.isGenerated ? "\(fields.count) of its values" : list(fields)
-        let changes = provenance.touches.filter(\.mayBringValues).map { "\($0.step)" + ($0.location.map { " at \($0)" } ?? "") }
+        let changes = provenance.touches.filter(\.mayBringValues).map(\.told)
         var remedy =
             provenance.isGenerated
             ? "put them into files of the generator instead of literals, encrypted with sops and age (`sops encrypt --in-place FILE`)"
@@ -45,7 +45,10 @@ struct ClearSecrets {
 }
 
 extension Provenance.Touch {
-    fileprivate var mayBringValues: Bool { step == "generator" || step == "replacements" || step.contains("patches") }
+    /// In messages.
+    var told: String { step + (location.map { " at \($0)" } ?? "") }
+
+    var mayBringValues: Bool { step == "generator" || step == "replacements" || step.contains("patches") }
 }
 
 extension Manifest {

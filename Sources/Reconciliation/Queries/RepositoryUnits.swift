@@ -48,6 +48,7 @@ package struct RepositoryUnits: Sendable {
     /// The GitRepository of the agent's own repository, where Flux' bootstrap left it in the agent's own directory.
     private var bootstrapped: GitRepositorySpec?
     private var clearSecrets = ClearSecrets()
+    private var objectFaults = ObjectFaults()
     /// How Flux was told to run that lies in the agent's own directory.
     private var flux = FluxSettings()
 
@@ -117,6 +118,7 @@ package struct RepositoryUnits: Sendable {
         result.append(contentsOf: Diagnostics(oldVersions))
         result.append(contentsOf: Diagnostics(all.flatMap(\.stringDataProblems)))
         result.append(contentsOf: Diagnostics(clearSecrets.warnings))
+        result.append(contentsOf: Diagnostics(objectFaults.findings))
         for manifest in all {
             switch manifest.key.groupKind {
             case FluxKinds.gitRepository.groupKind: result.append(contentsOf: Diagnostics(problems(ofRepository: manifest)))
@@ -215,6 +217,7 @@ package struct RepositoryUnits: Sendable {
 
     private mutating func lookOver(_ result: BuildResult, isDecrypting: Bool) {
         clearSecrets.add(result, isDecrypting: isDecrypting)
+        objectFaults.add(result, places)
     }
 
     private static let remotePermission = "set agent.allowRemoteBases: true in the inventory and run homelab bootstrap"
