@@ -4,11 +4,11 @@ extension NodePlan {
     /// the plan as it is.
     /// - Parameters:
     ///   - known: those of them that the other machines have to know or forget: who joins, is in the cluster or leaves it; nil: all.
-    ///   - addresses: of the nodes, by their names: what firewalls know them by.
-    package func limited(to nodes: Set<String>, known: Set<String>? = nil, addresses: [String: String] = [:]) -> NodePlan {
+    ///   - addresses: all of each node, of both families, by its name: what firewalls know it by.
+    package func limited(to nodes: Set<String>, known: Set<String>? = nil, addresses: [String: Set<String>] = [:]) -> NodePlan {
         if nodes.isEmpty { return self }
         let known = known ?? nodes
-        let own = Set(known.compactMap { addresses[$0] })
+        let own = Set(known.flatMap { addresses[$0] ?? [] })
         var limited = self
         limited.phases = phases.compactMap { phase in
             var phase = phase

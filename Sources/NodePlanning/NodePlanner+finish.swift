@@ -22,9 +22,11 @@ extension NodePlanner {
         }
         if !context.only.isEmpty {
             let known = desired.nodes.filter { isMemberOrJoins($0.name) || $0.state == .absent }.map(\.name)
-            let first = desired.nodes.map { ($0.name, addresses[$0.name].first?.description ?? $0.address) }
+            let doors = desired.nodes.map { node in
+                (node.name, addresses[node.name].isEmpty ? [node.address] : Set(addresses[node.name].map(\.description)))
+            }
             plan = plan.limited(
-                to: context.only, known: context.only.intersection(known), addresses: Dictionary(first) { known, _ in known })
+                to: context.only, known: context.only.intersection(known), addresses: Dictionary(doors) { known, _ in known })
         }
         for node in desired.nodes {
             guard let steps = waiting[node.name], let first = steps.first else { continue }

@@ -22,6 +22,9 @@ import Testing
         plan.phases.flatMap(\.tasks).flatMap { task in task.steps.map { (task.node, $0.step) } }
     }
 
+    /// Of s3: a firewall has a door for each.
+    private static let bothFamilies = ["10.0.0.3", "fd00::3"].compactMap { IPAddress($0) }
+
     private func text(_ plan: NodePlan, of node: String) -> String? { plan.pending.first { $0.node == node }?.text }
 
     @Test func anAgentIsNotUpgradedAheadOfTheServers() throws {
@@ -48,8 +51,16 @@ import Testing
 
     @Test func whoLeavesIsTakenOffTheOtherMachines() throws {
         var machines = try SimulatedMachines.settled("fresh-three-servers")
-        machines.spec.change("s3") { $0.state = .absent }
+        machines.spec.change("s3") {
+            $0.state = .absent
+            $0.nodeIPs = Self.bothFamilies
+        }
         machines.spec.change("fed") { $0.state = .absent }
+        var guarded = try #require(machines.observed["s1"]?.facts)
+        guarded.network.firewall = "ufw"
+        guarded.network.firewallSources = ["10.0.0.3", "10.0.0.5", "fd00::3"]
+        guarded.network.firewallOwn = guarded.network.firewallSources
+        machines.observed["s1"] = .facts(guarded)
         let plan = plan(&machines, only: ["s3"])
         let steps = steps(plan)
         #expect(steps.contains { if case .saveSnapshot = $0.step { true } else { false } }, "\(plan.text)")
@@ -59,6 +70,10 @@ import Testing
             return entry.node
         }
         #expect(Set(revoked) == ["s1", "s2", "pi"], "\(plan.text)")
+        let closed = steps.compactMap { entry -> [String]? in
+            if case .closeFirewall(let rules) = entry.step { rules.sources } else { nil }
+        }
+        #expect(closed == [["10.0.0.3", "fd00::3"]], "\(plan.text)")
         #expect(!steps.contains { if case .deleteNode("fed", _) = $0.step { true } else { false } })
         machines.carryOut(plan)
         #expect(machines.cluster.node(named: "s3") == nil && machines.cluster.node(named: "fed") != nil)
@@ -100,6 +115,7 @@ import Testing
         var grown = machines
         let fixture = PlanningCase.named("fresh-three-servers")
         grown.spec = try fixture.spec()
+        grown.spec.change("s3") { $0.nodeIPs = Self.bothFamilies }
         grown.observed["s3"] = try fixture.observed()["s3"]
         var open = try #require(grown.observed["s1"]?.facts)
         open.network.firewall = "ufw"
@@ -109,7 +125,8 @@ import Testing
         let others = steps(plan).filter { $0.node != "s3" }
         #expect(
             others.contains { entry in
-                if case .openFirewall(let rules) = entry.step { entry.node == "s1" && rules.sources == ["10.0.0.3"] } else { false }
+                guard case .openFirewall(let rules) = entry.step else { return false }
+                return entry.node == "s1" && rules.sources == ["10.0.0.3", "fd00::3"]
             }, "\(plan.text)")
         for node in ["s1", "s2", "pi", "fed"] {
             #expect(
