@@ -158,13 +158,7 @@ extension SSHConnector {
 
     func target(for node: NodeSpec) throws -> SSHTarget {
         let settings = settings(for: node.host, user: node.writtenUser, port: node.writtenPort)
-        if let reason = settings.unsupported.first, settings.proxyJump.isEmpty, reason.hasPrefix("ProxyCommand") {
-            throw HostError(
-                .refused, node: node.name,
-                Diagnostic(
-                    .error, "~/.ssh/config wants a ProxyCommand, which is not used here", subject: "node \"\(node.name)\"", cause: reason,
-                    remedy: "Name the host in between as `jump` in the inventory, or as ProxyJump in ~/.ssh/config."))
-        }
+        try requireNoProxyCommand(to: node, settings)
         let host = settings.hostName ?? node.host
         let port = node.writtenPort ?? settings.port ?? 22
         return SSHTarget(
@@ -173,6 +167,18 @@ extension SSHConnector {
                 node.login, settings: settings, name: node.name, subject: Self.subject(node.name, jump: nil)),
             hostKeys: try policy(node.hostKeys, of: node.name, jump: nil, settings: settings, host: host, port: port),
             jump: try jumps(for: node, settings: settings))
+    }
+
+    /// The way to the nearest machine, be it the node or its first jump host, is what `~/.ssh/config` says of that machine.
+    private func requireNoProxyCommand(to node: NodeSpec, _ settings: SSHConfig.Settings) throws(HostError) {
+        let jump = jumps(to: node).first
+        let nearest = jump.map { self.settings(for: $0.host, user: $0.writtenUser, port: $0.writtenPort) } ?? settings
+        guard let command = nearest.unsupported.first(where: { $0.hasPrefix("ProxyCommand") }) else { return }
+        throw HostError(
+            .refused, node: node.name,
+            Diagnostic(
+                .error, "~/.ssh/config wants a ProxyCommand, which is not used here", subject: Self.subject(node.name, jump: jump?.host),
+                cause: command, remedy: "Name the host in between as `jump` in the inventory, or as ProxyJump in ~/.ssh/config."))
     }
 
     func jumps(for node: NodeSpec, settings: SSHConfig.Settings) throws -> [SSHTarget] {

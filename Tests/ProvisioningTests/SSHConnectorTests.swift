@@ -66,6 +66,26 @@ import Testing
         #expect(try connector(hosts).jumps(to: node("host: 192.0.2.1")).isEmpty)
     }
 
+    @Test(arguments: [
+        ("Match exec \"test -e /x\"\n  User you\nHost attic.lan\n  ProxyCommand nc %h %p\n", "host: attic.lan", "node \"attic\""),
+        ("Host gate\n  ProxyCommand nc %h %p\n", "host: attic.lan, jump: gate", "jump host \"gate\" of node \"attic\""),
+        (
+            "Host attic.lan\n  ProxyJump gate\nHost gate\n  ProxyCommand nc %h %p\n", "host: attic.lan",
+            "jump host \"gate\" of node \"attic\""
+        ),
+    ]) func `a ProxyCommand is told and never passed over`(_ config: String, _ way: String, _ subject: String) throws {
+        let node = try node("\(way), hostKeys: \"\(Self.key)\"")
+        let error = #expect(throws: HostError.self) { try connector(config).target(for: node) }
+        #expect(error?.kind == .refused && error?.diagnostic.subject == subject, "\(String(describing: error))")
+        #expect(error?.diagnostic.cause == "ProxyCommand nc %h %p", "\(String(describing: error))")
+    }
+
+    @Test func `a jump host of the inventory takes the place of a ProxyCommand`() throws {
+        let node = try node("host: attic.lan, jump: gate, hostKeys: \"\(Self.key)\"")
+        let target = try connector("Host attic.lan\n  ProxyCommand nc %h %p\n").target(for: node)
+        #expect(target.jump.map(\.host) == ["gate"])
+    }
+
     @Test func `what the agents do not know is told`() throws {
         let found = try connector(Self.config).findings(on: [node("host: attic.lan"), node("host: 192.0.2.1")]).all
         #expect(found.count == 1 && found[0].severity == .warning)
