@@ -5,11 +5,15 @@ package enum BootstrapAssets {
     /// What `homelab preflight` asks of a machine beyond its facts; read by `HostChecks`.
     package static var checksScript: String { text(PackageResources.checks_sh) }
     /// Takes k3s, homelab and all they made off a machine, for a POSIX shell.
-    package static var uninstallScript: String { aloneScript + foldersScript + text(PackageResources.uninstall_sh) }
+    package static var uninstallScript: String {
+        aloneScript + foldersScript + programsScript + text(PackageResources.uninstall_sh)
+    }
     /// Functions that keep what must not meet on a machine from meeting there.
     package static var aloneScript: String { text(PackageResources.alone_sh) }
     /// Functions that take folders away wherever links and mounts have put them.
     package static var foldersScript: String { text(PackageResources.folders_sh) }
+    /// Functions that take away what is beside units and binaries.
+    package static var programsScript: String { text(PackageResources.programs_sh) }
     package static var serverUnit: String { text(PackageResources.k3s_service) }
     package static var agentUnit: String { text(PackageResources.k3s_agent_service) }
     package static var homelabAgentUnit: String { text(PackageResources.homelab_agent_service) }

@@ -87,14 +87,14 @@ extension NodeScripts {
         done
         """
 
-    /// target: what installBinary kept beside it comes back.
+    /// target: what installBinary kept beside it comes back. `programs.sh` knows the copy by its name.
     static let restoreBinary = """
         set -eu
         [ -f "$1.prev" ] || { echo "there is no $1.prev" >&2; exit 1; }
-        cp "$1.prev" "$1.back"
-        chown 0:0 "$1.back"
-        chmod 0755 "$1.back"
-        mv -f "$1.back" "$1"
+        cp "$1.prev" "$1.homelab-back"
+        chown 0:0 "$1.homelab-back"
+        chmod 0755 "$1.homelab-back"
+        mv -f "$1.homelab-back" "$1"
         if command -v restorecon >/dev/null 2>&1; then restorecon "$1" || :; fi
         """
 

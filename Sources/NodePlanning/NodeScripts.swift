@@ -18,12 +18,13 @@ enum NodeScripts {
         """
 
     /// upload, target, sha256. The copy beside the target is what is checked and moved, since the upload is still in the user's hands.
-    /// Begun again after it was moved, the one from before is kept already and must not be replaced by the new one.
+    /// Begun again after it was moved, the one from before is kept already and must not be replaced by the new one. `programs.sh` knows
+    /// the copy by its name.
     static let installBinary = """
         set -eu
         umask 077
         mkdir -p "${2%/*}"
-        new=$(mktemp "$2.XXXXXX")
+        new=$(mktemp "$2.homelab-XXXXXX")
         trap 'rm -f "$new"' EXIT
         cat "$1" >"$new"
         sum=$(sha256sum "$new" | cut -d ' ' -f 1)

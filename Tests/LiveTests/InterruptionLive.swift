@@ -119,7 +119,7 @@ struct InterruptionLive {
         #expect(again.succeeded && again.output.contains("nothing to do"), "\(again.text)")
         #expect(try lab.kubectl("get", "secrets", "-n", "kube-system", "-o", "name").output.contains("bootstrap-token-") == false)
         for machine in ["m1", "m2", "m3", "m4"] {
-            let temporary = "find /usr/local/bin /etc/rancher /etc/homelab -type f -name '*.??????'"
+            let temporary = "find /usr/local/bin /etc/rancher /etc/homelab -type f \\( -name '*.??????' -o -name '*.homelab-*' \\)"
             #expect(
                 try lab.on(machine, "ls -d /run/homelab.lock /tmp/*homelab* 2>/dev/null; \(temporary)").output == "", "left on \(machine)")
         }

@@ -1,3 +1,4 @@
+import BootstrapAssets
 import Cryptography
 import Foundation
 import NodeInventory
@@ -203,6 +204,57 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
                 #expect(try run(shell, NodeScripts.restoreBinary, [path]).status == 0)
                 #expect(try text(path) == "old")
             }
+        }
+    }
+
+    /// What k3s' installer and homelab leave beside a unit and the binaries goes with them, and nothing of the operator's.
+    @Test(arguments: shells) func whatIsBesideUnitsAndBinariesGoesWithThem(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let (units, binaries) = (folder + "/system", folder + "/bin")
+            for path in [units + "/k3s.service.d", binaries] {
+                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            }
+            for name in ["k3s.service", "k3s.service.env", "k3s-agent.service.env", "mine.service.env"] {
+                try write("K3S_TOKEN=hunter2", "\(units)/\(name)")
+            }
+            let mine = ["k3s.backup", "k3s.old", "kubectl", "mine"]
+            let ours = [
+                "k3s-agent-uninstall.sh", "k3s-killall.sh", "k3s-uninstall.sh", "k3s.homelab-aB3x9Z", "k3s.homelab-back", "k3s.prev",
+                "homelab.homelab-aB3x9Z", "homelab.new", "homelab.prev",
+            ]
+            for name in ["homelab", "k3s"] + mine + ours { try write("", "\(binaries)/\(name)") }
+            for (name, target) in [("crictl", "k3s"), ("git-upload-pack", "homelab"), ("ctr", "/usr/bin/ctr")] {
+                try FileManager.default.createSymbolicLink(atPath: "\(binaries)/\(name)", withDestinationPath: target)
+            }
+            let script =
+                BootstrapAssets.programsScript
+                + "set -u; take_unit $1 k3s.service; take_unit $1 k3s-agent.service; take_beside_binaries $2"
+            for _ in 0..<2 {
+                let result = try run(shell, script, [units, binaries])
+                #expect(result.status == 0 && result.errors == "", "\(result)")
+                #expect(result.output == "leaves \(units)/k3s.service.d, which homelab did not write\n")
+                #expect(try list(units) == ["k3s.service.d", "mine.service.env"])
+                #expect(try list(binaries) == (["ctr", "homelab", "k3s"] + mine).sorted())
+            }
+        }
+    }
+
+    /// Killed while the binary is copied, an installation leaves the part that it has.
+    @Test(arguments: shells) func whatAnInterruptedInstallationBeganGoes(_ shell: [String]) throws {
+        try withFolder { (folder: String) throws in
+            let script = """
+                cd "$1"
+                mkfifo upload
+                \(shell.joined(separator: " ")) -c "$2" homelab upload "$1/bin/k3s" none 2>/dev/null &
+                until ls bin 2>/dev/null | grep -q .; do sleep 0.05; done
+                sleep 0.2
+                kill -9 $!
+                : <>upload
+                """
+            #expect(try run(["/bin/sh"], script, [folder, NodeScripts.installBinary]).status == 0)
+            #expect(try list(folder + "/bin").count == 1)
+            #expect(try run(shell, BootstrapAssets.programsScript + "take_beside_binaries $1", [folder + "/bin"]).status == 0)
+            #expect(try list(folder + "/bin") == [])
         }
     }
 

@@ -1,6 +1,6 @@
 # Takes k3s and homelab off this machine: processes, mounts, links, packet filter rules, files. Runs as root under dash, bash and
 # busybox ash, and may be begun again after any interruption. Arguments: cluster, user, home, units, then routes. The functions of
-# alone.sh and folders.sh are set in front of it; what it waits for and what it leaves is printed.
+# alone.sh, folders.sh and programs.sh are set in front of it; what it waits for and what it leaves is printed.
 set -u
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
@@ -112,9 +112,11 @@ rmdir /etc/rancher /var/lib/rancher /root/.kube 2>/dev/null
 plugins=/usr/libexec/kubernetes/kubelet-plugins
 rmdir $plugins/volume/exec $plugins/volume $plugins ${plugins%/*} 2>/dev/null
 for unit in $units; do
-    rm -f "/etc/systemd/system/$unit"
+    take_unit /etc/systemd/system "$unit"
     service=${unit%.service}
-    if [ -x /sbin/openrc-run ]; then rm -f "/etc/init.d/$service" "/run/$service.pid" "/var/log/$service.log" "/var/log/$service".log.*; fi
+    if [ -x /sbin/openrc-run ]; then
+        rm -f "/etc/init.d/$service" "/etc/logrotate.d/$service" "/run/$service.pid" "/var/log/$service.log" "/var/log/$service".log.*
+    fi
 done
 rm -f /etc/logrotate.d/homelab /var/log/homelab-node-change.log /var/log/homelab-agent-switch.log
 rm -f /run/homelab-node-change.pid /run/homelab-agent-switch.pid
@@ -124,12 +126,8 @@ rm -f /etc/modules-load.d/homelab-k3s.conf /etc/sysctl.d/90-homelab-k3s.conf /ru
 for file in /boot/firmware/cmdline.txt /boot/cmdline.txt; do rm -f "$file.homelab-before" "$file.homelab-new"; done
 rm -f /tmp/homelab-upload-* /var/tmp/homelab-upload-*
 
-# Only links to what goes: a kubectl of the distribution stays.
 cd /usr/local/bin || exit 1
-for link in kubectl crictl ctr git-receive-pack git-upload-pack; do
-    [ -L "$link" ] && case $(readlink "$link") in k3s | homelab) rm -f "$link" ;; esac
-done
-rm -f k3s.prev k3s.?????? homelab.prev homelab.??????
+take_beside_binaries .
 
 keys=$home/.ssh/authorized_keys
 if grep -q " homelab-[a-z]*@$cluster/[^ ]*\$" "$keys" 2>/dev/null; then
