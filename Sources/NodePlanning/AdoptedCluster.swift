@@ -33,7 +33,15 @@ package struct AdoptedCluster {
         for machine in machines { problems.append(contentsOf: machine.obstacles) }
         try problems.throwIfErrors()
         let versions = Set(machines.compactMap { $0.facts.k3s.version })
-        guard versions.count == 1, let version = versions.first else {
+        guard let version = versions.first else {
+            throw Diagnostics(
+                machines.map {
+                    Diagnostic(
+                        .error, "its k3s does not tell its version", subject: "host \($0.host)",
+                        remedy: "see what `\(NodeLayout.k3s) --version` says there")
+                })
+        }
+        guard versions.count == 1 else {
             throw Diagnostics([
                 Diagnostic(
                     .error, "the machines run different versions of k3s",

@@ -48,6 +48,12 @@ extension AdoptedMachine {
             "disable-apiserver": "false", "disable-etcd": "false", "rootless": "false",
         ]
         var found = Diagnostics()
+        if let program = given.program, program != NodeLayout.k3s {
+            found.append(
+                Diagnostic(
+                    .error, "k3s is at \(program), and homelab keeps it in /usr/local/bin", subject: "host \(host)",
+                    remedy: "install it there first: run k3s' installer again with INSTALL_K3S_BIN_DIR=/usr/local/bin"))
+        }
         for (key, value) in settings.map({ ($0.key, $0.value) }) {
             guard let expected = usual[key], let text = value.scalarText, text != expected else { continue }
             found.append(

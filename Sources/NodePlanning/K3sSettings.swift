@@ -5,6 +5,8 @@ package import YAML
 package struct K3sSettings: Sendable {
     /// config.yaml, where there is one, and its drop-ins, secrets blanked, in k3s' order.
     package var configurations: [Value] = []
+    /// The file that the unit starts; nil where its command line names none by its whole path.
+    package var program: String?
     /// The words after `server` or `agent` on the unit's command line.
     package var arguments: [String] = []
     /// `K3S_…` variables of the unit and its environment files, secrets blanked: a flag that is given nowhere else.

@@ -38,7 +38,10 @@ struct MachineReading: Sendable {
             settings.configurations += values
             if detail == NodeLayout.k3sRegistration { record.registration = values.first?.object ?? Object() }
         case "unit":
-            for line in lines where settings.arguments.isEmpty { settings.arguments = Adoption.arguments(line) }
+            for line in lines {
+                if settings.program == nil { settings.program = Adoption.program(line) }
+                if settings.arguments.isEmpty { settings.arguments = Adoption.arguments(line) }
+            }
         case "environment":
             for (name, value) in lines.compactMap(Adoption.assignment) { settings.environment[name] = value }
         case "proxies":
@@ -85,10 +88,23 @@ extension Adoption {
 
     /// `{ path=/usr/local/bin/k3s ; argv[]=/usr/local/bin/k3s server --disable traefik ; ignore_errors=no ; … }` as `systemctl show` has it.
     static func arguments(_ line: String) -> [String] {
+        commandLine(line).drop { !roles.contains($0) }.dropFirst().map { $0 }
+    }
+
+    /// What stands before the role in the same, when it is a whole path.
+    static func program(_ line: String) -> String? {
+        let words = commandLine(line)
+        guard let role = words.firstIndex(where: roles.contains), role > 0, words[role - 1].hasPrefix("/") else { return nil }
+        return words[role - 1]
+    }
+
+    private static let roles: Set<String> = ["server", "agent"]
+
+    private static func commandLine(_ line: String) -> [String] {
         guard let start = line.range(ofSubstring: "argv[]=") else { return [] }
         let rest = line[start.upperBound...]
         let text = rest.range(ofSubstring: " ; ").map { rest[..<$0.lowerBound] } ?? rest
-        return text.split(separator: " ").map(String.init).drop { $0 != "server" && $0 != "agent" }.dropFirst().map { $0 }
+        return text.split(separator: " ").map(String.init)
     }
 
     /// The flags whose values are secrets, as sed's alternatives.
@@ -113,8 +129,8 @@ extension Adoption {
           if ! [ -d /run/systemd/system ]; then
             # k3s' installer writes the arguments of OpenRC's service into the file itself.
             [ -f "/etc/init.d/$u" ] || continue
-            words=$(. "/etc/init.d/$u" >/dev/null 2>&1; printf '%s' "$command_args" | sed -e 's/>>.*//' | arguments)
-            printf 'argv[]=k3s %s ; \\n' "$(printf '%s' "$words" | tr -s ' \\n' ' ')"
+            words=$(. "/etc/init.d/$u" >/dev/null 2>&1; printf '%s %s' "${command:-k3s}" "$command_args" | sed -e 's/>>.*//' | arguments)
+            printf 'argv[]=%s ; \\n' "$(printf '%s' "$words" | tr -s ' \\n' ' ')"
             echo '-- environment'
             cat "/etc/rancher/k3s/$u.env" 2>/dev/null | variables
             echo '-- proxies'

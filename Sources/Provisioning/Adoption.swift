@@ -41,8 +41,7 @@ package struct Adoption: Sendable {
                 (machine.hasRegistries, machine.proxies) = (reading.hasRegistries, reading.proxies)
                 found.append(machine)
                 guard facts.installedRole == .server, nodes == .null else { continue }
-                let answer = try await host.run(
-                    RemoteCommand([NodeLayout.k3s, "kubectl", "--request-timeout=10s", "get", "nodes", "-o", "json"]))
+                let answer = try await Self.nodes(through: host, program: reading.settings.program)
                 if answer.succeeded { nodes = try JSONReader.value(answer.standardOutput) } else { silent[node.host] = answer.complaint }
             }
             try Self.requireServer(found, silent: silent, hasNodes: nodes != .null)
@@ -50,6 +49,12 @@ package struct Adoption: Sendable {
             let text = try cluster.inventory()
             return Result(name: cluster.name, text: text, findings: cluster.findings, isOfHomelab: cluster.isOfHomelab)
         }
+    }
+
+    /// What the server's API says of the cluster's nodes, asked with the k3s that runs there, wherever it was installed.
+    static func nodes(through host: any Host, program: String?) async throws -> CommandResult {
+        try await host.run(
+            RemoteCommand([program ?? NodeLayout.k3s, "kubectl", "--request-timeout=10s", "get", "nodes", "-o", "json"]))
     }
 
     /// - Throws: `Diagnostics` with what each machine is instead of a server of a cluster that answers.

@@ -126,6 +126,24 @@ import YAML
         #expect(error.description.contains("\n    "), "with its remedy: \(error)")
     }
 
+    /// Its version is not known either then, and would be told as different ones.
+    @Test func aK3sThatIsElsewhereIsRefused() throws {
+        var machine = try machine("s1")
+        machine.given.program = "/opt/bin/k3s"
+        machine.facts.k3s.binary = nil
+        var cluster = AdoptedCluster(name: "home", machines: [machine], nodes: nodes([("s1", "10.0.0.1")]))
+        let error = try #require(throws: Diagnostics.self) { try cluster.inventory() }
+        #expect(
+            error.all.map(\.description) == [
+                "error: host 10.0.0.1: k3s is at /opt/bin/k3s, and homelab keeps it in /usr/local/bin\n"
+                    + "    install it there first: run k3s' installer again with INSTALL_K3S_BIN_DIR=/usr/local/bin"
+            ])
+        machine.given.program = NodeLayout.k3s
+        cluster = AdoptedCluster(name: "home", machines: [machine], nodes: nodes([("s1", "10.0.0.1")]))
+        let untold = try #require(throws: Diagnostics.self) { try cluster.inventory() }
+        #expect(untold.description.contains("host 10.0.0.1: its k3s does not tell its version"), "\(untold)")
+    }
+
     /// A k3s that was installed by hand has no token where homelab's config.yaml says that it is.
     @Test func whoIsRestartedWithoutATokenGetsOneFirst() throws {
         let scene = PlanningCase.named("config-change")

@@ -18,6 +18,23 @@ import YAML
         #expect(Adoption.arguments("something else").isEmpty)
     }
 
+    @Test(
+        arguments: [
+            ("{ path=/opt/bin/k3s ; argv[]=/opt/bin/k3s server --disable agent ; ignore_errors=no ; }", "/opt/bin/k3s"),
+            ("{ path=/usr/bin/env ; argv[]=/usr/bin/env GOGC=50 /opt/bin/k3s agent ; ignore_errors=no ; }", "/opt/bin/k3s"),
+            ("argv[]=k3s server ; ", nil), ("{ path=/bin/sh ; argv[]=/bin/sh -c exec k3s server ; }", nil), ("something else", nil),
+        ] as [(String, String?)])
+    func theProgramIsWhatStandsBeforeTheRole(_ line: String, _ program: String?) {
+        #expect(Adoption.program(line) == program)
+    }
+
+    /// Where it is not, a k3s that answers would be said not to.
+    @Test func theApiIsAskedWithTheK3sThatRuns() async throws {
+        let host = FakeHost("10.0.0.1").on("/opt/bin/k3s kubectl", .ok("{}")).on("/usr/local/bin/k3s kubectl", .fails("not found"))
+        #expect(try await Adoption.nodes(through: host, program: "/opt/bin/k3s").output == "{}")
+        #expect(try await Adoption.nodes(through: host, program: nil).complaint == "not found")
+    }
+
     @Test(arguments: [
         ("K3S_NODE_NAME=shelf", "K3S_NODE_NAME", "shelf"), ("K3S_RESOLV_CONF=\"/etc/a b\"", "K3S_RESOLV_CONF", "/etc/a b"),
         ("K3S_TOKEN='***'", "K3S_TOKEN", "***"), ("K3S_URL=", "K3S_URL", ""), ("A==", "A", "="),
@@ -40,7 +57,8 @@ import YAML
         }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", Adoption.script.replacingOccurrences(of: "/etc/", with: folder + "/etc/")]
+        let script = Adoption.script.replacingOccurrences(of: "/etc/", with: folder + "/etc/")
+        process.arguments = ["-c", script.replacingOccurrences(of: "/run/systemd/", with: folder + "/run/systemd/")]
         let output = Pipe()
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
@@ -70,6 +88,12 @@ import YAML
         let known = try #require(read.record.knownHosts.first)
         #expect(known.names == ["s1.home", "10.0.0.1"] && known.port == 2222 && known.key.description == key)
         #expect(read.record.knownHosts.count == 1 && read.record.registries == nil && !read.hasRegistries)
+    }
+
+    @Test func theProgramOfAServiceIsRead() throws {
+        let service = "command=\"/opt/bin/k3s\"\ncommand_args=\"server \\\n    --debug \\\n    >>/var/log/k3s.log 2>&1\"\n"
+        let read = try reading(["/etc/init.d/k3s": service])
+        #expect(read.reading.settings.program == "/opt/bin/k3s" && read.reading.settings.merged["debug"] == true, "\(read.printed)")
     }
 
     @Test func whatIsOfOthersIsOnlyTold() throws {
