@@ -7,6 +7,8 @@ package struct RemoteCommand: Hashable, Sendable {
     package var input: Input
     /// To be run as root.
     package var asRoot: Bool
+    /// How long it may take; nil: as long as the connection lives.
+    package var limit: Duration?
 
     package enum Input: Hashable, Sendable {
         case none
@@ -27,5 +29,13 @@ package struct RemoteCommand: Hashable, Sendable {
         self.argv = argv
         self.input = input
         self.asRoot = asRoot
+    }
+
+    /// The same for what only looks at a machine, and is given up after two minutes: one whose disk hangs still keeps its connections. A
+    /// Raspberry Pi that hashes its binaries from a slow card takes some ten seconds.
+    package var asLook: RemoteCommand {
+        var look = self
+        look.limit = .seconds(120)
+        return look
     }
 }

@@ -72,7 +72,7 @@ struct MachineReading: Sendable {
 
 extension Adoption {
     static func reading(of host: any Host) async throws -> MachineReading {
-        try MachineReading(await host.run(RemoteCommand(["sh", "-c", script])).output, host: host.name)
+        try MachineReading(await host.run(RemoteCommand(["sh", "-c", script]).asLook).output, host: host.name)
     }
 
     /// `NAME=VALUE`, the value perhaps in quotes.

@@ -54,7 +54,7 @@ package struct Adoption: Sendable {
     /// What the server's API says of the cluster's nodes, asked with the k3s that runs there, wherever it was installed.
     static func nodes(through host: any Host, program: String?) async throws -> CommandResult {
         try await host.run(
-            RemoteCommand([program ?? NodeLayout.k3s, "kubectl", "--request-timeout=10s", "get", "nodes", "-o", "json"]))
+            RemoteCommand([program ?? NodeLayout.k3s, "kubectl", "--request-timeout=10s", "get", "nodes", "-o", "json"]).asLook)
     }
 
     /// - Throws: `Diagnostics` with what each machine is instead of a server of a cluster that answers.

@@ -30,7 +30,7 @@ extension Bootstrapper {
         let present = spec.nodes.filter { $0.state == .present && nodes.hosts[$0.name] != nil }
         let closer = await parallel(present, limit: 20) { node -> [Diagnostic] in
             guard let host = nodes.hosts[node.name], let facts = nodes.observed[node.name]?.facts else { return [] }
-            let output = (try? await host.run(HostChecks.command(spec, node)))?.output ?? ""
+            let output = (try? await host.run(HostChecks.command(spec, node).asLook))?.output ?? ""
             return HostChecks.findings(node, output: output, isInstalled: facts.installedRole != nil)
         }
         for finding in closer.flatMap({ $0 }) { findings.append(finding) }

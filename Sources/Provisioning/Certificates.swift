@@ -25,7 +25,7 @@ extension Machines {
     /// What k3s' certificates on these nodes say, read as they lie there.
     package func certificates(of nodes: [NodeSpec]) async throws -> (certificates: [NodeCertificates], unreached: Diagnostics) {
         try await look(at: nodes) { node, host in
-            let result = try await host.run(RemoteCommand(["sh", "-c", CertificateReader.script]))
+            let result = try await host.run(RemoteCommand(["sh", "-c", CertificateReader.script]).asLook)
             return NodeCertificates(node: node.name, certificates: CertificateReader.certificates(in: result.output))
         }
     }

@@ -20,7 +20,8 @@ final class ChildProcess: Sendable {
     /// Starts `argv`, searching PATH, in a process group of its own so that ``terminate()`` reaches its children too.
     /// - Parameter variables: environment variables it gets besides this program's own, or in their place.
     static func start(_ argv: [String], variables: [String: String]) throws(FileError) -> ChildProcess {
-        try starting.withLock { _ throws(FileError) in try startAlone(argv, variables) }
+        reapAbandoned()
+        return try starting.withLock { _ throws(FileError) in try startAlone(argv, variables) }
     }
 
     /// One start at a time: a pipe's end that another child inherited would keep this child's input open for ever.
@@ -80,7 +81,10 @@ final class ChildProcess: Sendable {
     }
 
     /// Sends the input, collects both outputs and waits for the end. Blocks the calling thread.
-    func communicate(_ bytes: [UInt8], onLine: (String) -> Void) -> CommandResult {
+    /// - Parameter limit: from now; nil: as long as it takes.
+    /// - Returns: nil when it had not ended by then: it is killed, and left to itself where a disk that hangs keeps it from ending.
+    func communicate(_ bytes: [UInt8], within limit: Duration?, onLine: (String) -> Void) -> CommandResult? {
+        let deadline = limit.map { ContinuousClock.now + $0 }
         var result = CommandResult(exitStatus: 0)
         var lines = LineSplitter()
         var sent = 0
@@ -93,7 +97,12 @@ final class ChildProcess: Sendable {
         while !open.isEmpty || wantsInput {
             var waiting = open.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             if wantsInput { waiting.append(pollfd(fd: input, events: Int16(POLLOUT), revents: 0)) }
-            if poll(&waiting, nfds_t(waiting.count), -1) < 0 { continue }
+            if let deadline, .now >= deadline {
+                for entry in waiting { close(entry.fd) }
+                abandon()
+                return nil
+            }
+            if poll(&waiting, nfds_t(waiting.count), Self.milliseconds(until: deadline)) < 0 { continue }
             for entry in waiting where entry.revents != 0 {
                 if entry.fd == input && wantsInput {
                     let count = bytes.withUnsafeBytes { write(input, $0.baseAddress.map { $0 + sent }, bytes.count - sent) }
@@ -122,6 +131,28 @@ final class ChildProcess: Sendable {
 
     func terminate() {
         ended.withLock { if !$0 { kill(-pid, SIGTERM) } }
+    }
+
+    /// As poll(2) takes it: at least 1, and -1 for no limit.
+    private static func milliseconds(until deadline: ContinuousClock.Instant?) -> Int32 {
+        guard let deadline else { return -1 }
+        return max(1, Int32(clamping: Int((deadline - ContinuousClock.now) / Duration.milliseconds(1))))
+    }
+
+    /// Children that were killed and had not ended yet.
+    private static let abandoned = Mutex<Set<pid_t>>([])
+
+    private func abandon() {
+        ended.withLock { $0 = true }
+        kill(-pid, SIGKILL)
+        Self.abandoned.withLock { _ = $0.insert(pid) }
+    }
+
+    /// Lets the kernel forget those that have ended since.
+    private static func reapAbandoned() {
+        abandoned.withLock { pids in
+            pids = pids.filter { waitpid($0, nil, WNOHANG) == 0 }
+        }
     }
 
     private func reap() -> Int32 {

@@ -66,7 +66,7 @@ package struct ClusterObserver: Sendable {
             }
             """,
         ])
-        let result = try await host.run(command)
+        let result = try await host.run(command.asLook)
         guard result.succeeded else {
             throw Diagnostic(.error, "the API does not answer", subject: "node \"\(host.name)\"", cause: recorder.scrub(result.complaint))
         }

@@ -45,7 +45,7 @@ struct ClusterSurvey: Sendable {
 
     private static func list(_ what: String, on host: any Host) async throws -> Value {
         let result = try await host.run(
-            RemoteCommand(["sh", "-c", "exec \(NodeLayout.k3s) kubectl --request-timeout=10s get \(what) -o json"]))
+            RemoteCommand(["sh", "-c", "exec \(NodeLayout.k3s) kubectl --request-timeout=10s get \(what) -o json"]).asLook)
         guard result.succeeded else { throw Diagnostic(.error, result.complaint) }
         do throws(JSONError) { return try JSONReader.value(result.standardOutput) } catch {
             throw Diagnostic(.error, "its answer cannot be read", cause: error.description)
@@ -65,7 +65,7 @@ struct ClusterSurvey: Sendable {
         guard let host else { return review }
         do {
             let result = try await host.run(
-                RemoteCommand(["sh", "-c", Self.script, "homelab", spec.snapshotDirectory(of: server)]))
+                RemoteCommand(["sh", "-c", Self.script, "homelab", spec.snapshotDirectory(of: server)]).asLook)
             review = ServerReview(printed: result.output)
         } catch {
             review.readiness = FactGatherer.diagnostic(error, node: server.name).summary

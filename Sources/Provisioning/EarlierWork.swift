@@ -11,7 +11,7 @@ enum EarlierWork {
         let deadline = ContinuousClock.now + limit
         var told = ""
         while true {
-            let answer = try await host.run(NodeWork.question)
+            let answer = try await host.run(NodeWork.question.asLook)
             guard answer.exitStatus == NodeWork.busyStatus else { return }
             let workers = answer.output.trimmingLineBreaks
             if !workers.isEmpty, workers != told { tell("waits for what was begun there before: process \(workers)") }

@@ -47,7 +47,7 @@ extension Machines {
     private func registeredNodes(_ hosts: [String: any Host]) async -> [String: RegisteredNode]? {
         let command = RemoteCommand([NodeLayout.k3s, "kubectl", "--request-timeout=5s", "get", "nodes", "-o", "json"])
         for server in spec.servers {
-            guard let answer = try? await hosts[server.name]?.run(command), answer.succeeded,
+            guard let answer = try? await hosts[server.name]?.run(command.asLook), answer.succeeded,
                 let items = (try? JSONReader.value(answer.output))?["items"]?.array
             else { continue }
             let nodes = items.compactMap { item in item[path: "metadata", "name"]?.string.map { ($0, RegisteredNode(item)) } }
@@ -60,14 +60,14 @@ extension Machines {
         _ node: NodeSpec, _ host: any Host, _ known: [String: RegisteredNode]?
     ) async throws -> Examination {
         var watch = UnitWatch(unit: node.role.unit, cursor: nil)
-        let look = watch.read(try await host.run(watch.command).output)
+        let look = watch.read(try await host.run(watch.command.asLook).output)
         var finding: Diagnostic?
         if look.active == "inactive" {
             finding = stopped(node, watch)
         } else if look.active != "active" {
             finding = watch.diagnosis?.diagnostic(node: node.name, watch.words) ?? unexplained(look.active, node, watch)
         } else if node.role == .server {
-            let ready = try await host.run(ClusterObserver.readyz)
+            let ready = try await host.run(ClusterObserver.readyz.asLook)
             if !ready.succeeded {
                 finding =
                     watch.diagnosis?.diagnostic(node: node.name, watch.words)
@@ -77,7 +77,7 @@ extension Machines {
             }
         }
         if look.active == "active", finding == nil, let known {
-            let addresses = try await host.run(RemoteCommand(["ip", "-o", "addr"], asRoot: false)).output
+            let addresses = try await host.run(RemoteCommand(["ip", "-o", "addr"], asRoot: false).asLook).output
             finding = RegisteredNode.finding(known[node.name], node, Set(RegisteredNode.addresses(in: addresses)), watch)
         }
         return Examination(

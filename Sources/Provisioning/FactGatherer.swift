@@ -86,7 +86,7 @@ package struct FactGatherer: Sendable {
     package static func facts(of host: any Host, script: String, reference: Double? = nil) async throws -> NodeFacts {
         let sent = Self.secondsNow()
         let text = digests.preamble(for: host.name) + script
-        let result = try await host.run(RemoteCommand(["sh", "-s"], input: .text(text)))
+        let result = try await host.run(RemoteCommand(["sh", "-s"], input: .text(text)).asLook)
         let received = Self.secondsNow()
         guard result.succeeded else {
             throw Diagnostic(

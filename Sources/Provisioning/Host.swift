@@ -9,7 +9,8 @@ package protocol Host: Sendable {
     /// The node's name in the inventory.
     var name: String { get }
 
-    /// Runs a command to its end. With `asRoot` it gets root's rights by the means the host has found.
+    /// Runs a command to its end, or until its limit is over: then the machine counts as unreachable. With `asRoot` it gets root's rights
+    /// by the means the host has found.
     func run(_ command: RemoteCommand) async throws -> CommandResult
 
     /// Runs a command and hands over each line of its standard output as it comes; the result has all of it as well.
@@ -75,4 +76,13 @@ package struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { diagnostic.description }
+
+    /// Of a machine that takes commands and does not end them.
+    package static func silent(node: String, after limit: Duration) -> HostError {
+        HostError(
+            .unreachable, node: node,
+            Diagnostic(
+                .error, "it logs in, but does not answer within \(limit.components.seconds) s", subject: "node \"\(node)\"",
+                remedy: "Look at its disk: `dmesg` there tells whether one hangs; if it takes no commands at all, restart it."))
+    }
 }

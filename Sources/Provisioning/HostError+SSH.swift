@@ -4,7 +4,8 @@ package import SSH
 
 extension HostError {
     /// An SSH failure in a node's terms; a cancellation stays one.
-    package static func translated(_ error: SSHError, node: String) -> any Error {
+    /// - Parameter limit: of the command that failed, on a connection that was there.
+    package static func translated(_ error: SSHError, node: String, within limit: Duration? = nil) -> any Error {
         let subject = "node \"\(node)\""
         switch error.kind {
         case .cancelled: return CancellationError()
@@ -13,6 +14,7 @@ extension HostError {
                 .connectionLost, node: node,
                 Diagnostic(
                     .error, "the connection was lost", subject: subject, cause: why, remedy: "Run again: it goes on where it stopped."))
+        case .timedOut where limit != nil: return silent(node: node, after: limit ?? .zero)
         case .unreachable, .timedOut:
             return HostError(
                 .unreachable, node: node,

@@ -34,8 +34,9 @@ package struct LocalHost: Host {
         // One thread per command: it does nothing but wait for the child, and local commands are few.
         let thread = BlockingExecutor(name: "local-command")
         return try await withTaskCancellationHandler {
-            let result = await thread.run { child.communicate(command.input.bytes, onLine: onLine) }
+            let result = await thread.run { child.communicate(command.input.bytes, within: command.limit, onLine: onLine) }
             try Task.checkCancellation()
+            guard let result else { throw HostError.silent(node: name, after: command.limit ?? .zero) }
             return result
         } onCancel: {
             child.terminate()

@@ -51,7 +51,7 @@ package struct NodeJoiner: Sendable {
     /// came with it.
     private static func ownRelease(_ k3s: K3sSpec, _ own: Architecture?) async throws -> OwnRelease? {
         guard let own, Files.exists(NodeLayout.k3s) else { return nil }
-        let version = try await LocalHost(name: "this server").run(RemoteCommand([NodeLayout.k3s, "--version"]))
+        let version = try await LocalHost(name: "this server").run(RemoteCommand([NodeLayout.k3s, "--version"]).asLook)
         guard version.output.split(whereSeparator: \.isWhitespace).contains(Substring(k3s.version.description)) else { return nil }
         let hash = try SHA256.hex(ofFile: NodeLayout.k3s)
         if let pin = k3s.sha256[own], pin != hash { return nil }

@@ -61,29 +61,31 @@ package actor SSHHost: Host {
     }
 
     private func run(_ command: RemoteCommand, onOutput: (@Sendable (CommandOutput) -> Void)?) async throws -> CommandResult {
-        let script = command.script
-        guard command.asRoot else { return try await exec(script, input: command.input.bytes, onOutput) }
+        let (script, limit) = (command.script, command.limit)
+        guard command.asRoot else { return try await exec(script, input: command.input.bytes, within: limit, onOutput) }
         if let elevation {
-            return try await exec(elevation.script(running: script), input: elevation.stdinPrefix + command.input.bytes, onOutput)
+            let input = elevation.stdinPrefix + command.input.bytes
+            return try await exec(elevation.script(running: script), input: input, within: limit, onOutput)
         }
         // Asked and done in one round trip where sudo needs no password, which is the usual case.
-        let first = try await exec(Elevation.probing(script), input: command.input.bytes, onOutput)
+        let first = try await exec(Elevation.probing(script), input: command.input.bytes, within: limit, onOutput)
         guard first.exitStatus == Elevation.refusedStatus else {
             elevation = .sudo
             return first
         }
-        let found = try await elevationWithPassword(refused: first)
+        let found = try await elevationWithPassword(refused: first, within: limit)
         elevation = found
-        return try await exec(found.script(running: script), input: found.stdinPrefix + command.input.bytes, onOutput)
+        return try await exec(found.script(running: script), input: found.stdinPrefix + command.input.bytes, within: limit, onOutput)
     }
 
-    private func elevationWithPassword(refused: CommandResult) async throws -> Elevation {
+    /// - Parameter limit: of the machine's answer; a person may think about the password for as long as it takes.
+    private func elevationWithPassword(refused: CommandResult, within limit: Duration?) async throws -> Elevation {
         let refusal = SudoRefusal(exitStatus: 1, standardError: refused.errorOutput)
         guard refusal == .passwordNeeded, let password = try sudoPassword() else {
             throw HostError(.refused, node: name, refusal.diagnostic(node: name, user: user))
         }
         let candidate = Elevation.sudoPassword(password)
-        let probe = try await exec(candidate.script(running: ":"), input: candidate.stdinPrefix, nil)
+        let probe = try await exec(candidate.script(running: ":"), input: candidate.stdinPrefix, within: limit, nil)
         guard probe.succeeded else {
             let refusal = SudoRefusal(exitStatus: probe.exitStatus, standardError: probe.errorOutput)
             throw HostError(.refused, node: name, refusal.diagnostic(node: name, user: user))
@@ -92,13 +94,13 @@ package actor SSHHost: Host {
     }
 
     private func exec(
-        _ script: String, input: [UInt8], _ onOutput: (@Sendable (CommandOutput) -> Void)?
+        _ script: String, input: [UInt8], within limit: Duration?, _ onOutput: (@Sendable (CommandOutput) -> Void)?
     ) async throws -> CommandResult {
         try Task.checkCancellation()
         let session = try liveSession()
         let line = ShellLine.anyShell(ShellNoise.marking(script))
         do throws(SSHError) {
-            guard let onOutput else { return Self.result(of: try await session.run(line, input: input)) }
+            guard let onOutput else { return Self.result(of: try await session.run(line, input: input, timeout: limit)) }
             let printed = Mutex((output: [UInt8](), errors: [UInt8]()))
             let handOver = Self.withoutNoise { piece in
                 switch piece {
@@ -107,11 +109,11 @@ package actor SSHHost: Host {
                 }
                 onOutput(piece)
             }
-            var result = Self.result(of: try await session.run(line, input: input, onOutput: handOver))
+            var result = Self.result(of: try await session.run(line, input: input, timeout: limit, onOutput: handOver))
             (result.standardOutput, result.standardError) = printed.withLock { ($0.output, $0.errors) }
             return result
         } catch {
-            throw HostError.translated(error, node: name)
+            throw HostError.translated(error, node: name, within: limit)
         }
     }
 

@@ -11,12 +11,15 @@ final class FakeHost: Host {
         var output = ""
         var errors = ""
         var lost = false
+        var hangs = false
 
         static func ok(_ output: String = "") -> Answer { Answer(output: output) }
         static func fails(_ errors: String, status: Int32 = 1) -> Answer { Answer(status: status, errors: errors) }
         /// A lock that is another run's, with what is in its file.
         static func held(_ lines: String) -> Answer { Answer(status: HostLock.heldStatus, output: lines) }
         static let lost = Answer(lost: true)
+        /// What is given up at its limit, and would never end without one.
+        static let hangs = Answer(hangs: true)
     }
 
     private struct Rule {
@@ -92,6 +95,10 @@ final class FakeHost: Host {
         if answer.lost {
             throw HostError(.connectionLost, node: name, Diagnostic(.error, "the connection was lost", cause: "test"))
         }
+        if answer.hangs {
+            guard let limit = command.limit else { throw HostError(.refused, node: name, Diagnostic(.error, "it hangs for ever: \(text)")) }
+            throw HostError.silent(node: name, after: limit)
+        }
         return CommandResult(
             exitStatus: answer.status, standardOutput: Array(answer.output.utf8), standardError: Array(answer.errors.utf8))
     }
@@ -115,6 +122,14 @@ final class FakeHost: Host {
     }
 
     func close() async {}
+}
+
+extension RemoteCommand {
+    func within(_ limit: Duration) -> RemoteCommand {
+        var command = self
+        command.limit = limit
+        return command
+    }
 }
 
 /// Collects what a run tells.

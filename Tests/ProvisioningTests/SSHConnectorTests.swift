@@ -86,6 +86,13 @@ import Testing
         #expect(target.jump.map(\.host) == ["gate"])
     }
 
+    @Test func `a command at its limit is another thing than a connection that cannot be made`() {
+        let error = SSHError(target: "attic", kind: .timedOut(after: .seconds(120)))
+        let silent = HostError.translated(error, node: "attic", within: .seconds(120)) as? HostError
+        #expect(silent == HostError.silent(node: "attic", after: .seconds(120)))
+        #expect((HostError.translated(error, node: "attic") as? HostError)?.diagnostic.summary == "cannot be reached")
+    }
+
     @Test func `what the agents do not know is told`() throws {
         let found = try connector(Self.config).findings(on: [node("host: attic.lan"), node("host: 192.0.2.1")]).all
         #expect(found.count == 1 && found[0].severity == .warning)

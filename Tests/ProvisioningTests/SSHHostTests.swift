@@ -30,4 +30,19 @@ struct SSHHostTests {
         #expect(result.complaint == "could not remove: /x", "a failure is told with the machine's own words")
         await host.close()
     }
+
+    @Test func whatOnlyLooksIsGivenUpAtItsLimit() async throws {
+        let server = try LoopbackServer()
+        let key = try server.makeKey("user", type: "ed25519", authorized: true)
+        let pin = try #require(OpenSSHPublicKey(line: server.publicLine("host_ed25519")))
+        let target = SSHTarget(
+            host: "127.0.0.1", port: server.port, user: NSUserName(), authentication: [.keyFile(key)], hostKeys: .pinned([pin]))
+        let host = SSHHost(
+            name: "m1", user: NSUserName(), dial: { try await SSHSession.connect(to: target) }, sudoPassword: { nil })
+        try await host.connect()
+        let look = RemoteCommand(["sleep", "20"], asRoot: false).within(.seconds(2))
+        await #expect(throws: HostError.silent(node: "m1", after: .seconds(2))) { try await host.run(look) }
+        #expect(try await host.run(RemoteCommand(["echo", "well"], asRoot: false)).output == "well\n")
+        await host.close()
+    }
 }

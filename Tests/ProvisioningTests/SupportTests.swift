@@ -133,6 +133,16 @@ import YAML
         await #expect(throws: CancellationError.self) { _ = try await task.value }
     }
 
+    /// What a process that a hanging disk holds does to whoever waits for it; it cannot be ended either.
+    @Test func aLookIsGivenUpAfterItsLimit() async throws {
+        let look = RemoteCommand(["sh", "-c", "trap '' TERM; sleep 30"]).within(.milliseconds(200))
+        let start = ContinuousClock.now
+        let error = await #expect(throws: HostError.self) { try await host.run(look) }
+        #expect(error?.kind == .unreachable && error?.diagnostic.summary.hasPrefix("it logs in, but does not answer") == true)
+        #expect(.now - start < .seconds(10))
+        #expect(try await host.run(RemoteCommand(["echo", "well"]).within(.seconds(60))).output == "well\n")
+    }
+
     @Test func uploadIsVerified() async throws {
         let folder = try Files.makeTemporaryDirectory()
         try Files.write("content", to: folder + "/a")

@@ -13,6 +13,7 @@ say() { printf '%s=%s\n' "$1" "$2"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 first() { line= && IFS= read -r line 2>/dev/null <"$1"; printf '%s' "$line"; }
 sum() { line=$(sha256sum "$1" 2>/dev/null); printf '%s' "${line%% *}"; }
+# A service, or a lock of the kernel's, may hang for ever.
 limited() { if has timeout; then timeout 20 "$@"; else "$@"; fi; }
 
 # Whether something keeps the clock in time: what systemd says of it, else what chrony or ntpd say of themselves. Of an ntpd that cannot be
@@ -23,7 +24,7 @@ synchronized() {
         [ ! -e $f ] || return 0
     done
     state=
-    if has timedatectl; then state=$(timedatectl show -p NTPSynchronized --value 2>/dev/null); fi
+    if has timedatectl; then state=$(limited timedatectl show -p NTPSynchronized --value 2>/dev/null); fi
     if [ -z "$state" ] && has chronyc; then
         case $(limited chronyc -n tracking 2>/dev/null) in
         *'Not synchronised'*) state=no ;;
@@ -198,11 +199,11 @@ firewall() {
 # A zone that accepts everything lets its sources in; homelab has one of its own, and a policy of its own for ports.
 firewalld() {
     has firewall-cmd || return 1
-    zone=$(firewall-cmd --get-zone-of-interface="$device" 2>/dev/null)
+    zone=$(limited firewall-cmd --get-zone-of-interface="$device" 2>/dev/null)
     [ $? != 252 ] || return 1
     [ -n "$zone" ] || zone=$(sed -n 's/^DefaultZone=//p' /etc/firewalld/firewalld.conf 2>/dev/null)
     sed -n 's/.*<port port="\([0-9]*\)" protocol="\([a-z]*\)".*/firewall-port=\1\/\2/p' /etc/firewalld/policies/homelab-api.xml 2>/dev/null
-    firewall-cmd --permanent --list-all-zones 2>/dev/null | awk -v zone="${zone:-public}" '
+    limited firewall-cmd --permanent --list-all-zones 2>/dev/null | awk -v zone="${zone:-public}" '
         function lines(key, list, n, i, w) { n = split(list, w, " "); for (i = 1; i <= n; i++) print key "=" w[i] }
         /^[^ ]/ { name = $1 }
         $1 == "target:" { target = $2; if (name == zone && target != "ACCEPT") print "firewall=firewalld" }
@@ -213,13 +214,13 @@ firewalld() {
 
 # Chains that somebody wrote for nft, and that end with dropping: family, table, name, hook, and what they accept.
 chains() {
-    nft list chains 2>/dev/null | awk '
+    limited nft list chains 2>/dev/null | awk '
         $1 == "table" { family = $2; table = $3 }
         $1 == "chain" { chain = $2 }
         $1 == "type" && $2 == "filter" && ($4 == "input" || $4 == "forward") && table != "firewalld" && family ~ /^(inet|ip|ip6)$/ &&
             !(table == "filter" && chain ~ /^[A-Z]+$/) { print family, table, chain, $4 }' |
         while read -r family table chain hook; do
-            nft -n list chain "$family" "$table" "$chain" 2>/dev/null | awk -v name="$family $table $chain $hook" -v device="$device" '
+            limited nft -n list chain "$family" "$table" "$chain" 2>/dev/null | awk -v name="$family $table $chain $hook" -v device="$device" '
                 function words(list, mark, n, i, w, text) {
                     gsub(/[{},]/, " ", list)
                     n = split(list, w, " ")
@@ -246,7 +247,7 @@ chains() {
 
 # The same of rules written for iptables, whose own chains nft shows as well: these are told by iptables.
 iptables_input() {
-    iptables -S INPUT 2>/dev/null | awk -v device="$device" '
+    limited iptables -S INPUT 2>/dev/null | awk -v device="$device" '
         $1 == "-P" && $3 == "DROP" { closed = 1 }
         ended || $1 != "-A" { next }
         { rule = $0; sub(/^-A INPUT /, "", rule); sub(/-m comment --comment ("[^"]*"|[^ ]+) /, "", rule) }
@@ -341,8 +342,14 @@ openrc() {
 units() {
     if [ "$init" = openrc ]; then for u in $units; do openrc "${u%.service}"; done; fi
     [ "$init" = systemd ] || return 0
-    systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p MainPID \
-        -p ExecMainStartTimestampMonotonic $units 2>/dev/null |
+    shown=$(limited systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -p MainPID \
+        -p ExecMainStartTimestampMonotonic $units 2>/dev/null)
+    # It tells of a unit that is not there, too: without an answer none may be taken for absent.
+    if [ -z "$shown" ]; then
+        echo 'systemctl does not answer' >&2
+        exit 1
+    fi
+    printf '%s\n' "$shown" |
         awk -F = -v units="$units" -v now="$now" -v up="$up" '
             function tell() {
                 if (v["LoadState"] == "not-found" || v["LoadState"] == "") { print "unit=" unit[++told] " absent"; return }
