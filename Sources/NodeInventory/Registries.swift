@@ -76,6 +76,24 @@ package enum Registries {
         return nil
     }
 
+    /// What stands in a registries.yaml at the places of an inventory's references, with which it was written. A reference is left out for
+    /// which nothing stands there, or several things.
+    package static func secrets(of value: Value, in written: Value) -> [SecretReference: String] {
+        var found: [SecretReference: Set<String>] = [:]
+        collect(value, written, &found)
+        return found.compactMapValues { $0.count == 1 ? $0.first : nil }
+    }
+
+    private static func collect(_ value: Value, _ written: Value, _ found: inout [SecretReference: Set<String>]) {
+        if let reference = reference(value) {
+            if let text = written.string { found[reference, default: []].insert(text) }
+            return
+        }
+        for member in value.object ?? Object() {
+            if let part = written[member.key] { collect(member.value, part, &found) }
+        }
+    }
+
     /// The same value with each reference replaced by `placeholder(reference)`.
     package static func replacing(_ value: Value, with placeholder: (SecretReference) -> String) -> Value {
         if let reference = reference(value) { return .string(placeholder(reference)) }

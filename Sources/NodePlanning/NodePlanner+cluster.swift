@@ -181,7 +181,14 @@ extension NodePlanner {
                     node: server.name, purpose: .manage, from: sources(of: server, to: node), comment: keyComment("agent", server))
             }
             var steps = authorization(keys, on: node, facts) { $0.agent.publicKey }
-            if node.role == .server, isServing(node, facts) { steps += agentService(node, facts) }
+            if node.role == .server, isServing(node, facts) {
+                if let lacked = agentSecrets.first(where: { context.leavesToBootstrap($0.source, to: $0.path, facts) }) {
+                    wait(
+                        node.name, "its agent stays as it is: only homelab bootstrap has \(lacked.name)", PlanningContext.bootstrapRemedy)
+                } else {
+                    steps += agentService(node, facts)
+                }
+            }
             tasks.append((node.name, steps))
         }
         return Phase(.homelabAgent, concurrency: desired.policy.concurrency, tasks)

@@ -36,6 +36,9 @@ extension NodePlanner {
     func reasonNotToJoin(_ node: NodeSpec) -> (text: String, remedy: String)? {
         if let noJoining { return (noJoining, "run again afterwards") }
         if let lack = facts(node).flatMap(lackOfImages) { return lack }
+        if let facts = facts(node), let file = K3sConfiguration.registries(desired), context.leavesToBootstrap(file, facts) {
+            return ("registries.yaml \(PlanningContext.onlyBootstrapHas)", PlanningContext.bootstrapRemedy)
+        }
         if node.role == .agent {
             return serverBehind.map { ("the server \($0) is older than k3s \(desired.k3s.version)", "upgrade it first") }
         }

@@ -30,7 +30,7 @@ extension NodePlanner {
             effective.append(PlannedFile(path: NodeLayout.registries, mode: "0600", text: "{}\n"))
         }
         for file in effective {
-            if var reason = reasonToWrite(file, facts) {
+            if !context.leavesToBootstrap(file, facts), var reason = reasonToWrite(file, facts) {
                 if file.path == NodeLayout.k3sConfig, reason == "differs", let now = facts.k3s.config {
                     reason = Self.differingKeys(now, configuration.values)
                 }

@@ -11,6 +11,7 @@ extension NodePlanner {
                 node.name, "is an etcd member at \(moved.member) and \(moved.now)",
                 "give it that address again; an etcd member's cannot change: else take the node out (state: absent), then add it anew")
         }
+        noteRegistries()
         noteFounding()
         noteOrphans()
         if let blocked { wait(nil, blocked.text, blocked.remedy) }
@@ -51,6 +52,16 @@ extension NodePlanner {
         guard facts.installedRole != nil else { return }
         if facts.k3s.datastore == .etcd, desired.k3s.datastore == .sqlite {
             refuse(node.name, "keeps its cluster in etcd and is to use sqlite", "k3s cannot go back; write k3s.datastore: etcd")
+        }
+    }
+
+    /// Of those that are in the cluster: what is pushed about registries would be passed over in silence otherwise.
+    private mutating func noteRegistries() {
+        guard let file = K3sConfiguration.registries(desired) else { return }
+        for (node, facts) in planned(desired.nodes) where !isPaused(node) && cluster.node(named: node.name) != nil {
+            guard context.leavesToBootstrap(file, facts) else { continue }
+            wait(
+                node.name, "its registries.yaml stays as it is: it \(PlanningContext.onlyBootstrapHas)", PlanningContext.bootstrapRemedy)
         }
     }
 

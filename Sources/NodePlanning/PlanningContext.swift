@@ -12,6 +12,8 @@ package struct PlanningContext: Hashable, Sendable {
     package var homelab: [Architecture: String]
     /// What the secrets are that files hold (registries.yaml): needed to compare hashes; they never enter the plan.
     package var secrets: [SecretReference: Secret]
+    /// Those of `secrets` for which an agent took what its own server's registries.yaml has in their places.
+    package var borrowed: Set<SecretReference>
     /// The local kubeconfig for this cluster exists and points at it.
     package var hasKubeconfig: Bool
     /// Whether this run brings a kubeconfig home at all (the CLI does, the agent does not).
@@ -29,6 +31,7 @@ package struct PlanningContext: Hashable, Sendable {
         self.homelab = homelab
         images = [:]
         secrets = [:]
+        borrowed = []
         hasKubeconfig = false
         wantsKubeconfig = true
         replacesHomelab = true

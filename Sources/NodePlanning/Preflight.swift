@@ -31,6 +31,7 @@ package struct Preflight {
             preflight.firewall(node, facts)
             preflight.ports(node, facts)
             preflight.leftovers(node, facts)
+            preflight.registries(node, facts)
         }
         preflight.clocks()
         preflight.identities()
@@ -44,6 +45,14 @@ package struct Preflight {
         self.seen = seen
         self.isFounding = isFounding
         addresses = NodeAddresses(spec, facts: Dictionary(seen.map { ($0.node.name, $0.facts) }) { first, _ in first })
+    }
+
+    /// Of a machine that is to join, before anything is done on it.
+    private mutating func registries(_ node: NodeSpec, _ facts: NodeFacts) {
+        guard facts.installedRole == nil, let file = K3sConfiguration.registries(spec), context.leavesToBootstrap(file, facts) else {
+            return
+        }
+        error(node, "registries.yaml \(PlanningContext.onlyBootstrapHas)", PlanningContext.bootstrapRemedy)
     }
 
     mutating func error(_ node: NodeSpec, _ summary: String, cause: String? = nil, _ remedy: String) {

@@ -15,6 +15,8 @@ package struct NodeJoiner: Sendable {
     private let configuration: AgentConfiguration
     private let recorder: RunRecorder
     private let secrets: SecretSource
+    /// See `PlanningContext.borrowed`.
+    private let borrowed: [SecretReference: Secret]
     private let connector: SSHConnector
     private let observer: ProvisioningObserver
     private let artifacts: Artifacts
@@ -27,11 +29,13 @@ package struct NodeJoiner: Sendable {
         spec: ClusterSpec, configuration: AgentConfiguration, inventoryDirectory: String, transport: (any HTTPTransport)?,
         recorder: RunRecorder
     ) async throws {
-        let spec = spec.asServersHoldIt
+        let spec = spec.asServersHoldIt()
         self.spec = spec
         self.configuration = configuration
         self.recorder = recorder
         secrets = SecretSource(base: inventoryDirectory, prompt: nil, onFetched: { recorder.conceal($0) })
+        borrowed = spec.borrowedSecrets(from: try? Files.readText(NodeLayout.registries, limit: 1 << 20), lackedBy: secrets)
+        for secret in borrowed.values { recorder.conceal(secret) }
         connector = try SSHConnector(trust: .pinsOnly(identityFile: configuration.identityFile), secrets: secrets)
         let own = BinaryArchitecture.own.flatMap { Architecture(rawValue: $0.rawValue) }
         var homelab: [Architecture: LocalBinary] = [:]
@@ -44,6 +48,7 @@ package struct NodeJoiner: Sendable {
         var observer = ProvisioningObserver(spec: spec, artifacts: artifacts, secrets: secrets, recorder: recorder)
         observer.replacesHomelab = false
         observer.acting = configuration.node
+        observer.borrowed = borrowed
         self.observer = observer
     }
 
@@ -95,7 +100,9 @@ package struct NodeJoiner: Sendable {
         var executor = PlanExecutor(
             cluster: spec.name, servers: Set(spec.servers.map(\.name)), hosts: hosts,
             files: { artifact in try files.withLock { $0 }.path(of: artifact) },
-            secrets: { [secrets] reference, question in try secrets.secret(reference, question: question, subject: question) },
+            secrets: { [secrets, borrowed] reference, question in
+                try borrowed[reference] ?? secrets.secret(reference, question: question, subject: question)
+            },
             recorder: recorder, lockOwner: "the homelab agent on \(configuration.node)")
         executor.backups = configuration.stateDirectory + "/backups"
         // Of one server's agent there is one at a time: it goes on at once with what the one before it held.
@@ -119,17 +126,5 @@ package struct NodeJoiner: Sendable {
         where observation.nodes.observed[name]?.facts?.access.lock?.hasPrefix(run + " ") == true {
             _ = try? await host.run(RemoteCommand(["sh", "-c", HostLock.release(run: run)]))
         }
-    }
-}
-
-extension ClusterSpec {
-    /// The operator's files are not on the servers: what bootstrap brought from them is. A list of signers that bootstrap has not brought
-    /// yet is not asked for, since only bootstrap may begin with one.
-    fileprivate var asServersHoldIt: ClusterSpec {
-        var spec = self
-        if repository.token != nil, Files.exists(NodeLayout.repositoryToken) { spec.repository.token = .file(NodeLayout.repositoryToken) }
-        spec.repository.signers =
-            repository.signers != nil && Files.exists(NodeLayout.allowedSigners) ? .file(NodeLayout.allowedSigners) : nil
-        return spec
     }
 }

@@ -67,6 +67,8 @@ package struct ProvisioningObserver: Sendable {
     /// See `PlanningContext.only` and `.acting`.
     var only: Set<String> = []
     var acting: String?
+    /// See `PlanningContext.borrowed`.
+    var borrowed: [SecretReference: Secret] = [:]
 
     package init(spec: ClusterSpec, artifacts: Artifacts, secrets: SecretSource, recorder: RunRecorder) {
         self.spec = spec
@@ -120,12 +122,15 @@ package struct ProvisioningObserver: Sendable {
                 ?? (cluster.unavailable != nil && kubeconfig.holds(cluster: spec.name, certificateAuthority: nil))
         }
         var findings = Diagnostics(nodes.problems.map(softened) + k3s.problems + images.problems.filter { !k3s.problems.contains($0) })
-        for reference in spec.fileSecrets {
+        context.secrets = borrowed
+        context.borrowed = Set(borrowed.keys)
+        for reference in spec.fileSecrets where borrowed[reference] == nil {
             do throws(Diagnostic) {
                 context.secrets[reference] = try secrets.secret(
                     reference, question: "Secret for registries.yaml", subject: "cluster \"\(spec.name)\"")
             } catch {
-                findings.append(error)
+                // What an agent lacks is said of the nodes that it is for.
+                if acting == nil { findings.append(error) }
             }
         }
         let preflight = Preflight.check(spec, observed: nodes.observed, context: context)
