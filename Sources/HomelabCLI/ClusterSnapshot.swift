@@ -10,15 +10,22 @@ struct ClusterSnapshot: CommandResult {
     let units: [StatusReport]
     /// The Kustomizations, the agent's own left out: that is what `units` tells more of.
     let kustomizations: [Manifest]
+    /// nil where nobody has asked.
+    let leader: Leadership?
+    /// What could not be looked at: nobody knows whether it is well.
+    let problems: [Diagnostic]
     /// About the cluster as a whole; none of them makes it unhealthy.
     let warnings: [Diagnostic]
 
     init(
-        nodes: [Manifest], inventory: NodesReport?, units: [StatusReport], kustomizations: [Manifest] = [], warnings: [Diagnostic] = []
+        nodes: [Manifest], inventory: NodesReport?, units: [StatusReport], kustomizations: [Manifest] = [], leader: Leadership? = nil,
+        problems: [Diagnostic] = [], warnings: [Diagnostic] = []
     ) {
         self.nodes = nodes
         self.inventory = inventory
         self.units = units
+        self.leader = leader
+        self.problems = problems
         self.warnings = warnings
         let own = Set(units.map(\.owner))
         self.kustomizations = kustomizations.filter { $0.key.unit.map { !own.contains($0) } ?? false }
@@ -30,19 +37,35 @@ struct ClusterSnapshot: CommandResult {
             GroupVersionKind(group: "", version: "v1", kind: "ConfigMap"), namespace: HomelabNamespace.name,
             labelSelector: StatusReport.label)
         async let flux = api.list(FluxControllers.deployment, namespace: "", labelSelector: FluxControllers.label)
-        let kustomizations = try? await UnitCatalog(of: api).units
+        async let leader = Leadership(of: api)
+        let (kustomizations, problems) = try await Self.kustomizations(of: api)
         let written = try await statuses.items
         self.init(
             nodes: try await nodes.items, inventory: written.compactMap { NodesReport(of: $0) }.first,
-            units: written.compactMap { StatusReport(of: $0) }, kustomizations: kustomizations ?? [],
+            units: written.compactMap { StatusReport(of: $0) }, kustomizations: kustomizations, leader: try await leader,
+            problems: problems,
             // Not everybody may list them.
             warnings: FluxControllers.findings((try? await flux.items) ?? []))
+    }
+
+    /// None where the agent, which installs their kind, has never led.
+    private static func kustomizations(of api: any ClusterAPI) async throws -> (units: [Manifest], problems: [Diagnostic]) {
+        do {
+            return (try await UnitCatalog(of: api).units, [])
+        } catch is Diagnostic {
+            return ([], [])
+        } catch let error as ClusterError {
+            return ([], [Diagnostic(.error, "the units cannot be listed", cause: error.description)])
+        }
     }
 
     var isHealthy: Bool { complaint.isEmpty }
 
     /// The first thing that is not well; empty when all is.
     var complaint: String {
+        // What an agent wrote that acts no more says nothing of the cluster as it is now.
+        if let leader, !leader.complaint.isEmpty { return leader.complaint }
+        if let problem = problems.first { return problem.summary + (problem.cause.map { ": \($0)" } ?? "") }
         if units.isEmpty { return "no agent has reported yet" }
         if let unit = units.first(where: { !$0.isHealthy }) { return "\(unit.unit): \(unit.phase.rawValue): \(unit.message)" }
         if let unit = kustomizations.first(where: { $0.readiness.status != "True" }) {
@@ -58,6 +81,7 @@ struct ClusterSnapshot: CommandResult {
     var value: Value {
         [
             "healthy": .bool(isHealthy),
+            "leader": leader?.json ?? .null,
             "nodes": .array(nodes.map { ["name": .string($0.name), "ready": .bool($0.isReady), "version": .string($0.kubeletVersion)] }),
             "inventory": inventory?.json ?? .null,
             "units": .array(units.map(\.json)),
@@ -69,8 +93,18 @@ struct ClusterSnapshot: CommandResult {
                         "message": .string(unit.readiness.message), "suspended": .bool(unit.isSuspended),
                     ]
                 }),
+            "problems": .array(problems.map(\.json)),
             "warnings": .array(warnings.map(\.json)),
         ]
+    }
+
+    /// That a leader renews its Lease, as it does all the time, is no news.
+    func news(since earlier: ClusterSnapshot) -> ClusterSnapshot? { settled == earlier.settled ? nil : self }
+
+    private var settled: Value {
+        var value = value
+        value["leader"]?["renewed"] = ""
+        return value
     }
 }
 

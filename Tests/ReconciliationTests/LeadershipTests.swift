@@ -53,6 +53,37 @@ import YAML
     }
 }
 
+@Suite struct LeadershipTests {
+    private let now = Timestamp(secondsSinceEpoch: 1_800_000_000)
+
+    private func leadership(_ holder: String, renewed seconds: Int64?, duration: Int64 = 15) -> Leadership {
+        let record = LeaseRecord(
+            holder: holder, durationSeconds: duration, acquireTime: now.advanced(by: .seconds(-3600)),
+            renewTime: seconds.map { now.advanced(by: .seconds(-$0)) })
+        return Leadership(of: record.manifest(namespace: "homelab-system", name: "homelab-agent"), now: now)
+    }
+
+    @Test func `who leads is told with since when, and with the last sign of life`() {
+        let leader = leadership("m1.lan_5f", renewed: 3)
+        #expect(leader.description == "led by m1.lan since \(now.advanced(by: .seconds(-3600))), renewed 3 s ago")
+        #expect(leader.node == "m1.lan" && leader.complaint.isEmpty && leader.json["leads"] == true)
+        // Clocks are never quite the same.
+        #expect(leadership("m1_5f", renewed: -2).description.hasSuffix("renewed 0 s ago"))
+        #expect(leadership("m1_5f", renewed: 60).complaint.isEmpty && leadership("m1_5f", renewed: -60).complaint.isEmpty)
+    }
+
+    @Test func `nobody leads who has given the Lease back or let it lapse`() {
+        #expect(Leadership(of: nil, now: now).description == "no agent leads: the Lease homelab-system/homelab-agent is not there")
+        #expect(leadership("", renewed: 5).complaint.contains("nobody has the Lease homelab-system/homelab-agent, which was given back at"))
+        #expect(leadership("m1_5f", renewed: nil).complaint.hasPrefix("no agent leads: nobody has the Lease"))
+        let lapsed = leadership("m1_5f", renewed: 61)
+        #expect(lapsed.complaint.hasPrefix("no agent leads: that on m1 has not renewed the Lease") && lapsed.json["leads"] == false)
+        #expect(leadership("m1_5f", renewed: 110, duration: 60).complaint.isEmpty)
+        #expect(leadership("m1_5f", renewed: 121, duration: 60).complaint.contains("more than 120 s by the clock here"))
+        #expect(leadership("m1_5f", renewed: -61).complaint.hasPrefix("whether an agent leads cannot be told"))
+    }
+}
+
 @Suite struct LeaderElectionTests {
     /// Who leads now, as the electors themselves say.
     final class Board: Sendable {

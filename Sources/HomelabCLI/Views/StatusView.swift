@@ -12,7 +12,14 @@ struct StatusView {
 
     func text(_ snapshot: ClusterSnapshot) -> String {
         let warnings = snapshot.warnings.map { console.styled($0.description, .yellow) }
-        return ([nodes(snapshot)] + snapshot.units.map(unit) + kustomizations(snapshot) + warnings).joined(separator: "\n\n")
+        let problems = snapshot.problems.map { console.styled($0.description, .red) }
+        let agents = snapshot.leader.map(leader) ?? []
+        let parts: [[String]] = [[nodes(snapshot)], agents, snapshot.units.map(unit), kustomizations(snapshot), problems, warnings]
+        return parts.flatMap { $0 }.joined(separator: "\n\n")
+    }
+
+    private func leader(_ leader: Leadership) -> [String] {
+        [leader.complaint.isEmpty ? leader.description : console.styled(leader.description, .red)]
     }
 
     private func kustomizations(_ snapshot: ClusterSnapshot) -> [String] {
