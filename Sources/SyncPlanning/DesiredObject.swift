@@ -76,7 +76,7 @@ package struct DesiredObject: Hashable, Sendable {
     /// A Job is a step: it runs once for what it says, and again when it says something else.
     package var runsOnce: Bool { key.groupKind == Self.job }
 
-    private static let job = GroupKind(group: "batch", kind: "Job")
+    package static let job = GroupKind(group: "batch", kind: "Job")
 
     package static func == (a: Self, b: Self) -> Bool { a.box === b.box || a.box.content == b.box.content }
 

@@ -310,6 +310,81 @@ import YAML
         }
     }
 
+    @Test func `what the server refuses to show ends neither a tree nor a chain`() async throws {
+        let deployment = Manifest([
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["namespace": "default", "name": "web"],
+            "spec": ["replicas": 1, "selector": ["matchLabels": ["app": "web"]]],
+        ])
+        let api = await Self.cluster(
+            Self.unit("app", entries: ["default_broken__ConfigMap", "default_gone__ConfigMap", "default_web_apps_Deployment"]), deployment)
+        let (catalog, clusters) = (try await UnitCatalog(of: api), UnitClusters(home: api))
+        let unit = try catalog.unit(named: "app")
+        let failure = ClusterError(.serverFailure, subject: "ConfigMap", message: "the conversion webhook failed")
+        await api.fail(.get, name: "broken", with: failure, times: 2)
+        let refusal = ClusterError(.forbidden, subject: "Pod", message: "no right to list them")
+        await api.fail(.list, kind: GroupKind(group: "", kind: "Pod"), with: refusal)
+        let reasons = try await ReasonChain(clusters: clusters, catalog: catalog).links(of: unit).map(\.description)
+        #expect(
+            reasons.prefix(3) == [
+                "default/app: ready", "  └ ConfigMap/default/broken: Unknown: cannot be looked at: the conversion webhook failed",
+                "  └ ConfigMap/default/gone: is not there",
+            ], "\(reasons)")
+        #expect(reasons.last == "    └ its pods: cannot be looked at: no right to list them", "\(reasons)")
+        var tree = UnitTree(of: unit, in: catalog)
+        try await tree.look(clusters, catalog)
+        let wide = tree.text(console, isWide: true)
+        #expect(wide.contains("broken  Unknown: cannot be looked at: the conversion webhook failed"), "\(wide)")
+        #expect(wide.contains("gone  NotFound: is not there") && wide.contains("web  InProgress"), "\(wide)")
+        // A cluster that does not answer at all is asked no further.
+        await api.fail(.get, name: "broken", with: ClusterError(.unreachable, subject: "", message: "connection refused"))
+        await #expect(throws: ClusterError.self) { try await catalog.objects(of: unit, on: clusters.homeCluster, home: api) }
+    }
+
+    @Test(arguments: [false, true]) func `a Job that was cleared away is nothing that is missing`(isAgentsOwn: Bool) async throws {
+        var unit = Self.unit("app", entries: ["default_begun_batch_Job", "default_done_batch_Job", "default_left__ConfigMap"])
+        let completed: Value = ["homelab.dev/completed-jobs": "default_done_batch_Job v1 0123\n"]
+        var left = Manifest(["apiVersion": "v1", "kind": "ConfigMap", "metadata": ["namespace": "default", "name": "left"]])
+        left.value["metadata"]?["annotations"] = ["kustomize.toolkit.fluxcd.io/ssa": "Ignore"]
+        left.value["status"] = ["conditions": [["type": "Ready", "status": "False", "message": "nobody works on it"]]]
+        let api = await Self.cluster(left)
+        if isAgentsOwn {
+            var report = StatusReport(unit: "home")
+            report.owner = Ownership(namespace: "default", name: "app")
+            await api.put(report.manifest)
+            await api.put(
+                Manifest([
+                    "apiVersion": "v1", "kind": "ConfigMap",
+                    "metadata": ["namespace": "homelab-system", "name": "homelab-inventory-home", "annotations": completed],
+                ]))
+        } else {
+            unit.value["metadata"]?["annotations"] = completed
+        }
+        await api.put(unit)
+        let (catalog, clusters) = (try await UnitCatalog(of: api), UnitClusters(home: api))
+        let reasons = try await ReasonChain(clusters: clusters, catalog: catalog).links(of: unit).map(\.description)
+        #expect(reasons == ["default/app: ready", "  └ Job/default/begun: is not there"])
+        var tree = UnitTree(of: unit, in: catalog)
+        try await tree.look(clusters, catalog)
+        let wide = tree.text(console, isWide: true)
+        #expect(wide.contains("done  Current: ran to its end, and was cleared away") && wide.contains("left  InProgress"), "\(wide)")
+    }
+
+    @Test func `objects are looked at side by side`() async throws {
+        let api = await Self.cluster(Self.unit("app", entries: (1...8).map { "default_c\($0)__ConfigMap" }))
+        let (catalog, clusters) = (try await UnitCatalog(of: api), UnitClusters(home: api))
+        let most = Mutex(0)
+        await api.during(.get, name: "c1") { api in
+            let deadline = ContinuousClock.now + .seconds(20)
+            while most.withLock({ $0 }) < 8, ContinuousClock.now < deadline {
+                let asked = await api.requests.count { $0.verb == .get && $0.kind.kind == "ConfigMap" }
+                most.withLock { $0 = asked }
+                try? await Task.sleep(for: .milliseconds(5))
+            }
+        }
+        let objects = try await catalog.objects(of: try catalog.unit(named: "app"), on: clusters.homeCluster, home: api)
+        #expect(most.withLock { $0 } == 8 && objects.count == 8)
+    }
+
     @Test func `health on another cluster is judged by what that has`() async throws {
         let (api, other) = (await Self.cluster(), FakeClusterAPI(name: "-other"))
         for object in Self.furnished { await api.put(object) }

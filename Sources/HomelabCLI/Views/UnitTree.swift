@@ -1,3 +1,4 @@
+import Diagnostics
 import KubernetesModel
 import Reconciliation
 import YAML
@@ -8,7 +9,7 @@ struct UnitTree: CommandResult {
         let key: ObjectKey
         /// The unit itself where the object is one.
         let unit: Manifest?
-        /// nil where it was not asked for.
+        /// Of what is no unit; nil where it was not asked for.
         var health: Health?
         var children: [Node] = []
     }
@@ -33,32 +34,28 @@ struct UnitTree: CommandResult {
     }
 
     private static func looked(_ node: Node, _ clusters: UnitClusters, _ catalog: UnitCatalog) async throws -> Node {
+        guard let unit = node.unit, !node.children.isEmpty else { return node }
         var node = node
-        let cluster = if let unit = node.unit { try await clusters.cluster(of: unit) } else { try await clusters.homeCluster }
-        let record = node.unit.map { KustomizationStatus(of: $0).inventory }
+        let objects: [ObjectKey: RecordedObject]
+        var refusal: Health?
+        do {
+            objects = try await catalog.objects(of: unit, on: try await clusters.cluster(of: unit), home: clusters.home)
+        } catch let error where KustomizationSpec(of: unit).kubeconfig != nil && !(error is CancellationError) {
+            objects = [:]
+            // In one line.
+            let finding = error as? Diagnostic
+            let reason = finding.map { [$0.summary, $0.cause].compactMap { $0 }.joined(separator: ": ") } ?? "\(error)"
+            refusal = Health(.unknown, "its cluster cannot be looked at from here: \(reason)")
+        }
         for index in node.children.indices {
             let child = node.children[index]
-            if child.unit == nil, let kind = record?.groupVersionKind(of: child.key) {
-                node.children[index].health = try await health(of: child.key, kind, cluster, catalog)
+            if child.unit == nil {
+                node.children[index].health = objects[child.key]?.health ?? refusal
             } else {
                 node.children[index] = try await looked(child, clusters, catalog)
             }
         }
-        if let unit = node.unit { node.health = catalog.health(of: unit, in: try await clusters.homeCluster.health) }
         return node
-    }
-
-    private static func health(
-        of key: ObjectKey, _ kind: GroupVersionKind, _ cluster: UnitCluster, _ catalog: UnitCatalog
-    ) async throws -> Health {
-        do {
-            guard let found = try await cluster.api.get(kind, namespace: key.namespace, name: key.name) else {
-                return Health(.notFound, "is not there")
-            }
-            return catalog.health(of: found, in: cluster.health)
-        } catch let error as ClusterError where error.kind == .unknownKind {
-            return Health(.notFound, "the cluster does not know \(kind)")
-        }
     }
 
     // MARK: Forms

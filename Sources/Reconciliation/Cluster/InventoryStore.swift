@@ -33,7 +33,9 @@ package actor InventoryStore: UnitRecord {
     }
 
     package var inventory: ResourceInventory { record.inventory }
-    package nonisolated var place: String { "configmap -n \(HomelabNamespace.name) homelab-inventory-\(unit)" }
+    package nonisolated var place: String { "configmap -n \(HomelabNamespace.name) \(Self.configMapName(of: unit))" }
+    /// Of the first ConfigMap, which has the annotations.
+    package static func configMapName(of unit: String) -> String { "homelab-inventory-\(unit)" }
     /// Whether what is known is not what is written.
     package var hasLostParts: Bool { !lostParts.isEmpty }
     package func annotation(_ name: String) -> String? { annotations[name] }
@@ -123,7 +125,7 @@ package actor InventoryStore: UnitRecord {
         return Manifest(["apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": ["objects": .string(part.text)]])
     }
 
-    private func name(ofPart index: Int) -> String { "homelab-inventory-\(unit)" + (index == 0 ? "" : "-\(index + 1)") }
+    private func name(ofPart index: Int) -> String { Self.configMapName(of: unit) + (index == 0 ? "" : "-\(index + 1)") }
 
     private func index(ofPart name: String) -> Int? {
         let base = self.name(ofPart: 0)

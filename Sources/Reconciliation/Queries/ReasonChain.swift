@@ -46,32 +46,31 @@ package struct ReasonChain: Sendable {
         }
         let record = KustomizationStatus(of: unit).inventory
         let cluster: UnitCluster
+        let objects: [ObjectKey: RecordedObject]
         do {
             cluster = try await clusters.cluster(of: unit)
-        } catch {
+            objects = try await catalog.objects(of: unit, on: cluster, home: clusters.home)
+        } catch let error where !(error is CancellationError) {
             return links + [Self.link(depth + 1, "its cluster", "cannot be looked at from here: \(error)")]
         }
         for key in record.keys {
-            guard let kind = record.groupVersionKind(of: key) else { continue }
-            links += try await self.links(of: key, kind, cluster, depth: depth + 1, seen: seen.union([unit.key]))
+            if let object = objects[key] {
+                links += try await self.links(of: object, cluster, depth: depth + 1)
+            } else if let child = catalog.units.first(where: { $0.key == key }), child.readiness.status != "True" {
+                links += try await self.links(of: child, depth: depth + 1, seen: seen.union([unit.key]))
+            }
         }
         return links
     }
 
-    private func links(
-        of key: ObjectKey, _ kind: GroupVersionKind, _ cluster: UnitCluster, depth: Int, seen: Set<ObjectKey>
-    ) async throws -> [ReasonLink] {
-        if let unit = catalog.units.first(where: { $0.key == key }) {
-            return unit.readiness.status == "True" ? [] : try await links(of: unit, depth: depth, seen: seen)
+    private func links(of object: RecordedObject, _ cluster: UnitCluster, depth: Int) async throws -> [ReasonLink] {
+        guard !object.health.isCurrent, !object.isLeftAlone else { return [] }
+        guard let live = object.live else {
+            // That it is not there is all there is to say.
+            let isGone = object.health.status == .notFound
+            return [Self.link(depth, object.key.description, isGone ? object.health.message : object.health.description)]
         }
-        let found: Manifest?
-        do {
-            found = try await cluster.api.get(kind, namespace: key.namespace, name: key.name)
-        } catch let error as ClusterError where error.kind == .unknownKind {
-            return [Self.link(depth, key.description, "the cluster does not know \(kind)")]
-        }
-        guard let found else { return [Self.link(depth, key.description, "is not there")] }
-        return try await links(ofObject: found, cluster, depth: depth)
+        return try await links(ofObject: live, cluster, depth: depth)
     }
 
     /// An object that is not healthy, and the pods that are why.
@@ -87,12 +86,30 @@ package struct ReasonChain: Sendable {
             return links
         }
         let selector = labels.compactMap { member in member.value.string.map { "\(member.key)=\($0)" } }.joined(separator: ",")
-        let pods = try await cluster.api.list(
-            GroupVersionKind(group: "", version: "v1", kind: "Pod"), namespace: object.namespace, labelSelector: selector)
-        let waiting = pods.items.filter { !catalog.health(of: $0, in: cluster.health).isCurrent }
-        let warnings = waiting.isEmpty ? [] : try await warnings(in: object.namespace, cluster.api)
-        for pod in waiting { links += try await self.links(ofPod: pod, warnings, cluster, depth: depth + 1) }
+        let pods = try await Self.look(at: "its pods", depth + 1, &links) {
+            try await cluster.api.list(
+                GroupVersionKind(group: "", version: "v1", kind: "Pod"), namespace: object.namespace, labelSelector: selector
+            ).items
+        }
+        let waiting = (pods ?? []).filter { !catalog.health(of: $0, in: cluster.health).isCurrent }
+        guard !waiting.isEmpty else { return links }
+        let events = try await Self.look(at: "the Events of its pods", depth + 1, &links) {
+            try await warnings(in: object.namespace, cluster.api)
+        }
+        for pod in waiting { links += try await self.links(ofPod: pod, events ?? [], cluster, depth: depth + 1) }
         return links
+    }
+
+    /// What is refused, or cannot be had, is a link of its own, and the chain goes on without it: nil.
+    private static func look<Found: Sendable>(
+        at subject: String, _ depth: Int, _ links: inout [ReasonLink], _ look: () async throws -> Found
+    ) async throws -> Found? {
+        do {
+            return try await look()
+        } catch let error as ClusterError {
+            links.append(link(depth, subject, "cannot be looked at: \(error.message)"))
+            return nil
+        }
     }
 
     /// The Warning Events of a namespace, oldest first. What keeps a pod from starting, such as a volume, is said by them only.
@@ -113,9 +130,11 @@ package struct ReasonChain: Sendable {
         if let last = warnings.last(where: { $0.value[path: "involvedObject", "uid"]?.string == pod.uid }) {
             links.append(Self.link(depth + 1, last.value["reason"]?.string ?? "", last.value["message"]?.string ?? ""))
         }
-        guard let name = pod.value[path: "spec", "nodeName"]?.string,
-            let node = try await cluster.api.get(GroupVersionKind(group: "", version: "v1", kind: "Node"), namespace: "", name: name)
-        else { return links }
+        guard let name = pod.value[path: "spec", "nodeName"]?.string else { return links }
+        let found = try await Self.look(at: "Node/\(name)", depth + 1, &links) {
+            try await cluster.api.get(GroupVersionKind(group: "", version: "v1", kind: "Node"), namespace: "", name: name)
+        }
+        guard case let node?? = found else { return links }
         let nodeHealth = health(of: node, in: cluster.health)
         if !nodeHealth.isCurrent { links.append(Self.link(depth + 1, node.key.description, nodeHealth.description)) }
         return links

@@ -24,8 +24,7 @@ package struct UnitPreview: Sendable {
         let record = KustomizationStatus(of: unit).inventory
         var request = SyncRequest(unit: spec.owner, revision: "", desired: tree, applied: record, live: [:], prune: spec.prune)
         request.reportsDrift = spec.reportsDrift
-        let completed = ResourceInventory(text: unit.annotation(UnitReconciler.completedJobs) ?? "")
-        request.completed = (completed?.entries ?? [:]).mapValues(\.digest)
+        request.completed = try await UnitReconciler.recordedJobs(of: unit, clusters.home)
         request.live = try await observations(tree, record, api)
         return SyncPlanner.plan(request)
     }

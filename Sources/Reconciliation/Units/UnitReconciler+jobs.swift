@@ -18,6 +18,21 @@ extension UnitReconciler {
         return result
     }
 
+    /// The Jobs that ran to their end, with the digests of what they ran, as the record of a unit has them.
+    /// - Parameters:
+    ///   - unit: the Kustomization.
+    ///   - home: the cluster that has it.
+    static func recordedJobs(of unit: Manifest, _ home: any ClusterAPI) async throws -> [ObjectKey: String] {
+        var text = unit.annotation(completedJobs)
+        // The agents' own units are recorded in ConfigMaps.
+        if text == nil, let own = try await StatusReport.all(home).first(where: { $0.owner == unit.key.unit }) {
+            let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")
+            let store = InventoryStore.configMapName(of: own.unit)
+            text = try await home.get(kind, namespace: HomelabNamespace.name, name: store)?.annotation(completedJobs)
+        }
+        return (text.flatMap { ResourceInventory(text: $0) }?.entries ?? [:]).mapValues(\.digest)
+    }
+
     /// Writes down the Jobs that have come to their end since.
     func noteCompletedJobs(of tree: DesiredTree) async throws {
         let record = ResourceInventory(
