@@ -17,10 +17,12 @@ package final class AsyncHTTPTransport: HTTPTransport {
     /// - Parameters:
     ///   - followsRedirects: false gives a redirect to the caller as the answer it is.
     ///   - connectionsPerHost: how many requests may be under way to one host at a time; streams do not count.
+    ///   - silence: how long nothing may arrive of an answer that is read whole, whatever the timeout of its request, which ends with
+    ///     the answer's head.
     /// - Throws: `HTTPError` of kind `untrusted` when the certificates or the key cannot be read.
     package init(
         tls: TLSOptions = TLSOptions(), followsRedirects: Bool = true, connectionsPerHost: Int = 64, bodyLimit: Int = 256 << 20,
-        proxy: HTTPProxy? = nil
+        silence: Duration = .seconds(90), proxy: HTTPProxy? = nil
     ) throws(HTTPError) {
         var configuration = HTTPClient.Configuration(tlsConfiguration: try Self.configuration(tls))
         configuration.timeout.connect = .seconds(10)
@@ -32,7 +34,9 @@ package final class AsyncHTTPTransport: HTTPTransport {
         configuration.connectionPool.retryConnectionEstablishment = false
         // Several HTTP/1.1 connections carry many small requests to an API server faster than one HTTP/2 connection does.
         configuration.httpVersion = .http1Only
+        configuration.timeout.read = TimeAmount(silence)
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        configuration.timeout.read = nil
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 4096
         streaming = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         self.bodyLimit = bodyLimit

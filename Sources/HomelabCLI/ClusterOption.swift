@@ -25,7 +25,8 @@ struct ClusterOption: ParsableArguments {
         let connection = try Kubeconfig.load(paths).connection(context: context)
         let transport = try AsyncHTTPTransport(tls: connection.tls)
         do {
-            let result = try await body(KubernetesClient(connection, transport: transport))
+            let announcing = AnnouncingTransport(transport, server: connection.server) { Console.standard.problem($0) }
+            let result = try await body(KubernetesClient(connection, transport: announcing))
             await transport.shutdown()
             return result
         } catch {
@@ -37,7 +38,7 @@ struct ClusterOption: ParsableArguments {
     /// What a person does about an API that does not answer, or not to them; nil for every other error, and for another cluster's.
     private static func explained(_ error: ClusterError, _ connection: ClusterConnection) -> Diagnostic? {
         switch error.kind {
-        case .unreachable where error.message.hasPrefix(connection.server):
+        case .unreachable where error.message.hasPrefix(connection.server), .timedOut where error.message.hasPrefix(connection.server):
             Diagnostic(
                 .error, "the cluster's API does not answer", subject: connection.server,
                 cause: error.message.split(separator: ": ", maxSplits: 1).last.map(String.init),

@@ -46,6 +46,14 @@ import Testing
         await server.shutdown()
     }
 
+    @Test func anAnswerThatStopsInTheMiddleCostsATimeoutNotAHang() async throws {
+        let peer = try SilentPeer(answer: "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
+        let client = try AsyncHTTPTransport(silence: .milliseconds(300))
+        let request = HTTPRequest(url: "http://127.0.0.1:\(peer.port)/")
+        await #expect { try await client.send(request, timeout: .seconds(60)) } throws: { ($0 as? HTTPError)?.kind == .timedOut }
+        await client.shutdown()
+    }
+
     @Test func aBodyBeyondTheLimitIsRefused() async throws {
         var limits = HTTPServer.Limits()
         limits.body = 10

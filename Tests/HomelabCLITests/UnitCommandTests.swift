@@ -1,5 +1,6 @@
 import ArgumentParser
 import Diagnostics
+import HTTP
 import HomelabTestSupport
 import KubernetesModel
 import Reconciliation
@@ -123,5 +124,38 @@ import YAML
             let problem = await #expect(throws: Diagnostic.self) { try await look.get().reconcile(api) }
             #expect(problem?.cause == message && problem?.remedy == "`homelab why gitrepository/default/app` says why")
         }
+    }
+}
+
+/// A server that takes so long for each answer.
+private struct SlowTransport: HTTPTransport {
+    let delay: Duration
+
+    func send(_ request: HTTPRequest, timeout: Duration) async throws -> HTTPResponse {
+        try await Task.sleep(for: delay)
+        return HTTPResponse(status: 200)
+    }
+
+    func stream(_ request: HTTPRequest, timeout: Duration, idleTimeout: Duration?) async throws -> HTTPStreamingResponse {
+        throw HTTPError(.unreachable, url: request.url, detail: "no streams here")
+    }
+}
+
+/// What is said while a server lets a command wait.
+@Suite struct AnnouncingTransportTests {
+    @Test func `a server that takes its time is named once, and a quick one never`() async throws {
+        let told = Shared<[String]>([])
+        func ask(_ delay: Duration, _ patience: Duration) async throws {
+            let slow = AnnouncingTransport(SlowTransport(delay: delay), server: "https://m1:6443", patience: patience) { line in
+                told.update { $0.append(line) }
+            }
+            async let first = slow.send(HTTPRequest(url: "https://m1:6443/a"), timeout: .seconds(30))
+            async let second = slow.send(HTTPRequest(url: "https://m1:6443/b"), timeout: .seconds(30))
+            _ = try await (first, second)
+        }
+        try await ask(.zero, .seconds(60))
+        #expect(told.value.isEmpty)
+        try await ask(.seconds(2), .milliseconds(20))
+        #expect(told.value == ["waits for https://m1:6443 to answer, 30 s at most"])
     }
 }
