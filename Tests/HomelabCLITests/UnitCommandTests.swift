@@ -95,6 +95,27 @@ import YAML
         #expect(await api.object(Self.source("app").key)?.isSuspended == false)
     }
 
+    @Test func `a look that nobody takes is given up in time, with who leads`() async throws {
+        let (source, unit) = (Self.source("app"), Self.unit("app"))
+        let api = await Self.cluster(source, unit)
+        let ready: Value = ["type": "Ready", "status": "True", "reason": "Any", "message": "Applied revision: main@sha1:1"]
+        await api.setStatus(unit.key, ["conditions": [ready]])
+        // The time counts, not how often it was looked.
+        await api.during(.get, name: "app") { _ in try? await Task.sleep(for: .milliseconds(1500)) }
+        for command in [["app"], ["app", "--with-source"]] {
+            await api.forgetRequests()
+            let look = try Reconcile.parse(command + ["--timeout", "1"])
+            let problem = await #expect(throws: Diagnostic.self) { try await look.reconcile(api) }
+            #expect(problem?.cause == "no agent leads: the Lease homelab-system/homelab-agent is not there", "\(command)")
+            #expect(problem?.remedy == "look at `homelab status` whether an agent leads")
+            if command.count == 1 { #expect(await api.requests.count { $0.verb == .get && $0.name == "app" } == 1) }
+        }
+        #expect(throws: (any Error).self) { try Reconcile.parse(["app", "--timeout", "-1"]) }
+        await api.remove(source.key)
+        let gone = await #expect(throws: Diagnostic.self) { try await Reconcile.parse(["app", "--with-source"]).reconcile(api) }
+        #expect(gone?.cause == "there is no GitRepository/default/app")
+    }
+
     @Test(arguments: [
         ("True", "stored artifact for revision 'main@sha1:1'"), ("False", "no route to example.org"),
     ])

@@ -26,6 +26,10 @@ package struct Reconcile: AsyncParsableCommand {
 
     package init() {}
 
+    package func validate() throws {
+        if timeout < 1 { throw ValidationError("--timeout is a number of seconds, 1 or more") }
+    }
+
     package func run() async throws {
         try await cluster.withCluster { api in Console.standard.line(try await reconcile(api)) }
     }
@@ -43,7 +47,12 @@ package struct Reconcile: AsyncParsableCommand {
                 remedy: "`homelab resume \(found.commandName)` lets it go on")
         }
         let mark = "\(SystemClock().timestamp.microseconds)"
-        if withSource, let source = catalog.source(of: found) {
+        if withSource {
+            guard let source = catalog.source(of: found) else {
+                throw Diagnostic(
+                    .error, "its repository is not there", subject: name, cause: "there is no \(KustomizationSpec(of: found).source)",
+                    remedy: "leave out --with-source, or see what `homelab get sources` lists")
+            }
             try await ask(source, mark, api)
             try await waitForLook(at: source, mark, api)
         }
@@ -64,9 +73,11 @@ package struct Reconcile: AsyncParsableCommand {
                 .error, "its repository is suspended", subject: source.key.description,
                 remedy: "leave out --with-source, or let it go on: `homelab resume \(source.commandName)`")
         }
-        for _ in 0..<(timeout * 5) {
+        Console.standard.problem("waits for a look at \(source.key), \(timeout) s at most")
+        let deadline = ContinuousClock.now + .seconds(timeout)
+        while ContinuousClock.now < deadline {
             let now = try await api.get(FluxKinds.gitRepository, namespace: source.namespace, name: source.name)
-            if let now, now.value[path: "status", "lastHandledReconcileAt"]?.string == mark {
+            if let now, now.hasHandled(mark) {
                 guard now.readiness.status == "False" else { return }
                 throw Diagnostic(
                     .error, "its repository cannot be looked at", subject: source.key.description, cause: now.readiness.message)
@@ -75,8 +86,10 @@ package struct Reconcile: AsyncParsableCommand {
         }
         throw Diagnostic(
             .error, "its repository was not looked at within \(timeout) s", subject: source.key.description,
-            remedy: "look at `homelab status` whether an agent leads")
+            cause: try await Leadership(of: api).complaint, remedy: Self.whoLeads)
     }
+
+    private static let whoLeads = "look at `homelab status` whether an agent leads"
 
     /// How many looks in a row a failure has to last: what a unit tried before it heard of the request is not the last word. A source
     /// answers with what the look brought.
@@ -85,12 +98,15 @@ package struct Reconcile: AsyncParsableCommand {
     private func wait(for object: Manifest, _ mark: String, _ api: any ClusterAPI) async throws -> String {
         let name = object.commandName
         let remedy = "`homelab why \(name)` says why"
-        var (shown, failures) = ("", 0)
-        for _ in 0..<(timeout * 2) {
+        var (shown, failures, isHandled) = ("", 0, false)
+        Console.standard.problem("waits for a look at \(name), \(timeout) s at most")
+        let deadline = ContinuousClock.now + .seconds(timeout)
+        while ContinuousClock.now < deadline {
             guard let now = try await api.get(object.groupVersionKind, namespace: object.namespace, name: object.name) else {
                 throw Diagnostic(.error, "it is gone", subject: name)
             }
             let (status, reason, message) = now.readiness
+            isHandled = now.hasHandled(mark)
             switch ReconcileResult(of: now, request: mark) {
             case .done: return "\(name): \(message)"
             case .failed(let cause):
@@ -101,15 +117,24 @@ package struct Reconcile: AsyncParsableCommand {
             case .underway: failures = 0
             }
             if message != shown, status != "True" { Console.standard.problem("\(reason): \(message)") }
-            shown = message
+            shown = status == "True" ? "" : message
             try await Task.sleep(for: .milliseconds(500))
         }
-        throw Diagnostic(.error, "not ready within \(timeout) s", subject: name, cause: shown, remedy: remedy)
+        if isHandled { throw Diagnostic(.error, "not ready within \(timeout) s", subject: name, cause: shown, remedy: remedy) }
+        let leader = try await Leadership(of: api)
+        throw Diagnostic(
+            .error, "the look at it did not end within \(timeout) s", subject: name,
+            cause: leader.complaint.isEmpty ? shown : leader.complaint, remedy: leader.complaint.isEmpty ? remedy : Self.whoLeads)
     }
 }
 
 private let unitOrSource: ArgumentHelp =
     "A unit (NAME, NAMESPACE/NAME) or a source (gitrepository/NAME, gitrepository/NAMESPACE/NAME)."
+
+extension Manifest {
+    /// Whether whoever keeps the object has done what this request asked for.
+    fileprivate func hasHandled(_ request: String) -> Bool { value[path: "status", "lastHandledReconcileAt"]?.string == request }
+}
 
 /// What has become of a request to reconcile, by the status of a Kustomization or GitRepository.
 enum ReconcileResult: Equatable {
@@ -120,7 +145,7 @@ enum ReconcileResult: Equatable {
 
     init(of object: Manifest, request mark: String) {
         let (status, reason, message) = object.readiness
-        guard object.value[path: "status", "lastHandledReconcileAt"]?.string == mark else {
+        guard object.hasHandled(mark) else {
             self = .underway
             return
         }
