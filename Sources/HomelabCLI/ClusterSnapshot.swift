@@ -12,7 +12,7 @@ struct ClusterSnapshot: CommandResult {
     let kustomizations: [Manifest]
     /// nil where nobody has asked.
     let leader: Leadership?
-    /// What could not be looked at: nobody knows whether it is well.
+    /// What could not be looked at, and repositories whose newest commits nobody knows.
     let problems: [Diagnostic]
     /// About the cluster as a whole; none of them makes it unhealthy.
     let warnings: [Diagnostic]
@@ -38,24 +38,39 @@ struct ClusterSnapshot: CommandResult {
             labelSelector: StatusReport.label)
         async let flux = api.list(FluxControllers.deployment, namespace: "", labelSelector: FluxControllers.label)
         async let leader = Leadership(of: api)
-        let (kustomizations, problems) = try await Self.kustomizations(of: api)
+        let (catalog, problems) = try await Self.catalog(of: api)
         let written = try await statuses.items
+        let units = written.compactMap { StatusReport(of: $0) }
+        let silent = catalog.map { Self.silentSources(of: $0, own: Set(units.map(\.owner))) } ?? []
         self.init(
-            nodes: try await nodes.items, inventory: written.compactMap { NodesReport(of: $0) }.first,
-            units: written.compactMap { StatusReport(of: $0) }, kustomizations: kustomizations, leader: try await leader,
-            problems: problems,
+            nodes: try await nodes.items, inventory: written.compactMap { NodesReport(of: $0) }.first, units: units,
+            kustomizations: catalog?.units ?? [], leader: try await leader, problems: problems + silent,
             // Not everybody may list them.
             warnings: FluxControllers.findings((try? await flux.items) ?? []))
     }
 
-    /// None where the agent, which installs their kind, has never led.
-    private static func kustomizations(of api: any ClusterAPI) async throws -> (units: [Manifest], problems: [Diagnostic]) {
+    /// None where the agent, which installs the kinds, has never led.
+    private static func catalog(of api: any ClusterAPI) async throws -> (catalog: UnitCatalog?, problems: [Diagnostic]) {
         do {
-            return (try await UnitCatalog(of: api).units, [])
+            return (try await UnitCatalog(of: api), [])
         } catch is Diagnostic {
-            return ([], [])
+            return (nil, [])
         } catch let error as ClusterError {
-            return ([], [Diagnostic(.error, "the units cannot be listed", cause: error.description)])
+            return (nil, [Diagnostic(.error, "the units cannot be listed", cause: error.description)])
+        }
+    }
+
+    /// Units stay Ready while their repository cannot be looked at. The agent's own is told with its own unit.
+    private static func silentSources(of catalog: UnitCatalog, own: Set<Ownership>) -> [Diagnostic] {
+        func sources(ofOwn isOwn: Bool) -> Set<ObjectKey> {
+            let units = catalog.units.filter { unit in (unit.key.unit.map { own.contains($0) } ?? false) == isOwn }
+            return Set(units.compactMap { catalog.source(of: $0)?.key })
+        }
+        let followed = sources(ofOwn: false).subtracting(sources(ofOwn: true))
+        let silent = catalog.sources.filter { followed.contains($0.key) && !$0.isSuspended && $0.isSilent }
+        return silent.map { source in
+            Diagnostic(
+                .error, "gives no newer commit", subject: source.key.description, cause: UnitList.brief(source.readiness.message))
         }
     }
 
@@ -65,9 +80,14 @@ struct ClusterSnapshot: CommandResult {
     var complaint: String {
         // What an agent wrote that acts no more says nothing of the cluster as it is now.
         if let leader, !leader.complaint.isEmpty { return leader.complaint }
-        if let problem = problems.first { return problem.summary + (problem.cause.map { ": \($0)" } ?? "") }
+        if let problem = problems.first {
+            return [problem.subject, problem.summary, problem.cause].compactMap { $0 }.joined(separator: ": ")
+        }
         if units.isEmpty { return "no agent has reported yet" }
         if let unit = units.first(where: { !$0.isHealthy }) { return "\(unit.unit): \(unit.phase.rawValue): \(unit.message)" }
+        if let unit = units.first(where: { !$0.source.problem.isEmpty }) {
+            return "\(unit.unit): repository: \(unit.source.problem): \(unit.source.message)"
+        }
         if let unit = kustomizations.first(where: { $0.readiness.status != "True" }) {
             return "\(unit.namespace)/\(unit.name): \(unit.readiness.reason): \(unit.readiness.message)"
         }
@@ -117,6 +137,17 @@ extension Manifest {
 
     var address: String {
         value[path: "status", "addresses"]?.array?.first { $0["type"] == "InternalIP" }?["address"]?.string ?? ""
+    }
+
+    /// Whether it is a repository that gives no commit: one of Flux' conditions besides Ready, which may be about its spec only, says so.
+    fileprivate var isSilent: Bool {
+        conditions.contains { condition in
+            switch condition.type {
+            case "FetchFailed", "StorageOperationFailed", "IncludeUnavailable": condition.status == "True"
+            case "SourceVerified": condition.status == "False"
+            default: false
+            }
+        }
     }
 
     /// The roles that `kubectl get nodes` shows.

@@ -124,7 +124,7 @@ import YAML
         }
         var report = StatusReport(unit: "home")
         report.phase = .ready
-        let api = await Self.cluster(report.manifest, controller("flux"), Self.lease("m1_1"))
+        let api = await Self.cluster(report.manifest, controller("flux"), LeaseRecord.held(by: "m1_1"))
         let told = try await ClusterSnapshot(of: api)
         let stop = "kubectl -n flux-system scale deployment kustomize-controller --replicas=0"
         let text = try options().text(told, console, isFirst: true)
@@ -136,57 +136,6 @@ import YAML
         #expect(try await ClusterSnapshot(of: api).warnings.isEmpty)
         await api.put(controller("other"))
         #expect(try await ClusterSnapshot(of: api).warnings.isEmpty)
-    }
-
-    /// As an agent keeps it.
-    private static func lease(_ holder: String, age: Duration = .zero) -> Manifest {
-        let now = SystemClock().timestamp
-        return LeaseRecord(
-            holder: holder, durationSeconds: 15, acquireTime: Timestamp("2026-01-01T00:00:00Z"), renewTime: now.advanced(by: .zero - age)
-        ).manifest(namespace: "homelab-system", name: "homelab-agent")
-    }
-
-    @Test func `without an agent that leads nothing is called healthy`() async throws {
-        var report = StatusReport(unit: "home")
-        report.phase = .ready
-        let api = await Self.cluster(report.manifest)
-        func complaint() async throws -> String { try await ClusterSnapshot(of: api).complaint }
-        #expect(try await complaint() == "no agent leads: the Lease homelab-system/homelab-agent is not there")
-        for lease in [Self.lease(""), Self.lease("m1_1", age: .seconds(300)), Self.lease("m1_1", age: .seconds(-300))] {
-            await api.put(lease)
-            let snapshot = try await ClusterSnapshot(of: api)
-            #expect(!snapshot.isHealthy && snapshot.value["healthy"] == false && snapshot.value["leader"]?["leads"] == false)
-            #expect(try options().text(snapshot, console, isFirst: true).contains(snapshot.complaint))
-        }
-        await api.put(Self.lease("m1_1", age: .seconds(40)))
-        let led = try await ClusterSnapshot(of: api)
-        #expect(led.isHealthy && led.value["leader"]?["node"] == "m1", "\(led.complaint)")
-        #expect(try options().text(led, console, isFirst: true).contains("\n\nled by m1 since 2026-01-01T00:00:00Z, renewed 4"))
-        // That it goes on is nothing to show again; that another one leads is.
-        await api.put(Self.lease("m1_1"))
-        let renewed = try await ClusterSnapshot(of: api)
-        #expect(renewed.value["leader"]?["renewed"] != led.value["leader"]?["renewed"])
-        #expect(renewed.news(since: led) == nil)
-        await api.put(Self.lease("m2_1"))
-        #expect(try await ClusterSnapshot(of: api).news(since: renewed) != nil)
-        await api.fail(
-            .get, kind: LeaseRecord.kind.groupKind, with: ClusterError(.forbidden, subject: "Lease", message: "no right to read it"))
-        #expect(try await complaint() == "whether an agent leads cannot be read: Lease: no right to read it")
-    }
-
-    @Test func `units that cannot be listed are no units that are well`() async throws {
-        var report = StatusReport(unit: "home")
-        report.phase = .ready
-        let api = await Self.cluster(report.manifest, Self.lease("m1_1"), Self.unit("app", ready: "False"))
-        let refusal = ClusterError(.serverFailure, subject: "Kustomization", message: "the conversion webhook failed")
-        await api.fail(.list, kind: FluxKinds.kustomization.groupKind, with: refusal)
-        let snapshot = try await ClusterSnapshot(of: api)
-        #expect(snapshot.complaint == "the units cannot be listed: Kustomization: the conversion webhook failed")
-        let text = try options().text(snapshot, console, isFirst: true)
-        #expect(text.contains("error: the units cannot be listed") && snapshot.value["problems"]?.array?.count == 1, "\(text)")
-        // Before an agent has led for the first time there is no such kind.
-        let bare = FakeClusterAPI(objects: [report.manifest, Self.lease("m1_1")])
-        #expect(try await ClusterSnapshot(of: bare).isHealthy)
     }
 
     @Test func `a suspended unit says until when and why, and a commit is as short as in the other columns`() throws {

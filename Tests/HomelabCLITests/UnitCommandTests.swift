@@ -110,7 +110,7 @@ import YAML
             #expect(problem?.remedy == "look at `homelab status` whether an agent leads")
             if command.count == 1 { #expect(await api.requests.count { $0.verb == .get && $0.name == "app" } == 1) }
         }
-        #expect(throws: (any Error).self) { try Reconcile.parse(["app", "--timeout", "-1"]) }
+        #expect(throws: (any Error).self) { try Reconcile.parse(["app", "--timeout", "0"]) }
         await api.remove(source.key)
         let gone = await #expect(throws: Diagnostic.self) { try await Reconcile.parse(["app", "--with-source"]).reconcile(api) }
         #expect(gone?.cause == "there is no GitRepository/default/app")
