@@ -168,6 +168,26 @@ import YAML
         await running.value
     }
 
+    @Test func `a renewal counts from when it was asked for, however late its answer comes`() async throws {
+        let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
+        let running = Task { [elector = elector("a", api, clock)] in await elector.run { await board.lead("a") } }
+        try await eventually("a leads") { board.current == ["a"] }
+        let key = ObjectKey(group: "coordination.k8s.io", kind: "Lease", namespace: "homelab-system", name: "homelab-agent")
+        let first = await api.object(key)?.resourceVersion
+        await api.during(.replace, name: "homelab-agent") { _ in clock.advance(by: .seconds(4)) }
+        clock.advance(by: .seconds(5))
+        try await eventually("it is renewed, by an answer that took 4 s") { await api.object(key)?.resourceVersion != first }
+        await api.setReachable(false)
+        // The others may lead from the 20th second on.
+        while !board.current.isEmpty, clock.now < .seconds(17) {
+            clock.advance(by: .milliseconds(500))
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        try await eventually("it ends 10 s after it asked") { board.current.isEmpty }
+        running.cancel()
+        await running.value
+    }
+
     @Test func `a dead leader's lease is taken when it has not changed for its duration`() async throws {
         let (api, board, clock) = (FakeClusterAPI(), Board(), ManualClock())
         try await HomelabNamespace.ensure(api)

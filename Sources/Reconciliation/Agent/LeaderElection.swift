@@ -46,8 +46,7 @@ package actor LeaderElection {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.follow() }
             while !Task.isCancelled {
-                await acquire()
-                if Task.isCancelled { break }
+                guard let acquired = await acquire(), !Task.isCancelled else { break }
                 isLeading.update { $0 = true }
                 log("leads")
                 await withTaskGroup(of: String?.self) { term in
@@ -55,7 +54,7 @@ package actor LeaderElection {
                         await lead()
                         return nil
                     }
-                    term.addTask { await self.renewUntilLost() }
+                    term.addTask { await self.renewUntilLost(since: acquired) }
                     if case let reason?? = await term.next() { log("leads no more, and stops what it is doing: \(reason)") }
                     term.cancelAll()
                 }
@@ -78,7 +77,8 @@ package actor LeaderElection {
 
     private var isStandingBack: Bool { standsBackUntil.map { clock.now < $0 } ?? false }
 
-    private func acquire() async {
+    /// - Returns: when the Lease that is held now was asked for, which is the earliest that the others may count from; nil when cancelled.
+    private func acquire() async -> Duration? {
         var backoff = Backoff(first: .seconds(1), limit: .seconds(10))
         while !Task.isCancelled {
             if isStandingBack {
@@ -88,11 +88,13 @@ package actor LeaderElection {
             switch watchman.decision(now: clock.now) {
             case .wait(let expiry): await bell.wait(until: expiry, clock: clock)
             case .create, .take, .held:
-                if await write(claim, within: settings.renewDeadline) { return }
+                let asked = clock.now
+                if await write(claim, within: settings.renewDeadline) { return asked }
                 forgetLeader()
                 await bell.wait(until: clock.now + backoff.failed(), clock: clock)
             }
         }
+        return nil
     }
 
     /// Whoever held the Lease last does not any more, and the API server does not tell who does.
@@ -101,9 +103,11 @@ package actor LeaderElection {
         if !leader.value.isEmpty { leader.update { $0 = "" } }
     }
 
+    /// - Parameter acquired: when the Lease was asked for.
     /// - Returns: why this process leads no more; nil when it was cancelled.
-    private func renewUntilLost() async -> String? {
-        var renewedAt = clock.now
+    private func renewUntilLost(since acquired: Duration) async -> String? {
+        // Not when the answer came, which may be late: the others count from what the server wrote.
+        var renewedAt = acquired
         while !Task.isCancelled {
             let next = renewedAt + settings.renewEvery
             await bell.wait(until: max(next, clock.now), clock: clock)
@@ -111,9 +115,9 @@ package actor LeaderElection {
             if isStandingBack { return "another server's agent has work to do" }
             if isTakenByAnother { return takenByAnother }
             if clock.now < next { continue }
-            let remaining = renewedAt + settings.renewDeadline - clock.now
-            if await write(claim, within: remaining) {
-                renewedAt = clock.now
+            let asked = clock.now
+            if await write(claim, within: renewedAt + settings.renewDeadline - asked) {
+                renewedAt = asked
             } else if isTakenByAnother {
                 return takenByAnother
             } else if clock.now - renewedAt >= settings.renewDeadline {
