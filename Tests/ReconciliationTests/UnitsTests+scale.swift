@@ -68,6 +68,30 @@ extension UnitsTests {
         }
     }
 
+    @Test func `units that get no answer, more than have a turn at the same time, keep back no other unit`() async throws {
+        let (isHanging, hung) = (Shared(true), Shared(0))
+        var files: [String: String] = [:]
+        for number in 0..<20 {
+            files["clusters/home/\(number).yaml"] = Self.unit("u\(number)", path: "apps/\(number)")
+            files["apps/\(number)/hung.yaml"] = Files.config("hung", name: "hung-\(number)", namespace: "default")
+            await bench.api.during(.apply, name: "hung-\(number)") { _ in
+                hung.update { $0 += 1 }
+                while isHanging.value, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
+            }
+        }
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await eventually("all turns are taken") { hung.value >= 16 }
+            files["clusters/home/well.yaml"] = Self.unit("well", path: "apps/well")
+            files["apps/well/one.yaml"] = Files.config("one", name: "one", namespace: "default")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("well", at: second)
+            isHanging.update { $0 = false }
+            for number in 0..<20 { try await awaitReady("u\(number)", at: second) }
+        }
+    }
+
     @Test func `a push that changes one unit builds and sends that one alone`() async throws {
         let count = 12
         var files = files(count)

@@ -10,12 +10,14 @@ package struct TargetCluster: Sendable {
     let mark = ClusterMark()
     /// Bounds the passes under way. One cluster that does not answer holds up no other's units.
     let turns: InFlightLimit
+    /// A pass that takes longer waits for answers, as behind a webhook that hangs: it goes on without its turn, which another unit gets.
+    private static let patience = Duration.seconds(5)
 
     init(api: any ClusterAPI, clock: any AgentClock, turns: Int) {
         self.api = api
         live = LiveState(api: api, clock: clock)
         namespaces = NamespaceFollowers(api: api, clock: clock)
-        self.turns = InFlightLimit(turns)
+        self.turns = InFlightLimit(turns, patience: Self.patience)
     }
 
     /// Equal for units that reach their cluster by the same way; whether two ways lead to one cluster the mark tells.
