@@ -86,6 +86,23 @@ extension FakeClusterAPI {
         watchers = [:]
     }
 
+    /// All that a restore brings back.
+    package struct Snapshot: Sendable {
+        var objects: [ObjectKey: Manifest]
+        var ownership: [ObjectKey: FieldOwnership]
+        var clock: Int64
+    }
+
+    package func snapshot() -> Snapshot { Snapshot(objects: objects, ownership: ownership, clock: clock) }
+
+    /// Sets the cluster back to an earlier state, as a restored etcd does: its versions go on from where they were then.
+    package func restore(_ snapshot: Snapshot) {
+        (objects, ownership, clock) = (snapshot.objects, snapshot.ownership, snapshot.clock)
+        history.removeAll { $0.version > snapshot.clock }
+        compactedBefore = min(compactedBefore, clock)
+        endWatches(throwing: ClusterError(.unreachable, subject: "watch", message: "connection reset"))
+    }
+
     /// Forgets the past: a watch from an older resourceVersion is answered with 410.
     package func compact() {
         compactedBefore = clock

@@ -29,4 +29,31 @@ struct KustomizationObjectTests {
         #expect(await object.take(wish))
         #expect(await object.annotation("b") == nil)
     }
+
+    @Test func `after a restore an older version counts, and nothing that was recorded before or since is forgotten`() async throws {
+        let api = FakeClusterAPI()
+        await api.register(APIResource(kind: FluxKinds.kustomization, plural: "kustomizations", isNamespaced: true))
+        let key = UnitsTests.key("far")
+        await api.put(
+            Manifest([
+                "apiVersion": .string(FluxKinds.kustomization.apiVersion), "kind": "Kustomization",
+                "metadata": ["namespace": .string(key.namespace), "name": .string(key.name), "annotations": ["a": "old"]],
+                "status": ["inventory": ["entries": [["id": "default_old__ConfigMap", "v": "v1"]]]],
+            ]))
+        let old = try #require(await api.object(key))
+        let snapshot = await api.snapshot()
+        let object = KustomizationObject(old, api: api, clock: ManualClock())
+        try await object.write(ResourceInventory([UnitsTests.config("new"): ResourceInventory.Entry(version: "v1")]))
+        try await object.annotate("a", "new")
+        await api.restore(snapshot)
+        #expect(await !object.take(old), "it may still be on its way")
+        await object.noteSetBack()
+        #expect(await object.take(old))
+        #expect(await object.annotation("a") == "old")
+        let both = [UnitsTests.config("new"), UnitsTests.config("old")]
+        #expect(await object.inventory.keys == both)
+        let isWritten = try await object.show { _ in }
+        #expect(isWritten)
+        #expect(await api.object(key).map { KustomizationStatus(of: $0).inventory.keys } == both)
+    }
 }

@@ -258,6 +258,48 @@ import YAML
         }
     }
 
+    @Test func `a cluster that is set back to a snapshot is brought to where it was`() async throws {
+        func key(_ name: String) -> ObjectKey { ObjectKey(group: "", kind: "ConfigMap", namespace: "web", name: name) }
+        var files = Files.app()
+        files["clusters/home/old.yaml"] = Files.config("x", name: "old")
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await bench.phase(.ready)
+            let snapshot = await bench.api.snapshot()
+            files = Files.app(title: "two")
+            files["clusters/home/new.yaml"] = Files.config("x", name: "new")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await bench.phase(.ready, at: second)
+            try await eventually("what left is gone") { await bench.api.object(key("old")) == nil }
+            // The versions do not get there again within this test.
+            for number in 0..<500 {
+                await bench.api.put(
+                    Manifest([
+                        "apiVersion": "v1", "kind": "ConfigMap", "metadata": ["namespace": "default", "name": "other"],
+                        "data": ["number": .string("\(number)")],
+                    ]))
+            }
+            await bench.api.restore(snapshot)
+            await bench.api.forgetRequests()
+            try await eventually("it is there again", { await String(describing: bench.api.keys) }) {
+                let title = await bench.api.object(key("site"))?.value[path: "data", "title"]
+                let (new, old) = (await bench.api.object(key("new")), await bench.api.object(key("old")))
+                return title == "two" && new != nil && old == nil
+            }
+            try await eventually("it is recorded") {
+                let recorded = try await bench.recorded()
+                return recorded.contains("ConfigMap/web/new") && !recorded.contains("ConfigMap/web/old")
+            }
+            let third = bench.repository.push(Files.app(title: "three"))
+            source.wake()
+            try await bench.phase(.ready, at: third)
+            #expect(await bench.api.object(key("site"))?.value[path: "data", "title"] == "three")
+            let applies = await bench.api.requests.count { $0.verb == .apply && $0.name == "site" }
+            #expect(applies <= 3, "one for each commit, not again and again")
+        }
+    }
+
     @Test func `an emptied tree deletes nothing until a person says so`() async throws {
         bench.repository.push(Files.app())
         try await bench.run { source in

@@ -147,7 +147,15 @@ package actor InventoryStore: UnitRecord {
             case .gone(let manifest): await self.lost(manifest)
             case .failed: break
             }
+        } onSetBack: {
+            await self.readAnew()
         }
+    }
+
+    /// The cluster was set back to an earlier state: what the record had then is what is there again.
+    private func readAnew() {
+        isLoaded = false
+        bell.ring()
     }
 
     private func noticed(_ manifest: Manifest) {

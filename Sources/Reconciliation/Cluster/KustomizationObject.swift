@@ -16,6 +16,8 @@ package actor KustomizationObject: UnitRecord {
     /// The version that a change of the metadata made here, until the watch has caught up with it: what the watch brings before that was
     /// so once, and would be taken for somebody's wish.
     private var changedVersion: String?
+    /// The cluster was set back to an earlier state, and nobody has seen yet what it has of the object now.
+    private var isSetBack = false
 
     /// What of the metadata is asked for often; the rest is packed.
     private struct Head {
@@ -56,7 +58,8 @@ package actor KustomizationObject: UnitRecord {
         return (Head(object), PackedManifest(rest))
     }
 
-    /// Takes in what a watch saw; the status is only ever written here. Whether a person or a parent unit has changed anything.
+    /// Takes in what a watch saw; the status is only ever written here. Whether a person or a parent unit has changed anything, or a
+    /// restore may have.
     package func take(_ newer: Manifest) -> Bool {
         if let changedVersion, newer.isOlder(than: changedVersion) { return false }
         changedVersion = nil
@@ -64,9 +67,19 @@ package actor KustomizationObject: UnitRecord {
             (object, packed) = Self.parts(of: newer)
             isFinalized = newer.finalizers.contains(FluxKinds.finalizer)
         }
+        if isSetBack {
+            isSetBack = false
+            // What it has recorded then may be there again.
+            written = KustomizationStatus(of: newer)
+            status.inventory = written.inventory.merged(with: status.inventory)
+            return true
+        }
         return newer.generation ?? 0 != object.generation || newer.isBeingDeleted != object.isBeingDeleted
             || newer.value[path: "metadata", "annotations"] != object.annotations || Ownership(of: newer) != object.parent
     }
+
+    /// The cluster was set back to an earlier state, as by the restore of a snapshot: the next look counts whatever its version is.
+    package func noteSetBack() { (changedVersion, isSetBack) = (nil, true) }
 
     /// As the server has it, but for a status that is newer.
     package var value: Value {

@@ -216,6 +216,15 @@ package struct LiveObjects: Sendable {
         for manifest in list { take(manifest, now: now) }
     }
 
+    /// The cluster was set back to an earlier state: whatever comes next of a kind is news, and what was applied may not be there any more.
+    package mutating func forgetVersions(of kind: GroupKind) {
+        for key in entries.keys where key.groupKind == kind {
+            self[key]?.resourceVersion = ""
+            self[key]?.applied = nil
+        }
+        settled = settled.filter { $0.key.groupKind != kind }
+    }
+
     package mutating func removeAll(_ kind: GroupKind) {
         entries = entries.filter { $0.key.groupKind != kind }
         unclaimed = unclaimed.filter { $0.key.groupKind != kind }

@@ -231,7 +231,11 @@ package actor LiveState {
         let follower = ObjectFollower(
             api: api, clock: clock, kind: resource.kind, namespace: "", labelSelector: Ownership.nameLabel)
         let kind = resource.kind
-        await follower.run { await self.take($0, kind) }
+        await follower.run {
+            await self.take($0, kind)
+        } onSetBack: {
+            await self.setBack(kind.groupKind)
+        }
         // The server does not know the kind any more; asking again at once would find what it is just forgetting.
         try? await clock.sleep(for: .seconds(1))
         watched[kind] = nil
@@ -246,6 +250,8 @@ package actor LiveState {
     private func ring(_ units: some Sequence<Ownership>, about key: ObjectKey) {
         for unit in units { bells[unit]?.ring(onlyNews: news[unit]?.insert(key) != nil) }
     }
+
+    private func setBack(_ kind: GroupKind) { objects.forgetVersions(of: kind) }
 
     private func take(_ change: ObjectFollower.Change, _ kind: GroupVersionKind) {
         let group = kind.groupKind

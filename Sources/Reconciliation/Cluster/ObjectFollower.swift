@@ -26,13 +26,22 @@ package struct ObjectFollower: Sendable {
     }
 
     /// Returns when cancelled, or when the server does not know the kind (any more).
-    package func run(_ handle: @escaping @Sendable (Change) async -> Void) async {
+    /// - Parameter onSetBack: called before a list that is older than what was seen before it, as after the restore of a snapshot: nothing
+    ///   that is known by its version is newer than what comes from now on.
+    package func run(
+        _ handle: @escaping @Sendable (Change) async -> Void, onSetBack: @escaping @Sendable () async -> Void = {}
+    ) async {
         var backoff = Backoff(first: .milliseconds(250), limit: .seconds(15))
+        var newest: UInt64 = 0
         while !Task.isCancelled {
             do {
                 let list = try await api.list(kind, namespace: namespace, labelSelector: labelSelector)
+                if let version = UInt64(list.resourceVersion) {
+                    if version < newest { await onSetBack() }
+                    newest = version
+                }
                 await handle(.all(list.items))
-                try await watch(from: list.resourceVersion, &backoff, handle)
+                try await watch(from: list.resourceVersion, &backoff, &newest, handle)
             } catch let error as ClusterError {
                 if error.kind == .unknownKind {
                     await handle(.failed(error))
@@ -50,7 +59,9 @@ package struct ObjectFollower: Sendable {
         }
     }
 
-    private func watch(from version: String, _ backoff: inout Backoff, _ handle: (Change) async -> Void) async throws {
+    private func watch(
+        from version: String, _ backoff: inout Backoff, _ newest: inout UInt64, _ handle: (Change) async -> Void
+    ) async throws {
         var version = version
         while !Task.isCancelled {
             let start = clock.now
@@ -66,6 +77,7 @@ package struct ObjectFollower: Sendable {
                     await handle(.gone(manifest))
                 case .bookmark(let newer): version = newer
                 }
+                newest = max(newest, UInt64(version) ?? 0)
             }
             // A stream that ends as soon as it begins must not become a storm of requests.
             if clock.now - start < .seconds(1) {

@@ -103,7 +103,11 @@ package actor UnitSupervisor {
                 // The repositories first, or every unit would begin without one.
                 await self.repositoriesKnown.wait()
                 await ObjectFollower(api: api, clock: clock, kind: FluxKinds.kustomization, namespace: "", labelSelector: nil)
-                    .run { await self.takeKustomization($0) }
+                    .run {
+                        await self.takeKustomization($0)
+                    } onSetBack: {
+                        await self.noteSetBack()
+                    }
             }
             group.addTask {
                 while !Task.isCancelled {
@@ -176,6 +180,11 @@ package actor UnitSupervisor {
             await stop(unit)
         case .failed: break
         }
+    }
+
+    private func noteSetBack() async {
+        await rootObject?.noteSetBack()
+        for entry in running.values { await entry.object.noteSetBack() }
     }
 
     private func forgetLeft(but isKept: @Sendable (Ownership) -> Bool) {
