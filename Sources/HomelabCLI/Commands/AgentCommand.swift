@@ -26,7 +26,7 @@ package struct AgentCommand: AsyncParsableCommand {
         let console = Console.standard
         let lock = try onlyAgentHere(configuration)
         defer { withExtendedLifetime(lock) {} }
-        let api = try await connect(configuration, console)
+        let (api, outdated) = try await connect(configuration, console)
         let transport = try AsyncHTTPTransport()
         let journal = NodeJournal(
             directory: configuration.stateDirectory + "/journal", server: configuration.node,
@@ -47,7 +47,12 @@ package struct AgentCommand: AsyncParsableCommand {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await agent.run() }
             group.addTask { await publishKey(configuration, api) }
-            await group.waitForAll()
+            await outdated.wait()
+            // Otherwise the agent is stopped.
+            if !Task.isCancelled {
+                console.line("the API server does not take the kubeconfig that was read: ends, to be started anew with the present one")
+            }
+            group.cancelAll()
         }
         await webhook?.shutdown()
         await server.shutdown()
@@ -79,13 +84,16 @@ package struct AgentCommand: AsyncParsableCommand {
         return settings
     }
 
-    /// k3s writes the kubeconfig when it starts; a server that boots may have to wait for it.
-    private func connect(_ configuration: AgentConfiguration, _ console: Console) async throws -> KubernetesClient {
+    /// k3s writes the kubeconfig when it starts; a server that boots may have to wait for it. The bell rings when it has to be read anew.
+    private func connect(_ configuration: AgentConfiguration, _ console: Console) async throws -> (api: KubernetesClient, outdated: Bell) {
         var isFirst = true
         while true {
             do {
+                let digest = KubeconfigTransport.digest(of: configuration.kubeconfig)
                 let connection = try Kubeconfig.load([configuration.kubeconfig]).connection()
-                return KubernetesClient(connection, transport: try AsyncHTTPTransport(tls: connection.tls))
+                let transport = KubeconfigTransport(
+                    try AsyncHTTPTransport(tls: connection.tls), file: configuration.kubeconfig, digest: digest)
+                return (KubernetesClient(connection, transport: transport), transport.outdated)
             } catch let problem as Diagnostic {
                 if isFirst { console.line("waiting for \(configuration.kubeconfig): \(problem.summary)") }
                 isFirst = false
