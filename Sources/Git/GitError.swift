@@ -16,7 +16,7 @@ package struct GitError: Error, Hashable, Sendable, CustomStringConvertible {
         /// The object store holds something that cannot be read.
         case corrupt
         case diskFull
-        /// The files of a commit are larger together than ``GitTree/sizeLimit``.
+        /// The files of a commit are larger together than ``GitTree/sizeLimit``, or more than ``GitTree/entryLimit``.
         case tooLarge
         case cancelled
         case other

@@ -101,12 +101,14 @@ package actor Repository {
     /// The files of a commit below the given directories (all with none given). Content that `old` holds already is not read again.
     /// - Parameters:
     ///   - isKept: whether a file at a path is read at all; submodules are listed in any case.
-    ///   - limit: the bytes that all files read may have together; beyond it the call throws `tooLarge`.
+    ///   - limit: the bytes that all files read may have together; beyond it the call throws `tooLarge`, without having read what is beyond.
+    ///   - entryLimit: how many files may be read; beyond it the call throws `tooLarge` too.
     package func tree(
         at id: ObjectID, under directories: [String] = [], keeping isKept: @escaping @Sendable (String) -> Bool = { _ in true },
-        reusing old: GitTree? = nil, limit: Int = GitTree.sizeLimit
+        reusing old: GitTree? = nil, limit: Int = GitTree.sizeLimit, entryLimit: Int = GitTree.entryLimit
     ) throws(GitError) -> GitTree {
-        var reader = TreeReader(repository: handle, directories: directories, keeping: isKept, known: old, limit: limit)
+        var reader = TreeReader(
+            repository: handle, directories: directories, keeping: isKept, known: old, limit: limit, entryLimit: entryLimit)
         return GitTree(commit: id, entries: try reader.entries(of: id))
     }
 }

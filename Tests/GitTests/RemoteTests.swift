@@ -253,6 +253,18 @@ import Testing
         #expect(error?.kind == .tooLarge && error?.message.contains("clusters/2.yaml") == true, "\(error?.description ?? "")")
         let fewer = try await repository.tree(at: commit, keeping: { !$0.hasSuffix("2.yaml") }, limit: 3 * size - 1)
         #expect(fewer.entries.count == 2)
+        let many = await #expect(throws: GitError.self) { try await repository.tree(at: commit, entryLimit: 2) }
+        #expect(many?.kind == .tooLarge && many?.message == "it has more than 2 files", "\(many?.description ?? "")")
+    }
+
+    @Test func `what an earlier tree has is in memory once`() async throws {
+        let scene = try scene(commits: 1)
+        let repository = try await Repository(path: scene.bare)
+        let commit = try #require(try await repository.commit(named: "main"))
+        func place(_ tree: GitTree) -> UnsafePointer<UInt8>? { tree.file("clusters/0.yaml")?.withUnsafeBufferPointer { $0.baseAddress } }
+        let old = try await repository.tree(at: commit)
+        let (same, other) = (try await repository.tree(at: commit, reusing: old), try await repository.tree(at: commit))
+        #expect(place(old) != nil && place(same) == place(old) && place(other) != place(old))
     }
 
     @Test(arguments: [0, 1, 8, -1]) func `an object whose file is cut off is called corrupt`(_ length: Int) async throws {

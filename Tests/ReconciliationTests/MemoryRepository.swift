@@ -15,6 +15,8 @@ final class MemoryRepository: RepositorySource {
         var listings = 0
         var fetches = 0
         var descents = 0
+        var reads: [ObjectID] = []
+        var reused: [ObjectID] = []
         private var blobs: [String: ObjectID] = [:]
 
         mutating func blob(_ text: String) -> ObjectID {
@@ -33,6 +35,11 @@ final class MemoryRepository: RepositorySource {
     var fetches: Int { state.withLock { $0.fetches } }
     /// How often it was asked whether one commit follows from another.
     var descents: Int { state.withLock { $0.descents } }
+
+    /// The commits whose files were asked for, once for each time.
+    var reads: [ObjectID] { state.withLock { $0.reads } }
+    /// Those whose files were there to be shared.
+    var reused: [ObjectID] { state.withLock { $0.reused } }
 
     @discardableResult
     func push(_ files: [String: String], onto parent: ObjectID?? = nil) -> CommitInfo {
@@ -90,8 +97,12 @@ final class MemoryRepository: RepositorySource {
     }
 
     func tree(
-        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool, reusing old: GitTree?
     ) async throws(SourceProblem) -> GitTree {
+        state.withLock { state in
+            state.reads.append(commit)
+            if let old { state.reused.append(old.commit) }
+        }
         if let problem = state.withLock({ $0.unreadable[commit] }) { throw problem }
         guard let found = state.withLock({ $0.commits[commit]?.tree }) else { throw SourceProblem(.other, "no commit \(commit)") }
         return GitTree(commit: commit, entries: found.entries.filter { isKept($0.key) })

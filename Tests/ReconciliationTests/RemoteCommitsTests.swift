@@ -63,6 +63,22 @@ import YAML
         for commit in commits.prefix(2) { #expect(try await repository.commit(named: commit) == nil) }
     }
 
+    @Test func `of the commits read last only those stay in memory that have room`() async throws {
+        let source = RemoteCommits(directory: host.folder + "/mirrors", memoryLimit: 3000) { url in
+            HTTPGitTransport(url: url, transport: LoopbackHTTP()) { nil }
+        }
+        var commits: [RemoteCommit] = []
+        for number in 0..<3 {
+            // With its path about 1300 bytes.
+            let commit = try host.push(["base/a.yaml": "a: \(number)\(String(repeating: " ", count: 1000))\n"])
+            commits.append(RemoteCommit(repository: root + "/open/home.git", commit: commit))
+            _ = try await source.tree(of: commits[number])
+        }
+        #expect(await source.trees.map { $0.commit } == Array(commits.suffix(2)))
+        _ = try await source.tree(of: commits[0])
+        #expect(await source.trees.map { $0.commit } == [commits[2], commits[0]])
+    }
+
     @Test func `a branch and a tag are followed where that is allowed`() async throws {
         _ = try push("one")
         try host.tag("v1", message: "One")

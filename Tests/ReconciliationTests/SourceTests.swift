@@ -36,6 +36,28 @@ import Testing
         }
     }
 
+    @Test func `what a commit shares with the one before is in memory once`() async throws {
+        let repository = MemoryRepository()
+        let (first, second) = (repository.push(["a": "1"]), repository.push(["a": "1", "b": "2"]))
+        let trees = CommitTrees(repository: repository, rules: SourceRules(), inclusions: Shared([]))
+        _ = try await trees.files(of: first.id)
+        #expect(repository.reused.isEmpty)
+        _ = try await trees.files(of: second.id)
+        #expect(repository.reused == [first.id])
+    }
+
+    @Test func `a commit that is too large is not read again before there are other rules`() async throws {
+        let repository = MemoryRepository()
+        let commit = repository.push(["a": "1"])
+        repository.fail(SourceProblem(.tooLarge, "its files are larger than 64 MiB together"), readingFilesOf: commit)
+        let trees = CommitTrees(repository: repository, rules: SourceRules(), inclusions: Shared([]))
+        for _ in 0..<3 { await #expect(throws: SourceProblem.self) { try await trees.files(of: commit.id) } }
+        #expect(repository.reads == [commit.id])
+        repository.fail(nil, readingFilesOf: commit)
+        #expect(await trees.heed(ignore: "/b"))
+        #expect(try await trees.files(of: commit.id).tree.text("a") == "1")
+    }
+
     @Test func `trouble is told, the last commit stays, and the waits grow`() async throws {
         let (repository, clock) = (MemoryRepository(), ManualClock())
         let commit = repository.push(["a": "1"])

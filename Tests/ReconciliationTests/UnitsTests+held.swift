@@ -122,19 +122,49 @@ extension UnitsTests {
             files["a/one.yaml"] = Files.config("new", name: "one", namespace: "default")
             let second = bench.repository.push(files)
             bench.repository.fail(
-                SourceProblem(GitError(.tooLarge, operation: "read the tree", message: "its files are larger than 512 MiB together")),
+                SourceProblem(GitError(.corrupt, operation: "read the tree", message: "the object file is damaged")),
                 readingFilesOf: second)
             source.wake()
             for name in ["a", "b"] {
                 try await awaitHeld(name, second, since: first)
                 let message = await ready(name)?.message ?? ""
-                for words in ["larger than 512 MiB", ".sourceignore", "spec.ignore"] { #expect(message.contains(words), "\(message)") }
+                for words in ["is damaged", "git fsck"] { #expect(message.contains(words), "\(message)") }
             }
             #expect(await title("one") == "one")
             bench.repository.fail(nil, readingFilesOf: second)
             clock.advance(by: .seconds(11))
             try await awaitReady("a", at: second)
             try await awaitReady("b", at: second)
+            #expect(await title("one") == "new")
+        }
+    }
+
+    @Test func `a commit that is too large is held, with a remedy, until there is another`() async throws {
+        let clock = ForwardClock()
+        var bench = bench
+        bench.clock = clock
+        let first = bench.repository.push(Self.files)
+        try await bench.run { source in
+            try await awaitReady("b", at: first)
+            var files = Self.files
+            files["a/one.yaml"] = Files.config("new", name: "one", namespace: "default")
+            let second = bench.repository.push(files)
+            bench.repository.fail(
+                SourceProblem(GitError(.tooLarge, operation: "read the tree", message: "its files are larger than 64 MiB together")),
+                readingFilesOf: second)
+            source.wake()
+            for name in ["a", "b"] {
+                try await awaitHeld(name, second, since: first)
+                let message = await ready(name)?.message ?? ""
+                for words in ["larger than 64 MiB", ".sourceignore", "spec.ignore"] { #expect(message.contains(words), "\(message)") }
+            }
+            clock.advance(by: .seconds(60))
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(bench.repository.reads.count { $0 == second.id } == 1, "reading it takes much, and ends as before")
+            let third = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("a", at: third)
+            try await awaitReady("b", at: third)
             #expect(await title("one") == "new")
         }
     }

@@ -19,6 +19,8 @@ package actor CommitTrees {
     /// The newest last.
     private var known: [(content: Content, files: GitFileTree)] = []
     private var underway: [Content: Task<Result<GitFileTree, SourceProblem>, Never>] = [:]
+    /// What is too large, which only another commit or other rules change; the newest last.
+    private var refused: [(content: Content, problem: SourceProblem)] = []
     /// Asked once, however many units want to know.
     private var descents: [Step: Task<Result<Bool, SourceProblem>, Never>] = [:]
 
@@ -33,7 +35,7 @@ package actor CommitTrees {
     func heed(ignore: String?) -> Bool {
         guard rules.ignore != ignore else { return false }
         rules.ignore = ignore
-        (known, underway) = ([], [:])
+        (known, underway, refused) = ([], [:], [])
         return true
     }
 
@@ -45,14 +47,15 @@ package actor CommitTrees {
             if let source = inclusion.source { parts.append(IncludedPart(spec: inclusion.spec, trees: source.trees, commit: included[0])) }
         }
         if let found = known.first(where: { $0.content == content }) { return found.files }
+        if let found = refused.first(where: { $0.content == content }) { throw found.problem }
         let reading =
             underway[content]
-            ?? Task { [repository, rules, parts] in
+            ?? Task { [repository, rules, parts, old = known.last?.files.tree] in
                 do throws(SourceProblem) {
                     // First the files that say which are source, so that no other is read in vain.
                     let ignoring = try await repository.tree(of: commit, under: rules.read) { IgnoreRules.isFile($0) }
                     let ignore = IgnoreRules(in: ignoring, ignore: rules.ignore)
-                    var tree = try await repository.tree(of: commit, under: rules.read) { ignore.keeps($0) }
+                    var tree = try await repository.tree(of: commit, under: rules.read, keeping: { ignore.keeps($0) }, reusing: old)
                     for part in parts { tree = try await part.put(into: tree) }
                     if !parts.isEmpty {
                         // What others put in is judged too (as in Flux), and brings rules of its own.
@@ -69,8 +72,13 @@ package actor CommitTrees {
         let result = await reading.value
         if underway[content] == reading {
             underway[content] = nil
+            switch result {
             // One more than the newest, for the units that cannot leave the one before.
-            if case .success(let files) = result { known = known.suffix(1) + [(content, files)] }
+            case .success(let files): known = known.suffix(1) + [(content, files)]
+            // What others put in may be judged by other rules before there is another commit.
+            case .failure(let problem) where problem.kind == .tooLarge && parts.isEmpty: refused = refused.suffix(1) + [(content, problem)]
+            case .failure: break
+            }
         }
         return try result.get()
     }

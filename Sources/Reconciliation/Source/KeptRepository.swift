@@ -30,10 +30,10 @@ actor KeptRepository {
     }
 
     func tree(
-        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool, reusing old: GitTree?
     ) async throws(SourceProblem) -> GitTree {
         try await ask { (repository) async throws(GitError) in
-            try await repository.tree(at: commit, under: directories, keeping: isKept)
+            try await repository.tree(at: commit, under: directories, keeping: isKept, reusing: old)
         }
     }
 

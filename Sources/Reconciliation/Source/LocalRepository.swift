@@ -34,9 +34,9 @@ package struct LocalRepository: RepositorySource {
     package func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo { try await store.info(of: commit) }
 
     package func tree(
-        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool, reusing old: GitTree?
     ) async throws(SourceProblem) -> GitTree {
-        try await store.tree(of: commit, under: directories, keeping: isKept)
+        try await store.tree(of: commit, under: directories, keeping: isKept, reusing: old)
     }
 
     package func object(_ id: ObjectID) async throws(SourceProblem) -> StoredObject { try await store.object(id) }

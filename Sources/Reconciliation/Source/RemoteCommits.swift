@@ -9,8 +9,9 @@ package actor RemoteCommits: RemoteSource {
     private let transport: @Sendable (String) throws -> any GitTransport
     private let followsNames: Bool
     /// The last used last, so that a moving branch does not fill the memory.
-    private var trees: [(commit: RemoteCommit, tree: GitTree)] = []
-    private static let treeLimit = 64
+    private(set) var trees: [(commit: RemoteCommit, files: GitFileTree)] = []
+    private var underway: [RemoteCommit: Task<GitFileTree, any Error>] = [:]
+    private let memoryLimit: Int
     private static let mirrorLimit = 64
     private let commitLimit: Int
     private let packLimit: Int
@@ -20,33 +21,55 @@ package actor RemoteCommits: RemoteSource {
     ///   - followsNames: whether branches and tags may be named, which move.
     ///   - packLimit: how many packs may lie in a mirror before they are put together.
     ///   - commitLimit: how many commits stay in a mirror then although no branch leads to them: those read last.
+    ///   - memoryLimit: bytes of memory that the commits read last may take, where it is more than one.
     ///   - transport: how a repository is reached, by its URL; throws for one that must not or cannot be.
     package init(
-        directory: String, followsNames: Bool = false, packLimit: Int = 50, commitLimit: Int = 256,
+        directory: String, followsNames: Bool = false, packLimit: Int = 50, commitLimit: Int = 256, memoryLimit: Int = 32 << 20,
         transport: @escaping @Sendable (String) throws -> any GitTransport
     ) {
         self.directory = directory
         self.followsNames = followsNames
         self.packLimit = packLimit
         self.commitLimit = commitLimit
+        self.memoryLimit = memoryLimit
         self.transport = transport
     }
 
-    package func tree(of commit: RemoteCommit) async throws -> any FileTree { GitFileTree(try await files(of: commit)) }
-
-    func files(of commit: RemoteCommit) async throws -> GitTree {
+    package func tree(of commit: RemoteCommit) async throws -> any FileTree {
         if let index = trees.firstIndex(where: { $0.commit == commit }) {
             trees.append(trees.remove(at: index))
-            return trees[trees.count - 1].tree
+            return trees[trees.count - 1].files
         }
+        let old = trees.last { $0.commit.repository == commit.repository }?.files.tree
+        let reading = underway[commit] ?? Task { GitFileTree(try await self.files(of: commit, reusing: old)) }
+        underway[commit] = reading
+        let result = await reading.result
+        if underway[commit] == reading {
+            underway[commit] = nil
+            if case .success(let files) = result { keep(files, of: commit) }
+        }
+        return try result.get()
+    }
+
+    private func keep(_ files: GitFileTree, of commit: RemoteCommit) {
+        trees.append((commit, files))
+        var memory = trees.reduce(0) { $0 + $1.files.tree.footprint }
+        while memory > memoryLimit, trees.count > 1 { memory -= trees.removeFirst().files.tree.footprint }
+    }
+
+    /// - Parameters:
+    ///   - isKept: whether a file at a path is read at all.
+    ///   - old: a tree whose files are not read again.
+    func files(
+        of commit: RemoteCommit, keeping isKept: @escaping @Sendable (String) -> Bool = { _ in true }, reusing old: GitTree? = nil
+    ) async throws -> GitTree {
         guard let id = ObjectID(commit.commit) else { throw FileTreeError("\(commit.commit) is no commit id of 40 digits") }
         let mirror = "\(directory)/\(SHA256.hex(of: commit.repository).prefix(16)).git"
         if !Files.exists(mirror) { makeRoom() }
         let repository = try await Repository(openingOrMaking: mirror, branch: "main")
         if try await repository.commit(named: id.hex) == nil { try await fetch(id, of: commit.repository, into: repository) }
-        let tree = try await repository.tree(at: id)
+        let tree = try await repository.tree(at: id, keeping: isKept, reusing: old)
         note(id, in: mirror)
-        trees = trees.suffix(Self.treeLimit - 1) + [(commit, tree)]
         return tree
     }
 

@@ -141,22 +141,22 @@ package actor RemoteRepository: RepositorySource {
     }
 
     package func tree(
-        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool, reusing old: GitTree?
     ) async throws(SourceProblem) -> GitTree {
-        let tree = try await files(of: commit, under: directories, keeping: isKept)
+        let tree = try await files(of: commit, under: directories, keeping: isKept, reusing: old)
         guard let submodules else { return tree }
-        let list = try await files(of: commit, under: [".gitmodules"]) { _ in true }.text(".gitmodules") ?? ""
-        return try await submodules.filled(tree, file: list, of: url, keeping: isKept)
+        let list = try await files(of: commit, under: [".gitmodules"], keeping: { _ in true }, reusing: nil).text(".gitmodules") ?? ""
+        return try await submodules.filled(tree, file: list, of: url, keeping: isKept, reusing: old)
     }
 
     private func files(
-        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool, reusing old: GitTree?
     ) async throws(SourceProblem) -> GitTree {
         do throws(SourceProblem) {
-            return try await store.tree(of: commit, under: directories, keeping: isKept)
+            return try await store.tree(of: commit, under: directories, keeping: isKept, reusing: old)
         } catch  where error.kind == .corrupt {
             try await renew(GitError(.corrupt, operation: "read the mirror", message: error.message))
-            return try await store.tree(of: commit, under: directories, keeping: isKept)
+            return try await store.tree(of: commit, under: directories, keeping: isKept, reusing: old)
         }
     }
 

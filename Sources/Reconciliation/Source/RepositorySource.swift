@@ -14,8 +14,9 @@ package protocol RepositorySource: Sendable {
     func mirrored() async throws(SourceProblem) -> CommitInfo?
     func info(of commit: ObjectID) async throws(SourceProblem) -> CommitInfo
     /// The files of a commit in the mirror, below these directories (all with none given), as far as `isKept` wants what is at their path.
+    /// What `old` has too is in memory once.
     func tree(
-        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool, reusing old: GitTree?
     ) async throws(SourceProblem) -> GitTree
     /// The full name of the reference that a range of versions stands for now, as the last look found it, or the mirror where nobody has
     /// looked yet; nil where nothing else than one name is followed, and while no tag fits.
@@ -33,6 +34,12 @@ extension RepositorySource {
         try await tree(of: commit, under: directories) { _ in true }
     }
 
+    func tree(
+        of commit: ObjectID, under directories: [String], keeping isKept: @escaping @Sendable (String) -> Bool
+    ) async throws(SourceProblem) -> GitTree {
+        try await tree(of: commit, under: directories, keeping: isKept, reusing: nil)
+    }
+
     package func chosenReference() async throws(SourceProblem) -> String? { nil }
 }
 
@@ -48,7 +55,7 @@ package struct SourceProblem: Error, Hashable, Sendable {
         case untrusted = "HostKeyNotTrusted"
         case corrupt = "RepositoryCorrupt"
         case diskFull = "DiskFull"
-        /// The files of the commit are larger together than ``GitTree/sizeLimit``.
+        /// The files of the commit are larger together than ``GitTree/sizeLimit``, or more than ``GitTree/entryLimit``.
         case tooLarge = "RepositoryTooLarge"
         case repositoryMissing = "RepositoryNotFound"
         case branchMissing = "BranchNotFound"

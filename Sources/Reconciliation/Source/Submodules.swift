@@ -13,8 +13,10 @@ struct Submodules: Sendable {
     ///   - file: the `.gitmodules` of the commit.
     ///   - url: where the tree comes from, which relative URLs begin at.
     ///   - isKept: whether a file at a path of the tree is wanted.
+    ///   - old: a tree whose files are not read again.
     func filled(
-        _ tree: GitTree, file: String, of url: String, keeping isKept: @escaping @Sendable (String) -> Bool, depth: Int = 0
+        _ tree: GitTree, file: String, of url: String, keeping isKept: @escaping @Sendable (String) -> Bool, reusing old: GitTree?,
+        depth: Int = 0
     ) async throws(SourceProblem) -> GitTree {
         let missing = tree.entries.filter { $0.value.kind == .submodule }
         guard !missing.isEmpty else { return tree }
@@ -23,27 +25,37 @@ struct Submodules: Sendable {
         }
         let urls = Self.urls(in: file)
         var entries = tree.entries
+        var size = entries.reduce(0) { isKept($1.key) ? $0 + $1.value.bytes.count : $0 }
         for (path, entry) in missing.sorted(by: { $0.key < $1.key }) {
             // Without a URL it is an empty directory, as a clone leaves it.
             guard let text = urls[path] else { continue }
             let place = Self.absolute(text, from: url)
             let part: GitTree
             do {
-                let whole = try await commits.files(of: RemoteCommit(repository: place, commit: entry.id.hex))
+                let whole = try await commits.files(
+                    of: RemoteCommit(repository: place, commit: entry.id.hex),
+                    keeping: { $0 == ".gitmodules" || isKept("\(path)/\($0)") }, reusing: old)
                 part = try await filled(
-                    whole, file: whole.text(".gitmodules") ?? "", of: place, keeping: { isKept("\(path)/\($0)") }, depth: depth + 1)
+                    whole, file: whole.text(".gitmodules") ?? "", of: place, keeping: { isKept("\(path)/\($0)") }, reusing: old,
+                    depth: depth + 1)
             } catch let problem as SourceProblem {
                 throw problem
+            } catch let error as GitError where error.kind == .tooLarge {
+                throw SourceProblem(.tooLarge, "the submodule \(path) is too large: \(error.message)")
             } catch {
                 throw SourceProblem(.other, "the submodule \(path) cannot be fetched: \((error as? FileTreeError)?.reason ?? "\(error)")")
             }
             entries[path] = nil
             for (name, file) in part.entries where isKept("\(path)/\(name)") || file.kind == .submodule {
                 entries["\(path)/\(name)"] = file
+                size += file.bytes.count
             }
-        }
-        guard entries.reduce(0, { isKept($1.key) ? $0 + $1.value.bytes.count : $0 }) <= GitTree.sizeLimit else {
-            throw SourceProblem(.tooLarge, "the files of \(url) and its submodules are larger than \(GitTree.sizeLimit >> 20) MiB together")
+            guard size <= GitTree.sizeLimit, entries.count <= GitTree.entryLimit else {
+                throw SourceProblem(
+                    .tooLarge,
+                    "the files of \(url) and its submodules are larger than \(GitTree.sizeLimit >> 20) MiB together, or more than "
+                        + "\(GitTree.entryLimit)")
+            }
         }
         return GitTree(commit: tree.commit, entries: entries)
     }

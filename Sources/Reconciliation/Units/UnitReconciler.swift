@@ -385,8 +385,10 @@ package actor UnitReconciler {
         let duration = clock.now - start
         let failed = problem != nil || !failures.isEmpty || !buildErrors.isEmpty
         monitor.update { $0.countPass(duration: duration, failed: failed) }
-        // A commit that could not be read may be readable soon; one that waits for a person wakes us by the person's annotation.
-        let heldRetry = held != nil && sourceProblem?.kind != .rewritten ? clock.now + .seconds(10) : nil
+        // A commit that could not be read may be readable soon; one that waits for a person wakes us by the person's annotation, and one
+        // that is too large by another commit or by other rules.
+        let awaitsNews = sourceProblem?.kind == .rewritten || sourceProblem?.kind == .tooLarge
+        let heldRetry = held != nil && !awaitsNews ? clock.now + .seconds(10) : nil
         // One that is overdue waits for something else.
         let rebuild = rebuildAt.map { max($0, clock.now + .seconds(1)) }
         wholeLookAt = [next, heldRetry, spec.isSuspended ? nil : rebuild, endOfParentWait].compactMap { $0 }.min()
