@@ -56,6 +56,16 @@ package actor EventRecorder {
         }
     }
 
+    /// What an Event's name begins with. It has to be a DNS subdomain (RFC 1123), which the name of what it is about need not be: objects
+    /// of RBAC are called `system:node` and the like.
+    static func stem(of name: String) -> String {
+        let text = name.lowercased().prefix(200).map { (character: Character) -> Character in
+            character == "." || character.isASCII && (character.isLetter || character.isNumber) ? character : "-"
+        }
+        let labels = String(text).split(separator: ".").map { $0.split(separator: "-").joined(separator: "-") }.filter { !$0.isEmpty }
+        return labels.isEmpty ? "event" : labels.joined(separator: ".")
+    }
+
     private func manifest(of event: Event) -> Manifest {
         count += 1
         let time = clock.timestamp
@@ -67,7 +77,7 @@ package actor EventRecorder {
         ]
         if !event.object.namespace.isEmpty { involved["namespace"] = .string(event.object.namespace) }
         if !event.uid.isEmpty { involved["uid"] = .string(event.uid) }
-        var metadata: Value = ["namespace": .string(namespace), "name": .string("\(event.object.name.prefix(200)).\(suffix)")]
+        var metadata: Value = ["namespace": .string(namespace), "name": .string("\(Self.stem(of: event.object.name)).\(suffix)")]
         if !event.revision.isEmpty {
             // That of an object which a unit applies is the unit's.
             let source = FluxKinds.gitRepository.group
