@@ -4,10 +4,10 @@ package import YAML
 
 /// Objects, one at a time.
 extension KubernetesClient {
-    package func get(_ kind: GroupVersionKind, namespace: String, name: String) async throws -> Manifest? {
+    package func get(_ kind: GroupVersionKind, namespace: String, name: String, as user: String?) async throws -> Manifest? {
         let target = try await target(kind, namespace, name)
         do {
-            return Manifest(try await sender.value(Call(method: "GET", path: target.path, subject: target.subject)))
+            return Manifest(try await sender.value(Call(method: "GET", path: target.path, user: user, subject: target.subject)))
         } catch let error as ClusterError where error.kind == .notFound {
             if Self.tellsUnknownKind(error) { throw await unknown(kind, target.subject) }
             return nil

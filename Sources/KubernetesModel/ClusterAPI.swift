@@ -8,7 +8,8 @@ package protocol ClusterAPI: Sendable {
     /// The same of a kind in whichever version the server has, the one that it prefers before others; it is asked each time.
     func resource(for kind: GroupKind) async throws -> APIResource?
     /// nil when there is no such object.
-    func get(_ kind: GroupVersionKind, namespace: String, name: String) async throws -> Manifest?
+    /// - Parameter user: with whose rights it is read (`Impersonate-User`); nil for the caller's own.
+    func get(_ kind: GroupVersionKind, namespace: String, name: String, as user: String?) async throws -> Manifest?
     /// All objects of a kind, page by page; an empty namespace means all namespaces.
     func list(_ kind: GroupVersionKind, namespace: String, labelSelector: String?) async throws -> ObjectList
     /// Server-side apply; returns the object as the server now has it (or would have it, with `dryRun`).
@@ -27,6 +28,13 @@ package protocol ClusterAPI: Sendable {
         -> AsyncThrowingStream<WatchEvent, any Error>
     /// GET of a path that is no object: `/readyz`, `/version`.
     func raw(_ path: String) async throws -> (status: Int, body: String)
+}
+
+extension ClusterAPI {
+    /// With the caller's own rights.
+    package func get(_ kind: GroupVersionKind, namespace: String, name: String) async throws -> Manifest? {
+        try await get(kind, namespace: namespace, name: name, as: nil)
+    }
 }
 
 /// How a kind is addressed.

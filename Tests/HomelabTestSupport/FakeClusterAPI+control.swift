@@ -7,11 +7,12 @@ extension FakeClusterAPI {
         var verb: Verb?
         var kind: GroupKind?
         var name: String?
+        var user: String?
         var error: ClusterError
         var times: Int
 
-        func matches(_ verb: Verb, _ kind: GroupKind, _ name: String) -> Bool {
-            (self.verb ?? verb) == verb && (self.kind ?? kind) == kind && (self.name ?? name) == name
+        func matches(_ verb: Verb, _ kind: GroupKind, _ name: String, _ user: String?) -> Bool {
+            (self.verb ?? verb) == verb && (self.kind ?? kind) == kind && (self.name ?? name) == name && (self.user ?? user) == user
         }
     }
 
@@ -33,10 +34,11 @@ extension FakeClusterAPI {
     }
 
     /// The next `times` calls that match are refused with `error`.
+    /// - Parameter user: with whose rights they are made; nil for anybody's.
     package func fail(
-        _ verb: Verb? = nil, kind: GroupKind? = nil, name: String? = nil, with error: ClusterError, times: Int = 1
+        _ verb: Verb? = nil, kind: GroupKind? = nil, name: String? = nil, user: String? = nil, with error: ClusterError, times: Int = 1
     ) {
-        failures.append(InjectedFailure(verb: verb, kind: kind, name: name, error: error, times: times))
+        failures.append(InjectedFailure(verb: verb, kind: kind, name: name, user: user, error: error, times: times))
     }
 
     /// No call is refused any more that was to be.

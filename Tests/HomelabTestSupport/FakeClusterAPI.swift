@@ -65,7 +65,7 @@ package actor FakeClusterAPI: ClusterAPI {
         requests.append(Request(verb: verb, kind: kind, namespace: namespace, name: name, isDryRun: isDryRun, user: user))
         let subject = ObjectKey(group: kind.group, kind: kind.kind, namespace: namespace, name: name).description
         guard isReachable else { throw ClusterError(.unreachable, subject: subject, message: "connection refused") }
-        if let index = failures.firstIndex(where: { $0.matches(verb, kind.groupKind, name) }) {
+        if let index = failures.firstIndex(where: { $0.matches(verb, kind.groupKind, name, user) }) {
             let error = failures[index].error
             failures[index].times -= 1
             if failures[index].times <= 0 { failures.remove(at: index) }
@@ -96,8 +96,8 @@ package actor FakeClusterAPI: ClusterAPI {
         return resources[kind]
     }
 
-    package func get(_ kind: GroupVersionKind, namespace: String, name: String) async throws -> Manifest? {
-        try begin(.get, kind, namespace, name)
+    package func get(_ kind: GroupVersionKind, namespace: String, name: String, as user: String?) async throws -> Manifest? {
+        try begin(.get, kind, namespace, name, user: user)
         try await pass(.get, name)
         return objects[try key(kind, namespace, name)]
     }

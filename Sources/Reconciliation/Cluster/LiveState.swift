@@ -166,8 +166,9 @@ package actor LiveState {
     package func learnStanding(_ answer: Manifest, of wanted: DesiredObject) { objects.learnStanding(answer, of: wanted) }
 
     /// Looks at one object itself: watches see only what carries an owner label. One without it is kept only where it is followed by name.
-    package func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
-        guard let live = try await api.get(kind, namespace: key.namespace, name: key.name) else {
+    /// - Parameter user: with whose rights; nil for the agent's.
+    package func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey, as user: String? = nil) async throws -> Observation {
+        guard let live = try await api.get(kind, namespace: key.namespace, name: key.name, as: user) else {
             objects.remove(key)
             return .absent
         }

@@ -34,7 +34,8 @@ extension UnitReconciler {
         }
     }
 
-    /// Health checks of objects that no unit has, or that this one leaves alone: they are followed by name.
+    /// Health checks of objects that no unit has, or that this one leaves alone: they are followed by name. With the unit's rights, or its
+    /// status would tell of what its ServiceAccount may not read.
     func lookAtForeignChecks() async throws {
         var checks: [ObjectKey: GroupVersionKind] = [:]
         for key in foreignChecks { checks[key] = spec.healthCheckKinds.first { $0.groupKind == key.groupKind } }
@@ -42,21 +43,33 @@ extension UnitReconciler {
         let known = try await live.resources(for: foreign)
         kindsOfNobody = Set(foreign.map(\.groupKind)).subtracting(known.keys.map(\.groupKind))
         checks = checks.filter { !kindsOfNobody.contains($0.key.groupKind) }
-        await target.namespaces.follow(checks, for: spec.owner, .healthChecks, bell)
-        refusedChecks = [:]
+        await target.namespaces.follow(checks.filter { refusedChecks[$0.key] == nil }, for: spec.owner, .healthChecks, bell)
+        let user = spec.user
+        var refused: [ObjectKey: String] = [:]
         for (key, kind) in checks {
             do {
-                _ = try await lookUp(kind, key)
+                _ = try await lookUp(kind, key, as: user)
             } catch let error as ClusterError where [.forbidden, .badRequest, .invalid, .serverFailure].contains(error.kind) {
                 // It keeps the unit from being ready, and nothing from being applied, which may be its remedy.
-                refusedChecks[key] = error.message
+                refused[key] = error.message
             }
         }
+        // From the next pass on what is refused is followed no more, and what is not any more is.
+        if Set(refused.keys) != Set(refusedChecks.keys) { bell.ring() }
+        refusedChecks = refused
+        lookedAtChecks = (Set(checks.keys), user)
     }
 
-    private func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey) async throws -> Observation {
+    /// Why the health of an object that the unit only checks is not told; nil where it is.
+    func concealment(of check: ObjectKey) -> String? {
+        if let refusal = refusedChecks[check] { return "it cannot be looked at: \(refusal)" }
+        guard let user = spec.user, lookedAtChecks.user != user || !lookedAtChecks.keys.contains(check) else { return nil }
+        return "it has not been looked at yet"
+    }
+
+    private func lookUp(_ kind: GroupVersionKind, _ key: ObjectKey, as user: String? = nil) async throws -> Observation {
         do {
-            return try await live.lookUp(kind, key)
+            return try await live.lookUp(kind, key, as: user)
         } catch let error as ClusterError where error.kind == .unknownKind || error.kind == .notFound {
             return .kindUnknown
         }

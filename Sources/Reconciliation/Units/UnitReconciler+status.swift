@@ -264,9 +264,7 @@ extension UnitReconciler {
         report.objectCount = objects.count
         if tree.objects.count > StatusReport.objectLimit { states = ObjectStates(of: tree, objects) }
         objects += foreign.map { key in
-            if let refusal = refusedChecks[key] {
-                return StatusReport.ObjectStatus(key: key, health: .unknown, message: "it cannot be looked at: \(refusal)")
-            }
+            if let reason = concealment(of: key) { return StatusReport.ObjectStatus(key: key, health: .unknown, message: reason) }
             return StatusReport.ObjectStatus(key: key, health: health[key]?.status ?? .unknown, message: health[key]?.message ?? "")
         }
         report.objects =

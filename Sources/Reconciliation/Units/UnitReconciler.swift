@@ -150,6 +150,8 @@ package actor UnitReconciler {
     var kindsOfNobody: Set<GroupKind> = []
     /// Why these cannot be looked at.
     var refusedChecks: [ObjectKey: String] = [:]
+    /// Those that it was tried to look at last, and with whose rights; nil for the agent's.
+    var lookedAtChecks: (keys: Set<ObjectKey>, user: String?) = ([], nil)
     /// Deletions that were accepted, by UID; not asked for again.
     var deleting: [ObjectKey: String] = [:]
     /// How the server writes what is only told of has been asked by a dry run, of these digests.
