@@ -28,8 +28,10 @@ final class MemoryRepository: RepositorySource {
     }
 
     private let state = Mutex(State())
-    let url = "memory"
+    let url: String
     let localPath: String? = nil
+
+    init(url: String = "memory") { self.url = url }
 
     var listings: Int { state.withLock { $0.listings } }
     var fetches: Int { state.withLock { $0.fetches } }

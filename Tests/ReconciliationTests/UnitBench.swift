@@ -25,6 +25,8 @@ struct UnitBench {
     var manifests = KustomizeManifests()
     var spec = UnitSpec(owner: Ownership(namespace: "homelab-system", name: "home"), path: "clusters/home")
 
+    /// Reaches what GitRepositories name.
+    var repositories: RepositoryFactory?
     var answersWebhooks = false
     var clock: any AgentClock = SystemClock()
 
@@ -63,7 +65,7 @@ struct UnitBench {
         let units = UnitSupervisor(
             root: spec, context: context,
             own: UnitSupervisor.OwnSource(source: source, url: "ssh://m1/srv/home.git", branch: "main"),
-            answersWebhooks: answersWebhooks)
+            factory: repositories, answersWebhooks: answersWebhooks)
         let running = Task {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await source.run() }

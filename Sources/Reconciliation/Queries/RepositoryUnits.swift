@@ -252,7 +252,8 @@ package struct RepositoryUnits: Sendable {
         }
         let built = try build(spec.path, spec, object)
         lookOver(built, isDecrypting: spec.isDecrypting)
-        let components = FluxComponents(built.manifests, path: spec.path)
+        let repository = setting.url.flatMap { url in setting.branch.map { FollowedRepository(url: url, reference: $0) } }
+        let components = FluxComponents(built.manifests, of: spec, from: repository)
         old += components.old
         return try substituted(components.manifests, spec)
     }

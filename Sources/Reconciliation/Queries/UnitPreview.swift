@@ -45,8 +45,9 @@ package struct UnitPreview: Sendable {
                         .error, "the unit applies nothing", subject: unit.key.description, cause: $0, remedy: "correct its Kustomization")
                 })
         }
-        // The Kustomization in the cluster is what the agent made; the one in the files says how.
-        if let own = try? FluxComponents.own(in: files, at: spec.path) { spec.take(own: own, otherwise: spec) }
+        // The Kustomization in the cluster of the agent's own unit is what the agent made; the one in the files says how.
+        let isRoot = try await StatusReport.all(clusters.home).contains { $0.owner == spec.owner }
+        if isRoot, let own = try? FluxComponents.own(in: files, at: spec.path) { spec.take(own: own, otherwise: spec) }
         let materials = try await BuildMaterials.read(spec, clusters.home)
         var options = BuildOptions(generatesMissingKustomization: true)
         options.loadRestriction = .none
@@ -63,7 +64,7 @@ package struct UnitPreview: Sendable {
         } catch {
             throw clear.secrecy.masked(error)
         }
-        let ours = spec.kubeconfig == nil ? FluxComponents(opened, path: spec.path).manifests : opened
+        let ours = try await spec.kubeconfig == nil ? components(opened, spec, isRoot: isRoot).manifests : opened
         let manifests = try materials.put(into: ours, always: spec.variables.always, secrecy: clear.secrecy)
         var scopes: [GroupKind: Bool] = [:]
         for kind in Set(manifests.map(\.groupVersionKind)) {
@@ -72,6 +73,15 @@ package struct UnitPreview: Sendable {
         return try DesiredTree(
             manifests.map { PackedManifest($0) }, owner: spec.owner, scopes: scopes, ignored: try IgnoredFields(spec.ignoreRules).pointers,
             secrecy: clear.secrecy.adding(materials.secrets))
+    }
+
+    private func components(_ manifests: [Manifest], _ spec: UnitSpec, isRoot: Bool) async throws -> FluxComponents {
+        guard !isRoot else { return FluxComponents(manifests, path: spec.path) }
+        guard let source = spec.source, source.kind == FluxKinds.gitRepository.kind else {
+            return FluxComponents(manifests, of: spec, from: nil)
+        }
+        let repository = try await clusters.home.get(FluxKinds.gitRepository, namespace: source.namespace, name: source.name)
+        return FluxComponents(manifests, of: spec, from: repository.map { FollowedRepository(GitRepositorySpec(of: $0)) })
     }
 
     private func observations(

@@ -27,18 +27,44 @@ struct FluxComponents {
     /// Objects as they were written, in versions of Flux' API before the served one.
     private(set) var old: [Manifest] = []
 
-    /// - Parameter path: the unit's own directory.
+    /// Of the agent's own unit.
+    /// - Parameter path: its directory.
     init(_ all: [Manifest], path: String) {
         let own = all.first { $0.key.unit != nil && KustomizationSpec(of: $0).path == path && !path.isEmpty }
-        let source = own.map { KustomizationSpec(of: $0).source }
+        self.own = own.map(FluxKinds.served)
+        take(all, without: own?.key, source: own.map { KustomizationSpec(of: $0).source })
+    }
+
+    /// Of any other unit: nothing of it stands for the agent's own. A Kustomization that would only apply the same objects once more is
+    /// left out: Flux' bootstrap writes one into each repository.
+    /// - Parameter repository: what the unit is built from; nil where that is not known.
+    init(_ all: [Manifest], of unit: UnitSpec, from repository: FollowedRepository?) {
+        let copy = all.first { manifest in
+            guard manifest.key.unit != nil else { return false }
+            let spec = KustomizationSpec(of: manifest)
+            guard spec.path == unit.path else { return false }
+            if spec.source == unit.source { return true }
+            // By another name it may be the same repository.
+            let named = all.first { Self.isRepository($0, spec.source) }.map { FollowedRepository(GitRepositorySpec(of: $0)) }
+            return named != nil && named == repository
+        }
+        take(all, without: copy?.key, source: nil)
+    }
+
+    private static func isRepository(_ manifest: Manifest, _ source: KustomizationSpec.SourceReference) -> Bool {
+        manifest.groupVersionKind.groupKind == FluxKinds.gitRepository.groupKind && manifest.name == source.name
+            && manifest.namespace == source.namespace
+    }
+
+    /// - Parameters:
+    ///   - excess: a Kustomization that is left out.
+    ///   - source: the repository that the agent follows, as it is called among the objects.
+    private mutating func take(_ all: [Manifest], without excess: ObjectKey?, source: KustomizationSpec.SourceReference?) {
         old = all.filter(FluxKinds.isOld)
         for manifest in all.map(FluxKinds.served) {
-            if manifest.key == own?.key {
-                self.own = manifest
+            if manifest.key == excess {
                 leave(manifest)
-            } else if let source, manifest.groupVersionKind.groupKind == FluxKinds.gitRepository.groupKind,
-                manifest.name == source.name, manifest.namespace == source.namespace
-            {
+            } else if let source, Self.isRepository(manifest, source) {
                 var marked = manifest
                 var annotations = manifest.value[path: "metadata", "annotations"] ?? .null
                 annotations[Self.agentSource] = "agent"
@@ -80,4 +106,20 @@ struct FluxComponents {
     private mutating func leave(_ manifest: Manifest) {
         leftOut.append(PlannedException(manifest.key, .fluxItself, origin: manifest.origin))
     }
+}
+
+/// A repository and what is followed of it, by whatever name.
+struct FollowedRepository: Hashable {
+    /// Without a login.
+    private let url: String
+    private let reference: String
+
+    init(url: String, reference: String) {
+        self.url = RepositoryURL(url).plain
+        self.reference = reference
+    }
+
+    init(_ spec: GitRepositorySpec) { self.init(url: spec.url, reference: spec.referenceName) }
+
+    init(_ source: GitSource) { self.init(url: source.repository.url, reference: source.reference) }
 }

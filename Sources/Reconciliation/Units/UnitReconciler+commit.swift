@@ -217,7 +217,7 @@ extension UnitReconciler {
         let decryption = try materials.decryption
         let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
         // Another cluster may well have Flux of its own.
-        let ours = spec.kubeconfig == nil ? FluxComponents(built.manifests, path: spec.path) : nil
+        let ours = spec.kubeconfig == nil ? components(built.manifests) : nil
         if isRoot, !isLast, let source {
             let signing = ours?.signing
             if source.signing.value != signing { source.signing.update { $0 = signing } }
@@ -244,6 +244,11 @@ extension UnitReconciler {
         result.keyNote = decryption.note
         result.own = ours?.own
         return result
+    }
+
+    private func components(_ manifests: [Manifest]) -> FluxComponents {
+        guard !isRoot else { return FluxComponents(manifests, path: spec.path) }
+        return FluxComponents(manifests, of: spec, from: source.map { FollowedRepository($0) })
     }
 
     /// A text that the unit tells, without what its builds are not to tell.
