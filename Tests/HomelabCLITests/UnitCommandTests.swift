@@ -72,19 +72,31 @@ import YAML
         let own = Self.source("home", namespace: "homelab-system", url: url)
         var rules = Self.source("rules", url: url)
         rules.value["spec"]?["ignore"] = "/docs"
+        let (same, flux) = (Self.source("same", url: url), Self.source("flux-system"))
+        let entry = ResourceInventory.Entry(version: "v1")
+        let record = Manifest([
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": [
+                "namespace": "homelab-system", "name": "homelab-inventory-home", "labels": ["homelab.dev/inventory": "home"],
+            ],
+            "data": ["objects": .string(ResourceInventory([same.key: entry, flux.key: entry]).text)],
+        ])
         let api = await Self.cluster(
-            own, Self.unit("home", namespace: "homelab-system"), Self.source("same", url: url), rules, Self.source("app"),
-            StatusReport(unit: "home").manifest)
+            own, Self.unit("home", namespace: "homelab-system"), same, rules, Self.source("app"),
+            StatusReport(unit: "home").manifest, record, Self.source("by-hand", url: url))
         for name in ["home", "same"] {
             let problem = await #expect(throws: Diagnostic.self) { try await Suspend.parse(["gitrepository/\(name)"]).suspend(api) }
             #expect(problem?.summary.contains("the agent follows its own repository") == true, "\(name)")
         }
         #expect(await api.object(own.key)?.isSuspended == false)
-        for name in ["rules", "app"] { _ = try await Suspend.parse(["gitrepository/\(name)"]).suspend(api) }
+        for name in ["rules", "app", "by-hand"] { _ = try await Suspend.parse(["gitrepository/\(name)"]).suspend(api) }
         // What Flux' bootstrap wrote is marked, whatever its URL.
-        var marked = Self.source("flux-system")
-        marked.value["metadata"]?["annotations"] = ["homelab.dev/source": "agent"]
-        await api.put(marked)
+        for source in [flux, Self.source("by-mark")] {
+            var marked = source
+            marked.value["metadata"]?["annotations"] = ["homelab.dev/source": "agent"]
+            await api.put(marked)
+        }
+        _ = try await Suspend.parse(["gitrepository/by-mark"]).suspend(api)
         await #expect(throws: Diagnostic.self) { try await Suspend.parse(["gitrepository/flux-system"]).suspend(api) }
     }
 

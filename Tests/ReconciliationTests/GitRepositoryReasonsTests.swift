@@ -32,7 +32,7 @@ import YAML
                     throw Diagnostic(.error, "\(field) is nothing that it takes", remedy: "correct it")
                 }
                 return repository
-            }, events: events)
+            }, events: events, made: Shared([Self.key("home")]))
         let tasks = [Task { await registry.run() }, Task { await events.run() }]
         defer { for task in tasks { task.cancel() } }
         try await body(registry)
@@ -64,7 +64,7 @@ import YAML
         let own = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
         let registry = SourceRegistry(
             own: own, urls: ["https://example.org/home.git"], api: api, clock: clock,
-            namespaces: NamespaceFollowers(api: api, clock: clock), factory: nil)
+            namespaces: NamespaceFollowers(api: api, clock: clock), factory: nil, homes: ["default"])
         @Sendable func ask(_ name: String, _ mark: String) async {
             await put(name, [:], registry, annotations: [FluxKinds.requestedAt: .string(mark)])
         }

@@ -18,7 +18,15 @@ package actor InventoryStore: UnitRecord {
     private let clock: any AgentClock
     private let unit: String
     private let bell: Bell
-    private var record = InventoryRecord()
+    /// The GitRepositories that the unit has applied, or is about to.
+    package nonisolated let repositories = Shared<Set<ObjectKey>>([])
+    private var record = InventoryRecord() {
+        didSet {
+            let kind = FluxKinds.gitRepository.groupKind
+            let found = Set(record.parts.flatMap { part in part.entries.keys.filter { $0.groupKind == kind } })
+            if repositories.value != found { repositories.update { $0 = found } }
+        }
+    }
     private var resourceVersions: [Int: String] = [:]
     private var annotations: [String: String] = [:]
     private var isLoaded = false
@@ -43,6 +51,13 @@ package actor InventoryStore: UnitRecord {
     package func annotate(_ name: String, _ value: String?) async throws {
         annotations[name] = value
         try await write(part: record.parts.first ?? ResourceInventory(), at: 0)
+    }
+
+    /// What the agent's own units of a cluster have applied, or are about to.
+    static func recorded(_ api: any ClusterAPI) async throws -> ResourceInventory {
+        let list = try await api.list(kind, namespace: HomelabNamespace.name, labelSelector: label)
+        let parts = list.items.compactMap { ResourceInventory(text: $0.value[path: "data", "objects"]?.string ?? "") }
+        return parts.reduce(ResourceInventory()) { $0.merged(with: $1) }
     }
 
     /// Reads the record, once; afterwards this process is the only one that writes it.

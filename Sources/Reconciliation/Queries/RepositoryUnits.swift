@@ -321,7 +321,7 @@ package struct RepositoryUnits: Sendable {
         let spec = GitRepositorySpec(of: object)
         var causes = spec.unreadable
         var limits: [String] = []
-        if isAgentsOwn(spec) {
+        if isAgentsOwn(object, spec) {
             let own = OwnRepositoryLimits(spec, branch: setting.branch)
             limits = own.unmet + own.unused
         } else {
@@ -339,9 +339,11 @@ package struct RepositoryUnits: Sendable {
     }
 
     /// As `SourceRegistry` takes it.
-    private func isAgentsOwn(_ spec: GitRepositorySpec) -> Bool {
+    private func isAgentsOwn(_ object: Manifest, _ spec: GitRepositorySpec) -> Bool {
         if let bootstrapped, (bootstrapped.namespace, bootstrapped.name) == (spec.namespace, spec.name) { return true }
-        return !spec.hasRulesOfItsOwn && spec.url == setting.url && spec.branch == setting.branch
+        guard !spec.hasRulesOfItsOwn, spec.url == setting.url, spec.branch == setting.branch else { return false }
+        let isInHome = [HomelabNamespace.name, setting.own?.namespace].contains(object.namespace)
+        return isInHome || (objects ?? []).contains { $0.key == object.key }
     }
 
     /// One warning for each version of a kind.

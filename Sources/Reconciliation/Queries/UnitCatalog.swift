@@ -66,10 +66,12 @@ package struct UnitCatalog: Sendable {
 
     /// Whether a source is the repository that the agent itself follows, as `SourceRegistry` takes it.
     package func isAgentsOwn(_ source: Manifest, _ api: any ClusterAPI) async throws -> Bool {
-        if source.annotation(FluxComponents.agentSource) == "agent" { return true }
+        let isMade = try await InventoryStore.recorded(api).contains(source.key)
+        if isMade, source.annotation(FluxComponents.agentSource) == "agent" { return true }
         let spec = GitRepositorySpec(of: source)
-        guard !spec.hasRulesOfItsOwn else { return false }
         let agentsUnits = Set(try await StatusReport.all(api).map { ObjectKey(unit: $0.owner) })
+        let homes = [HomelabNamespace.name] + agentsUnits.map(\.namespace)
+        guard !spec.hasRulesOfItsOwn, isMade || homes.contains(source.namespace) else { return false }
         let own = units.filter { agentsUnits.contains($0.key) }.compactMap { self.source(of: $0).map(GitRepositorySpec.init(of:)) }
         return own.contains { $0.url == spec.url && $0.branch == spec.branch }
     }

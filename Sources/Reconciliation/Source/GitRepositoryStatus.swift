@@ -8,10 +8,14 @@ struct GitRepositoryStatus {
     let patch: Value
 
     /// - Parameters:
+    ///   - isMarked: whether it stands for the agent's own repository.
     ///   - trouble: what keeps it from being Ready.
     ///   - note: what the Ready condition says besides.
     ///   - handled: the request for a look that was answered last.
-    init(_ object: Manifest, _ source: GitSource?, trouble: RepositoryTrouble?, note: String = "", handled: String, now: Timestamp) {
+    init(
+        _ object: Manifest, _ source: GitSource?, isMarked: Bool, trouble: RepositoryTrouble?, note: String = "", handled: String,
+        now: Timestamp
+    ) {
         let state = source?.state.value
         let generation = object.generation ?? 0
         var conditions = FluxConditions(object.value[path: "status", "conditions"])
@@ -49,7 +53,7 @@ struct GitRepositoryStatus {
         conditions.set(new, now: now)
         var status: Value = ["conditions": conditions.value, "observedGeneration": .int(generation)]
         if !handled.isEmpty { status["lastHandledReconcileAt"] = .string(handled) }
-        for (field, value) in Self.observed(GitRepositorySpec(of: object), object, state) { status[field] = value }
+        for (field, value) in Self.observed(GitRepositorySpec(of: object), object, state, isMarked: isMarked) { status[field] = value }
         if let source, let artifact = Self.artifact(of: source, object.namespace, object.name, now) { status["artifact"] = artifact }
         let included = (source?.inclusions.value ?? []).compactMap { inclusion in
             inclusion.source.flatMap { Self.artifact(of: $0, object.namespace, inclusion.spec.repository, now) }
@@ -77,13 +81,14 @@ struct GitRepositoryStatus {
     }
 
     /// What of the spec the artifact was made with; null takes away what is not asked for any more.
-    private static func observed(_ spec: GitRepositorySpec, _ object: Manifest, _ state: SourceState?) -> [(String, Value)] {
+    private static func observed(
+        _ spec: GitRepositorySpec, _ object: Manifest, _ state: SourceState?, isMarked: Bool
+    ) -> [(String, Value)] {
         guard let state, state.commit != nil else { return [] }
-        let isOwn = object.annotation(FluxComponents.agentSource) != nil
-        let mode = (isOwn ? OwnRepositoryLimits.verification(spec) : spec.verification)?.mode
+        let mode = (isMarked ? OwnRepositoryLimits.verification(spec) : spec.verification)?.mode
         let verification = ("sourceVerificationMode", mode.map { Value.string($0.rawValue) } ?? .null)
         // Else the agent's own repository is followed as the inventory says.
-        guard !isOwn else { return [verification] }
+        guard !isMarked else { return [verification] }
         return [
             ("observedIgnore", spec.ignore.map { .string($0) } ?? .null),
             ("observedRecurseSubmodules", spec.recursesSubmodules ? .bool(true) : .null),

@@ -57,7 +57,7 @@ extension SourceRegistry {
 
     /// Where one of the agent's own objects has changed, says whose commits count now.
     func settle(_ key: ObjectKey, _ old: Entry?) async {
-        let isThere = entries[key].map { isMarkedOwn($0.object) } ?? false
+        let isThere = entries[key]?.isMarked ?? false
         let before = old?.trust ?? lost[key]
         // What is deleted by hand comes back; nothing is to slip in until then.
         lost[key] = isThere || own.signing.value != key ? nil : before

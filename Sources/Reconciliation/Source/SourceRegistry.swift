@@ -1,5 +1,6 @@
 import Cryptography
 import Git
+import KubernetesClient
 package import KubernetesModel
 import YAML
 
@@ -22,6 +23,8 @@ package actor SourceRegistry {
     struct Entry {
         var object: Manifest
         var spec: GitRepositorySpec
+        /// Whether it stands for the agent's own repository and says whose commits of that count.
+        var isMarked = false
         var source: GitSource?
         /// Follows the source; nil for the agent's own, which is followed elsewhere.
         var follower: Task<Void, Never>?
@@ -59,7 +62,12 @@ package actor SourceRegistry {
     package nonisolated let changed = Bell()
     let own: GitSource
     /// How GitRepository objects may name the agent's own repository.
-    private let ownURLs: Set<String>
+    let ownURLs: Set<String>
+    /// The GitRepositories that the agent's own unit has made, and its namespaces, where nobody else makes any.
+    let made: Shared<Set<ObjectKey>>
+    let homes: Set<String>
+    /// One object at a time is taken.
+    let turn = InFlightLimit(1)
     private let api: any ClusterAPI
     let clock: any AgentClock
     let namespaces: NamespaceFollowers
@@ -77,9 +85,12 @@ package actor SourceRegistry {
 
     package init(
         own: GitSource, urls: Set<String>, api: any ClusterAPI, clock: any AgentClock, namespaces: NamespaceFollowers,
-        factory: RepositoryFactory?, pushes: Shared<Int> = Shared(0), events: EventRecorder? = nil
+        factory: RepositoryFactory?, pushes: Shared<Int> = Shared(0), events: EventRecorder? = nil,
+        made: Shared<Set<ObjectKey>> = Shared([]), homes: Set<String> = [HomelabNamespace.name]
     ) {
         self.own = own
+        self.made = made
+        self.homes = homes
         self.events = events
         ownURLs = urls
         self.api = api
@@ -89,6 +100,7 @@ package actor SourceRegistry {
         self.pushes = pushes
         seenPushes = pushes.value
         pushes.attach(bell)
+        made.attach(bell)
         own.signing.attach(bell)
         own.state.attach(bell)
         own.answered.attach(bell)
@@ -97,12 +109,14 @@ package actor SourceRegistry {
     /// nil while there is no such GitRepository, or none that can be followed.
     package func source(for reference: KustomizationSpec.SourceReference?) -> GitSource? {
         guard let reference else { return own }
-        let key = ObjectKey(
-            group: FluxKinds.gitRepository.group, kind: reference.kind, namespace: reference.namespace, name: reference.name)
-        return entries[key]?.source
+        return entries[Self.key(reference)]?.source
     }
 
-    package func take(_ object: Manifest) async {
+    static func key(_ reference: KustomizationSpec.SourceReference) -> ObjectKey {
+        ObjectKey(group: FluxKinds.gitRepository.group, kind: reference.kind, namespace: reference.namespace, name: reference.name)
+    }
+
+    func takeInTurn(_ object: Manifest) async {
         let key = object.key
         let spec = GitRepositorySpec(of: object)
         let old = entries[key]
@@ -112,10 +126,9 @@ package actor SourceRegistry {
             .authentication, .keyRefused, .untrusted, .unverified, .unverifiedTag, .unsignedTag, .keysMissing,
         ]
         let isLocked = old?.source == nil || old?.source?.state.value.problem.map { secretProblems.contains($0.kind) } ?? false
-        guard
-            isRequested && isLocked || old?.spec != spec
-                || old?.object.annotation(FluxComponents.agentSource) != object.annotation(FluxComponents.agentSource)
-        else {
+        let (isMarked, isOwn) = (isMarkedOwn(object), self.isOwn(object, spec))
+        let wasOwn = old?.source === own
+        guard isRequested && isLocked || old?.spec != spec || old?.isMarked != isMarked || wasOwn != isOwn else {
             entries[key]?.object = object
             takeAcceptance(of: key)
             takeRequest(of: key)
@@ -124,10 +137,10 @@ package actor SourceRegistry {
         }
         stop(key)
         let status = object.value[path: "status", "lastHandledReconcileAt"]?.string ?? ""
-        var entry = Entry(object: object, spec: spec, handled: old?.handled ?? status)
-        if isOwn(object, spec) {
+        var entry = Entry(object: object, spec: spec, isMarked: isMarked, handled: old?.handled ?? status)
+        if isOwn {
             entry.source = own
-            if isMarkedOwn(object) {
+            if isMarked {
                 await own.begin(ignore: spec.ignore)
                 await namespaces.follow(Self.keys(of: spec), for: Self.follower(key), .login, bell)
                 await readTrust(&entry)
@@ -139,7 +152,7 @@ package actor SourceRegistry {
             var known = old?.spec
             known?.isSuspended = spec.isSuspended
             await namespaces.follow(Self.secrets(of: spec), for: Self.follower(key), .login, bell)
-            await open(&entry, after: known == spec ? old?.source : nil)
+            await open(&entry, after: known == spec && !wasOwn ? old?.source : nil)
         }
         place(entry, at: key)
         takeRequest(of: key)
@@ -181,7 +194,7 @@ package actor SourceRegistry {
         entry.source?.take(acceptance: entry.object.annotation(InventoryStore.acceptHistory), of: key)
     }
 
-    package func remove(_ key: ObjectKey) async {
+    func removeInTurn(_ key: ObjectKey) async {
         let old = entries[key]
         entries[key]?.source?.take(acceptance: nil, of: key)
         stop(key)
@@ -197,12 +210,6 @@ package actor SourceRegistry {
         guard let source = entries[key]?.source, source !== own else { return }
         source.state.detach(bell)
         source.answered.detach(bell)
-    }
-
-    func isMarkedOwn(_ object: Manifest) -> Bool { object.annotation(FluxComponents.agentSource) == "agent" }
-
-    private func isOwn(_ object: Manifest, _ spec: GitRepositorySpec) -> Bool {
-        isMarkedOwn(object) || !spec.hasRulesOfItsOwn && ownURLs.contains(spec.url) && spec.branch == own.reference
     }
 
     /// - Parameter old: what followed the same until now; its last good commit stays.
@@ -348,6 +355,7 @@ package actor SourceRegistry {
     package func run() async {
         while !Task.isCancelled {
             hearPushes()
+            await reconsider()
             var retryAt = await reopen()
             for key in entries.keys {
                 // It may have been changed or asked for while another one's status was written.
@@ -355,7 +363,8 @@ package actor SourceRegistry {
                 let handled = answer(key, entry)
                 let trouble = trouble(of: entry)
                 let status = GitRepositoryStatus(
-                    entry.object, entry.source, trouble: trouble, note: entry.note, handled: handled, now: clock.timestamp
+                    entry.object, entry.source, isMarked: entry.isMarked, trouble: trouble, note: entry.note, handled: handled,
+                    now: clock.timestamp
                 ).patch
                 guard status != entry.written else { continue }
                 // What the agent before this one has written is no news.
@@ -372,6 +381,7 @@ package actor SourceRegistry {
             await bell.wait(until: retryAt, clock: clock)
         }
         pushes.detach(bell)
+        made.detach(bell)
         own.signing.detach(bell)
         own.state.detach(bell)
         own.answered.detach(bell)

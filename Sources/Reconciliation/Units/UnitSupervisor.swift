@@ -26,6 +26,8 @@ package actor UnitSupervisor {
     private let context: UnitContext
     private let rootSpec: UnitSpec
     private let root: UnitReconciler
+    /// Of the agent's own unit.
+    private let record: InventoryStore
     private let own: OwnSource
     private let sources: SourceRegistry
     /// nil where no agent hears them.
@@ -46,12 +48,13 @@ package actor UnitSupervisor {
         rootSpec = spec
         receivers = answersWebhooks ? ReceiverRegistry(api: context.api, clock: context.clock, namespaces: context.namespaces) : nil
         let bell = Bell()
-        root = UnitReconciler(
-            spec: spec, context: context, source: own.source,
-            record: InventoryStore(api: context.api, clock: context.clock, unit: spec.records, bell: bell), bell: bell)
+        let store = InventoryStore(api: context.api, clock: context.clock, unit: spec.records, bell: bell)
+        record = store
+        root = UnitReconciler(spec: spec, context: context, source: own.source, record: store, bell: bell)
         sources = SourceRegistry(
             own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock,
-            namespaces: context.namespaces, factory: factory, pushes: pushes, events: context.events)
+            namespaces: context.namespaces, factory: factory, pushes: pushes, events: context.events, made: store.repositories,
+            homes: [HomelabNamespace.name, spec.owner.namespace])
     }
 
     /// Runs until cancelled; then every unit stops at its next request.
@@ -74,8 +77,12 @@ package actor UnitSupervisor {
     private func serve() async {
         let flux = FluxAPI(api: context.api, clock: context.clock)
         var backoff = Backoff(first: .milliseconds(500), limit: .seconds(30))
+        var hasRecord = false
         while !Task.isCancelled {
             do {
+                // It tells the agent's own GitRepositories from those that others call so.
+                if !hasRecord { try await record.load() }
+                hasRecord = true
                 try await lookAtRepositories()
                 rootMayBegin.ring()
                 try await flux.ensure()
@@ -207,7 +214,8 @@ package actor UnitSupervisor {
         var spec = UnitSpec(of: manifest)
         let source = await sources.source(for: spec.source)
         spec.flux = context.flux.value ?? FluxSettings()
-        if spec.path == rootSpec.path, source === own.source || manifest.namespace == "flux-system" {
+        let namesOwn = if let reference = spec.source { await sources.namesOwn(reference) } else { false }
+        if spec.path == rootSpec.path, source === own.source || namesOwn || manifest.namespace == "flux-system" {
             spec.obstacles.append("it covers the directory of \(rootSpec.owner), which the agent keeps itself; delete this Kustomization")
         }
         if let known = running[owner], known.object.uid == manifest.uid {

@@ -1,0 +1,53 @@
+import KubernetesClient
+package import KubernetesModel
+
+/// Which GitRepositories mean the repository that the agent itself follows.
+extension SourceRegistry {
+    package func take(_ object: Manifest) async {
+        let place = try? await turn.enter()
+        await takeInTurn(object)
+        if let place { await turn.leave(place) }
+    }
+
+    package func remove(_ key: ObjectKey) async {
+        let place = try? await turn.enter()
+        await removeInTurn(key)
+        if let place { await turn.leave(place) }
+    }
+
+    /// Takes anew what the agent's own unit has made, as it says only now.
+    func reconsider() async {
+        guard entries.values.contains(where: { isOutdated($0) }) else { return }
+        let place = try? await turn.enter()
+        for key in entries.keys {
+            if let entry = entries[key], isOutdated(entry) { await takeInTurn(entry.object) }
+        }
+        if let place { await turn.leave(place) }
+    }
+
+    private func isOutdated(_ entry: Entry) -> Bool {
+        entry.isMarked != isMarkedOwn(entry.object) || (entry.source === own) != isOwn(entry.object, entry.spec)
+    }
+
+    /// Whether it stands for that repository, whatever its URL, and says whose commits count. Anybody who may make a GitRepository may mark
+    /// it so; those that the agent's own unit has made are in its record.
+    func isMarkedOwn(_ object: Manifest) -> Bool {
+        object.annotation(FluxComponents.agentSource) == "agent" && made.value.contains(object.key)
+    }
+
+    /// Whether it is served as that. One that somebody has made elsewhere with the same URL is not, or the agent's login would read the
+    /// repository for whoever may make a GitRepository: it is reached with the login that it names itself.
+    func isOwn(_ object: Manifest, _ spec: GitRepositorySpec) -> Bool {
+        if isMarkedOwn(object) { return true }
+        return namesOwn(spec) && (homes.contains(object.namespace) || made.value.contains(object.key))
+    }
+
+    /// Whether a GitRepository has the URL and the branch of that, whoever has made it.
+    func namesOwn(_ reference: KustomizationSpec.SourceReference) -> Bool {
+        entries[Self.key(reference)].map { namesOwn($0.spec) } ?? false
+    }
+
+    private func namesOwn(_ spec: GitRepositorySpec) -> Bool {
+        !spec.hasRulesOfItsOwn && ownURLs.contains(spec.url) && spec.branch == own.reference
+    }
+}
