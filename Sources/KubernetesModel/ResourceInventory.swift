@@ -1,6 +1,7 @@
 package import YAML
 
-/// The record of what one unit has applied: written before an object is applied, forgetting an object only when it is seen to be gone.
+/// The record of what one unit has applied: written before an object is applied, forgetting an object only when it is seen to be gone or
+/// another's, or left the repository and is not to be deleted.
 package struct ResourceInventory: Hashable, Sendable {
     package struct Entry: Hashable, Sendable {
         /// The API version it was applied in.

@@ -9,7 +9,7 @@ package import KubernetesModel
 /// | ssa       | Merge        | leave the fields that people with kubectl set besides                     |
 /// | ssa       | Override     | take those over, so that they go (what happens without any mark)          |
 /// | reconcile | disabled     | leave it alone, and do not delete it either                               |
-/// | prune     | disabled     | do not delete it when it leaves the repository                            |
+/// | prune     | disabled     | when it leaves the repository, forget it and do not delete it             |
 /// | prune     | confirmed    | delete it although it is of a kind that takes data or other objects along |
 /// | force     | enabled      | make it anew when a field that cannot be changed has changed              |
 /// | drift     | report       | tell what was changed in the cluster, and leave it so                     |

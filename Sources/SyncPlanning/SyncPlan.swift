@@ -20,7 +20,7 @@ package struct SyncPlan: Hashable, Sendable {
     package var prunes: [[PlannedPrune]] = []
     /// Recorded, not wanted any more, and deleted only when something happens: health, a confirmation.
     package var kept: [PlannedException] = []
-    /// Recorded objects that are gone, or not this unit's any more.
+    /// Recorded objects that are gone, or not this unit's any more, or left the repository and are not to be deleted.
     package var forgotten: [ObjectKey] = []
     /// Why nothing is pruned at all.
     package var refusals: [Diagnostic] = []

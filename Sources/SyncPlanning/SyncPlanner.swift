@@ -88,6 +88,7 @@ package enum SyncPlanner {
 
     private static func planPrunes(_ request: SyncRequest, into plan: inout SyncPlan) {
         let leaving = request.applied.subtracting(request.desired.inventory)
+        let isAllApplied = plan.stages.isEmpty && plan.waiting.isEmpty && plan.contested.isEmpty
         var candidates: [PlannedPrune] = []
         for key in leaving.keys {
             // What nobody has looked at stays recorded.
@@ -103,6 +104,9 @@ package enum SyncPlanner {
             case .release(let cause):
                 plan.kept.append(PlannedException(key, cause))
                 plan.forgotten.append(key)
+            case .spare(let cause):
+                plan.kept.append(PlannedException(key, cause))
+                if isAllApplied { plan.forgotten.append(key) }
             case .going: break
             }
         }
@@ -140,6 +144,8 @@ package enum SyncPlanner {
         case prune(GroupVersionKind)
         case keep(PlannedException.Cause)
         case release(PlannedException.Cause)
+        /// Not to be deleted: nobody's once all of the commit is applied, as in Flux. Recorded on, a later setting would delete it.
+        case spare(PlannedException.Cause)
         /// Deleted already; it is forgotten when it is gone.
         case going
     }
@@ -150,8 +156,8 @@ package enum SyncPlanner {
         if let other = request.claimed[key] { return .keep(.passes(other)) }
         if live.isBeingDeleted { return .going }
         if live.marks.contains(.reconcileDisabled) { return .keep(.reconcileDisabled) }
-        if live.marks.contains(.pruneDisabled) { return .keep(.pruneDisabled) }
-        guard request.prune.isEnabled, let kind = request.applied.groupVersionKind(of: key) else { return .keep(.pruneOff) }
+        if live.marks.contains(.pruneDisabled) { return .spare(.pruneDisabled) }
+        guard request.prune.isEnabled, let kind = request.applied.groupVersionKind(of: key) else { return .spare(.pruneOff) }
         let isFinal = PrunePolicy.kindsToConfirm.contains(key.groupKind)
         return isFinal && !live.marks.contains(.pruneConfirmed) ? .keep(.needsConfirmation) : .prune(kind)
     }

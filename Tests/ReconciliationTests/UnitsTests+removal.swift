@@ -39,6 +39,39 @@ extension UnitsTests {
         }
     }
 
+    @Test func `what leaves the repository and is not to be deleted is nobody's, and no later setting deletes it`() async throws {
+        func unit(_ prune: Bool, more: String = "") -> String {
+            Self.unit("a", path: "a", more: more).replacing("prune: true", with: "prune: \(prune)")
+        }
+        let fence = ["clusters/home/fence.yaml": Self.unit("fence", path: "fence"), "fence/one.yaml": Self.text("1", "fence")]
+        var files = fence.merging([
+            "clusters/home/a.yaml": unit(false), "a/one.yaml": Self.text("1", "one"), "a/two.yaml": Self.text("1", "two"),
+            "a/three.yaml": Self.text("1", "three").replacing("metadata:", with: "metadata:\n  annotations: {homelab.dev/prune: disabled}"),
+        ]) { $1 }
+        bench.repository.push(files)
+        func recorded() async -> [ObjectKey]? {
+            await bench.api.object(Self.key("a")).map { KustomizationStatus(of: $0).inventory.keys }
+        }
+        try await bench.run { source in
+            try await awaitReady("a")
+            files["a/two.yaml"] = nil
+            bench.repository.push(files)
+            source.wake()
+            try await eventually("it is forgotten") { await recorded() == [Self.config("one"), Self.config("three")] }
+            files["clusters/home/a.yaml"] = unit(true, more: "deletionPolicy: Delete")
+            files["a/three.yaml"] = nil
+            let third = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("a", at: third)
+            try await eventually("so is what is marked") { await recorded() == [Self.config("one")] }
+            bench.repository.push(fence)
+            source.wake()
+            try await eventually("the unit is gone") { await bench.api.object(Self.key("a")) == nil }
+            #expect(await bench.api.object(Self.config("one")) == nil)
+            for name in ["two", "three"] { #expect(await bench.api.object(Self.config(name)) != nil, "\(name)") }
+        }
+    }
+
     @Test func `a unit that waits for the end of its objects waits no longer than its timeout`() async throws {
         let clock = ForwardClock()
         var bench = bench

@@ -74,7 +74,11 @@ extension UnitBoard {
 
     func tell(_ outcomes: [Ownership: ChildOutcome], of parent: Ownership) {
         update { state in
-            guard let known = state.children[parent], known.outcomes != outcomes else { return [] }
+            guard let known = state.children[parent] else { return [] }
+            // What is not to be deleted is forgotten, and stays all the same.
+            let spared = known.outcomes.filter { $0.value == .stays && known.leaving.contains($0.key) }
+            let outcomes = outcomes.merging(spared) { new, _ in new }
+            guard known.outcomes != outcomes else { return [] }
             state.children[parent]?.outcomes = outcomes
             return state.waitingBells + state.takeAwaiting(parent)
         }
