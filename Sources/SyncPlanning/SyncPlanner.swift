@@ -110,14 +110,17 @@ package enum SyncPlanner {
             case .going: break
             }
         }
-        plan.refusals = refusals(of: candidates.count, request)
+        if let laggard = request.laggard, !laggard.isBroken {
+            plan.kept += candidates.map { PlannedException($0.key, .laggard(laggard.unit)) }
+            return
+        }
+        plan.refusals = refusals(of: candidates, request)
         guard plan.refusals.isEmpty else {
             plan.kept += candidates.map { PlannedException($0.key, .refused) }
             return
         }
-        if let laggard = request.laggard, !laggard.isBroken || !request.prune.confirms(request.revision) {
-            let cause = laggard.isBroken ? PlannedException.Cause.brokenUnit(laggard.unit, request.confirmation) : .laggard(laggard.unit)
-            plan.kept += candidates.map { PlannedException($0.key, cause) }
+        if let laggard = request.laggard, !request.prune.confirms(request.revision) {
+            plan.kept += candidates.map { PlannedException($0.key, .brokenUnit(laggard.unit, request.confirmation)) }
             return
         }
         let gate = gate(request, plan)
@@ -162,26 +165,36 @@ package enum SyncPlanner {
         return isFinal && !live.marks.contains(.pruneConfirmed) ? .keep(.needsConfirmation) : .prune(kind)
     }
 
-    private static func refusals(of count: Int, _ request: SyncRequest) -> [Diagnostic] {
+    private static func refusals(of candidates: [PlannedPrune], _ request: SyncRequest) -> [Diagnostic] {
         let policy = request.prune
-        guard count > 0, !policy.confirms(request.revision) else { return [] }
+        guard !candidates.isEmpty, !policy.confirms(request.revision) else { return [] }
+        let companions = candidates.reduce(0) { $0 + request.companions[$1.key, default: 0] }
+        let (count, total) = (candidates.count + companions, request.applied.count + companions)
+        let going = "applied objects would go" + companionNote(of: candidates, request)
         let remedy = "if this is meant, confirm it with `\(request.confirmation)`"
         if request.desired.objects.isEmpty {
             return [
                 Diagnostic(
                     .error, "the tree is empty now: nothing is deleted", subject: request.unit.name,
-                    cause: "\(count) applied objects would go", remedy: remedy)
+                    cause: "\(count) \(going)", remedy: remedy)
             ]
         }
-        let total = request.applied.count
         guard count > policy.maximumCount, count * 100 > policy.maximumPercent * total else { return [] }
         return [
             Diagnostic(
                 .error, "this commit drops more than it may: nothing is deleted", subject: request.unit.name,
-                cause: "\(count) of \(total) applied objects would go; the budget is \(policy.maximumCount) "
+                cause: "\(count) of \(total) \(going); the budget is \(policy.maximumCount) "
                     + (policy.maximumCount == 1 ? "object or " : "objects or ")
                     + "\(policy.maximumPercent) %, whichever is more", remedy: remedy)
         ]
+    }
+
+    /// `, 200 of them with Kustomization.kustomize.toolkit.fluxcd.io/default/apps`, of the units that take the most along.
+    private static func companionNote(of candidates: [PlannedPrune], _ request: SyncRequest) -> String {
+        let units = candidates.map { (key: $0.key, count: request.companions[$0.key, default: 0]) }.filter { $0.count > 0 }
+        let largest = units.sorted { ($1.count, $0.key) < ($0.count, $1.key) }.prefix(5)
+        let note = largest.map { ", \($0.count) of them with \($0.key)" }.joined()
+        return units.count > largest.count ? note + " and more with \(units.count - largest.count) further units" : note
     }
 
     /// In the reverse order of applying; equal ranks side by side.

@@ -19,6 +19,8 @@ package struct SyncRequest: Sendable {
     package var yields = false
     /// A unit that may yet want what this one does not want any more.
     package var laggard: Laggard?
+    /// How many objects go with the units among what leaves: they count as if they left, too.
+    package var companions: [ObjectKey: Int] = [:]
     /// What can be sent has been: what is still to be applied holds the pruning up.
     package var isAfterApplying = false
     /// Changes made in the cluster are told, and not undone.

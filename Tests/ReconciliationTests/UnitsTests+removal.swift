@@ -43,7 +43,7 @@ extension UnitsTests {
         func unit(_ prune: Bool, more: String = "") -> String {
             Self.unit("a", path: "a", more: more).replacing("prune: true", with: "prune: \(prune)")
         }
-        let fence = ["clusters/home/fence.yaml": Self.unit("fence", path: "fence"), "fence/one.yaml": Self.text("1", "fence")]
+        let fence = Self.fence()
         var files = fence.merging([
             "clusters/home/a.yaml": unit(false), "a/one.yaml": Self.text("1", "one"), "a/two.yaml": Self.text("1", "two"),
             "a/three.yaml": Self.text("1", "three").replacing("metadata:", with: "metadata:\n  annotations: {homelab.dev/prune: disabled}"),
@@ -69,6 +69,56 @@ extension UnitsTests {
             try await eventually("the unit is gone") { await bench.api.object(Self.key("a")) == nil }
             #expect(await bench.api.object(Self.config("one")) == nil)
             for name in ["two", "three"] { #expect(await bench.api.object(Self.config(name)) != nil, "\(name)") }
+        }
+    }
+
+    private static func fence() -> [String: String] {
+        ["clusters/home/fence.yaml": unit("fence", path: "fence"), "fence/one.yaml": text("1", "fence")]
+    }
+
+    @Test func `a unit that leaves counts with all that would go with it`() async throws {
+        let fence = Self.fence()
+        var files = fence.merging([
+            "clusters/home/apps.yaml": Self.unit("apps", path: "apps"), "apps/inner.yaml": Self.unit("inner", path: "inner"),
+        ]) { $1 }
+        for number in 0..<25 { files["inner/\(number).yaml"] = Self.text("1", "n\(number)") }
+        bench.repository.push(files)
+        try await bench.run { source in
+            for name in ["apps", "inner", "fence"] { try await awaitReady(name) }
+            let second = bench.repository.push(fence)
+            source.wake()
+            let refusal = "27 of 28 applied objects would go, 26 of them with \(Self.key("apps")); the budget is"
+            try await eventually("it is refused", { await String(describing: bench.report()) }) {
+                await bench.report()?.message.contains(refusal) == true
+            }
+            #expect(await bench.api.object(Self.config("n24")) != nil)
+            let record = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: "homelab-inventory-home")
+            await bench.api.edit(record) {
+                $0["metadata"]?["annotations"] = ["homelab.dev/confirm-prune": .string(String(second.id.hex.prefix(12)))]
+            }
+            try await eventually("all of it goes") {
+                let units = [await bench.api.object(Self.key("apps")), await bench.api.object(Self.key("inner"))]
+                return await bench.api.object(Self.config("n24")) == nil && units.allSatisfy { $0 == nil }
+            }
+        }
+    }
+
+    @Test func `what another unit takes over from one that leaves does not count`() async throws {
+        var files = Self.fence()
+        files["clusters/home/a.yaml"] = Self.unit("old", path: "a")
+        for number in 0..<25 { files["a/\(number).yaml"] = Self.text("1", "n\(number)") }
+        bench.repository.push(files)
+        try await bench.run { source in
+            try await awaitReady("old")
+            try await awaitReady("fence")
+            let uid = await bench.api.object(Self.config("n24"))?.uid
+            files["clusters/home/a.yaml"] = Self.unit("new", path: "a")
+            let second = bench.repository.push(files)
+            source.wake()
+            try await awaitReady("new", at: second)
+            try await eventually("the old unit is gone") { await bench.api.object(Self.key("old")) == nil }
+            #expect(await bench.api.object(Self.config("n24"))?.uid == uid)
+            #expect(await events(of: "home", "PruneRefused").isEmpty)
         }
     }
 

@@ -76,6 +76,9 @@ import YAML
         for id in options["claimed"]?.array ?? [] {
             request.claimed[try #require(ObjectKey(inventoryID: id.string ?? ""))] = Ownership(namespace: "homelab-system", name: "other")
         }
+        for member in options["companions"]?.object ?? Object() {
+            request.companions[try #require(ObjectKey(inventoryID: member.key))] = Int(try #require(member.value.int))
+        }
         for member in options["rivals"]?.object ?? Object() {
             let file = member.value.string ?? ""
             request.rivals[try #require(ObjectKey(inventoryID: member.key))] = Rival(

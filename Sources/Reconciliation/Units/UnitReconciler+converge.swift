@@ -146,6 +146,8 @@ extension UnitReconciler {
         request.completed = await completedJobs(of: tree)
         request.yields = board.isLeaving(spec.owner)
         if !leaving.isEmpty, let commit = enforced?.commit.id { request.laggard = board.laggard(before: spec.owner, at: commit) }
+        // Who inherits is known when all have looked at the commit.
+        if request.laggard?.isBroken != false { request.companions = try await departures(of: leaving, request) }
         request.isAfterApplying = isAfterApplying
         let plan = SyncPlanner.plan(request)
         guard !plan.drifted.isEmpty, try await learnStanding(of: plan.drifted, in: tree, observed) else { return plan }

@@ -13,7 +13,7 @@ extension UnitReconciler {
             board.end(spec.owner)
         }
         let record = await object.inventory
-        if !spec.isSuspended, deletesOnRemoval, !record.isEmpty, try await hasKubeconfig(record) {
+        if spec.deletesOnRemoval, !record.isEmpty, try await hasKubeconfig(record) {
             if try await reachCluster() { return clock.now }
             guard try await mayDelete(record) else { return try await release(object) }
             if let obstacle = await obstacleToRemoval() {
@@ -94,14 +94,6 @@ extension UnitReconciler {
                 "Kept", "the unit is deleted and its ServiceAccount \(account) is gone, so these are left: \(Self.list(record.keys))",
                 isWarning: true))
         return false
-    }
-
-    private var deletesOnRemoval: Bool {
-        switch spec.deletionPolicy {
-        case .mirrorPrune: spec.prune.isEnabled
-        case .delete, .waitForTermination: true
-        case .orphan: false
-        }
     }
 
     /// Asks for the deletion of what is the unit's own, one kind after the other; gives those that are not gone yet. One that is refused

@@ -151,6 +151,16 @@ package struct UnitSpec: Hashable, Sendable {
     /// As Flux names it.
     var stallReason: String { !obstacles.isEmpty ? "InvalidSpec" : deniedSource != nil ? "AccessDenied" : "InvalidCELExpression" }
 
+    /// Whether what it applied goes with its Kustomization.
+    var deletesOnRemoval: Bool {
+        switch deletionPolicy {
+        case _ where isSuspended: false
+        case .mirrorPrune: prune.isEnabled
+        case .delete, .waitForTermination: true
+        case .orphan: false
+        }
+    }
+
     /// What a build depends on besides the files. Kept several times by each unit, so it is a reference.
     final class BuildKey: Sendable, Equatable {
         private let path: String
