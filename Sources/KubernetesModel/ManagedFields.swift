@@ -12,13 +12,59 @@ package enum ManagedFields {
     ]
 
     /// The list in which `manager` holds, by server-side apply, also what those hold; nil when they hold nothing.
-    package static func takenOver(of live: Manifest, by manager: String) -> Value? {
+    /// - Parameter sparing: JSON pointers to fields that stay theirs, with everything below them; not into lists, whose items go by key here.
+    package static func takenOver(of live: Manifest, by manager: String, sparing pointers: Set<String> = []) -> Value? {
         let entries = live.value[path: "metadata", "managedFields"]?.array ?? []
-        let taken = entries.filter { $0["subresource"] == nil && yielding.contains($0["manager"]?.string ?? "") }
-        guard !taken.isEmpty, let own = entries.firstIndex(where: { isApply($0) && $0["manager"]?.string == manager }) else { return nil }
+        guard let own = entries.firstIndex(where: { isApply($0) && $0["manager"]?.string == manager }) else { return nil }
         var mine = entries[own]
-        for entry in taken { mine["fieldsV1"] = union(mine["fieldsV1"] ?? [:], entry["fieldsV1"] ?? [:]) }
-        return .array([mine] + entries.indices.filter { $0 != own && !taken.contains(entries[$0]) }.map { entries[$0] })
+        var others: [Value] = []
+        var takesAny = false
+        for index in entries.indices where index != own {
+            var entry = entries[index]
+            guard isYielding(entry) else {
+                others.append(entry)
+                continue
+            }
+            let parts = divided(entry["fieldsV1"] ?? [:], by: pointers)
+            if let taken = parts.taken {
+                takesAny = true
+                mine["fieldsV1"] = union(mine["fieldsV1"] ?? [:], taken)
+            }
+            if let spared = parts.spared {
+                entry["fieldsV1"] = spared
+                others.append(entry)
+            }
+        }
+        guard takesAny else { return nil }
+        return .array([mine] + others)
+    }
+
+    /// What people with kubectl and Flux hold.
+    package static func yieldingEntries(of live: Manifest) -> [Value] {
+        (live.value[path: "metadata", "managedFields"]?.array ?? []).filter(isYielding)
+    }
+
+    private static func isYielding(_ entry: Value) -> Bool {
+        entry["subresource"] == nil && yielding.contains(entry["manager"]?.string ?? "")
+    }
+
+    /// Some fields without those at `pointers` and below, and these.
+    private static func divided(
+        _ fields: Value, by pointers: Set<String>, at path: FieldPath = FieldPath()
+    ) -> (taken: Value?, spared: Value?) {
+        if pointers.contains(path.pointer) { return (Value?.none, fields) }
+        guard !pointers.isEmpty, let members = fields.object, !members.isEmpty else { return (fields, Value?.none) }
+        var (taken, spared) = (Object(), Object())
+        for member in members {
+            guard member.key.hasPrefix("f:") else {
+                taken.append(member.key, member.value)
+                continue
+            }
+            let parts = divided(member.value, by: pointers, at: path.key(String(member.key.dropFirst(2))))
+            if let part = parts.taken { taken.append(member.key, part) }
+            if let part = parts.spared { spared.append(member.key, part) }
+        }
+        return (taken.isEmpty ? Value?.none : .object(taken), spared.isEmpty ? Value?.none : .object(spared))
     }
 
     /// Whether somebody besides `manager` holds a field by server-side apply, and so wants it to stay as it is. Fields in lists are not

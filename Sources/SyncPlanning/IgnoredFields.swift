@@ -16,6 +16,11 @@ extension Manifest {
         return result
     }
 
+    /// Those of some JSON pointers that lead to nothing here.
+    func lacking(_ pointers: Set<String>) -> Set<String> {
+        pointers.filter { value.member(at: Self.keys(of: $0)[...]) == nil }
+    }
+
     private static func keys(of pointer: String) -> [String] {
         pointer.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map { part in
             part.split(separator: "~1", omittingEmptySubsequences: false)

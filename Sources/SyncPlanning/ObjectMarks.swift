@@ -46,6 +46,12 @@ package struct ObjectMarks: OptionSet, Hashable, Sendable {
         table.map(\.0).reduce(into: []) { names, name in if !names.contains(name) { names.append(name) } }
     }
 
+    /// JSON pointers to all of them.
+    static let pointers: Set<String> = Set(
+        prefixes.flatMap { prefix in
+            table.flatMap { mark in ["labels", "annotations"].map { "/metadata/\($0)/\(prefix.dropLast())~1\(mark.0)" } }
+        })
+
     private static func values(of name: String, in manifest: Manifest) -> [String] {
         prefixes.flatMap { [manifest.annotation($0 + name), manifest.label($0 + name)] }.compactMap { $0?.lowercased() }
     }

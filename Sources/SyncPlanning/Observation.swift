@@ -23,6 +23,8 @@ package struct PresentObject: Hashable, Sendable {
     package var isBeingDeleted: Bool
     /// False where the object carries the wanted digest and nobody has looked yet whether it is otherwise as the manifest says.
     package var isCompared = true
+    /// False where somebody has changed it, and nobody has looked yet whether fields were set that the manifest does not have.
+    package var isExamined = true
     /// Whether this process has applied it from the wanted manifest and for the same unit before: then another digest or owner is
     /// somebody else's doing.
     package var wasAsWanted = false

@@ -1,4 +1,5 @@
 package import KubernetesModel
+import YAML
 
 extension FakeClusterAPI {
     package func watch(
@@ -24,9 +25,24 @@ extension FakeClusterAPI {
 
     func publish(_ event: WatchEvent) {
         guard let manifest = Self.manifest(of: event) else { return }
-        let entry = HistoryEntry(version: clock, kind: manifest.key.groupKind, event: event)
+        let told: WatchEvent =
+            switch event {
+            case .added(let manifest): .added(Self.withoutWriters(manifest))
+            case .modified(let manifest): .modified(Self.withoutWriters(manifest))
+            case .deleted(let manifest): .deleted(Self.withoutWriters(manifest))
+            case .bookmark: event
+            }
+        let entry = HistoryEntry(version: clock, kind: manifest.key.groupKind, event: told)
         history.append(entry)
         for watcher in watchers.values { deliver(entry, to: watcher) }
+    }
+
+    /// As lists and watches of the client give it.
+    static func withoutWriters(_ manifest: Manifest) -> Manifest {
+        guard manifest.value[path: "metadata", "managedFields"] != nil else { return manifest }
+        var result = manifest
+        set("managedFields", to: nil, in: &result)
+        return result
     }
 
     private func deliver(_ entry: HistoryEntry, to watcher: Watcher) {

@@ -78,6 +78,9 @@ extension FakeClusterAPI {
         if let subresource { relevant = [:] as Value; relevant[subresource] = patch[subresource] }
         let new = Self.merged(existing.value, relevant)
         try validate(Manifest(new), kind)
+        if let writers = patch[path: "metadata", "managedFields"]?.array {
+            ownership[key]?.set(writers: writers.compactMap { $0["manager"]?.string })
+        }
         ownership[key, default: FieldOwnership()].update(
             from: existing.value, to: new, manager: "patch", listKeys: ListKeys(for: kind))
         return store(Manifest(new), at: key)

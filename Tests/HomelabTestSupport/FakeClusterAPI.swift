@@ -109,7 +109,7 @@ package actor FakeClusterAPI: ClusterAPI {
         let items = objects.values.filter {
             $0.key.groupKind == kind.groupKind && (namespace.isEmpty || $0.namespace == namespace) && selector.matches($0)
         }
-        return ObjectList(items: items.sorted { $0.key < $1.key }, resourceVersion: String(clock))
+        return ObjectList(items: items.map(Self.withoutWriters).sorted { $0.key < $1.key }, resourceVersion: String(clock))
     }
 
     /// `token 1 of default/far for a, b`, if there is such a ServiceAccount.

@@ -41,6 +41,15 @@ struct FieldOwnership {
         return result
     }
 
+    /// Somebody has written the list of writers: what those hold who are not in it any more is the first one's.
+    mutating func set(writers: [String]) {
+        guard let heir = writers.first else { return }
+        for manager in byManager.keys where !writers.contains(manager) {
+            let left = byManager.removeValue(forKey: manager) ?? []
+            byManager[heir, default: []].formUnion(left)
+        }
+    }
+
     /// A write that is no apply takes every leaf it changes.
     mutating func update(from old: Value, to new: Value, manager: String, listKeys: ListKeys) {
         for leaf in Self.leaves(of: new, at: [], names: [], listKeys: listKeys)

@@ -33,6 +33,17 @@ struct ManagedFieldsTests {
         #expect(list?.first?["fieldsV1"] == ["f:data": ["f:a": [:], "f:b": [:]], "f:metadata": ["f:labels": [:]]])
     }
 
+    @Test func `fields that are others' to set stay theirs`() {
+        let edit: Value = [
+            "manager": "kubectl-patch", "operation": "Update", "fieldsV1": ["f:spec": ["f:suspend": [:], "f:path": [:]]],
+        ]
+        let list = ManagedFields.takenOver(of: object(own, edit), by: "homelab", sparing: ["/spec/suspend"])?.array
+        #expect(list?.first?["fieldsV1"] == ["f:data": ["f:a": [:]], "f:spec": ["f:path": [:]]])
+        #expect(list?.last?["fieldsV1"] == ["f:spec": ["f:suspend": [:]]] && list?.count == 2)
+        let all: Set<String> = ["/spec/suspend", "/spec/path"]
+        #expect(ManagedFields.takenOver(of: object(own, edit), by: "homelab", sparing: all) == nil)
+    }
+
     @Test func `a person's word to a controller stays`() {
         let annotate: Value = ["manager": "kubectl-annotate", "operation": "Update", "fieldsV1": [:]]
         let scale: Value = ["manager": "kubectl", "operation": "Update", "subresource": "scale", "fieldsV1": [:]]

@@ -52,7 +52,7 @@ struct KustomizationObjectTests {
         #expect(await object.annotation("a") == "old")
         let both = [UnitsTests.config("new"), UnitsTests.config("old")]
         #expect(await object.inventory.keys == both)
-        let isWritten = try await object.show { _ in }
+        let isWritten = try await object.show(of: 1) { _ in }
         #expect(isWritten)
         #expect(await api.object(key).map { KustomizationStatus(of: $0).inventory.keys } == both)
     }

@@ -42,4 +42,26 @@ import YAML
         #expect(PresentObject(of: live("Update"), desired: plain).differences.contains { $0.pointer == "/spec/replicas" })
         #expect(!PresentObject(of: live("Update"), desired: ignoring).differences.contains { $0.pointer == "/spec/replicas" })
     }
+
+    @Test func `what people add is found, but for what is left alone, marks, and the suspension of a unit`() {
+        let fields: Value = [
+            "f:spec": ["f:paused": [:], "f:suspend": [:]], "f:status": [:],
+            "f:metadata": ["f:labels": ["f:homelab.dev/prune": [:], "f:team": [:]]],
+        ]
+        let live = Manifest([
+            "metadata": ["managedFields": [["manager": "kubectl-patch", "operation": "Update", "fieldsV1": fields]]]
+        ])
+        func found(_ manifest: Manifest, ignored: Set<String> = []) -> [String] {
+            DesiredObject(manifest, owner: Ownership(namespace: "n", name: "u"), ignored: ignored).additions(in: live).map(\.path).sorted()
+        }
+        #expect(found(desired) == ["metadata.labels.team", "spec.paused", "spec.suspend"])
+        #expect(found(desired, ignored: ["/spec/paused"]) == ["metadata.labels.team", "spec.suspend"])
+        var unit = desired
+        unit.value["apiVersion"] = "kustomize.toolkit.fluxcd.io/v1"
+        unit.value["kind"] = "Kustomization"
+        #expect(found(unit) == ["metadata.labels.team", "spec.paused"])
+        var merged = desired
+        merged.value["metadata"]?["annotations"] = ["homelab.dev/ssa": "Merge"]
+        #expect(found(merged).isEmpty)
+    }
 }

@@ -1,6 +1,7 @@
 import YAML
 
-/// What a manifest says and the live object does not: fields it leaves out are not compared, because a server-side apply does not own them.
+/// What a manifest says and the live object does not: fields it leaves out are not compared, because a server-side apply does not own them;
+/// see `additions` for those that a person has set.
 ///
 /// The two are compared as the API server understands them: `1024Mi` is `1Gi`, a port's protocol defaults to TCP, `stringData` is `data`,
 /// and what Kubernetes does not store (nulls, empty fields of its own kinds) is not missed. An empty result means that applying would
@@ -12,9 +13,7 @@ package func difference(
     let kind = desired.groupVersionKind
     var comparison = Comparison(
         listKeys: listKeys ?? ListKeys(for: kind), isBuiltIn: ListKeys.isBuiltIn(kind.group), ignoring: ignoring)
-    let isSecret = kind.group.isEmpty && kind.kind == "Secret"
-    let wanted = isSecret ? desired.value.withEncodedStringData : desired.withoutGatheredRules.value
-    for member in wanted.object ?? Object() where !["apiVersion", "kind", "status"].contains(member.key) {
+    for member in desired.storedValue.object ?? Object() where !["apiVersion", "kind", "status"].contains(member.key) {
         if member.key == "metadata" {
             comparison.compareMetadata(member.value, live.value["metadata"])
         } else {
@@ -22,8 +21,15 @@ package func difference(
         }
     }
     let secret = ["/data", "/stringData"]
-    return isSecret
+    return desired.isSecret
         ? comparison.found.map { found in secret.contains(where: found.pointer.hasPrefix) ? found.masked : found } : comparison.found
+}
+
+extension Manifest {
+    fileprivate var isSecret: Bool { groupVersionKind.group.isEmpty && kind == "Secret" }
+
+    /// With what the server keeps of it only, and as it keeps it.
+    var storedValue: Value { isSecret ? value.withEncodedStringData : withoutGatheredRules.value }
 }
 
 /// The walk over both values.

@@ -9,6 +9,8 @@ package struct FieldDifference: Hashable, Sendable, CustomStringConvertible {
     package var desired: Value
     /// nil when the live object has no such field.
     package var live: Value?
+    /// Who set a field that the manifest does not have; nil for one that it has.
+    private var writer: String?
     /// Tells values apart that are not told.
     private var hidden = 0
 
@@ -17,6 +19,12 @@ package struct FieldDifference: Hashable, Sendable, CustomStringConvertible {
         self.pointer = pointer
         self.desired = desired
         self.live = live
+    }
+
+    /// A field that the manifest does not have, and who set it.
+    package init(path: String, setBy writer: String) {
+        self.init(path: path, pointer: "", desired: .null, live: nil)
+        self.writer = writer
     }
 
     /// Without the values; it is equal only where they are.
@@ -30,7 +38,8 @@ package struct FieldDifference: Hashable, Sendable, CustomStringConvertible {
 
     /// The values of Secrets are never in it: `difference` masks them.
     package var description: String {
-        "\(path): \(live.map(shortText) ?? "absent") instead of \(shortText(desired))"
+        if let writer { return "\(path): set by \(writer)" }
+        return "\(path): \(live.map(shortText) ?? "absent") instead of \(shortText(desired))"
     }
 
     private func shortText(_ value: Value) -> String {

@@ -16,6 +16,12 @@ package struct LiveObjects: Sendable {
         package var applied: DesiredObject?
         /// Who else wrote to the object last.
         package var lastForeignManager: String?
+        /// Fields that people have set besides what the manifest says, when somebody looked last.
+        package var additions: [FieldDifference] = []
+        /// Another one where somebody has changed more than the status.
+        var content = 0
+        /// Whether somebody has looked since that changed, or nobody had seen the object before.
+        var isExamined = true
     }
 
     private struct Settled {
@@ -133,6 +139,8 @@ package struct LiveObjects: Sendable {
                 let standing = Set(settled.differences)
                 object.differences.removeAll { standing.contains($0) }
             }
+            if object.isCompared { object.differences += entry.additions }
+            object.isExamined = entry.isExamined
         }
         return .present(object)
     }
@@ -141,11 +149,12 @@ package struct LiveObjects: Sendable {
     ///
     /// One that is wanted in another version of its kind is taken in only to know that it is there: the fields of two versions cannot be
     /// compared, and the wanted one is watched, too.
+    /// - Parameter tellsWriters: whether it has its list of writers, if it has any: lists and watches come without.
     @discardableResult
-    package mutating func take(_ live: Manifest, now: Timestamp) -> Bool {
+    package mutating func take(_ live: Manifest, tellsWriters: Bool = false, now: Timestamp) -> Bool {
         let isOtherVersion = desired[live.key].map { $0.kind != live.groupVersionKind } ?? false
         if isOtherVersion, self[live.key]?.object.uid == live.uid { return false }
-        return take(live, comparedWith: isOtherVersion ? nil : desired[live.key], as: nil, now: now)
+        return take(live, comparedWith: isOtherVersion ? nil : desired[live.key], as: nil, tellsWriters: tellsWriters, now: now)
     }
 
     /// Whether this very version of an object has been compared with what is wanted now: an answer that came before its watch event.
@@ -158,7 +167,9 @@ package struct LiveObjects: Sendable {
     /// - Parameters:
     ///   - wanted: nil where it cannot be compared.
     ///   - object: what is to be known of it, where that has been found out already.
-    private mutating func take(_ live: Manifest, comparedWith wanted: DesiredObject?, as object: PresentObject?, now: Timestamp) -> Bool {
+    private mutating func take(
+        _ live: Manifest, comparedWith wanted: DesiredObject?, as object: PresentObject?, tellsWriters: Bool, now: Timestamp
+    ) -> Bool {
         let key = live.key
         if let known = self[key], known.object.uid == live.uid, live.isOlder(than: known.resourceVersion) {
             return false
@@ -168,11 +179,18 @@ package struct LiveObjects: Sendable {
         var context = healthContext
         context.now = now
         let object = object ?? PresentObject(of: live, desired: wanted)
-        let entry = Entry(
+        var entry = Entry(
             resourceVersion: live.resourceVersion, object: object, health: KubernetesModel.health(of: live, in: context),
             judgements: judgements(of: live, owner: object.owner), comparedWith: wanted?.digest, applied: self[key]?.applied,
             // Watches come without the list of writers: the last that was seen stays.
             lastForeignManager: Self.lastForeignManager(of: live) ?? self[key]?.lastForeignManager)
+        entry.content = Self.content(of: live)
+        if tellsWriters {
+            entry.additions = wanted?.additions(in: live) ?? []
+        } else if let known = self[key], known.object.uid == live.uid {
+            entry.additions = known.additions
+            entry.isExamined = known.isExamined && known.content == entry.content
+        }
         unclaimed[key] = desired[key] == nil && object.owner != nil && !object.digest.isEmpty ? PackedManifest(live) : nil
         var old = self[key]
         self[key] = entry
@@ -186,8 +204,12 @@ package struct LiveObjects: Sendable {
         let object = PresentObject(of: live, desired: wanted)
         let differences = object.differences
         settled[wanted.key] = differences.isEmpty ? nil : Settled(digest: wanted.digest, differences: differences)
-        _ = take(live, comparedWith: wanted, as: object, now: now)
+        _ = take(live, comparedWith: wanted, as: object, tellsWriters: true, now: now)
         self[wanted.key]?.applied = wanted
+        // A newer status may have come before the answer.
+        guard self[wanted.key]?.content == Self.content(of: live) else { return }
+        self[wanted.key]?.additions = wanted.additions(in: live)
+        self[wanted.key]?.isExamined = true
     }
 
     /// Takes in what the server would make of an object, which was only asked: what that leaves different is no drift.
@@ -240,6 +262,19 @@ package struct LiveObjects: Sendable {
         var units = interests[live.key] ?? []
         for unit in [desired[live.key]?.owner, owner] { if let unit { units.insert(unit) } }
         return units.reduce(into: [:]) { $0[$1] = expressions[$1]?[live.key.groupKind]?.health(of: live) }
+    }
+
+    /// The same for an object of which nothing but the status changes, and the annotations, by which controllers talk. The server counts
+    /// the changes of most kinds.
+    private static func content(of live: Manifest) -> Int {
+        var hasher = Hasher()
+        hasher.combine(live.value[path: "metadata", "labels"])
+        if let generation = live.generation {
+            hasher.combine(generation)
+        } else {
+            for member in live.value.object ?? Object() where !["metadata", "status"].contains(member.key) { hasher.combine(member) }
+        }
+        return hasher.finalize()
     }
 
     private static func lastForeignManager(of live: Manifest) -> String? {

@@ -172,7 +172,7 @@ package actor LiveState {
             objects.remove(key)
             return .absent
         }
-        objects.take(live, now: clock.timestamp)
+        objects.take(live, tellsWriters: true, now: clock.timestamp)
         defer { objects.forgetUnfollowed(key) }
         return objects.observation(of: key)
     }

@@ -190,9 +190,9 @@ extension UnitReconciler {
             manifest = manifest.keeping(object.ignored, from: live, as: options.fieldManager)
         }
         let answer = try await applied(manifest, options, to: api)
-        guard !object.marks.contains(.merged), let fields = ManagedFields.takenOver(of: answer, by: options.fieldManager) else {
-            return answer
-        }
+        guard !object.marks.contains(.merged), !ManagedFields.yieldingEntries(of: answer).isEmpty,
+            let fields = ManagedFields.takenOver(of: answer, by: options.fieldManager, sparing: object.spared)
+        else { return answer }
         let patch: Value = ["metadata": ["resourceVersion": .string(answer.resourceVersion), "managedFields": fields]]
         do {
             _ = try await api.mergePatch(

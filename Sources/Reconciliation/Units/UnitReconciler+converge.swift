@@ -122,6 +122,7 @@ extension UnitReconciler {
         }
         try await compare(tree, with: record, &observed)
         try await lookAtUnlabelled(tree, &observed)
+        try await examine(tree.objects, &observed)
         for key in leaving {
             guard let kind = served[key.groupKind]?.kind else {
                 observed[key] = .kindUnknown
@@ -318,6 +319,7 @@ extension UnitReconciler {
             return guardian.hold(now: now)
         }
         if let unservedMoment { moments.append(unservedMoment) }
+        if let nextExamination, nextExamination > now { moments.append(nextExamination) }
         if let healthDeadline, healthDeadline > now, !unsettled.isEmpty || keptForHealth != nil { moments.append(healthDeadline) }
         // Of a kind that the server does not know yet no event comes.
         if !foreignChecks.isEmpty, lastPhase != .ready { moments.append(now + .seconds(15)) }

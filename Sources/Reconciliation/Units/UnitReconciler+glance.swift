@@ -18,7 +18,8 @@ extension UnitReconciler {
         let objects = news.compactMap { states.object($0, in: tree) }
         // Something that left the repository, or belongs to another.
         guard objects.count == news.count else { return false }
-        let observed = await live.observations(of: news)
+        var observed = await live.observations(of: news)
+        guard (try? await examine(objects, &observed)) != nil else { return false }
         let health = await live.health(of: news, for: spec.owner)
         for object in objects {
             guard SyncPlanner.isAsWanted(object, by: spec.owner, observed[object.key] ?? .absent) else { return false }

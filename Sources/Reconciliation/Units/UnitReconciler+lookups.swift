@@ -12,7 +12,12 @@ extension UnitReconciler {
             let mayBeUnseen = object.marks.contains(.onlyIfAbsent) && observed[object.key] == .absent && record.contains(object.key)
             return mayBeUnseen || observed[object.key]?.present?.isCompared == false
         }
-        for batch in open.batches(of: spec.parallelism) {
+        try await look(at: open, &observed)
+    }
+
+    /// Looks at the objects themselves, a few at a time.
+    func look(at objects: [DesiredObject], _ observed: inout [ObjectKey: Observation]) async throws {
+        for batch in objects.batches(of: spec.parallelism) {
             try Task.checkCancellation()
             let found = try await withThrowingTaskGroup(of: (ObjectKey, Observation).self) { [live] group in
                 for object in batch { group.addTask { (object.key, try await live.lookUp(object.kind, object.key)) } }

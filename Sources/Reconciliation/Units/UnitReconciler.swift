@@ -156,6 +156,10 @@ package actor UnitReconciler {
     var deleting: [ObjectKey: String] = [:]
     /// How the server writes what is only told of has been asked by a dry run, of these digests.
     var askedStandings: [ObjectKey: String] = [:]
+    /// The objects that somebody has changed and that were looked at for fields beside the manifest, a short time ago.
+    var examined: [ObjectKey: Duration] = [:]
+    /// When one that was changed again since is to be looked at.
+    var nextExamination: Duration?
     /// The Kustomization is being deleted; what is to be said of that.
     var isEnding = false
     var removal: (phase: StatusReport.Phase, message: String)?
