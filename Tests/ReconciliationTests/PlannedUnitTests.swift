@@ -54,6 +54,44 @@ import YAML
         #expect(plan.text.contains("ConfigMap/default/one"), "what was applied is remembered: \(plan.text)")
     }
 
+    private func plan(_ name: String, _ api: FakeClusterAPI, _ files: [String: String]) async throws -> SyncPlan {
+        let (catalog, made) = (try await UnitCatalog(of: api), units(files))
+        let unit = try PlannedUnit(named: name, in: catalog, files: made).object
+        let others = OtherUnits(than: unit, in: made, of: catalog.units)
+        return try await UnitPreview(of: unit, clusters: UnitClusters(home: api), others: others).plan(MemoryFileTree(files))
+    }
+
+    @Test func `an object that moves to another unit passes to it, and two that want it are told`() async throws {
+        let api = try await cluster()
+        var files = Self.base
+        files["clusters/home/b.yaml"] = UnitsTests.unit("b", path: "b")
+        files["b/one.yaml"] = files["a/one.yaml"]
+        files["a/two.yaml"] = Files.config("two", name: "two", namespace: "default")
+        let contested = try await plan("b", api, files)
+        #expect(contested.text.contains("is also wanted by default/a at a/one.yaml:1:1"), "\(contested.text)")
+        files["a/one.yaml"] = nil
+        let old = try await plan("a", api, files)
+        #expect(old.prunes.isEmpty && old.text.contains("passes to default/b, which wants it now"), "\(old.text)")
+        let new = try await plan("b", api, files)
+        #expect(new.applies.map(\.key) == [UnitsTests.config("one")] && new.contested.isEmpty, "\(new.text)")
+    }
+
+    @Test func `an object of a unit that these files do not define stays with it, unless they remove the unit`() async throws {
+        let api = try await cluster()
+        var files = Self.base
+        files["clusters/home/a.yaml"] = Files.config("own", name: "own", namespace: "default")
+        files["clusters/home/b.yaml"] = UnitsTests.unit("b", path: "a")
+        let contested = try await plan("b", api, files)
+        #expect(contested.text.contains("is also wanted by default/a"), "made by hand: \(contested.text)")
+        await api.edit(UnitsTests.key("a")) {
+            $0["metadata"]?["labels"] = [
+                "kustomize.toolkit.fluxcd.io/name": "home", "kustomize.toolkit.fluxcd.io/namespace": "homelab-system",
+            ]
+        }
+        let taken = try await plan("b", api, files)
+        #expect(taken.contested.isEmpty && taken.applies.count == 1, "\(taken.text)")
+    }
+
     @Test func `a unit that is new in the files is planned, and no unit at all is told`() async throws {
         var files = Self.base
         files["clusters/home/b.yaml"] = UnitsTests.unit("b", path: "b")

@@ -90,6 +90,11 @@ extension UnitsTests {
             #expect(await events(of: "a", "DriftDetected").isEmpty)
             let applies = await bench.api.requests.filter { $0.verb == .apply && $0.name == "hook" }
             #expect(applies.map(\.isDryRun) == [true], "\(applies)")
+            // Nor by a diff.
+            let unit = try await UnitCatalog(of: bench.api).unit(named: "a")
+            let files = GitFileTree(try await bench.repository.tree(of: commit.id, under: []))
+            let plan = try await UnitPreview(of: unit, clusters: UnitClusters(home: bench.api)).plan(files)
+            #expect(plan.drifted.isEmpty && !plan.hasChanges, "\(plan.text)")
         }
     }
 

@@ -285,12 +285,14 @@ package struct Diff: AsyncParsableCommand {
         var told = ""
         let plan = try await result.show(of: cluster, following: ResultOptions.Followed.units) { api in
             let catalog = try await UnitCatalog(of: api)
-            let found = try PlannedUnit(named: unit, in: catalog, files: try await definitions(catalog, api))
+            let files = try await definitions(catalog, api)
+            let found = try PlannedUnit(named: unit, in: catalog, files: files)
             if found.note != told { Console.standard.problem("\(found.object.namespace)/\(found.object.name): \(found.note)") }
             told = found.note
             let preview = UnitPreview(
                 of: found.object, clusters: UnitClusters(home: api, factory: ClusterOption.client),
-                remotes: allowRemote ? try RemoteBases.source(followsNames: true) : nil)
+                remotes: allowRemote ? try RemoteBases.source(followsNames: true) : nil,
+                others: OtherUnits(than: found.object, in: files, of: catalog.units))
             return try await preview.plan(try ClusterTree.files(at: root, of: catalog.source(of: found.object)))
         }
         if plan.hasChanges { throw ExitCode(2) }

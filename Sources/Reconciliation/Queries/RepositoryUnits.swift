@@ -34,6 +34,15 @@ package struct RepositoryUnits: Sendable {
         }
     }
 
+    /// What a unit wants.
+    struct Wants {
+        var unit: Ownership
+        /// Leads to the cluster of the objects; nil for the agent's own.
+        var kubeconfig: KustomizationSpec.KubeconfigReference?
+        /// nil where the files do not tell.
+        var manifests: [Manifest]?
+    }
+
     private let files: any FileTree
     private let places: FieldPlaces
     private let setting: Setting
@@ -92,6 +101,19 @@ package struct RepositoryUnits: Sendable {
 
     /// The agent's own objects and those of all units.
     package var all: [Manifest] { (objects ?? []) + units.flatMap { $0.manifests ?? [] } }
+
+    /// What the agent's own unit wants, if its name is known, and what each other one does.
+    var wants: [Wants] {
+        var result: [Wants] = []
+        if let own = setting.own {
+            result.append(Wants(unit: own, manifests: objects.map { FluxComponents($0, path: root).manifests }))
+        }
+        for unit in units {
+            guard let owner = unit.object.key.unit else { continue }
+            result.append(Wants(unit: owner, kubeconfig: KustomizationSpec(of: unit.object).kubeconfig, manifests: unit.manifests))
+        }
+        return result
+    }
 
     /// All that a name may mean.
     func units(named name: String) -> [Unit] {

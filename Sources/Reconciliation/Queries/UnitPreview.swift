@@ -7,14 +7,18 @@ package import SyncPlanning
 package struct UnitPreview: Sendable {
     private let clusters: UnitClusters
     private let remotes: RemoteCommits?
+    private let others: OtherUnits?
     private let unit: Manifest
     private let spec: UnitSpec
 
-    /// - Parameter remotes: fetches what the files name by URL; nil refuses it.
-    package init(of unit: Manifest, clusters: UnitClusters, remotes: RemoteCommits? = nil) {
+    /// - Parameters:
+    ///   - remotes: fetches what the files name by URL; nil refuses it.
+    ///   - others: without them nothing passes to another unit.
+    package init(of unit: Manifest, clusters: UnitClusters, remotes: RemoteCommits? = nil, others: OtherUnits? = nil) {
         self.unit = unit
         self.clusters = clusters
         self.remotes = remotes
+        self.others = others
         spec = UnitSpec(of: unit)
     }
 
@@ -26,7 +30,27 @@ package struct UnitPreview: Sendable {
         request.reportsDrift = spec.reportsDrift
         request.completed = try await UnitReconciler.recordedJobs(of: unit, clusters.home)
         request.live = try await observations(tree, record, api)
+        let leaving = record.subtracting(tree.inventory).keys
+        for key in leaving { request.claimed[key] = others?.heir(to: key) }
+        for key in tree.inventory.keys { request.rivals[key] = others?.rival(for: key, of: request.live[key]?.present?.owner) }
+        request.companions = try await departures(of: leaving, request, api)
         return SyncPlanner.plan(request)
+    }
+
+    /// As `UnitReconciler.departures(of:_:)`.
+    private func departures(
+        of leaving: [ObjectKey], _ request: SyncRequest, _ api: any ClusterAPI
+    ) async throws -> [ObjectKey: Int] {
+        let units = leaving.filter {
+            $0.unit != nil && request.claimed[$0] == nil && request.live[$0]?.present?.owner == spec.owner
+        }
+        guard spec.prune.isEnabled, !units.isEmpty else { return [:] }
+        let departures = UnitDepartures(api: api, flux: try await FluxSettings.inForce(clusters.home)) {
+            [others, wanted = request.desired.inventory] unit, objects in
+            guard unit.kubeconfig == nil else { return [] }
+            return Set(objects.filter { others?.heir(to: $0) != nil || wanted.contains($0) })
+        }
+        return try await departures.counts(of: units)
     }
 
     /// The place in the files that makes an object; nil when they make no such object.
@@ -93,7 +117,7 @@ package struct UnitPreview: Sendable {
             guard let kind = desired[key]?.kind ?? record.groupVersionKind(of: key) else { continue }
             do {
                 let live = try await api.get(kind, namespace: key.namespace, name: key.name)
-                result[key] = live.map { .present(PresentObject(of: $0, desired: desired[key])) } ?? .absent
+                result[key] = if let live { Observation.present(await present(live, desired[key], api)) } else { Observation.absent }
             } catch let error as ClusterError where error.kind == .unknownKind {
                 // What was applied in a version that the server has no more is there in another.
                 guard desired[key] == nil, let served = try await api.resource(for: key.groupKind)?.kind else {
@@ -105,5 +129,16 @@ package struct UnitPreview: Sendable {
             }
         }
         return result
+    }
+
+    /// An object as the agent knows it: what the server has left different from a manifest that was applied is how it writes it. The agent
+    /// has seen that when it applied it; here a dry run tells.
+    private func present(_ live: Manifest, _ desired: DesiredObject?, _ api: any ClusterAPI) async -> PresentObject {
+        let found = PresentObject(of: live, desired: desired)
+        let options = ApplyOptions(dryRun: true, user: spec.user)
+        guard let desired, found.digest == desired.digest, found.owner == spec.owner, !found.differences.isEmpty,
+            let answer = try? await api.apply(desired.manifest, options: options)
+        else { return found }
+        return PresentObject(of: live, desired: desired, settled: PresentObject(of: answer, desired: desired).differences)
     }
 }
