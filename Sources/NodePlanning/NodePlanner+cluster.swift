@@ -102,7 +102,7 @@ extension NodePlanner {
 
     /// Whether k3s runs on a server, or will when the phases before have passed: nothing is put beside a k3s that is not there.
     private func isServing(_ node: NodeSpec, _ facts: NodeFacts) -> Bool {
-        facts.isActive(NodeRole.server.unit) || joining.contains(node.name)
+        facts.isActive(NodeRole.server.unit) && !facts.keepsClusterElsewhere || joining.contains(node.name)
     }
 
     func needsDeployKey(_ node: NodeSpec) -> Bool {

@@ -325,7 +325,7 @@ import Testing
         spec: {healthCheckExprs: [{apiVersion: v1, kind: Pod, current: "status.phase = 'Running'"}]}
         """.write(toFile: folder + "/clusters/home/app.yaml", atomically: true, encoding: .utf8)
         let found = try homelab("validate", in: folder)
-        #expect(found.status == 1 && found.errors.contains("clusters/home/app.yaml:2:1: error: "), "\(found.errors)")
+        #expect(found.status == 1 && found.errors.contains("clusters/home/app.yaml:5:64: error: "), "\(found.errors)")
         #expect(found.errors.contains("spec.healthCheckExprs[0].current:1:14: the character = has no meaning here"), "\(found.errors)")
     }
 }

@@ -110,7 +110,10 @@ import YAML
     @Test func `a look that nobody takes is given up in time, with who leads`() async throws {
         let (source, unit) = (Self.source("app"), Self.unit("app"))
         let api = await Self.cluster(source, unit)
-        let ready: Value = ["type": "Ready", "status": "True", "reason": "Any", "message": "Applied revision: main@sha1:1"]
+        let ready: Value = [
+            "type": "Ready", "status": "True", "reason": "Any", "message": "Applied revision: main@sha1:1",
+            "lastTransitionTime": "2026-11-26T10:00:00Z",
+        ]
         await api.setStatus(unit.key, ["conditions": [ready]])
         // The time counts, not how often it was looked.
         await api.during(.get, name: "app") { _ in try? await Task.sleep(for: .milliseconds(1500)) }

@@ -119,6 +119,7 @@ private func run(_ command: [String]) throws -> (status: Int32, output: String) 
                 (exec 9>\(lock); flock 9; exec sleep \(seconds)) &
                 \(begun)
                 \(shell) -uc "$1"; status=$?
+                kill $! 2>/dev/null
                 exit $status
                 """, "sh", "\(script)\n\(command)",
             ])
@@ -126,20 +127,20 @@ private func run(_ command: [String]) throws -> (status: Int32, output: String) 
         let ended = try during(4, "alone 60 || exit; echo taken")
         #expect(ended.status == 0 && ended.output.hasSuffix("taken\n"), "\(ended)")
         #expect(ended.output.hasPrefix("waits for what was begun here before: process "), "\(ended)")
-        let refused = try during(4, "alone 1 || exit; echo taken")
+        let refused = try during(60, "alone 1 || exit; echo taken")
         #expect(refused.status == 1 && !refused.output.contains("taken"), "\(refused)")
-        #expect(refused.output.contains("has not ended: process ") && refused.output.contains("sleep 4)"), "\(refused)")
-        let asked = try during(4, "idle")
-        #expect(asked.status == NodeWork.busyStatus && asked.output.contains(" (sleep 4)"), "\(asked)")
+        #expect(refused.output.contains("has not ended: process ") && refused.output.contains("sleep 60)"), "\(refused)")
+        let asked = try during(60, "idle")
+        #expect(asked.status == NodeWork.busyStatus && asked.output.contains(" (sleep 60)"), "\(asked)")
         let idle = try run(["/bin/sh", "-c", "\(shell) -uc \"$1\"", "sh", script + "idle"])
         #expect(idle.status == 0 && idle.output == "", "\(idle)")
         // Its children hold the lock on when it is killed itself, and it is free when they have ended.
         let killed = try run([
             "/bin/sh", "-c",
             "\(shell) -uc \"$1\" & until [ -e \(lock).begun ]; do sleep 0.05; done; kill -9 $!; \(shell) -uc \"$2\"", "sh",
-            "\(script)\nalone 1; sleep 3 & \(begun); : >\(lock).begun; wait",
-            script + "idle || { alone 30; echo free; }",
+            "\(script)\nalone 1; sleep 10 & \(begun); : >\(lock).begun; wait",
+            script + "idle || { alone 60; echo free; }",
         ])
-        #expect(killed.output.contains(" (sleep 3)") && killed.output.hasSuffix("free\n"), "\(killed)")
+        #expect(killed.output.contains(" (sleep 10)") && killed.output.hasSuffix("free\n"), "\(killed)")
     }
 }

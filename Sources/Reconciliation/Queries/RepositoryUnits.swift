@@ -211,7 +211,9 @@ package struct RepositoryUnits: Sendable {
                 units[index].problems.append(
                     Diagnostic(.warning, summary, subject: object.key.description, at: object.origin, remedy: remedy))
             }
-            if let source = spec.source, source.kind == FluxKinds.gitRepository.kind, !isBuiltFromHere(spec), !known.contains(source) {
+            if let source = spec.source, source.kind == FluxKinds.gitRepository.kind, !source.name.isEmpty, !isBuiltFromHere(spec),
+                !known.contains(source)
+            {
                 warn(
                     "spec.sourceRef names \(source), which is not among these files",
                     "this repository's is called {kind: GitRepository, name: \(own.name), namespace: \(own.namespace)}")
