@@ -66,11 +66,11 @@ extension UnitReconciler {
         let verdicts = waiting == nil ? [:] : try await readyVerdicts()
         let before = dependencyProblem
         dependencyProblem = waiting.flatMap { board.obstacle(for: spec.owner, at: $0, verdicts: verdicts) }
-        if before != nil, dependencyProblem == nil, lacksMaterials, let waiting {
-            // What the dependencies have made is looked for before it is missed.
+        if !spec.dependsOn.isEmpty, dependencyProblem == nil, lacksMaterials, before != nil || hasUntoldBuildErrors, let waiting {
+            // What the dependencies have made, perhaps a moment ago, is looked for before it is missed.
             knownMaterials = nil
             if try await materials(at: waiting).missing.isEmpty {
-                dependencyProblem = before
+                dependencyProblem = before ?? "what the dependencies have made is read"
                 return bell.ring()
             }
         }
