@@ -79,14 +79,14 @@ package enum Registries {
     /// What stands in a registries.yaml at the places of an inventory's references, with which it was written. A reference is left out for
     /// which nothing stands there, or several things.
     package static func secrets(of value: Value, in written: Value) -> [SecretReference: String] {
-        var found: [SecretReference: Set<String>] = [:]
+        var found: [SecretReference: Set<String?>] = [:]
         collect(value, written, &found)
-        return found.compactMapValues { $0.count == 1 ? $0.first : nil }
+        return found.compactMapValues { $0.count == 1 ? $0.first ?? nil : nil }
     }
 
-    private static func collect(_ value: Value, _ written: Value, _ found: inout [SecretReference: Set<String>]) {
+    private static func collect(_ value: Value, _ written: Value, _ found: inout [SecretReference: Set<String?>]) {
         if let reference = reference(value) {
-            if let text = written.string { found[reference, default: []].insert(text) }
+            found[reference, default: []].insert(written.string)
             return
         }
         for member in value.object ?? Object() {

@@ -77,7 +77,16 @@ extension AdoptedCluster {
 
     /// The jump hosts that the inventory is to have: homelab lets its agents in from the servers' addresses only where there are none.
     func jumps(_ machine: AdoptedMachine) -> [JumpHost] {
-        machine.areJumpsGiven || machine.isBehindJumps == true ? machine.jumps : []
+        machine.areJumpsGiven || isBehindJumps(machine) ? machine.jumps : []
+    }
+
+    /// Keys have no addresses either where a server's own change.
+    private func isBehindJumps(_ machine: AdoptedMachine) -> Bool {
+        let mayChange = machines.contains { other in
+            other.host != machine.host && other.facts.installedRole == .server
+                && other.facts.network.ownAddresses.contains { $0.dynamic && !$0.cidr.address.isV4 }
+        }
+        return machine.isBehindJumps && !mayChange
     }
 
     mutating func noteOtherWays() {
@@ -95,7 +104,7 @@ extension AdoptedCluster {
                         .warning, "its \(NodeLayout.agentConfiguration) cannot be read", subject: "host \(machine.host)",
                         cause: problem.summary, remedy: "write what it says of the repository and the agent by hand"))
             }
-            if machine.isBehindJumps == true, machine.jumps.isEmpty {
+            if isBehindJumps(machine), machine.jumps.isEmpty {
                 findings.append(
                     Diagnostic(
                         .warning, "its inventory led to it through a jump host", subject: "host \(machine.host)",
@@ -159,9 +168,9 @@ extension AdoptedCluster {
 extension AdoptedMachine {
     var addresses: [String] { facts.network.addresses.map(\.cidr.address.description) + AdoptedCluster.words(written["node-ip"]) }
 
-    /// Whether homelab let its agents in from anywhere, as it does behind jump hosts; nil where it let none in.
-    var isBehindJumps: Bool? {
+    /// Whether homelab let its agents in from anywhere, as it does behind jump hosts.
+    var isBehindJumps: Bool {
         let lines = facts.access.authorizedKeys.filter { $0.key.hasPrefix("homelab-agent@") }.map(\.value)
-        return lines.isEmpty ? nil : !lines.contains { $0.contains("from=\"") }
+        return !lines.isEmpty && !lines.contains { $0.contains("from=\"") }
     }
 }

@@ -143,9 +143,18 @@ extension NodePlanner {
     private func sources(of server: NodeSpec, to node: NodeSpec) -> [String] {
         guard node.jumps.isEmpty else { return [] }
         let (known, target) = (addresses[server.name], IPAddress(node.host))
-        let own = (facts(server)?.network.ownAddresses ?? []).filter { target == nil || $0.cidr.address.isV4 == target?.isV4 }
+        // The endpoint's own address goes from server to server, and those of the pods' network come with k3s.
+        let shared = desired.endpoint.flatMap { IPAddress($0.host) }
+        let ranges = desired.network.pods + desired.network.services
+        var own = (facts(server)?.network.ownAddresses ?? []).filter { own in
+            let address = own.cidr.address
+            return target.map { $0.isV4 == address.isV4 } ?? true && address != shared && !ranges.contains { $0.contains(address) }
+        }
+        // To a machine of a network that it is in, a server goes with its address there.
+        let near = own.filter { own in target.map { own.cidr.contains($0) } ?? false }
+        if !near.isEmpty { own = near }
         if own.contains(where: { $0.dynamic && !$0.cidr.address.isV4 }) { return [] }
-        return (known + own.map(\.cidr.address).filter { !known.contains($0) }).map(\.description)
+        return known.map(\.description) + Set(own.map(\.cidr.address)).subtracting(known).map(\.description).sorted()
     }
 
     /// The keys of another user than SSH logs in as were not looked at. Where the inventory names nobody it is who did log in.

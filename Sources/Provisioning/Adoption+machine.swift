@@ -129,12 +129,14 @@ extension Adoption {
           if ! [ -d /run/systemd/system ]; then
             # k3s' installer writes the arguments of OpenRC's service into the file itself.
             [ -f "/etc/init.d/$u" ] || continue
+            env=/etc/rancher/k3s/$u.env
+            grep -qF "$env" "/etc/init.d/$u" || env=/dev/null
             words=$(. "/etc/init.d/$u" >/dev/null 2>&1; printf '%s %s' "${command:-k3s}" "$command_args" | sed -e 's/>>.*//' | arguments)
             printf 'argv[]=%s ; \\n' "$(printf '%s' "$words" | tr -s ' \\n' ' ')"
             echo '-- environment'
-            cat "/etc/rancher/k3s/$u.env" 2>/dev/null | variables
+            cat "$env" 2>/dev/null | variables
             echo '-- proxies'
-            cat "/etc/rancher/k3s/$u.env" 2>/dev/null | proxies
+            cat "$env" 2>/dev/null | proxies
             continue
           fi
           [ "$(systemctl show -p LoadState --value $u.service 2>/dev/null)" = loaded ] || continue

@@ -23,7 +23,7 @@ package struct ClusterObserver: Sendable {
             switch nodes.observed[server.name] {
             case .facts(let facts):
                 let unit = facts.units[NodeRole.server.unit]?.active ?? "absent"
-                guard facts.k3s.datastore != nil || unit == "active" else { continue }
+                guard !facts.keepsClusterElsewhere, facts.k3s.datastore != nil || unit == "active" else { continue }
                 guard unit == "active", let host = nodes.hosts[server.name] else {
                     reasons.append("\(server.name): its k3s is \(unit)")
                     continue

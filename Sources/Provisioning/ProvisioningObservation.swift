@@ -27,7 +27,10 @@ extension ProvisioningObservation {
     /// The servers that can be asked for the cluster's Lease, those first whose k3s runs; none that is to leave: a kubectl there would
     /// unpack k3s' tools anew while they are being taken off it.
     func leaseServers(_ spec: ClusterSpec, first: String? = nil) -> [String] {
-        let reached = spec.nodes.filter { $0.role == .server && $0.state != .absent && nodes.hosts[$0.name] != nil }.map(\.name)
+        let reached = spec.nodes.filter { node in
+            node.role == .server && node.state != .absent && nodes.hosts[node.name] != nil
+                && nodes.observed[node.name]?.facts?.keepsClusterElsewhere != true
+        }.map(\.name)
         let running = reached.filter { nodes.observed[$0]?.facts?.isActive(NodeRole.server.unit) == true }
         let ordered = running + reached.filter { !running.contains($0) }
         return ordered.filter { $0 == first } + ordered.filter { $0 != first }

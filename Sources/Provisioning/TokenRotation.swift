@@ -74,7 +74,8 @@ package struct TokenRotation: Sendable {
                     subject: "node \"\(server.name)\"",
                     remedy:
                         "nothing was done; if it was installed by hand, take `paused` out of the inventory and run `homelab bootstrap`; "
-                        + "else take the token out of its unit, k3s.service.env and config.yaml.d"))
+                        + "else take the token out of its unit, the file of variables that names (k3s.service.env, k3s.env) and config.yaml.d"
+                ))
         }
         try problems.throwIfErrors()
     }

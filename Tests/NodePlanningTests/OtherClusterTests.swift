@@ -121,6 +121,14 @@ import YAML
         #expect(plan.pending.contains { $0.text == "no server is started or joined: s1 may hold the cluster already" }, "\(plan.pending)")
         #expect(steps(plan, on: "s1").isEmpty && !steps(plan).contains(.startUnit("k3s.service")), "\(steps(plan))")
 
+        let scope = try ResetScope(machines.spec, observed: machines.observed)
+        #expect(scope.spared.contains { $0.node == "s1" } && !scope.nodes.contains("s1"), "\(scope.nodes)")
+        machines.spec.change("s1") { $0.state = .absent }
+        var cluster = ClusterFacts()
+        cluster.nodes = [ClusterNode(name: "s1")]
+        #expect(!steps(self.plan(machines, cluster)).contains { if case .uninstall = $0 { true } else { false } })
+        machines.spec.change("s1") { $0.state = .present }
+
         facts.k3s.config =
             K3sConfiguration(
                 spec: machines.spec, node: machines.spec.nodes[0], entry: .cluster(initializesEtcd: true)

@@ -159,7 +159,8 @@ import Testing
     @Test func aResetThatFailsLeavesTheOthersTheirData() async throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let restore = try SnapshotRestore(try machines(), file: try snapshot())
-        let s1 = FakeHost("s1").on(Self.given, .ok()).on("systemctl stop", .ok()).on("--cluster-reset", .fails("cannot read the snapshot"))
+        let s1 = FakeHost("s1").on("[ -e state.db ]", .fails("")).on(Self.given, .ok()).on("systemctl stop", .ok()).on(
+            "--cluster-reset", .fails("cannot read the snapshot"))
         let (s2, s3) = (server("s2"), server("s3"))
         await #expect(throws: Diagnostic.self) { try await restore.run(["s1": s1, "s2": s2, "s3": s3]) }
         #expect(!(s2.log + s3.log).contains { $0.contains("rm -rf") })

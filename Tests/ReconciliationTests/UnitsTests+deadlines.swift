@@ -22,7 +22,7 @@ extension UnitsTests {
     }
 
     private func awaitImage(_ image: Value) async throws {
-        try await eventually("\(image) is applied") {
+        try await eventually("\(image) is applied", { await String(describing: (ready("app"), bench.api.requests.suffix(20))) }) {
             let spec = await bench.api.object(Files.deploymentKey)?.value[path: "spec", "template", "spec"]
             return spec?["containers"]?.array?.first?["image"] == image
         }
