@@ -66,7 +66,9 @@ extension UnitReconciler {
         let verdicts = waiting == nil ? [:] : try await readyVerdicts()
         let before = dependencyProblem
         dependencyProblem = waiting.flatMap { board.obstacle(for: spec.owner, at: $0, verdicts: verdicts) }
-        if !spec.dependsOn.isEmpty, dependencyProblem == nil, lacksMaterials, before != nil || hasUntoldBuildErrors, let waiting {
+        // Only a commit that the next pass builds again.
+        let isNewest = waiting == source?.state.value.commit?.id && held == nil && awaitedParent == nil
+        if !spec.dependsOn.isEmpty, dependencyProblem == nil, lacksMaterials, before != nil || hasUntoldBuildErrors, isNewest, let waiting {
             // What the dependencies have made, perhaps a moment ago, is looked for before it is missed.
             knownMaterials = nil
             if try await materials(at: waiting).missing.isEmpty {

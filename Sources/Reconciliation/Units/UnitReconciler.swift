@@ -156,6 +156,8 @@ package actor UnitReconciler {
     var deleting: [ObjectKey: String] = [:]
     /// How the server writes what is only told of has been asked by a dry run, of these digests.
     var askedStandings: [ObjectKey: String] = [:]
+    /// How many objects go with units that leave, as it was found a short time ago.
+    var knownDepartures: (revision: String, units: [ObjectKey], counts: [ObjectKey: Int], end: Duration)?
     /// The objects that somebody has changed and that were looked at for fields beside the manifest, a short time ago.
     var examined: [ObjectKey: Duration] = [:]
     /// When one that was changed again since is to be looked at.
