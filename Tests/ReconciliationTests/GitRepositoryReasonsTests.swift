@@ -64,7 +64,7 @@ import YAML
         let own = GitSource(repository: repository, clock: clock, pollInterval: .seconds(3600))
         let registry = SourceRegistry(
             own: own, urls: ["https://example.org/home.git"], api: api, clock: clock,
-            namespaces: NamespaceFollowers(api: api, clock: clock), factory: nil, homes: ["default"])
+            namespaces: NamespaceFollowers(api: api, clock: clock), factory: nil, root: Ownership(namespace: "default", name: "home"))
         @Sendable func ask(_ name: String, _ mark: String) async {
             await put(name, [:], registry, annotations: [FluxKinds.requestedAt: .string(mark)])
         }

@@ -40,6 +40,22 @@ import YAML
         #expect(objects.observation(of: key) == .absent)
     }
 
+    @Test func `after a restore nothing is known of Jobs that have come to their end since`() {
+        let job = Manifest([
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": [
+                "namespace": "default", "name": "one",
+                "annotations": .object(Object([.init(key: DesiredObject.digestAnnotation, value: "d")])),
+            ],
+            "status": ["conditions": [["type": "Complete", "status": "True"]]],
+        ])
+        var objects = LiveObjects()
+        objects.noteCompletion(of: job)
+        #expect(objects.completedJobs == [job.key: "d"])
+        objects.forgetVersions(of: job.key.groupKind)
+        #expect(objects.completedJobs.isEmpty)
+    }
+
     @Test func `what is applied in one version of a kind is not compared with what is read in another`() throws {
         let now = Timestamp(secondsSinceEpoch: 0)
         let scaler = Manifest([

@@ -28,6 +28,7 @@ import YAML
     private static let repository = ObjectKey(
         group: FluxKinds.gitRepository.group, kind: "GitRepository", namespace: "flux-system", name: "flux-system")
     private static let secret = ObjectKey(group: "", kind: "Secret", namespace: "flux-system", name: "signers")
+    private static let record = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: "homelab-inventory-home")
     private static let unit = ObjectKey(unit: Ownership(namespace: "flux-system", name: "apps"))
 
     /// Commits a title, signed by a person or by nobody; the new commit's id.
@@ -160,6 +161,51 @@ import YAML
             #expect(source.state.value.problem == nil)
             await bench.api.remove(UnitsTests.config("one"))
             try await awaitTitle("one")
+        }
+    }
+
+    @Test func `when the record of what was applied is lost, nothing is taken that nobody signed`() async throws {
+        try await putSigner("ann")
+        let first = try push("one", by: "ann")
+        try await bench.run { _ in
+            try await awaitTitle("one")
+            try await awaitVerified("True", ready: "True", first)
+        }
+        let refused = try push("stolen", by: nil)
+        await bench.api.remove(Self.record)
+        try await bench.next.run { source in
+            try await awaitVerified("False", ready: "False", refused)
+            #expect(source.state.value.commit?.id.hex == first)
+            #expect(await title() == "one")
+            _ = try push("two", by: "ann")
+            source.wake()
+            try await awaitTitle("two")
+        }
+    }
+
+    @Test func `a damaged record of what was applied stops the agent's own unit alone, and lets nothing in`() async throws {
+        try await putSigner("ann")
+        let first = try push("one", by: "ann")
+        try await bench.run { _ in
+            try await awaitTitle("one")
+            try await awaitVerified("True", ready: "True", first)
+            try await bench.phase(.ready)
+        }
+        let recorded = try #require(await bench.api.object(Self.record)?.value["data"])
+        await bench.api.edit(Self.record) { $0["data"] = ["objects": "damaged"] }
+        await bench.api.remove(UnitsTests.config("one"))
+        let refused = try push("stolen", by: nil)
+        try await bench.next.run { source in
+            try await awaitTitle("one")
+            try await awaitVerified("False", ready: "False", refused)
+            #expect(source.state.value.commit?.id.hex == first)
+            try await eventually("the agent's own unit says so", { await String(describing: bench.report()) }) {
+                await String(describing: bench.report()).contains("the record of applied objects is damaged")
+            }
+            await bench.api.edit(Self.record) { $0["data"] = recorded }
+            _ = try push("two", by: "ann")
+            source.wake()
+            try await awaitTitle("two")
         }
     }
 

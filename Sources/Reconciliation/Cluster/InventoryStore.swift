@@ -18,10 +18,11 @@ package actor InventoryStore: UnitRecord {
     private let clock: any AgentClock
     private let unit: String
     private let bell: Bell
-    /// The GitRepositories that the unit has applied, or is about to.
-    package nonisolated let repositories = Shared<Set<ObjectKey>>([])
+    /// The GitRepositories that the unit has applied, or is about to; nil while there is no record that says so.
+    package nonisolated let repositories = Shared<Set<ObjectKey>?>(nil)
     private var record = InventoryRecord() {
         didSet {
+            guard !record.parts.isEmpty else { return }
             let kind = FluxKinds.gitRepository.groupKind
             let found = Set(record.parts.flatMap { part in part.entries.keys.filter { $0.groupKind == kind } })
             if repositories.value != found { repositories.update { $0 = found } }
@@ -67,6 +68,7 @@ package actor InventoryStore: UnitRecord {
         let list = try await api.list(Self.kind, namespace: HomelabNamespace.name, labelSelector: "\(Self.label)=\(unit)")
         var parts: [ResourceInventory] = []
         resourceVersions = [:]
+        lostParts = []
         for manifest in list.items {
             guard let index = index(ofPart: manifest.name) else { continue }
             guard let part = ResourceInventory(text: manifest.value[path: "data", "objects"]?.string ?? "") else {

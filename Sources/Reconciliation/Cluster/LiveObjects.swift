@@ -245,6 +245,7 @@ package struct LiveObjects: Sendable {
             self[key]?.applied = nil
         }
         settled = settled.filter { $0.key.groupKind != kind }
+        completedJobs = completedJobs.filter { $0.key.groupKind != kind }
     }
 
     package mutating func removeAll(_ kind: GroupKind) {

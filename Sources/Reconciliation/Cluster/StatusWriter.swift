@@ -23,6 +23,9 @@ package actor StatusWriter {
         return true
     }
 
+    /// The cluster was set back to an earlier state: what was written since is not there any more.
+    package func noteSetBack() { written = [:] }
+
     /// What the agents last said of the nodes; nil when none has said anything yet.
     package func lastNodes() async throws -> NodesReport? {
         let kind = GroupVersionKind(group: "", version: "v1", kind: "ConfigMap")

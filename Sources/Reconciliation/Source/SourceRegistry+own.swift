@@ -30,16 +30,18 @@ extension SourceRegistry {
     }
 
     /// Whether it stands for that repository, whatever its URL, and says whose commits count. Anybody who may make a GitRepository may mark
-    /// it so; those that the agent's own unit has made are in its record.
+    /// it so; those that the agent's own unit has made are in its record. Without the record the owner labels tell: nobody is to be
+    /// believed for want of the one that says who is.
     func isMarkedOwn(_ object: Manifest) -> Bool {
-        object.annotation(FluxComponents.agentSource) == "agent" && made.value.contains(object.key)
+        guard object.annotation(FluxComponents.agentSource) == "agent" else { return false }
+        return made.value?.contains(object.key) ?? (Ownership(of: object) == root)
     }
 
     /// Whether it is served as that. One that somebody has made elsewhere with the same URL is not, or the agent's login would read the
     /// repository for whoever may make a GitRepository: it is reached with the login that it names itself.
     func isOwn(_ object: Manifest, _ spec: GitRepositorySpec) -> Bool {
         if isMarkedOwn(object) { return true }
-        return namesOwn(spec) && (homes.contains(object.namespace) || made.value.contains(object.key))
+        return namesOwn(spec) && (homes.contains(object.namespace) || made.value?.contains(object.key) == true)
     }
 
     /// Whether a GitRepository has the URL and the branch of that, whoever has made it.

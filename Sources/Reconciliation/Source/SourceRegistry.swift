@@ -63,9 +63,11 @@ package actor SourceRegistry {
     let own: GitSource
     /// How GitRepository objects may name the agent's own repository.
     let ownURLs: Set<String>
-    /// The GitRepositories that the agent's own unit has made, and its namespaces, where nobody else makes any.
-    let made: Shared<Set<ObjectKey>>
+    /// The GitRepositories that the agent's own unit has made, nil where that is not known, and its namespaces, where nobody else makes any.
+    let made: Shared<Set<ObjectKey>?>
     let homes: Set<String>
+    /// The agent's own unit.
+    let root: Ownership
     /// One object at a time is taken.
     let turn = InFlightLimit(1)
     private let api: any ClusterAPI
@@ -86,11 +88,12 @@ package actor SourceRegistry {
     package init(
         own: GitSource, urls: Set<String>, api: any ClusterAPI, clock: any AgentClock, namespaces: NamespaceFollowers,
         factory: RepositoryFactory?, pushes: Shared<Int> = Shared(0), events: EventRecorder? = nil,
-        made: Shared<Set<ObjectKey>> = Shared([]), homes: Set<String> = [HomelabNamespace.name]
+        made: Shared<Set<ObjectKey>?> = Shared([]), root: Ownership = Ownership(namespace: HomelabNamespace.name, name: "home")
     ) {
         self.own = own
         self.made = made
-        self.homes = homes
+        self.root = root
+        homes = [HomelabNamespace.name, root.namespace]
         self.events = events
         ownURLs = urls
         self.api = api
@@ -350,6 +353,12 @@ package actor SourceRegistry {
     }
 
     // MARK: Status
+
+    /// The cluster was set back to an earlier state: its statuses are as they were then.
+    func noteSetBack() {
+        for key in entries.keys { entries[key]?.written = nil }
+        bell.ring()
+    }
 
     /// Shows how the repositories are, until cancelled.
     package func run() async {

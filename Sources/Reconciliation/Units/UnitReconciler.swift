@@ -439,9 +439,13 @@ package actor UnitReconciler {
         return problemBackoff.failed(atLeast: floor)
     }
 
-    /// What the agent before this one left: the record, and how far it had come.
+    /// What the agent before this one left: how far it had come, and the record. Other units need none of the latter, which may be damaged.
     private func restore() async throws {
+        try await restoreProgress()
         try await store.load()
+    }
+
+    private func restoreProgress() async throws {
         guard !isRestored else { return }
         if isRoot {
             if let last = try await context.status.last(unit: spec.records) {

@@ -1,3 +1,4 @@
+import Diagnostics
 import KubernetesModel
 
 /// Runs the agent's own unit, and one unit for each Kustomization in the cluster, whoever made it.
@@ -54,7 +55,7 @@ package actor UnitSupervisor {
         sources = SourceRegistry(
             own: own.source, urls: [own.url, own.source.repository.url], api: context.api, clock: context.clock,
             namespaces: context.namespaces, factory: factory, pushes: pushes, events: context.events, made: store.repositories,
-            homes: [HomelabNamespace.name, spec.owner.namespace])
+            root: spec.owner)
     }
 
     /// Runs until cancelled; then every unit stops at its next request.
@@ -81,7 +82,10 @@ package actor UnitSupervisor {
         while !Task.isCancelled {
             do {
                 // It tells the agent's own GitRepositories from those that others call so.
-                if !hasRecord { try await record.load() }
+                if !hasRecord {
+                    // The status of the agent's own unit says that the record is damaged; the others, and the nodes, go on without.
+                    do { try await record.load() } catch is Diagnostic {}
+                }
                 hasRecord = true
                 try await lookAtRepositories()
                 rootMayBegin.ring()
@@ -104,7 +108,11 @@ package actor UnitSupervisor {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 await ObjectFollower(api: api, clock: clock, kind: FluxKinds.gitRepository, namespace: "", labelSelector: nil)
-                    .run { await self.takeRepository($0) }
+                    .run {
+                        await self.takeRepository($0)
+                    } onSetBack: {
+                        await self.sources.noteSetBack()
+                    }
             }
             group.addTask {
                 // The repositories first, or every unit would begin without one.
@@ -190,6 +198,7 @@ package actor UnitSupervisor {
     }
 
     private func noteSetBack() async {
+        await context.status.noteSetBack()
         await rootObject?.noteSetBack()
         for entry in running.values { await entry.object.noteSetBack() }
     }
