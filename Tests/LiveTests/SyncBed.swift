@@ -77,7 +77,10 @@ final class SyncBed: Sendable {
     /// - Parameter more: further lines of its configuration.
     @discardableResult
     func startAgent(_ index: Int = 0, more: String = "") throws -> pid_t {
-        if !hasEnded(index), let pid = agents.withLock({ $0[index] }) { return pid }
+        if !hasEnded(index), let pid = agents.withLock({ $0[index] }) {
+            try letAllGo()
+            return pid
+        }
         let place = folder + "/agent-\(index)"
         try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
         try """
@@ -100,6 +103,11 @@ final class SyncBed: Sendable {
         agents.withLock { $0[index] = pid }
         try control("guard/\(pid)")
         return pid
+    }
+
+    /// The units of one test go with the first commit of the next, however much they have. Before there are any there is no such object.
+    private func letAllGo() throws {
+        try kubectl("annotate", "kustomization", "-n", "homelab-system", "sync", "--overwrite", "homelab.dev/prune-budget=10000")
     }
 
     /// Whether an agent's process has ended; then another can be started in its place.

@@ -180,9 +180,6 @@ struct SyncFaultsLive {
     }
 
     @Test func t05_aBusyServerIsGivenTime() async throws {
-        // The next commit deletes them all, and may.
-        let budget = "homelab.dev/prune-budget=40"
-        #expect(try bed.kubectl("annotate", "kustomization", "-n", "homelab-system", "sync", "--overwrite", budget).succeeded)
         var files = ["clusters/sync/u.yaml": SyncFiles.unit("busy", path: "busy")]
         for index in 0..<30 { files["busy/\(index).yaml"] = SyncFiles.config("busy-\(index)", "1") }
         let before = try bed.counts(0, "?busy=6")
