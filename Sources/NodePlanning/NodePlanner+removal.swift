@@ -90,11 +90,11 @@ extension NodePlanner {
     /// A machine may be in another cluster by now, or have been set up anew for something else: as `homelab reset`, a removal takes nothing
     /// off it then.
     private func reasonToSpare(_ facts: NodeFacts) -> String? {
-        if facts.keepsClusterElsewhere { return "has a k3s server that homelab did not install" }
         if let own = facts.k3s.authority {
             let authority = leader.flatMap { self.facts($0)?.k3s.authority }
             return authority.map { $0 != own } == true ? "is in another cluster by now" : nil
         }
+        if facts.keepsClusterElsewhere { return "has a k3s server that homelab did not install" }
         // The binaries are the last that an uninstallation takes away.
         let isOurs = facts.installedRole != nil || facts.k3s.binary != nil || facts.access.letsIn(agentsOf: desired.name)
         return isOurs ? nil : "holds nothing of this cluster"

@@ -43,9 +43,7 @@ package struct ResetScope: Sendable {
     ) throws(Diagnostic) -> (sha256: String, servers: [String])? {
         var groups: [(sha256: String, servers: [String])] = []
         for server in spec.servers {
-            guard let facts = observed[server.name]?.facts, facts.installedRole == .server, !facts.keepsClusterElsewhere,
-                let own = facts.k3s.authority
-            else { continue }
+            guard let facts = observed[server.name]?.facts, facts.installedRole == .server, let own = facts.k3s.authority else { continue }
             if let at = groups.firstIndex(where: { $0.sha256 == own }) {
                 groups[at].servers.append(server.name)
             } else {
@@ -62,10 +60,10 @@ package struct ResetScope: Sendable {
     }
 
     private func reasonToSpare(_ node: NodeSpec, _ facts: NodeFacts) -> (text: String, remedy: String?)? {
-        if facts.keepsClusterElsewhere {
-            return ("has a k3s server that homelab did not install", "if nothing in it is needed, uninstall it (`k3s-uninstall.sh`)")
-        }
         guard let own = facts.k3s.authority else {
+            if facts.keepsClusterElsewhere {
+                return ("has a k3s server that homelab did not install", "if nothing in it is needed, uninstall it (`k3s-uninstall.sh`)")
+            }
             // It was never in a cluster, or what it had of one is gone.
             if node.state != .absent || facts.access.letsIn(agentsOf: cluster.name) { return nil }
             return ("is to be absent, and holds nothing of this cluster", nil)

@@ -2,10 +2,14 @@ package import KubernetesModel
 
 extension DesiredObject {
     /// JSON pointers to fields that the manifest does not have and that are others' to set: those that are to be left alone, the status,
-    /// marks, and whether a unit or a repository is suspended.
+    /// marks, whether a unit or a repository is suspended, and how many replicas run where the manifest leaves that to an autoscaler or a
+    /// person: without a number the server would set it to 1.
     package var spared: Set<String> {
         let canBeSuspended = [FluxKinds.kustomization.groupKind, FluxKinds.gitRepository.groupKind].contains(key.groupKind)
-        let fields = ignored.union(ObjectMarks.pointers).union(canBeSuspended ? ["/status", "/spec/suspend"] : ["/status"])
+        let isScaled = key.group == "apps" && ["Deployment", "StatefulSet", "ReplicaSet"].contains(key.kind)
+        var fields = ignored.union(ObjectMarks.pointers).union(["/status"])
+        if canBeSuspended { fields.insert("/spec/suspend") }
+        if isScaled { fields.insert("/spec/replicas") }
         return manifest.lacking(fields)
     }
 

@@ -25,6 +25,8 @@ package struct PresentObject: Hashable, Sendable {
     package var isCompared = true
     /// False where somebody has changed it, and nobody has looked yet whether fields were set that the manifest does not have.
     package var isExamined = true
+    /// False where nobody has looked yet, since the agent began, whether it has such fields.
+    package var wasLookedAt = true
     /// Whether this process has applied it from the wanted manifest and for the same unit before: then another digest or owner is
     /// somebody else's doing.
     package var wasAsWanted = false

@@ -15,20 +15,28 @@ private let shells: [[String]] = [["/bin/dash"], ["/bin/bash", "--posix"], ["/bi
 
     private func run(_ shell: [String], _ arguments: [String], input: String = "") throws -> Result {
         let process = Process()
-        // Debian's sh lets go of the signals that a thread of the tests may hold back: timeout needs one.
-        process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments = ["-c", #"exec "$@""#, "sh"] + shell + arguments
+        process.executableURL = URL(filePath: shell[0])
+        process.arguments = Array(shell.dropFirst()) + arguments
         let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
         process.standardInput = stdin
         process.standardOutput = stdout
         process.standardError = stderr
-        try process.run()
+        try withAllSignals { try process.run() }
         try stdin.fileHandleForWriting.write(contentsOf: Data(input.utf8))
         try stdin.fileHandleForWriting.close()
         let output = String(decoding: stdout.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         let errors = String(decoding: stderr.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         return Result(status: process.terminationStatus, output: output, errors: errors)
+    }
+
+    /// A child inherits what the thread of a test holds back, and `timeout` needs its signal.
+    private func withAllSignals(_ body: () throws -> Void) rethrows {
+        var (none, before) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
     }
 
     private func withFolder(_ body: (String) throws -> Void) throws {

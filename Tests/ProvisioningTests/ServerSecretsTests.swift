@@ -34,7 +34,7 @@ import Testing
     @Test func whatBootstrapBroughtStandsForTheOperatorsFiles() throws {
         let spec = try spec(
             """
-            repository: {url: "https://git.home/r.git", token: {env: TOKEN}, ca: {file: ca.crt}, signers: {file: signers}}
+            repository: {url: "https://git.home/r.git", token: {env: TOKEN}, ca: {file: ca.crt}, signers: signers}
             agent: {webhook: {secret: {file: hook}}}
             """)
         let all = spec.asServersHoldIt { _ in true }

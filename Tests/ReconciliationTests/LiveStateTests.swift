@@ -56,6 +56,16 @@ import YAML
         #expect(objects.completedJobs.isEmpty)
     }
 
+    @Test func `what a list says an object is makes it no other one`() {
+        let inList = config()
+        let metadata = inList.value["metadata"] ?? [:]
+        let looked = Manifest(["kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata])
+        #expect(LiveObjects.mark(of: looked) == LiveObjects.mark(of: inList))
+        var changed = looked
+        changed.value["data"] = ["title": "other"]
+        #expect(LiveObjects.mark(of: changed) != LiveObjects.mark(of: looked))
+    }
+
     @Test func `what is applied in one version of a kind is not compared with what is read in another`() throws {
         let now = Timestamp(secondsSinceEpoch: 0)
         let scaler = Manifest([

@@ -61,6 +61,27 @@ import YAML
         return try await UnitPreview(of: unit, clusters: UnitClusters(home: api), others: others).plan(MemoryFileTree(files))
     }
 
+    @Test func `what was added by hand is planned to go`() async throws {
+        let api = try await cluster()
+        await api.edit(UnitsTests.key("a")) { $0["metadata"]?["annotations"] = nil }
+        let wanted = try #require(try await plan("a", api, Self.base).applies.first).object.manifest
+        await api.put(wanted)
+        let same = try await plan("a", api, Self.base)
+        #expect(same.applies.isEmpty, "\(same.text)")
+        await api.edit(UnitsTests.config("one")) {
+            $0["data"]?["extra"] = "by hand"
+            $0["metadata"]?["managedFields"] = [
+                ["manager": "kubectl-edit", "operation": "Update", "fieldsV1": ["f:data": ["f:extra": [:]]]]
+            ]
+        }
+        let changed = try await plan("a", api, Self.base)
+        guard case .drift(let found)? = changed.applies.first?.reason else {
+            Issue.record("nothing is planned: \(changed.text)")
+            return
+        }
+        #expect(found.map(\.description) == ["data.extra: set by kubectl-edit"])
+    }
+
     @Test func `an object that moves to another unit passes to it, and two that want it are told`() async throws {
         let api = try await cluster()
         var files = Self.base

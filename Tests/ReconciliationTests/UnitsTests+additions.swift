@@ -53,10 +53,7 @@ extension UnitsTests {
     }
 
     @Test func `where drift is only told, so is a field that was added`() async throws {
-        var files = files()
-        files["clusters/home/a.yaml"] = files["clusters/home/a.yaml"]?.replacing(
-            "namespace: default}\n", with: "namespace: default, annotations: {homelab.dev/drift: report}}\n")
-        bench.repository.push(files)
+        bench.repository.push(reportingFiles())
         try await bench.run { _ in
             try await awaitReady("a")
             await addByHand()
@@ -106,6 +103,79 @@ extension UnitsTests {
             try await eventually("a look") { await looks("Deployment") > 0 }
             #expect(await looks("Deployment") == 1)
             #expect(await bench.api.object(key)?.value[path: "spec", "minReadySeconds"] == 5)
+        }
+    }
+
+    private func reportingFiles() -> [String: String] {
+        var files = files()
+        files["clusters/home/a.yaml"] = files["clusters/home/a.yaml"]?.replacing(
+            "namespace: default}\n", with: "namespace: default, annotations: {homelab.dev/drift: report}}\n")
+        return files
+    }
+
+    private func isTold() async -> Bool { await ready("a")?.message.contains("data.extra: set by kubectl-edit") == true }
+
+    private func count(_ verb: FakeClusterAPI.Verb) async -> Int {
+        await bench.api.requests.count { $0.verb == verb && $0.name == "one" }
+    }
+
+    @Test func `a field that the server does not let go stays theirs, and the unit is well`() async throws {
+        bench.repository.push(files())
+        try await bench.run { _ in
+            try await awaitReady("a")
+            await bench.api.forgetRequests()
+            // While the field passes to the agent; from then on an apply would take it away.
+            await bench.api.during(.patch, name: "one") { api in
+                let refusal = ClusterError(.invalid, subject: "one", message: "field is immutable")
+                await api.fail(.apply, name: "one", with: refusal, times: 1000)
+            }
+            await addByHand()
+            try await eventually("it is given back") { await count(.patch) == 2 }
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(await extra() == "by hand")
+            let writers = await bench.api.object(Self.config("one"))?.value[path: "metadata", "managedFields"]?.array ?? []
+            #expect(writers.map { $0["manager"]?.string } == ["homelab", "kubectl-edit"])
+            #expect(await count(.apply) == 2, "it is no drift any more")
+            #expect(await count(.patch) == 2)
+            #expect(await events(of: "one", "ApplyFailed").isEmpty)
+            #expect(await ready("a")?.status == "True")
+        }
+    }
+
+    @Test func `an added field that is only told is told after a restart, too`() async throws {
+        var files = reportingFiles()
+        bench.repository.push(files)
+        try await bench.run { _ in
+            try await awaitReady("a")
+            await addByHand()
+            try await eventually("it is told") { await isTold() }
+        }
+        files["a/two.yaml"] = Files.config("two", name: "two", namespace: "default")
+        let commit = bench.repository.push(files)
+        try await bench.next.run { _ in
+            try await eventually("it is told at the new commit", { "\(String(describing: await ready("a")))" }) {
+                let status = await bench.api.object(Self.key("a")).map { KustomizationStatus(of: $0) }
+                let isApplied = status?.lastAppliedRevision == "main@sha1:\(commit.id.hex)"
+                return await isTold() && isApplied
+            }
+            #expect(await extra() == "by hand")
+        }
+    }
+
+    @Test func `what is only told and changes all the time costs one look in a while`() async throws {
+        bench.repository.push(reportingFiles())
+        try await bench.run { _ in
+            try await awaitReady("a")
+            await bench.api.forgetRequests()
+            await addByHand()
+            try await eventually("it is told") { await isTold() }
+            for number in 1...5 {
+                await bench.api.edit(Self.config("one")) { $0["data"]?["extra"] = .string("by hand \(number)") }
+                try await Task.sleep(for: .milliseconds(60))
+            }
+            try await Task.sleep(for: .milliseconds(200))
+            #expect(await looks() == 1)
+            #expect(await isTold())
         }
     }
 }

@@ -89,4 +89,30 @@ extension UnitsTests {
             #expect(await bench.api.object(Self.siteKey).flatMap { Ownership(of: $0) } == nil)
         }
     }
+
+    @Test func `the status of what is somebody else's costs no look, and its end is noticed`() async throws {
+        let text = Files.deployment().replacing("  namespace: web", with: "  namespace: default")
+        bench.repository.push([
+            "clusters/home/a.yaml": Self.unit("a", path: "a"),
+            "a/d.yaml": text.replacing(
+                "  namespace: default",
+                with: "  namespace: default\n  annotations: {kustomize.toolkit.fluxcd.io/ssa: IfNotPresent}"),
+        ])
+        await bench.api.put(Manifest(try #require(try YAMLReader.values(text, file: "d.yaml").first)))
+        try await bench.run { _ in
+            try await awaitReady("a")
+            try await eventually("it is followed") {
+                await bench.api.requests.contains { $0.verb == .watch && $0.kind.kind == "Deployment" && $0.namespace == "default" }
+            }
+            try await Task.sleep(for: .milliseconds(200))
+            await bench.api.forgetRequests()
+            for generation in Int64(1)...5 {
+                await bench.api.setStatus(Self.siteKey, Files.running(generation))
+                try await Task.sleep(for: .milliseconds(60))
+            }
+            #expect(await bench.api.requests.count { $0.verb == .get && $0.name == "site" } == 0)
+            await bench.api.remove(Self.siteKey)
+            try await eventually("it is made") { await bench.api.object(Self.siteKey).flatMap { Ownership(of: $0)?.name } == "a" }
+        }
+    }
 }

@@ -64,4 +64,27 @@ import YAML
         merged.value["metadata"]?["annotations"] = ["homelab.dev/ssa": "Merge"]
         #expect(found(merged).isEmpty)
     }
+
+    @Test func `how many replicas run is others' to set where the manifest does not say it`() {
+        let live = Manifest([
+            "metadata": [
+                "managedFields": [
+                    ["manager": "kubectl-edit", "operation": "Update", "fieldsV1": ["f:spec": ["f:replicas": [:], "f:paused": [:]]]]
+                ]
+            ]
+        ])
+        for (version, kind, isSpared) in [
+            ("apps/v1", "Deployment", true), ("apps/v1", "StatefulSet", true), ("apps/v1", "ReplicaSet", true),
+            ("example.org/v1", "Deployment", false),
+        ] {
+            var manifest = desired
+            manifest.value["apiVersion"] = .string(version)
+            manifest.value["kind"] = .string(kind)
+            manifest.value["spec"]?["replicas"] = nil
+            let object = DesiredObject(manifest, owner: Ownership(namespace: "n", name: "u"))
+            #expect(object.additions(in: live).map(\.path).contains("spec.replicas") == !isSpared, "\(version) \(kind)")
+            #expect(object.spared.contains("/spec/replicas") == isSpared, "\(version) \(kind)")
+        }
+        #expect(!DesiredObject(desired, owner: Ownership(namespace: "n", name: "u")).spared.contains("/spec/replicas"))
+    }
 }

@@ -22,6 +22,10 @@ package struct LiveObjects: Sendable {
         var content = 0
         /// Whether somebody has looked since that changed, or nobody had seen the object before.
         var isExamined = true
+        /// Whether the list of its writers has ever been seen beside what is wanted.
+        var wasLookedAt = false
+        /// Of what carries no owner label; see `mark(of:)`.
+        var mark: Int?
     }
 
     private struct Settled {
@@ -135,12 +139,13 @@ package struct LiveObjects: Sendable {
         object.wasAsWanted = entry.applied?.digest == wanted.digest && entry.applied?.owner == wanted.owner
         if object.digest == wanted.digest {
             object.isCompared = entry.comparedWith == wanted.digest
+            if object.isCompared { object.differences += entry.additions }
             if object.isCompared, let settled = settled[key] {
                 let standing = Set(settled.differences)
                 object.differences.removeAll { standing.contains($0) }
             }
-            if object.isCompared { object.differences += entry.additions }
             object.isExamined = entry.isExamined
+            object.wasLookedAt = entry.wasLookedAt
         }
         return .present(object)
     }
@@ -185,11 +190,14 @@ package struct LiveObjects: Sendable {
             // Watches come without the list of writers: the last that was seen stays.
             lastForeignManager: Self.lastForeignManager(of: live) ?? self[key]?.lastForeignManager)
         entry.content = Self.content(of: live)
+        if object.owner == nil { entry.mark = Self.mark(of: live) }
         if tellsWriters {
             entry.additions = wanted?.additions(in: live) ?? []
+            entry.wasLookedAt = wanted != nil
         } else if let known = self[key], known.object.uid == live.uid {
             entry.additions = known.additions
             entry.isExamined = known.isExamined && known.content == entry.content
+            entry.wasLookedAt = known.wasLookedAt
         }
         unclaimed[key] = desired[key] == nil && object.owner != nil && !object.digest.isEmpty ? PackedManifest(live) : nil
         var old = self[key]
@@ -199,17 +207,20 @@ package struct LiveObjects: Sendable {
     }
 
     /// Takes in the server's answer to an apply: what it left different from the manifest is how it writes it, not drift.
-    package mutating func settle(_ live: Manifest, with wanted: DesiredObject, now: Timestamp) {
+    /// - Parameter keepsAdditions: whether it has refused to let go of what was added by hand, which is no drift then either.
+    package mutating func settle(_ live: Manifest, with wanted: DesiredObject, keepsAdditions: Bool = false, now: Timestamp) {
         guard desired[wanted.key]?.digest == wanted.digest else { return }
         let object = PresentObject(of: live, desired: wanted)
-        let differences = object.differences
+        let additions = wanted.additions(in: live)
+        let differences = object.differences + (keepsAdditions ? additions : [])
         settled[wanted.key] = differences.isEmpty ? nil : Settled(digest: wanted.digest, differences: differences)
         _ = take(live, comparedWith: wanted, as: object, tellsWriters: true, now: now)
         self[wanted.key]?.applied = wanted
         // A newer status may have come before the answer.
         guard self[wanted.key]?.content == Self.content(of: live) else { return }
-        self[wanted.key]?.additions = wanted.additions(in: live)
+        self[wanted.key]?.additions = additions
         self[wanted.key]?.isExamined = true
+        self[wanted.key]?.wasLookedAt = true
     }
 
     /// Takes in what the server would make of an object, which was only asked: what that leaves different is no drift.
@@ -265,15 +276,24 @@ package struct LiveObjects: Sendable {
         return units.reduce(into: [:]) { $0[$1] = expressions[$1]?[live.key.groupKind]?.health(of: live) }
     }
 
+    /// The same for an object without an owner label of which nothing changes that planning goes by.
+    static func mark(of live: Manifest) -> Int {
+        var hasher = Hasher()
+        for field in ["uid", "deletionTimestamp", "labels", "annotations"] { hasher.combine(live.value[path: "metadata", field]) }
+        hasher.combine(content(of: live))
+        return hasher.finalize()
+    }
+
     /// The same for an object of which nothing but the status changes, and the annotations, by which controllers talk. The server counts
-    /// the changes of most kinds.
+    /// the changes of most kinds. What an object is, lists tell in another order than looks.
     private static func content(of live: Manifest) -> Int {
         var hasher = Hasher()
         hasher.combine(live.value[path: "metadata", "labels"])
         if let generation = live.generation {
             hasher.combine(generation)
         } else {
-            for member in live.value.object ?? Object() where !["metadata", "status"].contains(member.key) { hasher.combine(member) }
+            let others: Set = ["apiVersion", "kind", "metadata", "status"]
+            for member in live.value.object ?? Object() where !others.contains(member.key) { hasher.combine(member) }
         }
         return hasher.finalize()
     }

@@ -139,11 +139,11 @@ package actor LiveState {
         Dictionary(keys.compactMap { key in objects.isUnlabelled(key) ? nil : objects[key].map { (key, $0.resourceVersion) } }) { $1 }
     }
 
-    /// Those that are there and that the watches do not see, with the versions that were looked at.
-    package func unlabelled(among wanted: [DesiredObject]) -> [(object: DesiredObject, version: String)] {
+    /// Those that are there and that the watches do not see, with the marks of what was looked at.
+    package func unlabelled(among wanted: [DesiredObject]) -> [(object: DesiredObject, mark: Int)] {
         wanted.compactMap { object in
-            guard objects.isUnlabelled(object.key), let entry = objects[object.key] else { return nil }
-            return (object, entry.resourceVersion)
+            guard objects.isUnlabelled(object.key), let mark = objects[object.key]?.mark else { return nil }
+            return (object, mark)
         }
     }
 
@@ -157,9 +157,9 @@ package actor LiveState {
     package func lastForeignManager(of key: ObjectKey) -> String? { objects[key]?.lastForeignManager }
 
     /// Takes in the answer to an apply by `unit`; the watch will bring nothing new of it, so whom else it concerns is told here.
-    package func settle(_ live: Manifest, with wanted: DesiredObject, by unit: Ownership) {
+    package func settle(_ live: Manifest, with wanted: DesiredObject, by unit: Ownership, keepsAdditions: Bool) {
         let before = objects.audience(of: wanted.key)
-        objects.settle(live, with: wanted, now: clock.timestamp)
+        objects.settle(live, with: wanted, keepsAdditions: keepsAdditions, now: clock.timestamp)
         ring(before.union(objects.audience(of: wanted.key)).subtracting([unit]), about: wanted.key)
     }
 

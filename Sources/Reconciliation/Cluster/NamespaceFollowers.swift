@@ -4,7 +4,7 @@ import YAML
 
 /// Follows what carries no owner label, one kind in one namespace, for as long as some unit asks: the ConfigMaps and Secrets that
 /// variables come from, the pods that may still read what is leaving, what a unit wants and finds to be somebody else's. Of each object
-/// only its version and what it reads are kept.
+/// only its version, its mark and what it reads are kept.
 package actor NamespaceFollowers {
     package struct Topic: Hashable, Sendable {
         package var kind: GroupVersionKind
@@ -28,6 +28,8 @@ package actor NamespaceFollowers {
 
     private struct Entry: Hashable {
         var version: String
+        /// As `LiveObjects.mark(of:)`.
+        var mark: Int
         /// The ConfigMaps and Secrets that it reads; empty for what does not run.
         var reads: Set<ObjectKey>
     }
@@ -69,11 +71,16 @@ package actor NamespaceFollowers {
     }
 
     /// The versions of those that exist; nil while not all have been looked for.
-    package func versions(of objects: [ObjectKey: GroupVersionKind]) -> [ObjectKey: String]? {
-        var result: [ObjectKey: String] = [:]
+    package func versions(of objects: [ObjectKey: GroupVersionKind]) -> [ObjectKey: String]? { entries(of: objects)?.mapValues(\.version) }
+
+    /// As `versions(of:)`, for what `LiveObjects.mark(of:)` tells.
+    func marks(of objects: [ObjectKey: GroupVersionKind]) -> [ObjectKey: Int]? { entries(of: objects)?.mapValues(\.mark) }
+
+    private func entries(of objects: [ObjectKey: GroupVersionKind]) -> [ObjectKey: Entry]? {
+        var result: [ObjectKey: Entry] = [:]
         for (key, kind) in objects {
             guard let following = followings[Topic(kind: kind, namespace: key.namespace)], following.isListed else { return nil }
-            result[key] = following.entries[key]?.version
+            result[key] = following.entries[key]
         }
         return result
     }
@@ -138,9 +145,9 @@ package actor NamespaceFollowers {
         followings[topic]?.isListed = true
         followings[topic]?.refusal = nil
         let isFirst = !before.isListed || before.refusal != nil
-        for interest in interests.values where interest.topics.contains(topic) {
+        for (follower, interest) in interests where interest.topics.contains(topic) {
             let isNews =
-                interest.keys.map { keys in keys.contains { entries[$0]?.version != before.entries[$0]?.version } }
+                interest.keys.map { keys in keys.contains { Self.isNews(entries[$0], after: before.entries[$0], to: follower.purpose) } }
                 ?? (entries.mapValues(\.reads) != before.entries.mapValues(\.reads))
             if isFirst || isNews { interest.bell.ring() }
         }
@@ -152,8 +159,15 @@ package actor NamespaceFollowers {
         for interest in interests.values where interest.topics.contains(topic) { interest.bell.ring() }
     }
 
+    /// Of what is somebody else's the status, which may change all the time, concerns nobody who only wants it.
+    private static func isNews(_ entry: Entry?, after old: Entry?, to purpose: Purpose) -> Bool {
+        purpose == .unlabelled ? entry?.mark != old?.mark : entry?.version != old?.version
+    }
+
     private static func entry(_ object: Manifest) -> Entry {
-        Entry(version: object.resourceVersion, reads: mayRun(object) ? PodReferences.keys(of: object) : [])
+        Entry(
+            version: object.resourceVersion, mark: LiveObjects.mark(of: object),
+            reads: mayRun(object) ? PodReferences.keys(of: object) : [])
     }
 
     private static func mayRun(_ object: Manifest) -> Bool {

@@ -132,13 +132,15 @@ package struct UnitPreview: Sendable {
     }
 
     /// An object as the agent knows it: what the server has left different from a manifest that was applied is how it writes it. The agent
-    /// has seen that when it applied it; here a dry run tells.
+    /// has seen that when it applied it; here a dry run tells. What was added by hand goes, as the agent takes it away.
     private func present(_ live: Manifest, _ desired: DesiredObject?, _ api: any ClusterAPI) async -> PresentObject {
-        let found = PresentObject(of: live, desired: desired)
+        var found = PresentObject(of: live, desired: desired)
+        guard let desired, found.digest == desired.digest, found.owner == spec.owner else { return found }
         let options = ApplyOptions(dryRun: true, user: spec.user)
-        guard let desired, found.digest == desired.digest, found.owner == spec.owner, !found.differences.isEmpty,
-            let answer = try? await api.apply(desired.manifest, options: options)
-        else { return found }
-        return PresentObject(of: live, desired: desired, settled: PresentObject(of: answer, desired: desired).differences)
+        if !found.differences.isEmpty, let answer = try? await api.apply(desired.manifest, options: options) {
+            found = PresentObject(of: live, desired: desired, settled: PresentObject(of: answer, desired: desired).differences)
+        }
+        found.differences += desired.additions(in: live)
+        return found
     }
 }

@@ -130,8 +130,7 @@ extension UnitReconciler {
         let object = apply.object
         do {
             guard apply.reason == .absent else {
-                let answer = try await sent(object, options, to: target.api)
-                await target.live.settle(answer, with: object, by: owner)
+                let answer = try await sent(object, owner, options, to: target)
                 return .applied(answer.resourceVersion == before ? .unchanged : .configured, answer)
             }
             return try await sendUnseen(object, owner, options, to: target)
@@ -165,8 +164,7 @@ extension UnitReconciler {
             var cautious = options
             cautious.force = false
             do {
-                let answer = try await sent(object, cautious, to: target.api)
-                await target.live.settle(answer, with: object, by: owner)
+                let answer = try await sent(object, owner, cautious, to: target)
                 return .applied(answer.isWrittenByOthers(than: options.fieldManager) ? .configured : .created, answer)
             } catch let error as ClusterError where error.kind == .conflict {}
         }
@@ -175,33 +173,54 @@ extension UnitReconciler {
             if object.marks.contains(.onlyIfAbsent) || found.marks.contains(.reconcileDisabled) { return .applied(.skipped, nil) }
             action = .configured
         }
-        let answer = try await sent(object, options, to: target.api)
-        await target.live.settle(answer, with: object, by: owner)
-        return .applied(action, answer)
+        return .applied(action, try await sent(object, owner, options, to: target))
     }
 
     /// Applies an object, with the fields that are to be left alone as they are, and so that nothing stays in it that kubectl or Flux put
-    /// there before it was kept here.
-    private nonisolated func sent(_ object: DesiredObject, _ options: ApplyOptions, to api: any ClusterAPI) async throws -> Manifest {
+    /// there before it was kept here. The watches are told the answer.
+    private nonisolated func sent(
+        _ object: DesiredObject, _ owner: Ownership, _ options: ApplyOptions, to target: TargetCluster
+    ) async throws -> Manifest {
         var manifest = object.manifest
         if !object.ignored.isEmpty,
-            let live = try await api.get(object.kind, namespace: object.key.namespace, name: object.key.name)
+            let live = try await target.api.get(object.kind, namespace: object.key.namespace, name: object.key.name)
         {
             manifest = manifest.keeping(object.ignored, from: live, as: options.fieldManager)
         }
-        let answer = try await applied(manifest, options, to: api)
-        guard !object.marks.contains(.merged), !ManagedFields.yieldingEntries(of: answer).isEmpty,
-            let fields = ManagedFields.takenOver(of: answer, by: options.fieldManager, sparing: object.spared)
-        else { return answer }
-        let patch: Value = ["metadata": ["resourceVersion": .string(answer.resourceVersion), "managedFields": fields]]
+        let first = try await applied(manifest, options, to: target.api)
+        var last: Manifest? = first
+        if !object.marks.contains(.merged), !ManagedFields.yieldingEntries(of: first).isEmpty,
+            let fields = ManagedFields.takenOver(of: first, by: options.fieldManager, sparing: object.spared)
+        {
+            last = try await applied(manifest, takingOver: fields, after: first, options, to: target.api)
+        }
+        await target.live.settle(last ?? first, with: object, by: owner, keepsAdditions: last == nil)
+        return last ?? first
+    }
+
+    /// Takes over what others have set, so that an apply lets go of what the manifest does not have. nil where the server does not let that
+    /// go, as what can be written only once: then it stays theirs, or every later apply would be refused for it, too.
+    /// - Parameters:
+    ///   - fields: the list of writers in which it is ours.
+    ///   - first: the answer to the apply before.
+    private nonisolated func applied(
+        _ manifest: Manifest, takingOver fields: Value, after first: Manifest, _ options: ApplyOptions, to api: any ClusterAPI
+    ) async throws -> Manifest? {
+        let kind = manifest.groupVersionKind
+        let patch: Value = ["metadata": ["resourceVersion": .string(first.resourceVersion), "managedFields": fields]]
         do {
-            _ = try await api.mergePatch(
-                object.kind, namespace: object.key.namespace, name: object.key.name, patch: patch, subresource: nil)
+            _ = try await api.mergePatch(kind, namespace: first.namespace, name: first.name, patch: patch, subresource: nil)
         } catch let error as ClusterError where error.kind == .conflict {
             // Somebody wrote in between; the next apply finds it again.
-            return answer
+            return first
         }
-        return try await api.apply(manifest, options: options)
+        do {
+            return try await applied(manifest, options, to: api)
+        } catch let error as ClusterError where error.kind == .invalid {
+            let before: Value = ["metadata": ["managedFields": first.value[path: "metadata", "managedFields"] ?? []]]
+            _ = try await api.mergePatch(kind, namespace: first.namespace, name: first.name, patch: before, subresource: nil)
+            return nil
+        }
     }
 
     /// An apply that takes the last member of an object away leaves null in its place (structured-merge-diff does), which the schema of a

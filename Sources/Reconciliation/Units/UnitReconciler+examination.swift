@@ -18,18 +18,28 @@ extension UnitReconciler {
             return
         }
         // Of what is put back the next change is looked at as soon as this one.
-        for object in due where observed[object.key]?.present?.differences.isEmpty == false { examined[object.key] = nil }
+        for object in due where !isToldOnly(object) && observed[object.key]?.present?.differences.isEmpty == false {
+            examined[object.key] = nil
+        }
     }
 
     /// An object that somebody changes all the time is looked at no more often.
     private static let examinationPause = Duration.seconds(30)
 
+    /// Whether drift of it is told and not repaired.
+    private func isToldOnly(_ object: DesiredObject) -> Bool {
+        spec.reportsDrift || spec.isSuspended || object.marks.contains(.driftReported)
+    }
+
     private func mayHaveAdditions(_ object: DesiredObject, _ observation: Observation?) -> Bool {
         let special: ObjectMarks = [.onlyIfAbsent, .ignored, .reconcileDisabled, .merged]
-        guard let live = observation?.present, !live.isExamined, live.owner == spec.owner, live.digest == object.digest,
+        let isToldOnly = isToldOnly(object)
+        // Where it is only told, a new agent does not know yet what the one before it has told.
+        guard let live = observation?.present, !live.isExamined || (isToldOnly && !live.wasLookedAt), live.owner == spec.owner,
+            live.digest == object.digest,
             !live.isBeingDeleted, object.marks.isDisjoint(with: special), !live.marks.contains(.reconcileDisabled)
         else { return false }
         // Applying what differs tells, too.
-        return live.differences.isEmpty || spec.reportsDrift || spec.isSuspended || object.marks.contains(.driftReported)
+        return live.differences.isEmpty || isToldOnly
     }
 }

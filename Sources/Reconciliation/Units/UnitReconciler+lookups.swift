@@ -27,14 +27,14 @@ extension UnitReconciler {
         }
     }
 
-    /// What is there without an owner label is followed by name, and looked at again when it is another version or gone.
+    /// What is there without an owner label is followed by name, and looked at again when more than its status has changed or it is gone.
     func lookAtUnlabelled(_ tree: DesiredTree, _ observed: inout [ObjectKey: Observation]) async throws {
         let found = await live.unlabelled(among: tree.objects)
         let kinds = Dictionary(found.map { ($0.object.key, $0.object.kind) }) { $1 }
         await target.namespaces.follow(kinds, for: spec.owner, .unlabelled, bell)
         guard !found.isEmpty else { return }
-        let versions = await target.namespaces.versions(of: kinds)
-        for (object, version) in found where observed[object.key]?.present != nil && versions?[object.key] != version {
+        let marks = await target.namespaces.marks(of: kinds)
+        for (object, mark) in found where observed[object.key]?.present != nil && marks?[object.key] != mark {
             observed[object.key] = try await lookUp(object.kind, object.key)
         }
     }

@@ -408,7 +408,10 @@ package actor UnitReconciler {
         try await restore()
         if spec.isSuspended { next = try await awaitResumption() } else { try await object?.forgetSuspension() }
         try await instructWatches()
-        if spec.isSuspended, !spec.isImpossible { try await lookForDrift() }
+        if spec.isSuspended, !spec.isImpossible {
+            try await lookForDrift()
+            if let nextExamination, nextExamination > clock.now { next = min(next ?? nextExamination, nextExamination) }
+        }
         if !spec.isSuspended, isForLookOnly { (enforced, isForLookOnly) = (nil, false) }
         if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() { next = try await converge() }
         return next
