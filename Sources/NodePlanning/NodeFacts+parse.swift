@@ -246,9 +246,7 @@ extension NodeFacts {
     /// Its server was installed by somebody else, and where homelab's own looks for the cluster there is none: it has another folder or
     /// database, or was never started.
     package var keepsClusterElsewhere: Bool {
-        // Of homelab's own, an uninstallation that was cut off leaves the units for last.
         installedRole == .server && !holdsCluster && !(k3s.config.map(K3sConfiguration.isWrittenByHomelab) ?? false)
-            && (units[NodeLayout.agentUnit]?.active ?? "absent") == "absent"
     }
 
     /// The first address of the default route's interface, IPv4 before IPv6.

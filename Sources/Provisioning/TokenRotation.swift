@@ -63,9 +63,13 @@ package struct TokenRotation: Sendable {
     /// A k3s that was given its token elsewhere would start with the old one, which nothing takes any more.
     /// - Throws: `Diagnostics` naming each server that does not read the file where the new token will be.
     private func demandOwnTokenFile(on servers: [(NodeSpec, any Host)]) async throws {
-        var problems = Diagnostics()
-        for (server, host) in servers {
-            let settings = try await Adoption.reading(of: host).settings.merged
+        let (given, unread) = try await machines.look(
+            at: servers.map(\.0), Dictionary(uniqueKeysWithValues: servers.map { ($0.name, $1) }), Diagnostics()
+        ) {
+            ($0, try await Adoption.reading(of: $1).settings.merged)
+        }
+        var problems = unread
+        for (server, settings) in given {
             let isElsewhere = ["token", "cluster-secret"].contains { settings[$0]?.scalarText?.isEmpty == false }
             guard isElsewhere || settings["token-file"]?.scalarText != NodeLayout.token else { continue }
             problems.append(

@@ -124,7 +124,10 @@ extension FieldOwnership {
             if let index = items.firstIndex(where: { identity(of: $0, by: keys) == wanted }) {
                 items[index] = setting(rest, to: new, in: items[index], names: names, listKeys: listKeys)
             } else {
-                items.append(setting(rest, to: new, in: .null, names: names, listKeys: listKeys))
+                // An item has the fields that it is known by from the start, whichever of its fields comes first.
+                let known = zip(keys, wanted).filter { !$1.isNull }.map { Object.Member(key: $0, value: $1) }
+                let item: Value = known.isEmpty ? .null : .object(Object(known))
+                items.append(setting(rest, to: new, in: item, names: names, listKeys: listKeys))
             }
             result = .array(items)
         }

@@ -49,6 +49,10 @@ struct FakeClusterAPITests {
         _ = try await cluster.apply(deployment([["name": "a", "image": "1"], ["name": "b", "image": "1"]]), options: ApplyOptions())
         let result = try await cluster.apply(deployment([["name": "b", "image": "2"]]), options: ApplyOptions())
         #expect(result.value[path: "spec", "template", "spec", "containers"] == [["name": "b", "image": "2"]])
+        // Whichever of its fields comes first, an item is one.
+        let ports: Value = [["containerPort": 53, "protocol": "UDP"]]
+        let other = try await cluster.apply(deployment([["image": "1", "name": "c", "ports": ports]]), options: ApplyOptions())
+        #expect(other.value[path: "spec", "template", "spec", "containers"] == [["name": "c", "image": "1", "ports": ports]])
     }
 
     @Test func `finalizers hold, namespaces empty themselves, owners take their own along`() async throws {

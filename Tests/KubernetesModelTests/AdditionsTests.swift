@@ -54,6 +54,11 @@ struct AdditionsTests {
 
     @Test func `what others may set is none of it`() {
         #expect(found(["f:spec": ["f:replicas": [:]]], sparing: ["/spec/replicas"]) == [])
+        let items: Value = ["k:{\"name\":\"web\"}": ["f:env": [:]], "k:{\"name\":\"side\"}": [".": [:], "f:name": [:]]]
+        let containers: Value = ["f:spec": ["f:template": ["f:spec": ["f:containers": items]]]]
+        let place = "/spec/template/spec/containers"
+        #expect(found(containers, sparing: ["\(place)/0/env", "\(place)/1"]) == [])
+        #expect(found(containers, sparing: ["\(place)/0"]) == ["spec.template.spec.containers[name=side]: set by kubectl-edit"])
         #expect(found(["f:status": ["f:replicas": [:]]], sparing: ["/status"]) == [])
         let fields: Value = ["f:spec": ["f:replicas": [:]]]
         #expect(additions(to: manifest, in: deployment(fields, by: "scaler")).isEmpty)

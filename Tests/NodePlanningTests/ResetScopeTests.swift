@@ -34,11 +34,12 @@ import Testing
     private static let unseen = NodeObservation.unreachable(reason: "no route to it")
 
     @Test func `all machines of one cluster go, a fresh one and one that was half cleared among them`() throws {
-        // Of what homelab put there the units go last.
+        let spec = try Self.spec(agents: 2)
         var halfCleared = try #require(Self.machine(.server, of: nil).facts)
-        halfCleared.units[NodeLayout.agentUnit] = UnitFact(active: "inactive", enabled: false)
+        halfCleared.k3s.config =
+            K3sConfiguration(spec: spec, node: spec.servers[1], entry: .join(server: "https://10.0.0.1:6443")).config.text
         let scope = try ResetScope(
-            try Self.spec(agents: 2),
+            spec,
             observed: [
                 "s1": Self.machine(.server, of: "x"), "s2": .facts(halfCleared), "s3": Self.machine(nil, of: nil),
                 "a1": Self.machine(.agent, of: "x"), "a2": Self.unseen,

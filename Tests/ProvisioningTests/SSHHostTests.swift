@@ -11,8 +11,7 @@ import Testing
 /// A host behind a real OpenSSH server on loopback.
 @Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/sbin/sshd"), "needs /usr/sbin/sshd (openssh-server)"))
 struct SSHHostTests {
-    @Test func whatIsHandedOverAsItComesIsInTheResultToo() async throws {
-        let server = try LoopbackServer()
+    private func connected(to server: LoopbackServer) async throws -> SSHHost {
         let key = try server.makeKey("user", type: "ed25519", authorized: true)
         let pin = try #require(OpenSSHPublicKey(line: server.publicLine("host_ed25519")))
         let target = SSHTarget(
@@ -20,6 +19,11 @@ struct SSHHostTests {
         let host = SSHHost(
             name: "m1", user: NSUserName(), dial: { try await SSHSession.connect(to: target) }, sudoPassword: { nil })
         try await host.connect()
+        return host
+    }
+
+    @Test func whatIsHandedOverAsItComesIsInTheResultToo() async throws {
+        let host = try await connected(to: try LoopbackServer())
         let lines = Mutex<[String]>([])
         let script = "echo one; echo two; echo 'could not remove: /x' >&2; exit 1"
         let result = try await host.streamLines(RemoteCommand(["sh", "-c", script], asRoot: false)) { line in
@@ -32,14 +36,7 @@ struct SSHHostTests {
     }
 
     @Test func whatOnlyLooksIsGivenUpAtItsLimit() async throws {
-        let server = try LoopbackServer()
-        let key = try server.makeKey("user", type: "ed25519", authorized: true)
-        let pin = try #require(OpenSSHPublicKey(line: server.publicLine("host_ed25519")))
-        let target = SSHTarget(
-            host: "127.0.0.1", port: server.port, user: NSUserName(), authentication: [.keyFile(key)], hostKeys: .pinned([pin]))
-        let host = SSHHost(
-            name: "m1", user: NSUserName(), dial: { try await SSHSession.connect(to: target) }, sudoPassword: { nil })
-        try await host.connect()
+        let host = try await connected(to: try LoopbackServer())
         let look = RemoteCommand(["sleep", "20"], asRoot: false).within(.seconds(2))
         await #expect(throws: HostError.silent(node: "m1", after: .seconds(2))) { try await host.run(look) }
         #expect(try await host.run(RemoteCommand(["echo", "well"], asRoot: false)).output == "well\n")

@@ -6,16 +6,22 @@ import YAML
 @testable import Reconciliation
 
 struct KustomizationObjectTests {
-    @Test func `what the watch brings late is not taken for somebody's wish`() async throws {
+    private let key = UnitsTests.key("far")
+
+    private func made(_ status: Value = [:]) async throws -> (api: FakeClusterAPI, object: Manifest) {
         let api = FakeClusterAPI()
         await api.register(APIResource(kind: FluxKinds.kustomization, plural: "kustomizations", isNamespaced: true))
-        let key = UnitsTests.key("far")
         await api.put(
             Manifest([
                 "apiVersion": .string(FluxKinds.kustomization.apiVersion), "kind": "Kustomization",
                 "metadata": ["namespace": .string(key.namespace), "name": .string(key.name), "annotations": ["a": "old"]],
+                "status": status,
             ]))
-        let old = try #require(await api.object(key))
+        return (api, try #require(await api.object(key)))
+    }
+
+    @Test func `what the watch brings late is not taken for somebody's wish`() async throws {
+        let (api, old) = try await made()
         let object = KustomizationObject(old, api: api, clock: ManualClock())
         try await object.annotate("a", "new")
         try await object.annotate("b", "new")
@@ -31,16 +37,7 @@ struct KustomizationObjectTests {
     }
 
     @Test func `after a restore an older version counts, and nothing that was recorded before or since is forgotten`() async throws {
-        let api = FakeClusterAPI()
-        await api.register(APIResource(kind: FluxKinds.kustomization, plural: "kustomizations", isNamespaced: true))
-        let key = UnitsTests.key("far")
-        await api.put(
-            Manifest([
-                "apiVersion": .string(FluxKinds.kustomization.apiVersion), "kind": "Kustomization",
-                "metadata": ["namespace": .string(key.namespace), "name": .string(key.name), "annotations": ["a": "old"]],
-                "status": ["inventory": ["entries": [["id": "default_old__ConfigMap", "v": "v1"]]]],
-            ]))
-        let old = try #require(await api.object(key))
+        let (api, old) = try await made(["inventory": ["entries": [["id": "default_old__ConfigMap", "v": "v1"]]]])
         let snapshot = await api.snapshot()
         let object = KustomizationObject(old, api: api, clock: ManualClock())
         try await object.write(ResourceInventory([UnitsTests.config("new"): ResourceInventory.Entry(version: "v1")]))

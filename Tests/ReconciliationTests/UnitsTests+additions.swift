@@ -52,6 +52,20 @@ extension UnitsTests {
         }
     }
 
+    @Test func `an object that may not be read hides no other`() async throws {
+        var files = files()
+        files["a/other.yaml"] = Files.config("git", name: "other", namespace: "default")
+        bench.repository.push(files)
+        try await bench.run { _ in
+            try await awaitReady("a")
+            let refused = ClusterError(.forbidden, subject: "configmap other", message: "cannot get it")
+            await bench.api.fail(.get, name: "other", with: refused, times: 1000)
+            await addByHand("other")
+            await addByHand()
+            try await eventually("the other is put back") { await extra() == nil }
+        }
+    }
+
     @Test func `where drift is only told, so is a field that was added`() async throws {
         bench.repository.push(reportingFiles())
         try await bench.run { _ in

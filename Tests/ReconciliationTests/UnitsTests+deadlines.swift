@@ -24,7 +24,7 @@ extension UnitsTests {
     private func awaitImage(_ image: Value) async throws {
         try await eventually("\(image) is applied") {
             let spec = await bench.api.object(Files.deploymentKey)?.value[path: "spec", "template", "spec"]
-            return spec?["containers"]?.array?.contains { $0["image"] == image } == true
+            return spec?["containers"] == [["name": "web", "image": image]]
         }
     }
 

@@ -111,6 +111,17 @@ extension UnitsTests {
         }
     }
 
+    private var changedFiles: [String: String] {
+        Self.files.merging(["a/one.yaml": Files.config("new", name: "one", namespace: "default")]) { $1 }
+    }
+
+    /// A commit that changes an object, and whose files cannot be read.
+    private func pushUnreadable(_ kind: GitError.Kind, _ message: String) -> CommitInfo {
+        let commit = bench.repository.push(changedFiles)
+        bench.repository.fail(SourceProblem(GitError(kind, operation: "read the tree", message: message)), readingFilesOf: commit)
+        return commit
+    }
+
     @Test func `a commit whose files cannot be read is held, with a remedy, and tried again`() async throws {
         let clock = ForwardClock()
         var bench = bench
@@ -118,12 +129,7 @@ extension UnitsTests {
         let first = bench.repository.push(Self.files)
         try await bench.run { source in
             try await awaitReady("b", at: first)
-            var files = Self.files
-            files["a/one.yaml"] = Files.config("new", name: "one", namespace: "default")
-            let second = bench.repository.push(files)
-            bench.repository.fail(
-                SourceProblem(GitError(.corrupt, operation: "read the tree", message: "the object file is damaged")),
-                readingFilesOf: second)
+            let second = pushUnreadable(.corrupt, "the object file is damaged")
             source.wake()
             for name in ["a", "b"] {
                 try await awaitHeld(name, second, since: first)
@@ -146,12 +152,7 @@ extension UnitsTests {
         let first = bench.repository.push(Self.files)
         try await bench.run { source in
             try await awaitReady("b", at: first)
-            var files = Self.files
-            files["a/one.yaml"] = Files.config("new", name: "one", namespace: "default")
-            let second = bench.repository.push(files)
-            bench.repository.fail(
-                SourceProblem(GitError(.tooLarge, operation: "read the tree", message: "its files are larger than 64 MiB together")),
-                readingFilesOf: second)
+            let second = pushUnreadable(.tooLarge, "its files are larger than 64 MiB together")
             source.wake()
             for name in ["a", "b"] {
                 try await awaitHeld(name, second, since: first)
@@ -161,7 +162,7 @@ extension UnitsTests {
             clock.advance(by: .seconds(60))
             try await Task.sleep(for: .milliseconds(300))
             #expect(bench.repository.reads.count { $0 == second.id } == 1, "reading it takes much, and ends as before")
-            let third = bench.repository.push(files)
+            let third = bench.repository.push(changedFiles)
             source.wake()
             try await awaitReady("a", at: third)
             try await awaitReady("b", at: third)

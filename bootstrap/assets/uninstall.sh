@@ -103,11 +103,11 @@ fi
 
 take_kubelet /var/lib/kubelet
 take_k3s $data
-for folder in /etc/rancher/k3s /etc/homelab /var/lib/homelab; do take "$folder"; done
+for folder in /etc/homelab /var/lib/homelab; do take "$folder"; done
 for folder in /run/k3s /run/flannel /var/lib/cni /var/log/pods /var/log/containers /etc/rancher/node /root/.kube/cache; do
     clear_folder "$folder"
 done
-rmdir /etc/rancher /var/lib/rancher /root/.kube 2>/dev/null
+rmdir /var/lib/rancher /root/.kube 2>/dev/null
 # The kubelet's place for volume plug-ins, unless somebody put one there.
 plugins=/usr/libexec/kubernetes/kubelet-plugins
 rmdir $plugins/volume/exec $plugins/volume $plugins ${plugins%/*} 2>/dev/null
@@ -118,6 +118,9 @@ for unit in $units; do
         rm -f "/etc/init.d/$service" "/etc/logrotate.d/$service" "/run/$service.pid" "/var/log/$service.log" "/var/log/$service".log.*
     fi
 done
+# While there is a unit its config.yaml tells whose k3s this was.
+take /etc/rancher/k3s
+rmdir /etc/rancher 2>/dev/null
 rm -f /etc/logrotate.d/homelab /var/log/homelab-node-change.log /var/log/homelab-agent-switch.log
 rm -f /run/homelab-node-change.pid /run/homelab-agent-switch.pid
 rm -f /etc/modules-load.d/homelab-k3s.conf /etc/sysctl.d/90-homelab-k3s.conf /run/homelab-agent*

@@ -35,12 +35,10 @@ private struct AdditionSearch {
             case "k:":
                 guard let key = (try? JSONReader.value(name))?.object else { continue }
                 let label = key.prefix(1).map { "\($0.key)=\($0.value.scalarText ?? "")" }.joined()
-                next = path.item(0, label: label)
-                value = wanted.array?.first { Self.isItem($0, of: key) }
+                (next, value) = Self.item(of: wanted, at: path, label: label) { Self.isItem($0, of: key) }
             case "v:":
                 guard let item = try? JSONReader.value(name) else { continue }
-                next = path.item(0, label: item.scalarText ?? "")
-                value = wanted.array?.first { $0 == item }
+                (next, value) = Self.item(of: wanted, at: path, label: item.scalarText ?? "") { $0 == item }
             // The thing itself, whose fields follow.
             default: continue
             }
@@ -51,6 +49,15 @@ private struct AdditionSearch {
                 found.append(FieldDifference(path: next.path, setBy: writer))
             }
         }
+    }
+
+    /// A list's item, and where it is or would be.
+    private static func item(
+        of list: Value, at path: FieldPath, label: String, where isMeant: (Value) -> Bool
+    ) -> (path: FieldPath, value: Value?) {
+        let items = list.array ?? []
+        let index = items.firstIndex(where: isMeant)
+        return (path.item(index ?? items.count, label: label), index.map { items[$0] })
     }
 
     private static func isItem(_ item: Value, of key: Object) -> Bool {

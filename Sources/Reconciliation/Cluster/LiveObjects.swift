@@ -18,7 +18,7 @@ package struct LiveObjects: Sendable {
         package var lastForeignManager: String?
         /// Fields that people have set besides what the manifest says, when somebody looked last.
         package var additions: [FieldDifference] = []
-        /// Another one where somebody has changed more than the status.
+        /// Another one where somebody has changed more than the status and the annotations.
         var content = 0
         /// Whether somebody has looked since that changed, or nobody had seen the object before.
         var isExamined = true

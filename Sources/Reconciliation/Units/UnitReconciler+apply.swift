@@ -216,7 +216,7 @@ extension UnitReconciler {
         }
         do {
             return try await applied(manifest, options, to: api)
-        } catch let error as ClusterError where error.kind == .invalid {
+        } catch let error as ClusterError where [.invalid, .forbidden, .badRequest].contains(error.kind) {
             let before: Value = ["metadata": ["managedFields": first.value[path: "metadata", "managedFields"] ?? []]]
             _ = try await api.mergePatch(kind, namespace: first.namespace, name: first.name, patch: before, subresource: nil)
             return nil

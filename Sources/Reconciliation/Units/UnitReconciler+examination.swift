@@ -12,11 +12,7 @@ extension UnitReconciler {
         nextExamination = moments.filter { $0 > now }.min()
         let due = open.filter { examined[$0.key] == nil }
         for object in due { examined[object.key] = now }
-        do {
-            try await look(at: due, &observed)
-        } catch let error as ClusterError where error.kind == .forbidden {
-            return
-        }
+        try await look(at: due, passingOver: .forbidden, &observed)
         // Of what is put back the next change is looked at as soon as this one.
         for object in due where !isToldOnly(object) && observed[object.key]?.present?.differences.isEmpty == false {
             examined[object.key] = nil

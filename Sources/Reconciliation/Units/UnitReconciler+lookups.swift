@@ -16,12 +16,25 @@ extension UnitReconciler {
     }
 
     /// Looks at the objects themselves, a few at a time.
-    func look(at objects: [DesiredObject], _ observed: inout [ObjectKey: Observation]) async throws {
+    /// - Parameter refusal: leaves an object as it was observed, and no other.
+    func look(
+        at objects: [DesiredObject], passingOver refusal: ClusterError.Kind? = nil, _ observed: inout [ObjectKey: Observation]
+    ) async throws {
         for batch in objects.batches(of: spec.parallelism) {
             try Task.checkCancellation()
-            let found = try await withThrowingTaskGroup(of: (ObjectKey, Observation).self) { [live] group in
-                for object in batch { group.addTask { (object.key, try await live.lookUp(object.kind, object.key)) } }
-                return try await group.reduce(into: [ObjectKey: Observation]()) { $0[$1.0] = $1.1 }
+            let found = try await withThrowingTaskGroup(of: (ObjectKey, Observation)?.self) { [live] group in
+                for object in batch {
+                    group.addTask {
+                        do {
+                            return (object.key, try await live.lookUp(object.kind, object.key))
+                        } catch let error as ClusterError where error.kind == refusal {
+                            return nil
+                        }
+                    }
+                }
+                return try await group.reduce(into: [ObjectKey: Observation]()) { found, next in
+                    if let next { found[next.0] = next.1 }
+                }
             }
             observed.merge(found) { $1 }
         }
