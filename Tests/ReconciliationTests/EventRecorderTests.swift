@@ -25,4 +25,35 @@ import YAML
         #expect(event.name.hasPrefix(stem + ".") && event.name.dropFirst(stem.count + 1).allSatisfy(\.isHexDigit), "\(event.name)")
         #expect(await api.object(event)?.value[path: "involvedObject", "name"]?.string == name)
     }
+
+    @Test func `what is told again is news where the contrary was told in between, and no more than five times`() async throws {
+        let (api, clock) = (FakeClusterAPI(), ManualClock())
+        let events = EventRecorder(api: api, clock: clock, node: "m1")
+        let running = Task { await events.run() }
+        defer { running.cancel() }
+        var expected = ["Ill": 0, "Well": 0]
+        func tell(_ reasons: String..., news: [String: Int], round: String) async throws {
+            let unit = ObjectKey(unit: Ownership(namespace: "default", name: "app"))
+            for reason in reasons {
+                events.record(EventRecorder.Event(reason, "", object: unit, apiVersion: "v1", isWarning: reason == "Ill"))
+            }
+            // They are told in order.
+            events.record(EventRecorder.Event(round, "", object: Files.deploymentKey, apiVersion: "apps/v1"))
+            expected.merge(news, uniquingKeysWith: +)
+            func count(_ reason: String) async -> Int {
+                var count = 0
+                for key in await api.keys where key.kind == "Event" {
+                    if await api.object(key)?.value["reason"]?.string == reason { count += 1 }
+                }
+                return count
+            }
+            try await eventually("round \(round)") { await count(round) == 1 }
+            for (reason, times) in expected { #expect(await count(reason) == times, "\(reason) after \(round)") }
+        }
+        try await tell("Well", "Well", news: ["Well": 1], round: "same")
+        try await tell("Ill", "Ill", "Well", news: ["Ill": 1, "Well": 1], round: "recovery")
+        try await tell("Ill", "Well", "Ill", "Well", "Ill", "Well", "Ill", "Well", "Ill", news: ["Ill": 4, "Well": 3], round: "to and fro")
+        clock.advance(by: .seconds(600))
+        try await tell("Well", "Ill", news: ["Ill": 1, "Well": 1], round: "later")
+    }
 }

@@ -82,8 +82,11 @@ import YAML
             let key = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: NodeApprovals.name)
             try await eventually("it is used up") { await scene.api.object(key)?.value["data"]?.object?.isEmpty ?? true }
             let count = scene.nodes.calls.count
-            scene.clock.advance(by: .seconds(61))
-            try await eventually("its wait is over") { scene.nodes.calls.count > count && scene.nodes.calls.last?.approvals == [] }
+            // The wait begins some time after the approval is used up.
+            try await eventually("its wait is over") {
+                scene.clock.advance(by: .seconds(61))
+                return scene.nodes.calls.count > count && scene.nodes.calls.last?.approvals == []
+            }
         }
     }
 

@@ -126,12 +126,20 @@ extension UnitsTests {
             await bench.api.setStatus(Files.deploymentKey, Files.running(1))
             try await awaitReady("app")
             try await eventually("it is told") { await events(of: "app", "ReconciliationSucceeded").count == 1 }
+            // What has not been well yet would be waited for.
+            try await awaitReady("home")
+            var told = 0
+            try await eventually("so does the agent's own unit, in Flux' words where it has its Kustomization by then") {
+                told = await events(of: "home", "ReconciliationSucceeded").count
+                let untold = await events(of: "home", "Healthy").isEmpty
+                return told > 0 || !untold
+            }
             var ill = Files.running(1)
             (ill["readyReplicas"], ill["availableReplicas"]) = (0, 0)
             await bench.api.setStatus(Files.deploymentKey, ill)
             try await awaitReady("app", "False")
             #expect(await condition("Healthy")?.reason == "HealthCheckFailed")
-            try await eventually("the agent's own unit, which has its Kustomization, has Flux' words, too") {
+            try await eventually("it has Flux' words, too", { await String(describing: ready("home")) }) {
                 await !events(of: "home", "HealthCheckFailed").isEmpty
             }
             await bench.api.setStatus(Files.deploymentKey, Files.running(1))
@@ -139,7 +147,7 @@ extension UnitsTests {
             try await eventually("its recovery is told, though nothing was applied") {
                 await events(of: "app", "ReconciliationSucceeded").count == 2
             }
-            try await eventually("and that of the agent's own unit") { await !events(of: "home", "ReconciliationSucceeded").isEmpty }
+            try await eventually("and that of the agent's own unit") { await events(of: "home", "ReconciliationSucceeded").count > told }
             var files = Self.files()
             files["app/broken.yaml"] = "kind: [\n"
             bench.repository.push(files)

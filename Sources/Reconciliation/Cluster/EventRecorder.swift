@@ -25,12 +25,20 @@ package actor EventRecorder {
         }
     }
 
+    /// How often an Event was told, in the ten minutes that began with the first time.
+    private struct Telling {
+        var end: Duration
+        var times = 0
+        /// An Event that says the contrary of its object was told since.
+        var isContradicted = false
+    }
+
     private let api: any ClusterAPI
     private let clock: any AgentClock
     private let node: String
     private let stream: AsyncStream<Event>
     private nonisolated let continuation: AsyncStream<Event>.Continuation
-    private var recent: [Event: Duration] = [:]
+    private var told: [Event: Telling] = [:]
     private var count = 0
 
     package init(api: any ClusterAPI, clock: any AgentClock, node: String) {
@@ -44,16 +52,28 @@ package actor EventRecorder {
 
     package func run() async {
         for await event in stream {
-            let now = clock.now
-            recent = recent.filter { now - $0.value < .seconds(600) }
-            // The same again within ten minutes is no news.
-            var same = event
-            same.revision = ""
-            guard recent.updateValue(now, forKey: same) == nil else { continue }
+            guard isNews(event, at: clock.now) else { continue }
             _ = try? await withTimeLimit(.seconds(10), clock: clock) { [api, manifest = manifest(of: event)] in
                 _ = try await api.create(manifest)
             }
         }
+    }
+
+    /// The same again within ten minutes is no news, unless the contrary was told in between: that something is well again is not kept
+    /// back because it was well before. What goes to and fro without end is told five times.
+    private func isNews(_ event: Event, at now: Duration) -> Bool {
+        told = told.filter { $0.value.end > now }
+        var same = event
+        same.revision = ""
+        var telling = told[same] ?? Telling(end: now + .seconds(600))
+        guard telling.times == 0 || telling.isContradicted && telling.times < 5 else { return false }
+        telling.times += 1
+        telling.isContradicted = false
+        told[same] = telling
+        for other in told.keys where other.object == event.object && other.isWarning != event.isWarning {
+            told[other]?.isContradicted = true
+        }
+        return true
     }
 
     /// What an Event's name begins with. It has to be a DNS subdomain (RFC 1123), which the name of what it is about need not be: objects
