@@ -30,6 +30,13 @@ package actor InFlightLimit {
         return try await work(place)
     }
 
+    /// Does work of the caller's own actor in its turn. Who is cancelled waits for nobody: the work is done all the same.
+    package func take(isolation: isolated (any Actor)? = #isolation, _ work: () async -> Void) async {
+        let place = try? await enter()
+        await work()
+        if let place { await leave(place) }
+    }
+
     /// Keeps a place however long it takes: whoever waits for a busy server slows down all behind.
     package func hold(_ place: Place) {
         guard let index = running.firstIndex(where: { $0.place == place }) else { return }

@@ -121,4 +121,30 @@ import YAML
         #expect(try await live.follow([two]).isEmpty)
         try await eventually("it is watched") { await api.requests.contains { $0.verb == .watch && $0.kind == two.kind } }
     }
+
+    @Test func `what was cleared away before the answer to its apply came does not come back`() async throws {
+        let job = Manifest([
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": ["namespace": "default", "name": "one"], "spec": ["template": [:]],
+        ])
+        let wanted = DesiredObject(job, owner: unit)
+        let resource = APIResource(kind: job.groupVersionKind, plural: "jobs", isNamespaced: true)
+        let api = FakeClusterAPI()
+        await api.register(resource)
+        let live = LiveState(api: api, clock: ManualClock())
+        let running = Task { await live.run() }
+        defer { running.cancel() }
+        await live.setDesired([wanted], of: unit)
+        #expect(try await live.follow([resource]).isEmpty)
+        await api.put(wanted.manifest)
+        try await eventually("it is seen") { await live.observations(of: [job.key])[job.key]?.present != nil }
+        let answer = try #require(await api.object(job.key))
+        await api.remove(job.key)
+        try await eventually("it is gone") { await live.observations(of: [job.key])[job.key] == .absent }
+        await live.settle(answer, with: wanted, by: unit, keepsAdditions: false)
+        #expect(await live.observations(of: [job.key])[job.key] == .absent)
+        await api.put(wanted.manifest)
+        let other = try #require(await api.object(job.key))
+        await live.settle(other, with: wanted, by: unit, keepsAdditions: false)
+        #expect(await live.observations(of: [job.key])[job.key]?.present != nil, "one made anew is another one")
+    }
 }

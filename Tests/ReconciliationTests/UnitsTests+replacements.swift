@@ -168,6 +168,30 @@ extension UnitsTests {
         #expect(board.laggard(before: unit("a"), at: commit) == nil, "two that end do not wait for each other")
     }
 
+    @Test func `whoever waits for a unit hears that it has begun, and that it has looked at a commit and wants the same as before`() throws
+    {
+        let board = UnitBoard()
+        func unit(_ name: String) -> Ownership { Ownership(namespace: "default", name: name) }
+        let cluster = ClusterMark()
+        func register(_ name: String, _ bell: Bell, dependsOn: [Ownership] = []) {
+            board.register(unit(name), bell: bell, source: nil, cluster: cluster, dependsOn: dependsOn, isIdle: false)
+        }
+        let (one, two) = (Bell(), Bell())
+        register("one", one, dependsOn: [unit("two")])
+        _ = one.takeWholeLook()
+        register("two", two)
+        #expect(one.takeWholeLook(), "the dependency is there")
+        let commits = try ["1", "2"].map { try #require(ObjectID(String(repeating: $0, count: 40))) }
+        let manifest = PackedManifest(Manifest(["apiVersion": "v1", "kind": "ConfigMap", "metadata": ["namespace": "a", "name": "a"]]))
+        board.built(unit("one"), commits[0], generation: 1, claims: [manifest])
+        board.built(unit("two"), commits[0], generation: 1, claims: [manifest])
+        board.built(unit("one"), commits[1], generation: 1, claims: [manifest])
+        #expect(board.rivals(of: unit("one"), for: [manifest.key])[manifest.key]?.isBehind == true)
+        _ = one.takeWholeLook()
+        board.built(unit("two"), commits[1], generation: 1, claims: [manifest])
+        #expect(board.rivals(of: unit("one"), for: [manifest.key])[manifest.key]?.isBehind == false && one.takeWholeLook())
+    }
+
     @Test func `a claim is not deleted because its unit is forced, only when it is marked itself`() async throws {
         let key = ObjectKey(group: "", kind: "PersistentVolumeClaim", namespace: "default", name: "data")
         func claim(_ size: String, _ more: String = "") -> String {

@@ -25,6 +25,8 @@ package actor LiveState {
     private static let definitionKind = GroupVersionKind(
         group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition")
 
+    /// The UIDs of what went last, the last last.
+    private var gone: [String] = []
     private var bells: [Ownership: Bell] = [:]
     /// The objects of large units that changed since the unit asked last.
     private var news: [Ownership: Set<ObjectKey>] = [:]
@@ -158,6 +160,8 @@ package actor LiveState {
 
     /// Takes in the answer to an apply by `unit`; the watch will bring nothing new of it, so whom else it concerns is told here.
     package func settle(_ live: Manifest, with wanted: DesiredObject, by unit: Ownership, keepsAdditions: Bool) {
+        // What was made, ended and was cleared away before the answer came does not come back.
+        if gone.contains(live.uid) { return }
         let before = objects.audience(of: wanted.key)
         objects.settle(live, with: wanted, keepsAdditions: keepsAdditions, now: clock.timestamp)
         ring(before.union(objects.audience(of: wanted.key)).subtracting([unit]), about: wanted.key)
@@ -271,6 +275,7 @@ package actor LiveState {
         case .gone(let manifest):
             let before = objects.audience(of: manifest.key)
             objects.noteCompletion(of: manifest)
+            gone = gone.suffix(63) + [manifest.uid]
             // One made anew may have been seen in another version of the kind already.
             if objects[manifest.key]?.object.uid == manifest.uid, objects.remove(manifest.key) { ring(before, about: manifest.key) }
         case .failed(let error):

@@ -99,6 +99,8 @@ package final class NodeJournal: Sendable {
     /// Takes in what operators' runs bring to this server, as it comes.
     package func followOperators() async {
         guard let directory = state.withLock({ $0.file?.directory }), let names = try? FileWatch.changes(in: directory) else { return }
+        // What came before the watch.
+        reload()
         for await name in names where name == JournalFile.operatorsName || name.isEmpty { reload() }
     }
 

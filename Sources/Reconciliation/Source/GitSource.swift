@@ -175,7 +175,9 @@ package actor GitSource {
             if let head {
                 let name = try await chosenName()
                 if head != state.value.commit?.id || name != state.value.names.last?.reference {
-                    if let commit = try await repository.fetch() { try await consider(commit) }
+                    let commit = try await repository.fetch()
+                    // Whoever decides whose commits count takes first what was taken before, and looks anew then.
+                    if let commit, !state.value.isUndecided { try await consider(commit) }
                 } else if !isOwnChoice, let commit = state.value.commit {
                     try await consider(commit)
                 }
@@ -183,7 +185,8 @@ package actor GitSource {
             try takeInclusions()
             backoff.reset()
             let what = reference.isEmpty ? "commit" : reference
-            let problem = head == nil ? SourceProblem(.branchMissing, "the repository has no \(what) yet") : trust.value.rule.problem
+            let refusal = state.value.isUndecided ? nil : trust.value.rule.problem
+            let problem = head == nil ? SourceProblem(.branchMissing, "the repository has no \(what) yet") : refusal
             await note(problem, at: head)
             let now = clock.timestamp
             lastContact.update { $0 = now }

@@ -3,27 +3,20 @@ package import KubernetesModel
 
 /// Which GitRepositories mean the repository that the agent itself follows.
 extension SourceRegistry {
-    package func take(_ object: Manifest) async { await inTurn { await self.takeInTurn(object) } }
+    package func take(_ object: Manifest) async { await turn.take { await self.takeInTurn(object) } }
 
-    package func remove(_ key: ObjectKey) async { await inTurn { await self.removeInTurn(key) } }
+    package func remove(_ key: ObjectKey) async { await turn.take { await self.removeInTurn(key) } }
 
     /// Takes anew what the agent's own unit has made, as it says only now.
     func reconsider() async {
         guard entries.values.contains(where: { isOutdated($0) }) else { return }
-        await inTurn { await self.takeOutdated() }
+        await turn.take { await self.takeOutdated() }
     }
 
     private func takeOutdated() async {
         for key in entries.keys {
             if let entry = entries[key], isOutdated(entry) { await takeInTurn(entry.object) }
         }
-    }
-
-    /// One after the other. Who is cancelled waits for nobody: what it was told is taken in all the same.
-    private func inTurn(_ work: () async -> Void) async {
-        let place = try? await turn.enter()
-        await work()
-        if let place { await turn.leave(place) }
     }
 
     private func isOutdated(_ entry: Entry) -> Bool {

@@ -96,8 +96,8 @@ package final class UnitBoard: Sendable {
         reference: KustomizationSpec.SourceReference? = nil
     ) {
         update { state in
-            var entry = state.entries[unit] ?? Entry(bell: bell)
-            let wasIdle = entry.isIdle
+            let known = state.entries[unit]
+            var entry = known ?? Entry(bell: bell)
             entry.source = source.map { ObjectIdentifier($0) }
             entry.reference = reference
             entry.cluster = cluster
@@ -112,7 +112,7 @@ package final class UnitBoard: Sendable {
             if let parent, let wanted = state.children[parent]?.redefined[unit], wanted == definition {
                 state.children[parent]?.redefined[unit] = nil
             }
-            return state.waitingBells + (isIdle != wasIdle ? state.dependentBells(of: unit) : []) + state.takeAwaiting(unit)
+            return state.waitingBells + (isIdle != known?.isIdle ? state.dependentBells(of: unit) : []) + state.takeAwaiting(unit)
         }
     }
 
@@ -147,7 +147,7 @@ package final class UnitBoard: Sendable {
             state.entries[unit]?.aside = nil
             state.entries[unit]?.awaitsParent = false
             let rivals = claims.map { state.setClaims($0, of: unit) } ?? []
-            return rivals + state.waitingBells + state.takeAwaiting(unit)
+            return rivals + state.rivalBells(of: unit) + state.waitingBells + state.takeAwaiting(unit)
         }
     }
 
@@ -349,6 +349,15 @@ extension UnitBoard.State {
         }
         entries[unit]?.claims = claims
         return touched.compactMap { entries[$0]?.bell }
+    }
+
+    /// The bells of those who want the same, and may have waited until this one has looked at the commit.
+    fileprivate func rivalBells(of unit: Ownership) -> [Bell] {
+        if laterClaimants.isEmpty { return [] }
+        var rivals: Set<Ownership> = []
+        for claim in entries[unit]?.claims ?? [] where laterClaimants[claim.key] != nil { rivals.formUnion(claimants(of: claim.key)) }
+        rivals.remove(unit)
+        return rivals.compactMap { entries[$0]?.bell }
     }
 
     func claimants(of key: ObjectKey) -> [Ownership] {

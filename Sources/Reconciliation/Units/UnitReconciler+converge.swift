@@ -314,13 +314,14 @@ extension UnitReconciler {
         // What lives in a namespace that cannot be made is tried when that is.
         let tried = failures.filter { failures[ObjectKey(group: "", kind: "Namespace", namespace: "", name: $0.key.namespace)] == nil }
         var moments = tried.values.map(\.retryAt) + pruneFailures.values.map(\.retryAt)
+        // What comes due while the pass lasts is not missed.
         moments += guards.values.compactMap { guardian in
             var guardian = guardian
-            return guardian.hold(now: now)
+            return guardian.hold(now: begunAt)
         }
         if let unservedMoment { moments.append(unservedMoment) }
-        if let nextExamination, nextExamination > now { moments.append(nextExamination) }
-        if let healthDeadline, healthDeadline > now, !unsettled.isEmpty || keptForHealth != nil { moments.append(healthDeadline) }
+        if let nextExamination, nextExamination > begunAt { moments.append(nextExamination) }
+        if let healthDeadline, healthDeadline > begunAt, !unsettled.isEmpty || keptForHealth != nil { moments.append(healthDeadline) }
         // Of a kind that the server does not know yet no event comes.
         if !foreignChecks.isEmpty, lastPhase != .ready { moments.append(now + .seconds(15)) }
         // Whether a kind can be seen again is told by no event where the unit has none of it yet.

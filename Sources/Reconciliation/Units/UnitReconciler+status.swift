@@ -8,7 +8,7 @@ extension UnitReconciler {
     /// Shows the state to everybody: where it is kept when something changed, the monitor always. Gives when to try again if it could not.
     func publish() async -> Duration? {
         let report = await report()
-        guard !isStopped else { return nil }
+        guard !isStopped, !isLeft else { return nil }
         monitor.update { [isRoot, owner = spec.owner] in
             if isRoot { $0.unit = report } else { $0.units[owner] = report.isHealthy }
         }

@@ -175,6 +175,7 @@ package actor UnitReconciler {
     /// The Kustomization's generation, and the look that it asks for, as the pass began with them: what comes later is the next pass' to
     /// observe.
     private(set) var begunWith: (generation: Int64, requestedAt: String) = (0, "")
+    private(set) var begunAt: Duration = .zero
     /// Of a large unit, as the last pass found them.
     var states: ObjectStates?
     /// When more than what changed has to be looked at although nothing happens.
@@ -203,6 +204,8 @@ package actor UnitReconciler {
     var attemptStart: Duration?
     /// What is enforced was built for a suspended unit, to see what has drifted, and nobody has converged to it.
     var isForLookOnly = false
+    /// Nothing is done and nothing is said, until whoever runs the unit ends it.
+    private(set) var isLeft = false
     /// Set by whoever runs the unit, to end it.
     private(set) var isStopped = false
 
@@ -366,7 +369,7 @@ package actor UnitReconciler {
     /// One look at everything; gives the moment of the next although nothing happens, nil for none.
     func pass() async -> Duration? {
         let start = clock.now
-        begunWith = (spec.generation, spec.requestedAt)
+        (begunAt, begunWith) = (start, (spec.generation, spec.requestedAt))
         var next: Duration?
         do {
             if await object?.isBeingDeleted == true, !isRoot {
@@ -413,8 +416,17 @@ package actor UnitReconciler {
             if let nextExamination, nextExamination > clock.now { next = min(next ?? nextExamination, nextExamination) }
         }
         if !spec.isSuspended, isForLookOnly { (enforced, isForLookOnly) = (nil, false) }
-        if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() { next = try await converge() }
+        if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() {
+            isLeft = await isToBeLeft()
+            if !isLeft { next = try await converge() }
+        }
         return next
+    }
+
+    /// Whether Flux was told, in the commit that is about to be applied, to leave the unit alone; who stops it for that may be late.
+    private func isToBeLeft() async -> Bool {
+        guard let object, !isRoot, let flux = context.flux.value, flux.leavesUnits else { return false }
+        return flux.reasonToLeave(Manifest(await object.value)) != nil
     }
 
     /// A suspension with an end is ended here; gives when that is.

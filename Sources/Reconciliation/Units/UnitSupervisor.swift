@@ -1,4 +1,5 @@
 import Diagnostics
+import KubernetesClient
 import KubernetesModel
 
 /// Runs the agent's own unit, and one unit for each Kustomization in the cluster, whoever made it.
@@ -37,6 +38,8 @@ package actor UnitSupervisor {
     private var running: [Ownership: Running] = [:]
     /// Units that nobody knows yet how to keep (see `UnitContext.flux`), and those that are left alone.
     private var waiting: [Ownership: Manifest] = [:]
+    /// One change at a time is taken, or a unit that is being started would miss what all are told meanwhile.
+    private let turn = InFlightLimit(1)
     /// Tasks of units that were stopped; a successor starts when its predecessor has ended.
     private var ending: [Ownership: Task<Void, Never>] = [:]
 
@@ -118,8 +121,8 @@ package actor UnitSupervisor {
                 // The repositories first, or every unit would begin without one.
                 await self.repositoriesKnown.wait()
                 await ObjectFollower(api: api, clock: clock, kind: FluxKinds.kustomization, namespace: "", labelSelector: nil)
-                    .run {
-                        await self.takeKustomization($0)
+                    .run { change in
+                        await self.takeInTurn(change)
                     } onSetBack: {
                         await self.noteSetBack()
                     }
@@ -173,10 +176,14 @@ package actor UnitSupervisor {
     }
 
     private func assignSources() async {
-        for entry in running.values { await entry.unit.use(await sources.source(for: entry.source)) }
+        await turn.take {
+            for entry in running.values { await entry.unit.use(await sources.source(for: entry.source)) }
+        }
     }
 
     // MARK: Kustomizations
+
+    private func takeInTurn(_ change: ObjectFollower.Change) async { await turn.take { await takeKustomization(change) } }
 
     private func takeKustomization(_ change: ObjectFollower.Change) async {
         switch change {
@@ -251,15 +258,17 @@ package actor UnitSupervisor {
         context.flux.attach(bell)
         defer { context.flux.detach(bell) }
         while !Task.isCancelled {
-            if let flux = context.flux.value {
-                let new = waiting.values
-                waiting = [:]
-                for object in new { await take(object) }
-                for entry in running.values { await entry.unit.heed(flux) }
-                if flux.leavesUnits { for entry in running.values { await take(Manifest(await entry.object.value)) } }
-            }
+            if let flux = context.flux.value { await turn.take { await keepAll(flux) } }
             await bell.wait()
         }
+    }
+
+    private func keepAll(_ flux: FluxSettings) async {
+        let new = waiting.values
+        waiting = [:]
+        for object in new { await take(object) }
+        for entry in running.values { await entry.unit.heed(flux) }
+        if flux.leavesUnits { for entry in running.values { await take(Manifest(await entry.object.value)) } }
     }
 
     private func takeRoot(_ manifest: Manifest) async {
