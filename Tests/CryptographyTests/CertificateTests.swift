@@ -22,7 +22,8 @@ import Testing
     @Test(arguments: [1, 365, 3650, 36500]) func saysWhenItEnds(_ days: Int) throws {
         let before = Int(Date().timeIntervalSince1970)
         let validity = try #require(CertificateValidity(pem: try certificate("-days \(days)")))
-        #expect((before...(before + 5)).contains(validity.notBefore))
+        let after = Int(Date().timeIntervalSince1970)
+        #expect((before...after).contains(validity.notBefore))
         // Beyond 2049 the date has four digits for the year (RFC 5280).
         #expect(validity.notAfter - validity.notBefore == days * 86400)
     }

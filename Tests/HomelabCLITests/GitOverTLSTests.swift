@@ -149,7 +149,7 @@ private final class ConnectProxy {
         let script = log + ".py"
         try Self.program.write(toFile: script, atomically: true, encoding: .utf8)
         process = try Loopback.spawn("/usr/bin/python3", [script, "\(port)", log])
-        for _ in 0..<1000 {
+        for _ in 0..<6000 {
             if let socket = try? Loopback.connect(port) {
                 close(socket)
                 return

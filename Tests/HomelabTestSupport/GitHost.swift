@@ -80,14 +80,14 @@ package final class GitHost {
     ///   - port: a free one when it is not given.
     /// - Returns: the URL of the server's root.
     package func serve(certificate: String? = nil, key: String? = nil, client: String? = nil, port: Int? = nil) throws -> String {
-        let port = try port ?? Loopback.freePort()
-        let script = folder + "/server.py"
+        let (script, told) = (folder + "/server.py", folder + "/port")
+        try? FileManager.default.removeItem(atPath: told)
         try Self.program.write(toFile: script, atomically: true, encoding: .utf8)
         try Self.github.write(toFile: folder + "/github.py", atomically: true, encoding: .utf8)
-        server = try Loopback.spawn("/usr/bin/python3", [script, "\(port)", folder, certificate ?? "", key ?? "", client ?? ""])
+        server = try Loopback.spawn("/usr/bin/python3", [script, "\(port ?? 0)", folder, certificate ?? "", key ?? "", client ?? ""])
         for _ in 0..<6000 {
-            if let socket = try? Loopback.connect(port) {
-                close(socket)
+            // It listens by then. A port that was only found to be free could be another program's before the server has begun.
+            if let port = (try? String(contentsOfFile: told, encoding: .utf8)).flatMap({ Int($0) }) {
                 return (certificate == nil ? "http" : "https") + "://localhost:\(port)"
             }
             usleep(10_000)
@@ -180,6 +180,9 @@ package final class GitHost {
                 context.verify_mode = ssl.CERT_OPTIONAL
                 context.load_verify_locations(client)
             server.socket = context.wrap_socket(server.socket, server_side=True)
+        with open(root + "/port.new", "w") as told:
+            told.write(str(server.server_address[1]))
+        os.rename(root + "/port.new", root + "/port")
         server.serve_forever()
         """
 }

@@ -125,7 +125,7 @@ extension BinaryDownloadTests {
         try await withStore(at: url) { store, cache in
             let spec = try Self.airgapped(.mirror(url), pin: SHA256.hex(of: Self.long))
             let broken = await #expect(throws: Diagnostic.self) {
-                try await store.airgapImages(spec, architecture: .amd64, folderBase: "/")
+                try await store.airgapImages(spec, architecture: .amd64, folderBase: "/") { _, _ in page.isTaken.withLock { $0 = true } }
             }
             #expect(broken?.summary == "cannot download" && broken?.subject == url + Self.archive, "\(String(describing: broken))")
             #expect(Self.kept(in: cache) == ["k3s-airgap-images-amd64.tar.zst.part"])

@@ -149,7 +149,9 @@ import Testing
         let url = "http://127.0.0.1:\(page.port)"
         try await withStore(at: url) { store, cache in
             let spec = try Self.spec(.mirror(url), pin: SHA256.hex(of: Self.long))
-            let broken = await #expect(throws: Diagnostic.self) { try await store.k3s(spec, architecture: .amd64, folderBase: "/") }
+            let broken = await #expect(throws: Diagnostic.self) {
+                try await store.k3s(spec, architecture: .amd64, folderBase: "/") { _, _ in page.isTaken.withLock { $0 = true } }
+            }
             #expect(broken?.summary == "cannot download" && broken?.subject == url + Self.asset, "\(String(describing: broken))")
             #expect(broken?.cause?.isEmpty == false && broken?.remedy?.hasSuffix("then run again.") == true)
             #expect(Self.kept(in: cache) == ["k3s.part"])
@@ -171,7 +173,9 @@ import Testing
         let url = "http://127.0.0.1:\(page.port)"
         try await withStore(at: url) { store, cache in
             let spec = try Self.spec(.mirror(url), pin: SHA256.hex(of: Self.long))
-            await #expect(throws: Diagnostic.self) { try await store.k3s(spec, architecture: .amd64, folderBase: "/") }
+            await #expect(throws: Diagnostic.self) {
+                try await store.k3s(spec, architecture: .amd64, folderBase: "/") { _, _ in page.isTaken.withLock { $0 = true } }
+            }
             try Files.write([UInt8](repeating: 7, count: size), to: Self.part(in: cache).path)
             let binary = try await store.k3s(spec, architecture: .amd64, folderBase: "/")
             #expect(try Files.read(binary.path) == Self.long)
@@ -212,6 +216,8 @@ final class BreakingPage: Sendable {
     let port: Int
     /// The bytes from which on the file was asked for.
     let asked: Mutex<[Int]>
+    /// Whoever asks says so when some of a half is in its file: it may drop what it has not read yet when the connection ends.
+    let isTaken = Mutex(false)
     private let listener: Int32
 
     init(_ file: [UInt8], breakingOff: Int, hasRanges: Bool = false) throws {
@@ -235,8 +241,7 @@ final class BreakingPage: Sendable {
                 }
                 head += "\r\nContent-Length: \(rest.count)\r\nConnection: close\r\n\r\n"
                 Self.write(Array(head.utf8) + rest.prefix(left > 0 ? file.count / 2 : file.count), to: connection)
-                // A client may drop what it has not read yet when the connection ends.
-                if left > 0 { sleep(1) }
+                while left > 0, self?.isTaken.withLock({ $0 }) == false { usleep(10_000) }
                 left -= 1
                 close(connection)
             }

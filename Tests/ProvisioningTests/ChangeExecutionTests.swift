@@ -12,18 +12,19 @@ import YAML
 @Suite struct ChangeExecutionTests {
     let events = EventLog()
 
-    private func executor(_ hosts: [FakeHost], servers: Set<String>) throws -> PlanExecutor {
+    /// - Parameter patience: of the waits; a short one is for those that are to be given up.
+    private func executor(_ hosts: [FakeHost], servers: Set<String>, patience: Duration = .seconds(60)) throws -> PlanExecutor {
         let events = self.events
         var executor = PlanExecutor(
             cluster: "home", servers: servers, hosts: Dictionary(uniqueKeysWithValues: hosts.map { ($0.name, $0 as any Host) }),
             files: { "/files/\($0.name.rawValue)" }, secrets: { _, _ in Secret("hunter22") },
             recorder: try RunRecorder(folder: nil, forward: { events.add($0) }), lockOwner: nil)
         executor.limits.poll = .milliseconds(1)
-        executor.limits.k3s = .seconds(2)
-        executor.limits.node = .milliseconds(200)
-        executor.limits.workloads = .milliseconds(50)
+        executor.limits.k3s = patience
+        executor.limits.node = patience
+        executor.limits.workloads = patience
         executor.limits.election = .milliseconds(1)
-        executor.limits.member = .milliseconds(50)
+        executor.limits.member = patience
         return executor
     }
 
@@ -223,7 +224,7 @@ import YAML
         func plan(_ step: Step) -> NodePlan { NodePlan(cluster: "home", phases: [Phase(.configuration, tasks: [task("m2", [step])])]) }
         let m2 = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: false)).on("/readyz", .ok()).withLocks().on("systemctl", .ok())
         for step in [Step.restartUnit("k3s.service"), .cordon(node: "m2", for: .upgrade, via: "m2")] {
-            let report = try await executor([m2], servers: ["m1", "m2", "m3"]).execute(plan(step))
+            let report = try await executor([m2], servers: ["m1", "m2", "m3"], patience: .milliseconds(200)).execute(plan(step))
             #expect(
                 report.failures.map(\.summary) == [
                     "cannot \(step.activity): etcd has 3 members, 2 of them healthy, and would lose its majority"
@@ -239,7 +240,7 @@ import YAML
             fallback: Fallback(version: "old", recipe: "Restore."))
         let emptied = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: true), Self.cluster(thirdIsReady: false)).withLocks()
             .on("/readyz", .ok()).on("homelab.dev/cordoned", .ok())
-        let refused = try await executor([emptied], servers: ["m1", "m2", "m3"]).execute(
+        let refused = try await executor([emptied], servers: ["m1", "m2", "m3"], patience: .milliseconds(200)).execute(
             NodePlan(cluster: "home", phases: [Phase(.serverUpgrade, tasks: [upgrade])]))
         #expect(refused.failures.first?.remedy == "bring m3 back first, then run again", "\(refused.failures)")
         #expect(emptied.log.contains { $0.contains("kubectl uncordon") } && !emptied.log.contains { $0.contains("restart") })
@@ -258,7 +259,7 @@ import YAML
         let plan = NodePlan(cluster: "home", phases: [Phase(.configuration, tasks: [task("m2", [.restartUnit("k3s.service")])])])
         let m2 = FakeHost("m2").on("-- members", Self.cluster(thirdIsReady: true)).on("/readyz", .ok()).withLocks().on("systemctl", .ok())
         let off = FakeHost("m3").on("/readyz", .lost)
-        let refused = try await executor([m2, off], servers: ["m1", "m2", "m3"]).execute(plan)
+        let refused = try await executor([m2, off], servers: ["m1", "m2", "m3"], patience: .milliseconds(200)).execute(plan)
         #expect(refused.failures.first?.remedy == "bring m3 back first, then run again", "\(refused.failures)")
         #expect(!m2.log.contains { $0.contains("restart k3s") }, "\(m2.log)")
 
@@ -280,7 +281,7 @@ import YAML
         #expect(events.lines.contains { $0.contains("daemonset kube-system/log: 2 of 3 ready; deployment shop/web: 1 of 2 ready") })
 
         let stuck = FakeHost("m1").on("get deployments", .ok(before), .ok(during))
-        let failed = try await executor([stuck], servers: ["m1"]).execute(
+        let failed = try await executor([stuck], servers: ["m1"], patience: .milliseconds(50)).execute(
             NodePlan(cluster: "home", phases: [Phase(.agentUpgrade, tasks: [task("m1", [.awaitWorkloads(node: "m1", via: "m1")])])]))
         #expect(failed.failures.first?.summary.hasPrefix("what ran before is not healthy again") == true)
         #expect(failed.failures.first?.cause?.contains("shop/old") == false)
@@ -299,7 +300,7 @@ import YAML
         #expect(m1.log.count { $0.contains("get node") } == 2)
 
         let stays = FakeHost("m1").on("etcd.k3s.cattle.io/remove=true", .ok()).on("get node", member(""))
-        let failed = try await executor([stays], servers: ["m1"]).execute(plan)
+        let failed = try await executor([stays], servers: ["m1"], patience: .milliseconds(50)).execute(plan)
         #expect(failed.failures.first?.summary.hasPrefix("its etcd member was not taken out") == true)
     }
 
@@ -320,7 +321,7 @@ import YAML
 
         let stays = FakeHost("m1").on("etcd.k3s.cattle.io/remove=true", .ok()).on("get node", removed)
             .on("/db/info", members("m1-11111111", "m3-0a1b2c3d"))
-        let failed = try await executor([stays], servers: ["m1"]).execute(plan)
+        let failed = try await executor([stays], servers: ["m1"], patience: .milliseconds(50)).execute(plan)
         #expect(failed.failures.first?.summary.hasPrefix("its etcd member was not taken out") == true)
     }
 

@@ -84,26 +84,48 @@ import Testing
         #expect(ReachOutcome("failed No route to host") == .failed("No route to host"))
     }
 
+    /// Two ports of loopback that nobody has.
+    private static func freePorts(_ type: Int32) throws -> [Int] {
+        let sockets = (0..<2).map { _ in socket(AF_INET, type, 0) }
+        defer { for socket in sockets { close(socket) } }
+        return try sockets.map { socket in
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = inet_addr("127.0.0.1")
+            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let status = withUnsafeMutablePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(socket, $0, size) == 0 ? getsockname(socket, $0, &size) : -1
+                }
+            }
+            try #require(status == 0)
+            return Int(UInt16(bigEndian: address.sin_port))
+        }
+    }
+
     /// The two ends of the probes against each other over loopback.
     @Test func probesReachAListenerAndNothingElse() async throws {
-        let ports = ["tcp:29411", "udp:29412", "udp:0"].compactMap { ProbeListener.Port($0) }
+        let (tcp, udp) = (try Self.freePorts(Int32(SOCK_STREAM.rawValue)), try Self.freePorts(Int32(SOCK_DGRAM.rawValue)))
+        let ports = ["tcp:\(tcp[0])", "udp:\(udp[0])", "udp:0"].compactMap { ProbeListener.Port($0) }
         let (said, feed) = AsyncStream<String>.makeStream()
-        let listening = Thread { ProbeListener(ports, address: "127.0.0.1", say: { feed.yield($0) }).run(seconds: 6) }
+        let listening = Thread { ProbeListener(ports, address: "127.0.0.1", say: { feed.yield($0) }).run(seconds: 60) }
         listening.start()
         var lines: [String] = []
         for await line in said {
             lines.append(line)
             if line == "ready" { break }
         }
-        #expect(lines.count == 4 && lines.prefix(2) == ["tcp:29411 open", "udp:29412 open"] && lines.last == "ready", "\(lines)")
+        #expect(
+            lines.count == 4 && lines.prefix(2) == ["tcp:\(tcp[0]) open", "udp:\(udp[0]) open"] && lines.last == "ready", "\(lines)")
         let chosen = try #require(lines.first { $0.hasPrefix("udp:0 open ") }?.split(separator: " ").last.flatMap { Int($0) })
         var sender = ProbeSender([
-            "tcp:29411 127.0.0.1", "udp:29412 127.0.0.1", "tcp:29413 127.0.0.1", "udp:29414 127.0.0.1", "udp:\(chosen) 127.0.0.1",
+            "tcp:\(tcp[0]) 127.0.0.1", "udp:\(udp[0]) 127.0.0.1", "tcp:\(tcp[1]) 127.0.0.1", "udp:\(udp[1]) 127.0.0.1",
+            "udp:\(chosen) 127.0.0.1",
         ])
-        let results = sender.run(seconds: 2)
-        #expect(results[0].hasPrefix("tcp:29411 127.0.0.1 ok "), "\(results)")
-        #expect(results[1].hasPrefix("udp:29412 127.0.0.1 ok "), "\(results)")
-        #expect(results[2] == "tcp:29413 127.0.0.1 refused" && results[3] == "udp:29414 127.0.0.1 refused", "\(results)")
+        let results = sender.run(seconds: 30)
+        #expect(results[0].hasPrefix("tcp:\(tcp[0]) 127.0.0.1 ok "), "\(results)")
+        #expect(results[1].hasPrefix("udp:\(udp[0]) 127.0.0.1 ok "), "\(results)")
+        #expect(results[2] == "tcp:\(tcp[1]) 127.0.0.1 refused" && results[3] == "udp:\(udp[1]) 127.0.0.1 refused", "\(results)")
         #expect(results[4].hasPrefix("udp:\(chosen) 127.0.0.1 ok "), "\(results)")
         #expect(ProbeListener.Port("icmp:1") == nil && ProbeListener.Port("tcp:0") == nil)
     }

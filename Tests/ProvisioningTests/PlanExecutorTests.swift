@@ -9,15 +9,18 @@ import Testing
 @Suite struct PlanExecutorTests {
     let events = EventLog()
 
-    private func executor(_ hosts: [FakeHost], servers: Set<String>, folder: String? = nil) throws -> PlanExecutor {
+    /// - Parameter patience: of the waits; a short one is for those that are to be given up.
+    private func executor(
+        _ hosts: [FakeHost], servers: Set<String>, folder: String? = nil, patience: Duration = .seconds(60)
+    ) throws -> PlanExecutor {
         let events = self.events
         var executor = PlanExecutor(
             cluster: "home", servers: servers, hosts: Dictionary(uniqueKeysWithValues: hosts.map { ($0.name, $0 as any Host) }),
             files: { "/files/\($0.name.rawValue)" }, secrets: { _, _ in Secret("hunter22") },
             recorder: try RunRecorder(folder: folder, forward: { events.add($0) }), lockOwner: "alice@laptop, test")
         executor.limits.poll = .milliseconds(1)
-        executor.limits.k3s = .seconds(2)
-        executor.limits.node = .seconds(2)
+        executor.limits.k3s = patience
+        executor.limits.node = patience
         return executor
     }
 
@@ -76,7 +79,7 @@ import Testing
             let look = FakeHost.Answer.ok(
                 (isOpenRC ? "Supervisor=openrc\n" : "") + "ActiveState=activating\nNRestarts=0\n-- journal\nstarting\n-- cursor: 9\n")
             let host = FakeHost("m2").on("systemctl show", look).withLocks()
-            let report = try await executor([host], servers: ["m1"]).execute(
+            let report = try await executor([host], servers: ["m1"], patience: .seconds(2)).execute(
                 plan(Phase(.agents, tasks: [task("m2", .awaitK3s(role: .agent))])))
             #expect(report.failures.first?.summary.hasPrefix("k3s is not ready after 2") == true)
             #expect(report.failures.first?.remedy?.contains(words) == true, "\(report.failures)")
@@ -284,7 +287,7 @@ import Testing
         let m2 = FakeHost("m2").on("systemctl show", Self.looks("active")).withLocks().on("systemctl", .ok())
         let back = Fallback(version: "v1.33.4+k3s1", steps: [PlannedStep(.restoreBinary(path: NodeLayout.k3s), "test")])
         let wait = Step.awaitNode(name: "m2", via: "m1", votingMember: false)
-        let report = try await executor([m1, m2], servers: ["m1"]).execute(
+        let report = try await executor([m1, m2], servers: ["m1"], patience: .seconds(2)).execute(
             plan(Phase(.agentUpgrade, tasks: [NodeTask(node: "m2", steps: [PlannedStep(wait, "test")], fallback: back)])))
         #expect(report.failures.map(\.summary) == ["node m2 is not ready after 2.0 s"], "\(report.failures)")
         #expect(report.failures.first?.cause?.hasPrefix("m1 does not answer") == true, "\(report.failures)")

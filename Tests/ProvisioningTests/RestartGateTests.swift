@@ -22,11 +22,12 @@ import Testing
             interaction: BootstrapInteraction(events: { log.add($0) }))
     }
 
-    private func gate(_ machines: Machines, _ hosts: FakeHost...) -> RestartGate {
+    /// - Parameter patience: a short one is for what is to be refused.
+    private func gate(_ machines: Machines, _ hosts: FakeHost..., patience: Duration = .milliseconds(50)) -> RestartGate {
         var limits = WaitLimits()
         limits.poll = .milliseconds(1)
         return RestartGate(
-            machines, hosts: Dictionary(uniqueKeysWithValues: hosts.map { ($0.name, $0 as any Host) }), patience: .milliseconds(50),
+            machines, hosts: Dictionary(uniqueKeysWithValues: hosts.map { ($0.name, $0 as any Host) }), patience: patience,
             limits: limits)
     }
 
@@ -68,7 +69,7 @@ import Testing
     @Test func whoIsNotWellYetIsWaitedFor() async throws {
         let machines = try machines()
         let (s1, s2) = (server("s1").on("/readyz", .ok()), server("s2").on("/readyz", Self.away, .ok()))
-        try await gate(machines, s1, s2).open(for: machines.spec.servers[0]) { _ in }
+        try await gate(machines, s1, s2, patience: .seconds(60)).open(for: machines.spec.servers[0]) { _ in }
     }
 
     @Test func ofTwoEtcdCanSpareNeither() async throws {

@@ -33,12 +33,13 @@ import YAML
         defer { running.cancel() }
         var expected = ["Ill": 0, "Well": 0]
         func tell(_ reasons: String..., news: [String: Int], round: String) async throws {
-            let unit = ObjectKey(unit: Ownership(namespace: "default", name: "app"))
-            for reason in reasons {
+            func record(_ name: String, _ reason: String) {
+                let unit = ObjectKey(unit: Ownership(namespace: "default", name: name))
                 events.record(EventRecorder.Event(reason, "", object: unit, apiVersion: "v1", isWarning: reason == "Ill"))
             }
+            for reason in reasons { record("app", reason) }
             // They are told in order.
-            events.record(EventRecorder.Event(round, "", object: Files.deploymentKey, apiVersion: "apps/v1"))
+            record("mark", round)
             expected.merge(news, uniquingKeysWith: +)
             func count(_ reason: String) async -> Int {
                 var count = 0

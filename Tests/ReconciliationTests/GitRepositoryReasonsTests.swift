@@ -189,8 +189,9 @@ import YAML
         try await running { registry in
             await put("home", [:], registry)
             try await awaitReason("Succeeded")
-            let second = repository.push(["a.yaml": "a: 2\n"])
+            // It is ready with what the mirror has: the first look at the host may come as late as this.
             repository.failFetching(SourceProblem(.diskFull, "no space left on device"))
+            let second = repository.push(["a.yaml": "a: 2\n"])
             let source = try #require(await registry.source(for: .init(kind: "GitRepository", namespace: "default", name: "home")))
             source.wake()
             try await awaitReason("ArchiveOperationFailed")

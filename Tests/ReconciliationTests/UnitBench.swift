@@ -90,6 +90,16 @@ struct UnitBench {
         return await api.object(key).flatMap { StatusReport(of: $0) }
     }
 
+    /// What the units and repositories say of themselves, for a test that waits in vain.
+    func standing() async -> String {
+        var lines = ["\(spec.owner): \(await report().map { "\($0.phase) at \($0.appliedRevision): \($0.message)" } ?? "no report")"]
+        for key in await api.keys.sorted() where key.unit != nil || key.kind == FluxKinds.gitRepository.kind {
+            let conditions = await FluxConditions(api.object(key)?.value[path: "status", "conditions"])
+            lines.append("\(key): \(conditions.all.map { "\($0.type) \($0.status) \($0.reason): \($0.message)" }.joined(separator: "; "))")
+        }
+        return lines.joined(separator: "\n")
+    }
+
     func recorded() async throws -> [String] {
         let key = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: "homelab-inventory-home")
         let text = await api.object(key)?.value[path: "data", "objects"]?.string ?? ""

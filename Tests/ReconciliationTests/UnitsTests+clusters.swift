@@ -154,6 +154,8 @@ import YAML
         }
         bench.repository.push(tree)
         func asked() async -> Int { await bench.other.requests.count { $0.verb == .get && $0.name == "kube-system" } }
+        let clock = ContinuousClock()
+        let begin = clock.now
         try await bench.run { source in
             try await eventually("that cluster's turns are taken", { "\(await asked())" }) { await asked() >= 8 }
             tree["clusters/home/near.yaml"] = UnitsTests.unit("near", path: "near")
@@ -161,7 +163,10 @@ import YAML
             let commit = bench.repository.push(tree)
             source.wake()
             try await units.awaitReady("near", at: commit)
-            #expect(await asked() == 8)
+            // After five seconds a pass goes on without its turn, which another gets; on a slow host they may be over by now.
+            let count = await asked()
+            let rounds = 1 + Int((clock.now - begin) / Duration.seconds(5))
+            #expect((8...8 * rounds).contains(count), "\(count) in \(rounds) rounds")
             isSilent.update { $0 = false }
             for number in 0..<20 { try await units.awaitReady("far-\(number)", at: commit) }
         }

@@ -48,7 +48,7 @@ extension UnitsTests {
         try await bench.run { source in
             let first = bench.repository.push(files)
             source.wake()
-            try await eventually("all is applied") { await isReady(at: first) }
+            try await eventually("all is applied", bench.standing) { await isReady(at: first) }
             try await awaitReady("hand", at: first)
             try await eventually("none of it stays") { await bench.api.object(Self.config("by-hand")) == nil }
             #expect(await applied(since: 0).isDisjoint(with: ["old", "draft", "by-hand"]))
@@ -189,7 +189,10 @@ extension UnitsTests {
 
     @Test func `after a restart on a commit that cannot be built, the units have the rights from before`() async throws {
         let commit = bench.repository.push(files(["--default-service-account=plain"]))
-        try await bench.run { _ in try await awaitReady("a", at: commit) }
+        try await bench.run { _ in
+            try await awaitReady("a", at: commit)
+            try await bench.phase(.ready, at: commit)
+        }
         #expect(await bench.report()?.flux.defaultServiceAccount == "plain")
         await bench.api.remove(Self.config("one"))
         let before = await bench.api.requests.count

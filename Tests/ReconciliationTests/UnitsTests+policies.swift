@@ -46,8 +46,12 @@ extension UnitsTests {
             files["a/one.yaml"] = Files.config("3", name: "one", namespace: "default")
             bench.repository.push(files)
             source.wake()
-            try await awaitReady("a", "False")
-            #expect(await ready("a")?.message.contains("acts as ServiceAccount default/deployer; bind a Role to it") == true)
+            // Before that it may be said to wait for its maker.
+            try await eventually("it is refused", { await String(describing: ready("a")) }) {
+                let found = await ready("a")
+                let words = "acts as ServiceAccount default/deployer; bind a Role to it"
+                return found?.status == "False" && found?.message.contains(words) == true
+            }
             try await awaitReady("a")
             try await eventually("it is pruned") { await bench.api.object(Self.config("two")) == nil }
         }
@@ -303,8 +307,11 @@ extension UnitsTests {
             await bench.api.fail(.delete, name: "two", with: error, times: 2)
             bench.repository.push(files)
             source.wake()
-            try await awaitReady("a", "False")
-            #expect(await ready("a")?.reason == "PruneFailed")
+            // Before that it may be said to wait for its maker.
+            try await eventually("it is refused", { await String(describing: ready("a")) }) {
+                let found = await ready("a")
+                return found?.status == "False" && found?.reason == "PruneFailed"
+            }
             #expect(await ready("a")?.message.contains("deletion is forbidden here") == true)
             try await eventually("the event") { await events(of: "a", "PruneFailed").count == 1 }
             try await awaitReady("a")

@@ -127,11 +127,15 @@ extension UnitsTests {
             try await awaitReady("app")
             try await eventually("it is told") { await events(of: "app", "ReconciliationSucceeded").count == 1 }
             // What has not been well yet would be waited for.
-            try await awaitReady("home")
+            let root = ObjectKey(unit: bench.spec.owner)
+            func status() async -> String { await String(describing: bench.api.object(root)?.value["status"]) }
+            try await eventually("the agent's own unit is well", status) {
+                await bench.api.object(root)?.condition("Ready")?.status == "True"
+            }
             var told = 0
             try await eventually("so does the agent's own unit, in Flux' words where it has its Kustomization by then") {
                 told = await events(of: "home", "ReconciliationSucceeded").count
-                let untold = await events(of: "home", "Healthy").isEmpty
+                let untold = await events(of: "homelab-status-home", "Healthy").isEmpty
                 return told > 0 || !untold
             }
             var ill = Files.running(1)
@@ -139,7 +143,7 @@ extension UnitsTests {
             await bench.api.setStatus(Files.deploymentKey, ill)
             try await awaitReady("app", "False")
             #expect(await condition("Healthy")?.reason == "HealthCheckFailed")
-            try await eventually("it has Flux' words, too", { await String(describing: ready("home")) }) {
+            try await eventually("it has Flux' words, too", status) {
                 await !events(of: "home", "HealthCheckFailed").isEmpty
             }
             await bench.api.setStatus(Files.deploymentKey, Files.running(1))

@@ -191,7 +191,10 @@ extension UnitsTests {
         bench.repository.push(["clusters/home/a.yaml": Self.unit("a", path: "a"), "a/one.yaml": Self.text("git", "one")])
         try await bench.run { _ in
             try await awaitReady("a")
+            let clock = ContinuousClock()
+            var begin = clock.now
             for round in 1...3 {
+                begin = clock.now
                 await bench.api.edit(Self.config("one")) {
                     $0["metadata"]?["annotations"]?[DesiredObject.digestAnnotation] = .string("other")
                     $0["metadata"]?["labels"]?[Ownership.nameLabel] = "theirs"
@@ -202,7 +205,10 @@ extension UnitsTests {
             await bench.api.edit(Self.config("one")) { $0["metadata"]?["annotations"]?[DesiredObject.digestAnnotation] = "other" }
             let passes = bench.monitor.value.passes
             try await eventually("it was looked at") { bench.monitor.value.passes > passes }
-            #expect(bench.monitor.value.driftRepairs == 3)
+            let repairs = bench.monitor.value.driftRepairs
+            // The next one comes two seconds after the third; on a slow host they may be over by now.
+            let isDue = clock.now - begin >= Duration.seconds(2)
+            #expect(repairs == 3 || (isDue && repairs == 4))
             try await eventually("it is repaired later") { bench.monitor.value.driftRepairs == 4 }
         }
     }

@@ -54,7 +54,11 @@ struct WebhookTests {
                 group.addTask { await announcements.run() }
             }
         }
-        try await eventually("the first look") { source.state.value.commit != nil && repository.listings == 1 }
+        // What was told before the agent listens is no news.
+        try await eventually("the first look, and somebody listens") {
+            let isHeard = await api.watchCount == 1
+            return source.state.value.commit != nil && repository.listings == 1 && isHeard
+        }
         let next = repository.push(["a": "2"])
         try await announcements.tell()
         try await eventually("the push is seen") { source.state.value.commit == next && pushes.value == 1 }
