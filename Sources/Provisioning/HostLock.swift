@@ -46,7 +46,7 @@ package enum HostLock {
           take && { [ -z "$dead" ] || echo "$dead"; exit 0; }
           attempts=$((attempts + 1))
           holder=$(head -n 1 "$lock" 2>/dev/null) || holder=
-          if [ "$holder" = "$run" ]; then touch "$lock"; exit 0; fi
+          if [ "$holder" = "$run" ]; then touch -c "$lock"; exit 0; fi
           then=$(stat -c %Y "$lock" 2>/dev/null) || then=$(date +%s)
           age=$(( $(date +%s) - then ))
           if [ "$age" -lt -\(suspectAfter) ] || [ "$age" -gt \(staleAfter * 10) ]; then
@@ -67,9 +67,10 @@ package enum HostLock {
         """
     }
 
-    /// Renews the heartbeat; fails when the lock has been lost to another run.
+    /// Renews the heartbeat; fails when the lock has been lost to another run. Makes no file: one that is overtaken by the release would
+    /// leave a lock that is nobody's.
     package static func renew(run: String) -> String {
-        "[ \"$(head -n 1 \(path) 2>/dev/null)\" = \(ShellLine.quoted(run)) ] && touch \(path)"
+        "[ \"$(head -n 1 \(path) 2>/dev/null)\" = \(ShellLine.quoted(run)) ] && touch -c \(path)"
     }
 
     /// Gives the lock back if it is still this run's.

@@ -10,6 +10,7 @@ struct NodeLocks: Sendable {
     /// Whom the message to another run names.
     let owner: String
     let recorder: RunRecorder
+    var heartbeatEvery = HostLock.heartbeatEvery
 
     /// Takes the lock on every node or on none. A holder that has missed a heartbeat is waited for until it gives a sign of life, which ends
     /// the attempt, or counts as dead: so what was cut off can be run again at once.
@@ -81,26 +82,47 @@ struct NodeLocks: Sendable {
     }
 
     /// Renews every lock until the task is cancelled, or until one is another run's: this one was away for so long (a laptop that slept)
-    /// that it counts as dead, and must do nothing more.
+    /// that it counts as dead, and must do nothing more. A machine that hangs holds up no other's heartbeat.
     /// - Returns: whom the run was lost to; nil when the task was cancelled.
     func keepAlive() async -> Diagnostics? {
-        while (try? await Task.sleep(for: HostLock.heartbeatEvery)) != nil {
-            let found = await parallel(hosts, limit: 16) { await renew($0) }.compactMap { $0 }
-            if !found.isEmpty { return Diagnostics(found) }
+        await withTaskGroup(of: Diagnostic?.self) { group in
+            for host in hosts { group.addTask { await keepAlive(host) } }
+            var found: [Diagnostic] = []
+            for await lost in group {
+                guard let lost else { continue }
+                found.append(lost)
+                group.cancelAll()
+            }
+            return found.isEmpty ? nil : Diagnostics(found)
+        }
+    }
+
+    private func keepAlive(_ host: any Host) async -> Diagnostic? {
+        while (try? await Task.sleep(for: heartbeatEvery)) != nil {
+            if let lost = await renew(host) { return lost }
         }
         return nil
     }
 
-    /// Renews one lock. A node that cannot be reached now is left to the step that runs on it; a lock that vanished with a reboot is taken
-    /// again.
+    /// Renews one lock. A node that cannot be reached now, or does not answer, is left to the step that runs on it; a lock that vanished
+    /// with a reboot is taken again.
     /// - Returns: who has it now, if it is not this run.
     func renew(_ host: any Host) async -> Diagnostic? {
-        guard let renewed = try? await host.run(RemoteCommand(["sh", "-c", HostLock.renew(run: run)])), !renewed.succeeded,
-            let again = try? await host.run(RemoteCommand(["sh", "-c", HostLock.acquire(run: run, owner: owner)])),
-            again.exitStatus == HostLock.heldStatus
+        var (renewal, taking) = (
+            RemoteCommand(["sh", "-c", HostLock.renew(run: run)]),
+            RemoteCommand(["sh", "-c", HostLock.acquire(run: run, owner: owner)])
+        )
+        renewal.limit = Self.renewalLimit
+        taking.limit = Self.takingLimit
+        guard let renewed = try? await host.run(renewal), !renewed.succeeded,
+            let again = try? await host.run(taking), again.exitStatus == HostLock.heldStatus
         else { return nil }
         return HostLock.lost("node \"\(host.name)\"", to: HostLock.owner(in: again.output)?.owner)
     }
+
+    private static let renewalLimit = Duration.seconds(20)
+    /// It may watch the lock several times before it answers.
+    private static let takingLimit = renewalLimit + .seconds(4 * HostLock.watchFor)
 
     /// Gives the locks back. Who is stopped in the middle of an upload has lost that connection, so a lost one is made again, but not for
     /// long: a node that is gone frees its lock by itself after the heartbeat's time.

@@ -1,3 +1,5 @@
+internal import Diagnostics
+
 /// All that a run holds while it changes machines, so that no other run and no agent works there at the same time: the locks on the machines
 /// and the cluster's Lease.
 struct RunLocks: Sendable {
@@ -13,10 +15,10 @@ struct RunLocks: Sendable {
     func holding<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
         let dead = try await machines.acquire()
         let outcome = await withTaskGroup(of: Swift.Result<Result, any Error>?.self) { group in
-            group.addTask { await machines.keepAlive().map { .failure($0) } }
-            // A server that hangs must not hold up the machines' heartbeats.
-            if let lease, keepsLease { group.addTask { await lease.keepAlive().map { .failure($0) } } }
+            let hearts = heartbeats()
+            for heart in hearts { group.addTask { await heart.value.map { .failure($0) } } }
             group.addTask {
+                defer { for heart in hearts { heart.cancel() } }
                 do {
                     try await machines.awaitEarlierWork()
                     try await lease?.acquire(besides: dead)
@@ -36,5 +38,14 @@ struct RunLocks: Sendable {
         await machines.release()
         await given
         return try outcome.get()
+    }
+
+    /// In tasks of their own, which no cancellation of the run reaches: work that is stopped may still bring k3s back for minutes, and
+    /// needs the locks until it has returned. Each ends when it is cancelled, or with who has what it kept alive.
+    private func heartbeats() -> [Task<Diagnostics?, Never>] {
+        let ofMachines = Task { await machines.keepAlive() }
+        guard let lease, keepsLease else { return [ofMachines] }
+        // A server that hangs must not hold up the machines' heartbeats.
+        return [ofMachines, Task { await lease.keepAlive() }]
     }
 }

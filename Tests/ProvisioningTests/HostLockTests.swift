@@ -45,6 +45,17 @@ import Testing
         try FileManager.default.removeItem(at: folder)
     }
 
+    /// One that is cut off goes on there while its run gives the lock back.
+    @Test func aHeartbeatThatTheReleaseOvertakesLeavesNoLock() throws {
+        let overtaken = #"head() { command head "$@"; rm -f \#(HostLock.path); }; "#
+        for script in [HostLock.renew(run: "r1"), HostLock.acquire(run: "r1", owner: "a")] {
+            #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
+            _ = try sh(overtaken + script)
+            #expect(!FileManager.default.fileExists(atPath: file.path))
+        }
+        try FileManager.default.removeItem(at: folder)
+    }
+
     @Test func aHolderThatMissedAHeartbeatIsKnown() throws {
         #expect(try sh(HostLock.acquire(run: "r1", owner: "a")).status == 0)
         let old = Date(timeIntervalSinceNow: -Double(HostLock.suspectAfter) - 5)

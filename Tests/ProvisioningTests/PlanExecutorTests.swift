@@ -281,6 +281,21 @@ import Testing
         #expect(!m2.log.contains { $0.contains(".prev") || $0.contains("enable") }, "\(m2.log)")
     }
 
+    /// Its k3s may be down for what that run does.
+    @Test func aRunWhoseLockIsAnothersStartsNothingAgain() async throws {
+        let m2 = FakeHost("m2").on("&& touch", .fails(""))
+            .on("lock=/run/homelab.lock", .ok(), .held("r9\nbob@desk, homelab bootstrap\n2026-11-24T04:10:00Z\n2\n")).withLocks()
+            .on("systemctl", .ok()).on("sysctl", .fails("sysctl: permission denied"))
+        let (stop, start) = (Step.stopUnit("k3s-agent.service"), Step.startUnit("k3s-agent.service"))
+        let report = try await executor([m2], servers: ["m1"]).execute(
+            plan(Phase(.agentUpgrade, tasks: [task("m2", stop, .setSysctls([Sysctl(key: "vm.x", value: "1")]), start)])))
+        #expect(report.failures.count == 2, "\(report.failures)")
+        #expect(report.failures.last?.summary == "another run took this one for dead and works there now: this one stops")
+        #expect(report.failures.last?.cause == "bob@desk, homelab bootstrap")
+        #expect(events.lines.contains("m2: stop k3s-agent.service") && events.lines.contains { $0.contains("is left in use") })
+        #expect(!events.lines.contains("m2: start k3s-agent.service"), "\(events.lines)")
+    }
+
     /// The server that an agent is watched through says nothing about it while it is away.
     @Test func anAgentDoesNotGoBackForAServerThatIsAway() async throws {
         let m1 = FakeHost("m1").on("get node", .fails("connection refused")).withLocks()

@@ -1,0 +1,95 @@
+import Diagnostics
+import NodePlanning
+import Synchronization
+import Testing
+
+@testable import Provisioning
+
+/// A machine that takes commands and ends none of them.
+private final class SilentHost: Host {
+    let name = "m1"
+    /// What the commands were given.
+    let limits = Mutex<[Duration]>([])
+
+    func run(_ command: RemoteCommand) async throws -> CommandResult {
+        limits.withLock { $0.append(command.limit ?? .zero) }
+        try await Task.sleep(for: .seconds(3600))
+        throw HostError.silent(node: name, after: .seconds(3600))
+    }
+
+    func streamLines(_ command: RemoteCommand, onLine: @escaping @Sendable (String) -> Void) async throws -> CommandResult {
+        try await run(command)
+    }
+    func upload(_ upload: FileUpload, progress: @escaping @Sendable (Int64, Int64) -> Void) async throws {}
+    func read(_ path: String) async throws -> [UInt8]? { nil }
+    func reconnect(within: Duration, waiting: @escaping @Sendable (String) -> Void) async throws {}
+    func close() async {}
+}
+
+/// The heartbeats of what a run holds.
+@Suite struct RunLocksTests {
+    private static let other = FakeHost.Answer.held("r9\nbob@desk\n2026-11-24T04:10:00Z\n2\n")
+
+    private let recorder: RunRecorder
+
+    init() throws { recorder = try RunRecorder(folder: nil, forward: { _ in }) }
+
+    private func locks(_ hosts: [any Host]) -> NodeLocks {
+        NodeLocks(hosts: hosts, run: "r1", owner: "alice", recorder: recorder, heartbeatEvery: .milliseconds(5))
+    }
+
+    private static func beats(_ host: FakeHost) -> Int { host.log.count { $0.contains("&& touch") } }
+
+    /// Work that is stopped may still bring k3s back, for minutes.
+    @Test func whatIsStoppedKeepsItsLocksUntilItHasReturned() async throws {
+        let host = FakeHost("m1").withLocks()
+        let locks = locks([host])
+        let run = Task {
+            try await RunLocks(machines: locks, lease: nil).holding {
+                while !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
+                return await shielded {
+                    let enough = Self.beats(host) + 3
+                    let deadline = ContinuousClock.now + .seconds(60)
+                    while Self.beats(host) < enough, .now < deadline { try? await Task.sleep(for: .milliseconds(5)) }
+                    return Self.beats(host) >= enough
+                }
+            }
+        }
+        while Self.beats(host) == 0 { await Task.yield() }
+        run.cancel()
+        let isKept = try await run.value
+        #expect(isKept)
+        #expect(host.log.last?.contains("rm -f /run/homelab.lock") == true, "no heartbeat comes after it")
+    }
+
+    @Test func whatIsLostStopsTheWorkAndWaitsForNoOtherHeartbeat() async throws {
+        let host = FakeHost("m1").on("&& touch", .fails("")).on("lock=/run/homelab.lock", .ok(), Self.other).withLocks()
+            .on("get lease", .fails("connection refused"))
+        let lease = ClusterLease(cluster: "home", servers: [host], run: "r1", owner: "alice", recorder: recorder)
+        let run = RunLocks(machines: locks([host]), lease: lease)
+        let lost = await #expect(throws: Diagnostics.self) {
+            try await run.holding { try await Task.sleep(for: .seconds(3600)) }
+        }
+        #expect(lost?.all.map(\.cause) == ["bob@desk"], "\(lost?.description ?? "")")
+    }
+
+    @Test func aMachineThatHangsHoldsUpNoOthersHeartbeat() async throws {
+        let silent = SilentHost()
+        let host = FakeHost("m2").on("&& touch", .ok(), .fails("")).on("lock=/run/homelab.lock", Self.other)
+        let lost = await locks([silent, host]).keepAlive()
+        #expect(lost?.all.map(\.subject) == [#"node "m2""#])
+        #expect(Self.beats(host) == 2)
+    }
+
+    @Test func aHeartbeatThatIsNotAnsweredIsGivenUp() async throws {
+        let silent = SilentHost()
+        let locks = locks([silent])
+        let renewal = Task { await locks.renew(silent) }
+        while silent.limits.withLock({ $0.isEmpty }) { await Task.yield() }
+        renewal.cancel()
+        let lost = await renewal.value
+        #expect(lost == nil)
+        let limits = silent.limits.withLock { $0 }
+        #expect(limits == [Duration.seconds(20)])
+    }
+}
