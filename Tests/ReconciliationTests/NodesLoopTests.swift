@@ -20,7 +20,10 @@ import YAML
         }
 
         private let state = Mutex<(calls: [Call], answer: NodesReport)>(([], NodesReport(revision: "")))
+        private let usesUpApprovals: Bool
         var calls: [Call] { state.withLock { $0.calls } }
+
+        init(usesUpApprovals: Bool = true) { self.usesUpApprovals = usesUpApprovals }
 
         func answer(_ change: @Sendable (inout NodesReport) -> Void) { state.withLock { change(&$0.answer) } }
 
@@ -32,7 +35,7 @@ import YAML
                 state.calls.append(Call(revision: commit.id.hex, memory: memory, approvals: approvals))
                 var answer = state.answer
                 answer.revision = commit.id.hex
-                answer.approvals = approvals
+                answer.approvals = usesUpApprovals ? approvals : []
                 if answer.memory == ChangeMemory() { answer.memory = memory }
                 return answer
             }
@@ -86,6 +89,29 @@ import YAML
             try await eventually("its wait is over") {
                 scene.clock.advance(by: .seconds(61))
                 return scene.nodes.calls.count > count && scene.nodes.calls.last?.approvals == []
+            }
+        }
+    }
+
+    @Test func `an approval that is not used up is tried again with another one and when its wait is over`() async throws {
+        let nodes = ScriptedNodes(usesUpApprovals: false)
+        let scene = (api: FakeClusterAPI(), clock: ManualClock(), repository: MemoryRepository(), nodes: nodes)
+        scene.repository.push(["inventory/home.yaml": "x"])
+        try await HomelabNamespace.ensure(scene.api)
+        try await running(scene, Counter()) {
+            try await eventually("the commit") { nodes.calls.count == 1 }
+            try await NodeApprovals.give("0123456789abcdef", by: "ada", in: scene.api)
+            try await eventually("the approval") { nodes.calls.last?.approvals == ["0123456789abcdef"] }
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(nodes.calls.count == 2)
+            nodes.answer { $0.again = .seconds(60) }
+            try await NodeApprovals.give("fedcba9876543210", by: "ada", in: scene.api)
+            try await eventually("the other one") { nodes.calls.last?.approvals == ["0123456789abcdef", "fedcba9876543210"] }
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(nodes.calls.count == 3)
+            try await eventually("its wait is over") {
+                scene.clock.advance(by: .seconds(61))
+                return nodes.calls.count > 3 && nodes.calls.last?.approvals.count == 2
             }
         }
     }

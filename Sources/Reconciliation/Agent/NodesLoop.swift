@@ -27,11 +27,13 @@ struct NodesLoop: Sendable {
         guard var memory = await remembered() else { return }
         var done: ObjectID?
         var againAt: Duration?
+        // The approvals that the last round left: another one at once would leave them as well.
+        var tried: Set<String> = []
         while !Task.isCancelled {
             // A look at the repository that finds nothing new is no reason to look at the machines.
             let isDue = againAt.map { clock.now >= $0 } ?? false
             let given = approvals.given.value
-            guard let commit = source.state.value.commit, commit.id != done || isDue || !given.isEmpty else {
+            guard let commit = source.state.value.commit, commit.id != done || isDue || !given.isSubset(of: tried) else {
                 await bell.wait(until: againAt, clock: clock)
                 continue
             }
@@ -39,6 +41,7 @@ struct NodesLoop: Sendable {
             memory = report.memory
             let isShown = await show(report)
             await approvals.use(up: report.approvals)
+            tried = given.subtracting(report.approvals)
             done = commit.id
             let again = isShown ? report.again : min(report.again ?? .seconds(60), .seconds(60))
             againAt = again.map { clock.now + $0 }

@@ -40,11 +40,17 @@ package actor NodeReconciler: NodeReconciling {
     ) async -> NodesReport {
         let revision = commit.id.hex
         var failed: NodesReport
+        // What failed before the call itself did is not forgotten by its report.
+        let kept = Shared(memory)
         do {
             let inventory = InventoryTexts(tree, configuration.inventory)
             let run = NodeRun(
                 revision: revision, inventory: inventory, spec: try ClusterSpec.load(configuration.inventory, files: inventory.files),
-                configuration: configuration, clock: clock, journal: journal, log: log, isSuperseded: isSuperseded, report: report)
+                configuration: configuration, clock: clock, journal: journal, log: log, isSuperseded: isSuperseded,
+                report: { between in
+                    kept.update { $0 = between.memory }
+                    await report(between)
+                })
             return scheduled(try await run.carryOut(memory, approvals, transport: transport, after: handedOver))
         } catch let problems as Diagnostics {
             // An inventory that cannot be read changes nothing on any machine, until a commit corrects it.
@@ -54,7 +60,7 @@ package actor NodeReconciler: NodeReconciling {
                 revision: revision, errors: [(error as? Diagnostic) ?? Diagnostic(.error, "\(error)", subject: "nodes")],
                 again: backoff.failed())
         }
-        failed.memory = memory
+        failed.memory = kept.value
         return failed
     }
 

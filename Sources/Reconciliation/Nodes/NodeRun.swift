@@ -40,6 +40,10 @@ struct NodeRun: Sendable {
     func carryOut(
         _ memory: ChangeMemory, _ approvals: Set<String>, transport: any HTTPTransport, after handOver: HandOver?
     ) async throws -> Outcome {
+        var memory = memory
+        var failures: [Diagnostic] = []
+        let own = OwnNodeChange(configuration: configuration)
+        try await takeLeft(own, &memory, &failures)
         // Looking at the machines is no change of them.
         let isAtWork = Shared(false)
         let recorder = try RunRecorder(folder: configuration.stateDirectory + "/log/nodes") { [log, journal] event in
@@ -51,16 +55,6 @@ struct NodeRun: Sendable {
         let joiner = try await NodeJoiner(
             spec: spec, configuration: configuration, inventoryDirectory: configuration.stateDirectory, transport: transport,
             recorder: recorder)
-        var memory = memory
-        var failures: [Diagnostic] = []
-        let own = OwnNodeChange(configuration: configuration)
-        // One that an agent before this one began.
-        if own.isUnderWay {
-            let result = try await own.result()
-            journal.reload()
-            journal.closeInterrupted()
-            if let result { note(result, for: result.changes, &memory, &failures) }
-        }
         var observation = try await joiner.observe()
         var before: Set<NodeChange> = []
         for round in 1... {
@@ -100,6 +94,11 @@ struct NodeRun: Sendable {
                     await report(
                         NodesReport(revision: revision, spec, observation, admission, memory: memory, failures: failures, running: []))
                 }
+                if admission.ownTurn == .alone {
+                    // The report of one that is cancelled may not have come through.
+                    try Task.checkCancellation()
+                    own.discard()
+                }
             } catch let problems as Diagnostics {
                 // Nothing was begun: another run works on a node. It is tried again.
                 failures += problems.all
@@ -112,6 +111,24 @@ struct NodeRun: Sendable {
             observation = try await joiner.observe()
         }
         preconditionFailure("the loop ends by returning")
+    }
+
+    /// What came of a change of this server that an agent before this one began.
+    private func takeLeft(_ own: OwnNodeChange, _ memory: inout ChangeMemory, _ failures: inout [Diagnostic]) async throws {
+        guard own.isUnderWay else { return }
+        let result = try await own.result()
+        journal.reload()
+        journal.closeInterrupted()
+        if let result { note(result, for: result.changes, &memory, &failures) }
+        if !failures.isEmpty {
+            // Kept before the machines are looked at: that takes minutes, and this agent may end meanwhile.
+            var kept = NodesReport(revision: revision, errors: failures)
+            kept.memory = memory
+            await report(kept)
+        }
+        // Read twice it does no harm, and the report of one that is cancelled may not have come through.
+        try Task.checkCancellation()
+        own.discard()
     }
 
     private func take(_ approvals: Set<String>, _ changes: PlanChanges, _ memory: inout ChangeMemory) {

@@ -32,7 +32,8 @@ package struct OwnNodeChange: Sendable {
     /// One was begun whose result was not taken yet.
     package var isUnderWay: Bool { Files.exists(folder) }
 
-    /// Starts the unit and waits for what comes of it; when cancelled the unit goes on, and `result` of the next call tells.
+    /// Starts the unit and waits for what comes of it, which is to be discarded; when cancelled the unit goes on, and `result` of the next
+    /// call tells.
     func run(_ inventory: InventoryTexts, _ admission: NodeAdmission, commit: String) async throws -> Result {
         try Files.removeTree(folder)
         try Files.makeDirectory(folder, mode: 0o700)
@@ -52,6 +53,7 @@ package struct OwnNodeChange: Sendable {
                 remedy: "homelab bootstrap does it from another machine")
         }
         guard let result = try await result() else {
+            discard()
             throw Diagnostic(
                 .error, "the process that changes this server ended without a result", subject: "node \"\(configuration.node)\"",
                 remedy: "\(ServiceWords.here.log(Self.process)) there tells why; it is planned anew")
@@ -59,16 +61,18 @@ package struct OwnNodeChange: Sendable {
         return result
     }
 
-    /// Waits for a unit that is running, takes its result and removes its folder; nil when there is none.
+    /// Waits for a unit that is running and reads its result, which stays until it is discarded; nil when there is none.
     func result() async throws -> Result? {
         guard Files.exists(folder) else { return nil }
         while try await host.run(DetachedProcess.isRunning(Self.process)).succeeded {
             try await Task.sleep(for: .milliseconds(500))
         }
-        defer { try? Files.removeTree(folder) }
         guard let text = try? Files.readText(folder + "/result.json"), let json = try? JSONReader.value(text) else { return nil }
         return Result(json: json)
     }
+
+    /// For when what the result says is kept elsewhere.
+    func discard() { try? Files.removeTree(folder) }
 
     private var host: LocalHost { LocalHost(name: configuration.node) }
 
