@@ -110,7 +110,7 @@ import Testing
         change2.setLabels = ["a": "b"]
         var change3 = NodeMetadataChange(node: "m3")
         change3.setLabels = ["a": "b"]
-        let report = try await executor([m1, bad, good], servers: ["m1"]).execute(
+        let report = try await executor([m1, bad, good], servers: ["m1"], patience: .seconds(2)).execute(
             plan(
                 Phase(.agents, concurrency: 2, tasks: [task("m2", .awaitK3s(role: .agent)), task("m3", .awaitK3s(role: .agent))]),
                 Phase(.metadata, concurrency: 2, tasks: [task("m1", .updateNode(change2, via: "m1"), .updateNode(change3, via: "m1"))])))

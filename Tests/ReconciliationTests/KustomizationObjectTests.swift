@@ -53,4 +53,37 @@ struct KustomizationObjectTests {
         #expect(isWritten)
         #expect(await api.object(key).map { KustomizationStatus(of: $0).inventory.keys } == both)
     }
+
+    @Test func `a suspension that was extended meanwhile is not ended`() async throws {
+        let (api, old) = try await made()
+        let object = KustomizationObject(old, api: api, clock: ManualClock())
+        await api.edit(key) { $0["metadata"]?["annotations"]?[KustomizationObject.suspendedUntil] = "2030-01-01T00:00:00Z" }
+        let error = await #expect(throws: ClusterError.self) { try await object.resume() }
+        #expect(error?.kind == .conflict)
+        #expect(await object.take(try #require(await api.object(key))))
+        try await object.resume()
+        #expect(await api.object(key)?.annotation(KustomizationObject.suspendedUntil) == nil)
+    }
+
+    @Test func `a status whose answer did not come is written again, although it is the one before`() async throws {
+        let (api, old) = try await made()
+        let object = KustomizationObject(old, api: api, clock: ManualClock())
+        let writer = StatusWriter(api: api)
+        func show(_ request: String) async throws -> Bool { try await object.show(of: 1) { $0.lastHandledReconcileAt = request } }
+        func write(_ text: String) async throws -> Bool {
+            let metadata: Value = ["namespace": "homelab-system", "name": "status"]
+            return try await writer.write(
+                Manifest(["apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": ["a": .string(text)]]))
+        }
+        func both(_ text: String) async throws -> [Bool] { [try await show(text), try await write(text)] }
+        #expect(try await both("one") == [true, true])
+        #expect(try await both("one") == [false, false])
+        let error = ClusterError(.timedOut, subject: "the server", message: "no answer")
+        await api.fail(.patch, name: key.name, with: error, times: 1)
+        await api.fail(.apply, name: "status", with: error, times: 1)
+        await #expect(throws: ClusterError.self) { _ = try await show("two") }
+        await #expect(throws: ClusterError.self) { _ = try await write("two") }
+        #expect(try await both("one") == [true, true])
+        #expect(try await both("one") == [false, false])
+    }
 }

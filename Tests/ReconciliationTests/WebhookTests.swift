@@ -3,6 +3,7 @@ import HTTP
 import HomelabTestSupport
 import KubernetesModel
 import Testing
+import YAML
 
 @testable import Reconciliation
 
@@ -62,6 +63,14 @@ struct WebhookTests {
         let next = repository.push(["a": "2"])
         try await announcements.tell()
         try await eventually("the push is seen") { source.state.value.commit == next && pushes.value == 1 }
+        let last = repository.push(["a": "3"])
+        await api.setReachable(false)
+        let key = ObjectKey(group: "", kind: "ConfigMap", namespace: HomelabNamespace.name, name: PushAnnouncements.name)
+        await api.edit(key) { $0["data"]?["pushed"] = "later" }
+        await api.setReachable(true)
+        try await eventually("so is one that was told while nothing was watched") {
+            source.state.value.commit == last && pushes.value == 2
+        }
         running.cancel()
         await running.value
     }

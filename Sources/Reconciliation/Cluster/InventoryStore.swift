@@ -159,7 +159,9 @@ package actor InventoryStore: UnitRecord {
             api: api, clock: clock, kind: Self.kind, namespace: HomelabNamespace.name, labelSelector: "\(Self.label)=\(unit)")
         await follower.run { change in
             switch change {
-            case .all(let manifests): for manifest in manifests { await self.noticed(manifest) }
+            case .all(let manifests):
+                for manifest in manifests { await self.noticed(manifest) }
+                await self.lostAll(but: Set(manifests.map(\.name)))
             case .present(let manifest): await self.noticed(manifest)
             case .gone(let manifest): await self.lost(manifest)
             case .failed: break
@@ -186,8 +188,17 @@ package actor InventoryStore: UnitRecord {
     }
 
     private func lost(_ manifest: Manifest) {
-        guard isLoaded, let index = index(ofPart: manifest.name) else { return }
-        guard record.parts[safe: index] != nil else { return }
+        guard isLoaded, let index = index(ofPart: manifest.name), record.parts[safe: index] != nil else { return }
+        lost(part: index)
+    }
+
+    /// What was deleted while nothing was watched.
+    private func lostAll(but names: Set<String>) {
+        guard isLoaded else { return }
+        for index in record.parts.indices where resourceVersions[index] != nil && !names.contains(name(ofPart: index)) { lost(part: index) }
+    }
+
+    private func lost(part index: Int) {
         resourceVersions[index] = nil
         lostParts.insert(index)
         bell.ring()

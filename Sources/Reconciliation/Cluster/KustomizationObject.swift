@@ -12,6 +12,8 @@ package actor KustomizationObject: UnitRecord {
     private var packed: PackedManifest
     package private(set) var status: KustomizationStatus
     private var written: KustomizationStatus
+    /// A status was sent and no answer came: nobody knows which is there.
+    private var isUnsure = false
     private var isFinalized: Bool
     /// The version that a change of the metadata made here, until the watch has caught up with it: what the watch brings before that was
     /// so once, and would be taken for somebody's wish.
@@ -141,14 +143,14 @@ package actor KustomizationObject: UnitRecord {
     package func show(of generation: Int64, _ change: @Sendable (inout KustomizationStatus) -> Void) async throws -> Bool {
         change(&status)
         status.observedGeneration = generation
-        guard status != written else { return false }
+        guard isUnsure || status != written else { return false }
         try await send()
         return true
     }
 
     /// Of a suspended unit, whose status stays as it is otherwise: what was changed in the cluster, nil for nothing.
     package func showDrift(_ note: String?) async throws -> Bool {
-        guard status.conditions[Self.drifted]?.message != note else { return false }
+        guard isUnsure || status.conditions[Self.drifted]?.message != note else { return false }
         let drift = note.map { [FluxCondition(Self.drifted, "True", "DriftDetected", $0, generation: generation)] } ?? []
         status.conditions.set(status.conditions.all.filter { $0.type != Self.drifted } + drift, now: clock.timestamp)
         try await send()
@@ -166,10 +168,11 @@ package actor KustomizationObject: UnitRecord {
 
     private func send() async throws {
         let sent = status
+        let patch = sent.patch(withInventory: isUnsure || sent.inventory != written.inventory)
+        isUnsure = true
         _ = try await api.mergePatch(
-            FluxKinds.kustomization, namespace: key.namespace, name: key.name,
-            patch: sent.patch(withInventory: sent.inventory != written.inventory), subresource: "status")
-        written = sent
+            FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: "status")
+        (written, isUnsure) = (sent, false)
     }
 
     // MARK: Suspension
@@ -187,8 +190,11 @@ package actor KustomizationObject: UnitRecord {
     ]
 
     package func resume() async throws {
+        // The resourceVersion keeps a suspension that was extended meanwhile from being ended.
+        var patch = Self.resumption
+        patch["metadata"]?["resourceVersion"] = .string(object.resourceVersion)
         _ = try await api.mergePatch(
-            FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: Self.resumption, subresource: nil)
+            FluxKinds.kustomization, namespace: key.namespace, name: key.name, patch: patch, subresource: nil)
     }
 
     /// Who lets it go on with other tools leaves the end of the suspension behind, which would end the next one.

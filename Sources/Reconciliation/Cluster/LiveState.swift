@@ -215,13 +215,13 @@ package actor LiveState {
         listeners[listener] = bell
         defer { listeners[listener] = nil }
         while true {
+            try Task.checkCancellation()
             let missing = kinds.filter { !listed.contains($0) && watched[$0] != nil }
             let problems = missing.compactMap { kind in listProblems[kind].map { (kind, $0) } }
             if let lost = problems.first(where: { $0.1.kind == .unreachable || $0.1.kind == .unauthorized }) { throw lost.1 }
             guard let silent = missing.first(where: { listProblems[$0] == nil }) else {
                 return Dictionary(problems.map { ($0.0.groupKind, $0.1) }) { first, _ in first }
             }
-            try Task.checkCancellation()
             guard clock.now < deadline else {
                 let message = "the list of these objects did not come within 30 s"
                 throw ClusterError(.unreachable, subject: "\(silent.groupKind)", message: message)

@@ -35,6 +35,8 @@ package actor NamespaceFollowers {
     }
 
     private struct Following {
+        /// Of those that follow the same one after the other; what an earlier one still brings is not taken.
+        var id: Int
         var task: Task<Void, Never>
         var isListed = false
         /// Why the server does not let it be looked at.
@@ -46,6 +48,7 @@ package actor NamespaceFollowers {
     private let clock: any AgentClock
     private var interests: [Follower: Interest] = [:]
     private var followings: [Topic: Following] = [:]
+    private var nextID = 0
 
     package init(api: any ClusterAPI, clock: any AgentClock) {
         self.api = api
@@ -125,12 +128,20 @@ package actor NamespaceFollowers {
 
     private func start(_ topic: Topic) {
         let follower = ObjectFollower(api: api, clock: clock, kind: topic.kind, namespace: topic.namespace, labelSelector: nil)
-        let task = Task { await follower.run { await self.take($0, topic) } }
-        followings[topic] = Following(task: task)
+        let id = nextID
+        nextID += 1
+        let task = Task { [clock] in
+            while !Task.isCancelled {
+                await follower.run { await self.take($0, topic, id) }
+                // Of a kind that the server does not know yet no event comes.
+                try? await clock.sleep(for: .seconds(15))
+            }
+        }
+        followings[topic] = Following(id: id, task: task)
     }
 
-    private func take(_ change: ObjectFollower.Change, _ topic: Topic) {
-        guard let before = followings[topic] else { return }
+    private func take(_ change: ObjectFollower.Change, _ topic: Topic, _ id: Int) {
+        guard let before = followings[topic], before.id == id else { return }
         var entries = before.entries
         switch change {
         case .all(let list): entries = Dictionary(list.map { ($0.key, Self.entry($0)) }) { $1 }

@@ -12,6 +12,8 @@ package actor StatusWriter {
     @discardableResult
     package func write(_ manifest: Manifest) async throws -> Bool {
         guard written[manifest.key] != manifest.value else { return false }
+        // Until the answer comes, and for good where none does, nobody knows what is there.
+        written[manifest.key] = nil
         let options = ApplyOptions(fieldManager: "homelab-status")
         do {
             _ = try await api.apply(manifest, options: options)

@@ -23,12 +23,21 @@ struct PushAnnouncements: Sendable {
     private func listen() async {
         let follower = ObjectFollower(
             api: api, clock: clock, kind: Self.kind, namespace: HomelabNamespace.name, labelSelector: "\(Self.label)=source")
+        // What was there when this agent started is no news; what comes while the watch is away is in the next list.
+        let heard = Shared<(isListed: Bool, data: Value?)>((false, nil))
         await follower.run { change in
-            guard case .present(let announcement) = change, let commit = announcement.value[path: "data", "commit"]?.string,
+            let before = heard.value
+            switch change {
+            case .all(let list): heard.update { $0 = (true, list.first { $0.name == Self.name }?.value["data"]) }
+            case .present(let announcement): heard.update { $0 = (true, announcement.value["data"]) }
+            case .gone, .failed: return
+            }
+            let data = heard.value.data
+            guard before.isListed, data != before.data, let commit = data?["commit"]?.string,
                 commit != source.state.value.commit?.id.hex
             else { return }
             source.wake()
-            if announcement.value[path: "data", "pushed"] != nil { pushes.update { $0 += 1 } }
+            if data?["pushed"] != nil { pushes.update { $0 += 1 } }
         }
     }
 
@@ -49,7 +58,10 @@ struct PushAnnouncements: Sendable {
         var retryAt: Duration?
         while !Task.isCancelled {
             await bell.wait(until: retryAt, clock: clock)
-            guard let commit = source.state.value.commit?.id, commit != announced else { continue }
+            guard let commit = source.state.value.commit?.id, commit != announced else {
+                retryAt = nil
+                continue
+            }
             do {
                 _ = try await api.apply(
                     Self.manifest(["commit": .string(commit.hex)]), options: ApplyOptions(fieldManager: "homelab-announcement"))

@@ -368,7 +368,7 @@ package actor SourceRegistry {
             var retryAt = await reopen()
             for key in entries.keys {
                 // It may have been changed or asked for while another one's status was written.
-                guard let entry = entries[key], !isLeftAlone(entry) else { continue }
+                guard let entry = entries[key], !isLeftAlone(entry), entry.source?.state.value.isUndecided != true else { continue }
                 let handled = answer(key, entry)
                 let trouble = trouble(of: entry)
                 let status = GitRepositoryStatus(

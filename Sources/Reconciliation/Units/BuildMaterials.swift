@@ -124,7 +124,10 @@ extension UnitReconciler {
         {
             return known.values
         }
-        let result = try await BuildMaterials.read(spec, context.api)
+        let wanted = spec
+        let result = try await BuildMaterials.read(wanted, context.api)
+        // Other variables may be wanted by now.
+        guard wanted.buildKey == spec.buildKey else { return try await materials(at: commit) }
         knownMaterials = (result, commit)
         return result
     }

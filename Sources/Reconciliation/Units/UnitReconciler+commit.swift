@@ -31,7 +31,7 @@ extension UnitReconciler {
                     held = nil
                     sourceProblem = nil
                 } catch {
-                    hold(newest, error)
+                    if source === self.source { hold(newest, error) }
                 }
                 break
             }
@@ -142,6 +142,8 @@ extension UnitReconciler {
     ) async throws(SourceProblem) -> BuildOutcome {
         let ignore = source.state.value.ignore
         let files = try await source.trees.files(of: commit.id)
+        // Whoever gives the unit another source has it looked at anew.
+        guard source === self.source else { return .done }
         if isRoot, !knowsOwn {
             knowsOwn = true
             if heedOwn(in: files) { return beginAgain() }
@@ -157,6 +159,7 @@ extension UnitReconciler {
         lacksDirectory = !files.hasDirectory(spec.path)
         rebuildAt = nil
         await cancelHealthCheck(for: commit.id)
+        guard source === self.source else { return .done }
         let before = (pending ?? enforced)?.manifests
         if var current = pending ?? enforced, current.followed.isEmpty, current.buildKey == spec.buildKey, current.materials == materials,
             current.fingerprint == files.fingerprint(of: current.inputs)
@@ -170,12 +173,14 @@ extension UnitReconciler {
         }
         do {
             let built = try await built(commit, files, readBy: ignore, materials)
+            guard source === self.source else { return .done }
             if isRoot, !isLast, heed(own: built.own) { return beginAgain() }
             pending = built
             buildErrors = []
             if !built.followed.isEmpty { rebuildAt = clock.now + spec.retryLimit }
             await announce(built, generation: generation, since: before)
         } catch {
+            guard source === self.source else { return .done }
             if isRoot, !isLast, heedOwn(in: files) { return beginAgain() }
             var found = Diagnostics()
             found.append(error, subject: "commit \(commit.id.hex.prefix(12))")
@@ -217,6 +222,8 @@ extension UnitReconciler {
         _ commit: CommitInfo, _ files: GitFileTree, readBy ignore: String?, _ materials: BuildMaterials, isLast: Bool = false
     ) async throws(Diagnostics) -> Enforced {
         let decryption = try materials.decryption
+        // Of what is built now: the spec may be another afterwards.
+        let (key, always) = (spec.buildKey, spec.variables.always)
         let built = try await context.manifests.build(files, at: spec.path, overlay: spec.overlay, decryption: decryption)
         // Another cluster may well have Flux of its own.
         let ours = spec.kubeconfig == nil ? components(built.manifests) : nil
@@ -234,11 +241,10 @@ extension UnitReconciler {
         lostFlags = ours?.lostFlags ?? []
         if isRoot, let settings = ours?.settings, settings != context.flux.value { context.flux.update { $0 = settings } }
         let manifests = try materials.put(
-            into: ours?.manifests ?? built.manifests, always: spec.variables.always, secrecy: built.secrecy)
+            into: ours?.manifests ?? built.manifests, always: always, secrecy: built.secrecy)
         var result = Enforced(commit: commit, manifests: manifests.map { PackedManifest($0) })
         result.inputs = built.inputs
         result.fingerprint = files.fingerprint(of: built.inputs)
-        let key = spec.buildKey
         result.buildKey = attemptedKey == key ? attemptedKey : key
         result.materials = materials
         result.followed = built.followed

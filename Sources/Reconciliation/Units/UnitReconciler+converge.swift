@@ -139,7 +139,7 @@ extension UnitReconciler {
         }
         var request = SyncRequest(
             unit: spec.owner, revision: enforced?.commit.id.hex ?? "", desired: tree, applied: record, live: observed,
-            prune: await prunePolicy, claimed: board.heirs(of: spec.owner, for: leaving), gate: await gate(tree))
+            prune: await prunePolicy, gate: await gate(tree))
         request.rivals = rivals
         request.recordPlace = store.place
         request.reportsDrift = spec.reportsDrift || spec.isSuspended
@@ -147,6 +147,8 @@ extension UnitReconciler {
         request.completed = await completedJobs(of: tree)
         request.yields = board.isLeaving(spec.owner)
         if !leaving.isEmpty, let commit = enforced?.commit.id { request.laggard = board.laggard(before: spec.owner, at: commit) }
+        // After that, with nothing awaited in between: who has looked at the commit by then has said what it wants.
+        request.claimed = board.heirs(of: spec.owner, for: leaving)
         // Who inherits is known when all have looked at the commit.
         if request.laggard?.isBroken != false { request.companions = try await departures(of: leaving, request) }
         request.isAfterApplying = isAfterApplying

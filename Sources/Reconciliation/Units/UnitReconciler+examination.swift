@@ -9,7 +9,7 @@ extension UnitReconciler {
         examined = examined.filter { $0.value + Self.examinationPause > now }
         let open = objects.filter { mayHaveAdditions($0, observed[$0.key]) }
         let moments = [nextExamination].compactMap { $0 } + open.compactMap { examined[$0.key].map { $0 + Self.examinationPause } }
-        nextExamination = moments.filter { $0 > now }.min()
+        nextExamination = moments.filter { $0 > begunAt }.min()
         let due = open.filter { examined[$0.key] == nil }
         for object in due { examined[object.key] = now }
         try await look(at: due, passingOver: .forbidden, &observed)

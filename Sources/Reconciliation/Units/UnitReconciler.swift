@@ -282,7 +282,7 @@ package actor UnitReconciler {
 
     /// A large unit that is rung all the time must not do nothing but look.
     private func rest(after cost: Duration) async {
-        guard cost > .milliseconds(30), (enforced?.tree?.objects.count ?? 0) > 100, !isSuperseded else { return }
+        guard cost > .milliseconds(30), (enforced?.tree?.objects.count ?? 0) > 100, spec.isSuspended || !isSuperseded else { return }
         try? await clock.sleep(for: min(cost * 2, .milliseconds(300)))
     }
 
@@ -330,7 +330,7 @@ package actor UnitReconciler {
         if let source {
             // Opened anew with another interval or another key it is the same still.
             let next = (url: source.repository.url, reference: source.reference)
-            if let lineage, lineage != next { hasNewSource = true }
+            if let lineage, lineage != next { (hasNewSource, pending) = (true, nil) }
             lineage = next
         }
         self.source = source
@@ -413,7 +413,7 @@ package actor UnitReconciler {
         try await instructWatches()
         if spec.isSuspended, !spec.isImpossible {
             try await lookForDrift()
-            if let nextExamination, nextExamination > clock.now { next = min(next ?? nextExamination, nextExamination) }
+            if let nextExamination, nextExamination > begunAt { next = min(next ?? nextExamination, nextExamination) }
         }
         if !spec.isSuspended, isForLookOnly { (enforced, isForLookOnly) = (nil, false) }
         if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() {
@@ -434,8 +434,13 @@ package actor UnitReconciler {
         guard let object, let end = await object.suspendedUntil else { return nil }
         let left = clock.timestamp.duration(to: end)
         if left > .zero { return clock.now + left }
-        try await object.resume()
-        return nil
+        do {
+            try await object.resume()
+            return nil
+        } catch let error as ClusterError where error.kind == .conflict {
+            // It is suspended for longer, as the watch will tell.
+            return clock.now + .seconds(1)
+        }
     }
 
     /// Notes what stopped the pass; gives the wait before the next.
@@ -479,8 +484,10 @@ package actor UnitReconciler {
         isRestored = true
     }
 
+    /// Whether a pass is not to be carried on.
     var isSuperseded: Bool {
-        guard let newest = source?.state.value.commit?.id else { return Task.isCancelled }
-        return (newest != attempted && newest != held && newest != awaitedParent?.commit) || Task.isCancelled
+        if isStopped || spec.isSuspended || Task.isCancelled { return true }
+        guard let newest = source?.state.value.commit?.id else { return false }
+        return newest != attempted && newest != held && newest != awaitedParent?.commit
     }
 }

@@ -61,8 +61,23 @@ package actor UnitSupervisor {
             root: spec.owner)
     }
 
-    /// Runs until cancelled; then every unit stops at its next request.
+    /// Runs until cancelled; then every unit stops at its next request, and none is waited for by another.
     package func run() async {
+        await withTaskCancellationHandler {
+            await serveUnits()
+        } onCancel: {
+            Task { await self.cancelUnits() }
+        }
+        // With those that have begun meanwhile.
+        cancelUnits()
+        for task in running.values.map(\.task) + Array(ending.values) { await task.value }
+    }
+
+    private func cancelUnits() {
+        for task in running.values.map(\.task) + Array(ending.values) { task.cancel() }
+    }
+
+    private func serveUnits() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.context.live.run() }
             group.addTask {
@@ -73,8 +88,6 @@ package actor UnitSupervisor {
             group.addTask { await self.serve() }
             await group.waitForAll()
         }
-        for entry in running.values { entry.task.cancel() }
-        for entry in running.values { await entry.task.value }
     }
 
     /// Installs what is missing and follows the objects; begins anew when a definition goes away.
@@ -129,8 +142,8 @@ package actor UnitSupervisor {
             }
             group.addTask {
                 while !Task.isCancelled {
-                    await self.sources.changed.wait()
                     await self.assignSources()
+                    await self.sources.changed.wait()
                 }
             }
             group.addTask { await self.heedFlux() }
@@ -297,6 +310,7 @@ package actor UnitSupervisor {
     private func stop(_ owner: Ownership) async {
         guard let entry = running.removeValue(forKey: owner) else { return }
         await entry.unit.stop()
+        entry.task.cancel()
         ending[owner] = entry.task
         context.monitor.update { $0.units[owner] = nil }
     }
