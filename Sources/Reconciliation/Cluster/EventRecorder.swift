@@ -66,7 +66,7 @@ package actor EventRecorder {
         var same = event
         same.revision = ""
         var telling = told[same] ?? Telling(end: now + .seconds(600))
-        guard telling.times == 0 || telling.isContradicted && telling.times < 5 else { return false }
+        guard telling.times == 0 || !event.isWarning && telling.isContradicted && telling.times < 5 else { return false }
         telling.times += 1
         telling.isContradicted = false
         told[same] = telling
