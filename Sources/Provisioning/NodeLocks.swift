@@ -81,25 +81,12 @@ struct NodeLocks: Sendable {
         try Diagnostics(outcomes.compactMap { $0 }).throwIfErrors()
     }
 
-    /// Renews every lock until the task is cancelled, or until one is another run's: this one was away for so long (a laptop that slept)
-    /// that it counts as dead, and must do nothing more. A machine that hangs holds up no other's heartbeat.
+    /// Renews a machine's lock until the task is cancelled, or until it is another run's: this one was away for so long (a laptop that slept)
+    /// that it counts as dead, and must do nothing more.
     /// - Returns: whom the run was lost to; nil when the task was cancelled.
-    func keepAlive() async -> Diagnostics? {
-        await withTaskGroup(of: Diagnostic?.self) { group in
-            for host in hosts { group.addTask { await keepAlive(host) } }
-            var found: [Diagnostic] = []
-            for await lost in group {
-                guard let lost else { continue }
-                found.append(lost)
-                group.cancelAll()
-            }
-            return found.isEmpty ? nil : Diagnostics(found)
-        }
-    }
-
-    private func keepAlive(_ host: any Host) async -> Diagnostic? {
+    func keepAlive(_ host: any Host) async -> Diagnostics? {
         while (try? await Task.sleep(for: heartbeatEvery)) != nil {
-            if let lost = await renew(host) { return lost }
+            if let lost = await renew(host) { return Diagnostics([lost]) }
         }
         return nil
     }

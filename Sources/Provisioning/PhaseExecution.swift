@@ -117,9 +117,8 @@ final class PhaseExecution: Sendable {
             try? await EarlierWork.awaitEnd(on: runner.host(task.node, for: "leave it in use")) {
                 recorder.emit(.stepDetail(node: task.node, step: steps[0].activity, text: $0))
             }
-            // The step may have been stopped because another run has the machine.
+            // The step may have been stopped because another run has the machine; the others may be this run's still.
             if let locks, let host = try? runner.host(task.node, for: steps[0].activity), let lost = await locks.renew(host) {
-                progress.withLock { $0.hasLostLock = true }
                 fail(steps[0], on: task.node, with: lost, since: .now)
                 return
             }

@@ -41,11 +41,11 @@ struct RunLocks: Sendable {
     }
 
     /// In tasks of their own, which no cancellation of the run reaches: work that is stopped may still bring k3s back for minutes, and
-    /// needs the locks until it has returned. Each ends when it is cancelled, or with who has what it kept alive.
+    /// needs the locks until it has returned. One for each machine, as one that hangs or is lost must not end the others'. Each ends when it
+    /// is cancelled, or with who has what it kept alive.
     private func heartbeats() -> [Task<Diagnostics?, Never>] {
-        let ofMachines = Task { await machines.keepAlive() }
-        guard let lease, keepsLease else { return [ofMachines] }
-        // A server that hangs must not hold up the machines' heartbeats.
-        return [ofMachines, Task { await lease.keepAlive() }]
+        let ofMachines = machines.hosts.map { host in Task { await machines.keepAlive(host) } }
+        guard let lease, keepsLease else { return ofMachines }
+        return ofMachines + [Task { await lease.keepAlive() }]
     }
 }

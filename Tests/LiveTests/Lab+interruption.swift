@@ -37,10 +37,12 @@ extension Lab {
     }
 
     /// A run up to a step of a phase; the node's network goes, the run notices, and is stopped while it tries to connect again.
-    func cutBootstrap(_ machine: String, in phase: String, at step: String) throws {
+    /// - Parameter isUnderWay: whether what the step has begun on the machine has come as far as it is to be when the network goes.
+    func cutBootstrap(_ machine: String, in phase: String, at step: String, once isUnderWay: () throws -> Bool = { true }) throws {
         let run = try startBootstrap()
         try wait(run, "] \(phase): ")
         try wait(run, step + "\n")
+        try wait("\(step) to be under way", limit: 20, until: isUnderWay)
         try lab("cut", machine, "drop")
         let started = Date()
         try wait(run, toNotice: machine)

@@ -21,9 +21,9 @@ struct ShortPhasesLive {
             k3s: Lab.quickLoss, more: agent)
     }
 
-    private func stopAndCut(in phase: String, at step: String) throws {
+    private func stopAndCut(in phase: String, at step: String, once isUnderWay: () throws -> Bool = { true }) throws {
         try lab.stopBootstrap(in: phase, at: step)
-        try lab.cutBootstrap("m1", in: phase, at: step)
+        try lab.cutBootstrap("m1", in: phase, at: step, once: isUnderWay)
     }
 
     private func expectTheRestIsDone() throws {
@@ -53,7 +53,8 @@ struct ShortPhasesLive {
     @Test func t03_labels() throws {
         try Self.write(lab, label: "ssd")
         let letGo = try holdNodes()
-        try stopAndCut(in: "labels and taints", at: "m1: label node m2")
+        // What the API server has not been asked by then it would do once nobody is asked before.
+        try stopAndCut(in: "labels and taints", at: "m1: label node m2", once: isNodeHeld)
         try letGo()
         #expect(try lab.kubectl("get", "node", "m2", "-o", "jsonpath={.metadata.labels.disk}").output == "")
         try expectTheRestIsDone()
@@ -67,7 +68,7 @@ struct ShortPhasesLive {
         try Self.write(lab, label: "ssd")
         try lab.wait("m2 not Ready", limit: 120) { try lab.readyNodes() == 2 }
         let letGo = try holdNodes()
-        try stopAndCut(in: "machines set up anew", at: "m1: delete node m2")
+        try stopAndCut(in: "machines set up anew", at: "m1: delete node m2", once: isNodeHeld)
         try letGo()
         try expectTheRestIsDone()
         #expect(try lab.readyNodes() == 3)
@@ -119,6 +120,9 @@ struct ShortPhasesLive {
     }
 
     @Test func t08_tearDown() throws { try lab.tearDown() }
+
+    /// Whether the API server is asking.
+    private func isNodeHeld() throws -> Bool { try !lab.on("m1", "ss -Htn state syn-sent dport = :9").output.isEmpty }
 
     /// The API server asks somebody who never answers before a Node is changed or deleted; the kubelets' reports are not Nodes to it.
     /// - Returns: what lets it go on.

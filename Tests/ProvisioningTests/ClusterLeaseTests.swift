@@ -7,7 +7,7 @@ import YAML
 @testable import Provisioning
 
 /// A host whose kubectl keeps one Lease as an API server does: a write has to name the version that it was made from.
-private final class LeaseHost: Host {
+private final class LeaseHost: CommandHost {
     private struct State {
         var lease: Value?
         var version = 0
@@ -86,14 +86,6 @@ private final class LeaseHost: Host {
             return answer(JSONWriter.text(written))
         }
     }
-
-    func streamLines(_ command: RemoteCommand, onLine: @escaping @Sendable (String) -> Void) async throws -> CommandResult {
-        try await run(command)
-    }
-    func upload(_ upload: FileUpload, progress: @escaping @Sendable (Int64, Int64) -> Void) async throws {}
-    func read(_ path: String) async throws -> [UInt8]? { nil }
-    func reconnect(within: Duration, waiting: @escaping @Sendable (String) -> Void) async throws {}
-    func close() async {}
 }
 
 /// The Lease by which two runs that work on different machines of one cluster are kept apart.

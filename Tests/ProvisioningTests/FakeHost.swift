@@ -124,6 +124,19 @@ final class FakeHost: Host {
     func close() async {}
 }
 
+/// A host of which only the commands matter.
+protocol CommandHost: Host {}
+
+extension CommandHost {
+    func streamLines(_ command: RemoteCommand, onLine: @escaping @Sendable (String) -> Void) async throws -> CommandResult {
+        try await run(command)
+    }
+    func upload(_ upload: FileUpload, progress: @escaping @Sendable (Int64, Int64) -> Void) async throws {}
+    func read(_ path: String) async throws -> [UInt8]? { nil }
+    func reconnect(within: Duration, waiting: @escaping @Sendable (String) -> Void) async throws {}
+    func close() async {}
+}
+
 extension RemoteCommand {
     func within(_ limit: Duration) -> RemoteCommand {
         var command = self

@@ -5,25 +5,18 @@ import Testing
 
 @testable import Provisioning
 
-/// A machine that takes commands and ends none of them.
-private final class SilentHost: Host {
+/// A machine that takes heartbeats and ends none of them.
+private final class SilentHost: CommandHost {
     let name = "m1"
-    /// What the commands were given.
+    /// What the heartbeats were given.
     let limits = Mutex<[Duration]>([])
 
     func run(_ command: RemoteCommand) async throws -> CommandResult {
+        guard command.argv.joined().contains("&& touch") else { return CommandResult(exitStatus: 0) }
         limits.withLock { $0.append(command.limit ?? .zero) }
         try await Task.sleep(for: .seconds(3600))
         throw HostError.silent(node: name, after: .seconds(3600))
     }
-
-    func streamLines(_ command: RemoteCommand, onLine: @escaping @Sendable (String) -> Void) async throws -> CommandResult {
-        try await run(command)
-    }
-    func upload(_ upload: FileUpload, progress: @escaping @Sendable (Int64, Int64) -> Void) async throws {}
-    func read(_ path: String) async throws -> [UInt8]? { nil }
-    func reconnect(within: Duration, waiting: @escaping @Sendable (String) -> Void) async throws {}
-    func close() async {}
 }
 
 /// The heartbeats of what a run holds.
@@ -40,6 +33,15 @@ private final class SilentHost: Host {
 
     private static func beats(_ host: FakeHost) -> Int { host.log.count { $0.contains("&& touch") } }
 
+    private static func hearsBeats(of host: FakeHost) async -> Bool {
+        await shielded {
+            let enough = beats(host) + 3
+            let deadline = ContinuousClock.now + .seconds(60)
+            while beats(host) < enough, .now < deadline { try? await Task.sleep(for: .milliseconds(5)) }
+            return beats(host) >= enough
+        }
+    }
+
     /// Work that is stopped may still bring k3s back, for minutes.
     @Test func whatIsStoppedKeepsItsLocksUntilItHasReturned() async throws {
         let host = FakeHost("m1").withLocks()
@@ -47,12 +49,7 @@ private final class SilentHost: Host {
         let run = Task {
             try await RunLocks(machines: locks, lease: nil).holding {
                 while !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
-                return await shielded {
-                    let enough = Self.beats(host) + 3
-                    let deadline = ContinuousClock.now + .seconds(60)
-                    while Self.beats(host) < enough, .now < deadline { try? await Task.sleep(for: .milliseconds(5)) }
-                    return Self.beats(host) >= enough
-                }
+                return await Self.hearsBeats(of: host)
             }
         }
         while Self.beats(host) == 0 { await Task.yield() }
@@ -73,12 +70,19 @@ private final class SilentHost: Host {
         #expect(lost?.all.map(\.cause) == ["bob@desk"], "\(lost?.description ?? "")")
     }
 
-    @Test func aMachineThatHangsHoldsUpNoOthersHeartbeat() async throws {
-        let silent = SilentHost()
-        let host = FakeHost("m2").on("&& touch", .ok(), .fails("")).on("lock=/run/homelab.lock", Self.other)
-        let lost = await locks([silent, host]).keepAlive()
-        #expect(lost?.all.map(\.subject) == [#"node "m2""#])
-        #expect(Self.beats(host) == 2)
+    @Test func aMachineThatHangsOrIsLostEndsNoOthersHeartbeat() async throws {
+        let lost = FakeHost("m2").on("&& touch", .ok(), .fails("")).on("lock=/run/homelab.lock", .ok(), Self.other).withLocks()
+        let host = FakeHost("m3").withLocks()
+        let isKept = Mutex(false)
+        let error = await #expect(throws: Diagnostics.self) {
+            try await RunLocks(machines: locks([SilentHost(), lost, host]), lease: nil).holding {
+                while !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
+                let isBeating = await Self.hearsBeats(of: host)
+                isKept.withLock { $0 = isBeating }
+            }
+        }
+        #expect(error?.all.map(\.subject) == [#"node "m2""#])
+        #expect(isKept.withLock { $0 })
     }
 
     @Test func aHeartbeatThatIsNotAnsweredIsGivenUp() async throws {

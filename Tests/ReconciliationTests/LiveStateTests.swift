@@ -147,4 +147,29 @@ import YAML
         await live.settle(other, with: wanted, by: unit, keepsAdditions: false)
         #expect(await live.observations(of: [job.key])[job.key]?.present != nil, "one made anew is another one")
     }
+
+    @Test func `what comes back under its own UID is not gone`() async throws {
+        let wanted = DesiredObject(config(), owner: unit)
+        let resource = APIResource(kind: config().groupVersionKind, plural: "configmaps", isNamespaced: true)
+        let api = FakeClusterAPI()
+        let live = LiveState(api: api, clock: SystemClock())
+        let running = Task { await live.run() }
+        defer { running.cancel() }
+        await live.setDesired([wanted], of: unit)
+        #expect(try await live.follow([resource]).isEmpty)
+        await api.put(wanted.manifest)
+        func awaitSeen(_ isSeen: Bool) async throws {
+            try await eventually("it is \(isSeen ? "" : "not ")seen") { (await live.uid(of: key) != nil) == isSeen }
+        }
+        try await awaitSeen(true)
+        let snapshot = await api.snapshot()
+        await api.remove(key)
+        try await awaitSeen(false)
+        await api.restore(snapshot)
+        try await awaitSeen(true)
+        var answer = try #require(await api.object(key))
+        answer.value["metadata"]?["resourceVersion"] = "999"
+        await live.settle(answer, with: wanted, by: unit, keepsAdditions: false)
+        #expect(await live.resourceVersions(of: [key]) == [key: "999"])
+    }
 }

@@ -29,7 +29,7 @@ package actor EventRecorder {
     private struct Telling {
         var end: Duration
         var times = 0
-        /// An Event that says the contrary of its object was told since.
+        /// A warning about its object was told since.
         var isContradicted = false
     }
 
@@ -59,20 +59,19 @@ package actor EventRecorder {
         }
     }
 
-    /// The same again within ten minutes is no news, unless the contrary was told in between: that something is well again is not kept
-    /// back because it was well before. What goes to and fro without end is told five times.
+    /// The same again within ten minutes is no news. That something is well is, five times at most, after each warning that was told since:
+    /// it is not kept back because it was well before.
     private func isNews(_ event: Event, at now: Duration) -> Bool {
         told = told.filter { $0.value.end > now }
         var same = event
         same.revision = ""
         var telling = told[same] ?? Telling(end: now + .seconds(600))
-        guard telling.times == 0 || !event.isWarning && telling.isContradicted && telling.times < 5 else { return false }
+        guard telling.times == 0 || telling.isContradicted && telling.times < 5 else { return false }
         telling.times += 1
         telling.isContradicted = false
         told[same] = telling
-        for other in told.keys where other.object == event.object && other.isWarning != event.isWarning {
-            told[other]?.isContradicted = true
-        }
+        guard event.isWarning else { return true }
+        for other in told.keys where other.object == event.object && !other.isWarning { told[other]?.isContradicted = true }
         return true
     }
 

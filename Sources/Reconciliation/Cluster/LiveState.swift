@@ -262,6 +262,7 @@ package actor LiveState {
         let group = kind.groupKind
         switch change {
         case .all(let list):
+            if !gone.isEmpty { noteSeen(Set(list.map(\.uid))) }
             let before = objects.audience(of: group)
             objects.replace(group, with: list, now: clock.timestamp)
             listed.insert(kind)
@@ -269,6 +270,7 @@ package actor LiveState {
             ringListeners()
             ring(before.union(objects.audience(of: group)))
         case .present(let manifest):
+            noteSeen([manifest.uid])
             if objects.knows(manifest) { return }
             let before = objects.audience(of: manifest.key)
             if objects.take(manifest, now: clock.timestamp) { ring(before.union(objects.audience(of: manifest.key)), about: manifest.key) }
@@ -289,6 +291,9 @@ package actor LiveState {
             ring(objects.audience(of: group))
         }
     }
+
+    /// What had only lost its label, or came back by a restore, is not gone.
+    private func noteSeen(_ uids: Set<String>) { gone.removeAll { uids.contains($0) } }
 
     private func isWatchedInAnotherVersion(_ kind: GroupVersionKind) -> Bool {
         watched.keys.contains { $0.groupKind == kind.groupKind && $0 != kind && listProblems[$0]?.kind != .unknownKind }

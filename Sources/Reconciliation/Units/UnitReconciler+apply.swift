@@ -26,7 +26,7 @@ extension UnitReconciler {
         var outcome = ApplyOutcome()
         var missingNamespaces: Set<String> = []
         for wave in plan.stages.flatMap(\.waves) {
-            if isSuperseded { return outcome }
+            if isSuperseded { return try finish(outcome) }
             try Task.checkCancellation()
             await send(wave.filter { isDue($0) && !missingNamespaces.contains($0.key.namespace) }, into: &outcome)
             for (apply, refusal) in outcome.toReplace { await replace(apply, refusal) }

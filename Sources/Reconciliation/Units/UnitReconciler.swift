@@ -408,6 +408,7 @@ package actor UnitReconciler {
 
     private func wholePass() async throws -> Duration? {
         var next: Duration?
+        isLeft = false
         try await restore()
         if spec.isSuspended { next = try await awaitResumption() } else { try await object?.forgetSuspension() }
         try await instructWatches()
@@ -418,7 +419,8 @@ package actor UnitReconciler {
         if !spec.isSuspended, isForLookOnly { (enforced, isForLookOnly) = (nil, false) }
         if !spec.isSuspended, !spec.isImpossible, try await adoptNewestCommit() {
             isLeft = await isToBeLeft()
-            if !isLeft { next = try await converge() }
+            // Whoever ends the unit needs no reminder; one that is to be kept after all does.
+            next = isLeft ? clock.now + .seconds(5) : try await converge()
         }
         return next
     }
