@@ -56,8 +56,11 @@ extension NodePlanner {
             )
         }
         if let stranger = departure.stranger {
-            guard member.ready else { return memberRefusal(departure) }
-            return ("a node of this name is Ready, but the machine \(stranger)", "put the host in its entry right")
+            guard member.ready, !wasEmptied(departure) else { return memberRefusal(departure) }
+            return (
+                "a node of this name is Ready, but the machine \(stranger)",
+                "put the host in its entry right; if k3s was uninstalled there just now, run again in a minute"
+            )
         }
         if let role = departure.facts?.installedRole, role != node.role {
             return ("it runs k3s as \(role.rawValue) and its entry says \(node.role.rawValue)", "correct role: in its entry")
@@ -72,6 +75,13 @@ extension NodePlanner {
             )
         }
         return nil
+    }
+
+    /// An earlier run began the removal, and this machine is empty since: a Node stays Ready for most of a minute after its kubelet has ended.
+    private func wasEmptied(_ departure: Departure) -> Bool {
+        guard let facts = departure.facts, facts.k3s.authority == nil, !facts.keepsClusterElsewhere else { return false }
+        let machine = facts.system.machineID
+        return departure.member.cordon == .removal && !machine.isEmpty && machine == departure.member.machineID
     }
 
     /// Why etcd cannot spare its member.

@@ -61,7 +61,8 @@ enum Dialer {
     }
 
     /// Small packets at once, and a dead link is reported by the system within seconds: 5 s without an acknowledgement end the
-    /// connection (tcp(7), TCP_USER_TIMEOUT), and an idle one is probed every 15 s.
+    /// connection (tcp(7), TCP_USER_TIMEOUT), and an idle one is probed every 15 s. Of what the line cannot take yet the system holds no
+    /// more than 256 KiB (TCP_NOTSENT_LOWAT), behind which the next small packet has to wait.
     private static func tune(_ descriptor: Int32) {
         func set(_ level: Int32, _ option: Int32, _ value: Int32) {
             var value = value
@@ -70,6 +71,7 @@ enum Dialer {
         let tcp = Int32(IPPROTO_TCP)
         set(tcp, TCP_NODELAY, 1)
         set(tcp, TCP_USER_TIMEOUT, 5000)
+        set(tcp, TCP_NOTSENT_LOWAT, 256 << 10)
         set(SOL_SOCKET, SO_KEEPALIVE, 1)
         set(tcp, TCP_KEEPIDLE, 15)
         set(tcp, TCP_KEEPINTVL, 5)

@@ -36,15 +36,17 @@ extension SSHSession {
             loop.wakeAll()
         }
         var channel: OpaquePointer?
+        var isBegun = false
         let result: Int
         do throws(SSHError) {
             result = try await drive(.open, limit) { handle in
+                isBegun = true
                 channel = open(handle)
                 return channel == nil ? Int(libssh2_session_last_errno(handle.session)) : 0
             }
         } catch {
             // libssh2 would give the half-open channel to the next who asks.
-            lose("opening a channel was given up half-way")
+            if isBegun { lose("opening a channel was given up half-way") }
             throw error
         }
         guard let channel else {
@@ -108,7 +110,13 @@ extension SSHSession {
         do throws(SSHError) {
             while !rest.isEmpty {
                 let handle = try usable(limit)
-                if let count = try writeNow(rest, id, handle) { rest = rest.dropFirst(count) } else { await pause(limit) }
+                let wasBlocked = sender == .write(id)
+                guard let count = try writeNow(rest, id, handle) else {
+                    await pause(limit)
+                    continue
+                }
+                rest = rest.dropFirst(count)
+                if wasBlocked { await giveWay() }
             }
         } catch {
             abandon { $0.channel == id }

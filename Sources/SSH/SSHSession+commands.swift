@@ -102,8 +102,10 @@ extension SSHSession {
             if isInputOpen {
                 if chunk.isEmpty { continue }
                 do throws(SSHError) {
+                    let wasBlocked = sender == .write(id)
                     if let count = try writeNow(chunk, id, handle) {
                         chunk = chunk.dropFirst(count)
+                        if wasBlocked { await giveWay() }
                         continue
                     }
                 } catch {

@@ -172,6 +172,12 @@ package actor SSHSession {
         watchSilence()
     }
 
+    /// After a packet for which the line was the limit: who waited for the line goes first, or what is big would keep all else waiting.
+    func giveWay() async {
+        guard waiting > 0, let handle else { return }
+        await withCheckedContinuation { loop.wait($0, for: handle.socket, events: 0, until: .now) }
+    }
+
     /// Asks for a sign of life each second of silence, and gives the connection up when none came for ``silenceLimit``.
     private func watchSilence() {
         guard isLoggedIn, let handle else { return }

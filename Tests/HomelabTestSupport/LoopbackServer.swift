@@ -138,17 +138,27 @@ package enum Loopback {
     }
 }
 
-/// A TCP relay on loopback that can stop forwarding without closing anything: a dead link, as seen from both ends.
+/// A TCP relay on loopback that can stop forwarding without closing anything (a dead link, as seen from both ends), or be a slow line.
 package final class Relay: @unchecked Sendable {
     package let port: Int
     private let listener: Int32
+    private let bytesPerSecond: Int?
     private let lock = NSLock()
     private var isStalled = false
     private var carried = 0
     private var sockets: [Int32] = []
 
-    package init(to target: Int) throws {
+    /// - Parameter bytesPerSecond: what passes in each direction; none: all there is.
+    package init(to target: Int, bytesPerSecond: Int? = nil) throws {
         (listener, port) = try Loopback.listen()
+        self.bytesPerSecond = bytesPerSecond
+        if bytesPerSecond != nil {
+            // As an Ethernet's: with loopback's own segments the sender's buffer would hold megabytes.
+            for (level, option, value) in [(Int32(IPPROTO_TCP), TCP_MAXSEG, 1400), (SOL_SOCKET, SO_RCVBUF, 64 << 10)] {
+                var value = Int32(value)
+                setsockopt(listener, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+            }
+        }
         let listener = listener
         Foundation.Thread.detachNewThread { [weak self] in
             while true {
@@ -175,10 +185,11 @@ package final class Relay: @unchecked Sendable {
     package var total: Int { lock.withLock { carried } }
 
     private func carry(_ from: Int32, _ to: Int32) {
-        var buffer = [UInt8](repeating: 0, count: 65536)
+        var buffer = [UInt8](repeating: 0, count: bytesPerSecond.map { max(1, $0 / 100) } ?? 65536)
         while true {
             let count = recv(from, &buffer, buffer.count, 0)
             if count <= 0 { break }
+            if let bytesPerSecond { usleep(UInt32(count * 1_000_000 / bytesPerSecond)) }
             while lock.withLock({ isStalled }) { sleep(1) }
             lock.withLock { carried += count }
             var sent = 0

@@ -60,8 +60,10 @@ import YAML
         for agent in ["pi", "fed"] { #expect(!steps(plan, on: agent).contains { $0.path == NodeLayout.k3sConfig }) }
     }
 
-    /// - Parameter change: of what is seen of the machine that is to leave, whose Node is not Ready any more.
-    private func removal(_ change: (inout NodeFacts) -> Void) throws -> NodePlan {
+    /// - Parameters:
+    ///   - change: of what is seen of the machine that is to leave.
+    ///   - node: a change of its Node, which is not Ready any more.
+    private func removal(_ change: (inout NodeFacts) -> Void, node: (inout ClusterNode) -> Void = { _ in }) throws -> NodePlan {
         var machines = try inService()
         machines.spec.change("pi") { $0.state = .absent }
         var facts = try #require(machines.observed["pi"]?.facts)
@@ -69,7 +71,14 @@ import YAML
         machines.observed["pi"] = .facts(facts)
         let at = try #require(machines.cluster.nodes.firstIndex { $0.name == "pi" })
         machines.cluster.nodes[at].ready = false
+        node(&machines.cluster.nodes[at])
         return plan(machines, machines.cluster)
+    }
+
+    private static func empty(_ facts: inout NodeFacts) {
+        facts.k3s = NodeFacts().k3s
+        facts.units = [:]
+        facts.access.authorizedKeys = [:]
     }
 
     private func uninstalls(_ plan: NodePlan) -> Bool {
@@ -95,17 +104,37 @@ import YAML
     }
 
     @Test func soDoesOneThatHoldsNothingOfThisCluster() throws {
-        let bare = try removal { facts in
-            facts.k3s = NodeFacts().k3s
-            facts.units = [:]
-            facts.access.authorizedKeys = [:]
-        }
+        let bare = try removal { Self.empty(&$0) }
         #expect(!uninstalls(bare) && steps(bare).contains(.deleteNode("pi", via: "s1")), "\(steps(bare))")
         let interrupted = try removal { facts in
             facts.k3s.authority = nil
             facts.units = [:]
         }
         #expect(uninstalls(interrupted), "the binaries are the last that an uninstallation takes away")
+    }
+
+    /// The Node of an uninstalled machine stays Ready for most of a minute.
+    @Test func aNodeThatIsStillReadyGoesWhenItsRemovalHadBegunOnThisMachine() throws {
+        func plan(machine: String, begun: Bool) throws -> NodePlan {
+            try removal(
+                { facts in
+                    Self.empty(&facts)
+                    facts.system.machineID = machine
+                },
+                node: { node in
+                    node.ready = true
+                    node.machineID = "here"
+                    node.unschedulable = begun
+                    node.annotations[ClusterNode.cordonAnnotation] = begun ? Cordon.removal.rawValue : nil
+                })
+        }
+        let gone = try plan(machine: "here", begun: true)
+        #expect(!uninstalls(gone) && steps(gone).contains(.deleteNode("pi", via: "s1")), "\(steps(gone))")
+        for (machine, begun) in [("here", false), ("another", true), ("", true)] {
+            let refused = try plan(machine: machine, begun: begun)
+            #expect(!steps(refused).contains(.deleteNode("pi", via: "s1")), "\(machine), \(begun)")
+            #expect(refused.pending.contains { $0.text.contains("is Ready, but the machine holds nothing of this cluster") })
+        }
     }
 
     @Test(arguments: ["active", "activating", "inactive"])

@@ -93,6 +93,27 @@ struct SessionTests {
         await session.close()
     }
 
+    /// Where the line is the limit, what is small has its turn after each packet of what is big.
+    @Test func shortCommandsGetThroughBesideAnUploadOverASlowLine() async throws {
+        let relay = try Relay(to: server.port, bytesPerSecond: 1_000_000)
+        defer { relay.stop() }
+        var target = target
+        target.port = relay.port
+        let session = try await SSHSession.connect(to: target)
+        let (file, copy) = (server.directory.appendingPathComponent("big"), server.directory.appendingPathComponent("copy").path)
+        try Data(SecureRandom.bytes(8_000_000)).write(to: file)
+        let handedOver = Progress()
+        let upload = Task { try await session.upload(file: file.path, to: copy) { handedOver.note($0, $1) } }
+        while (handedOver.last?.0 ?? 0) == 0 { try await Task.sleep(for: .milliseconds(10)) }
+        for index in 0..<3 {
+            #expect(try await session.run("echo \(index)").outputText == "\(index)\n")
+        }
+        #expect(handedOver.last.map { $0.0 < $0.1 } == true, "\(String(describing: handedOver.last))")
+        upload.cancel()
+        _ = await upload.result
+        await session.close()
+    }
+
     @Test func limitsAndCancelsCommandsWithoutLosingTheSession() async throws {
         let session = try await SSHSession.connect(to: target)
         // A limit that passes while the channel is being opened costs the session.
