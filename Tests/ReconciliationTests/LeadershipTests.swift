@@ -40,6 +40,18 @@ import YAML
         #expect(watchman.decision(now: .zero) == .wait(until: .seconds(15)))
     }
 
+    @Test func `what a watch tells late, of before this process wrote, is nothing new`() {
+        var watchman = LeaseWatchman(identity: "b")
+        watchman.observe(lease("b", renewed: 20, version: "8"), now: .seconds(20))
+        watchman.follow(lease("", renewed: 10, version: "7"), isGone: false, now: .seconds(21))
+        watchman.follow(lease("a", renewed: 5, version: "5"), isGone: true, now: .seconds(21))
+        #expect(watchman.decision(now: .seconds(22)) == .held)
+        watchman.follow(lease("a", renewed: 22, version: "9"), isGone: false, now: .seconds(22))
+        #expect(watchman.decision(now: .seconds(22)) == .wait(until: .seconds(37)))
+        watchman.follow(lease("a", renewed: 22, version: "10"), isGone: true, now: .seconds(23))
+        #expect(watchman.decision(now: .seconds(23)) == .create)
+    }
+
     @Test func `taking it over counts a transition, renewing does not`() {
         var watchman = LeaseWatchman(identity: "a")
         watchman.observe(lease("b", renewed: 0), now: .zero)

@@ -21,9 +21,14 @@ import YAML
 
         private let state = Mutex<(calls: [Call], answer: NodesReport)>(([], NodesReport(revision: "")))
         private let usesUpApprovals: Bool
+        private let staysAtWork: Bool
         var calls: [Call] { state.withLock { $0.calls } }
 
-        init(usesUpApprovals: Bool = true) { self.usesUpApprovals = usesUpApprovals }
+        /// - Parameter staysAtWork: with an approval it tells what it begins, and does not come to an end.
+        init(usesUpApprovals: Bool = true, staysAtWork: Bool = false) {
+            self.usesUpApprovals = usesUpApprovals
+            self.staysAtWork = staysAtWork
+        }
 
         func answer(_ change: @Sendable (inout NodesReport) -> Void) { state.withLock { change(&$0.answer) } }
 
@@ -31,7 +36,14 @@ import YAML
             commit: CommitInfo, tree: GitTree, memory: ChangeMemory, approvals: Set<String>,
             isSuperseded: @escaping @Sendable () -> Bool, report: @escaping @Sendable (NodesReport) async -> Void
         ) async -> NodesReport {
-            state.withLock { state in
+            if staysAtWork, !approvals.isEmpty {
+                var begun = NodesReport(revision: commit.id.hex)
+                begun.memory.approved = ["upgrade m1"]
+                begun.approvals = approvals
+                await report(begun)
+                try? await Task.sleep(for: .seconds(3600))
+            }
+            return state.withLock { state in
                 state.calls.append(Call(revision: commit.id.hex, memory: memory, approvals: approvals))
                 var answer = state.answer
                 answer.revision = commit.id.hex
@@ -113,6 +125,20 @@ import YAML
                 scene.clock.advance(by: .seconds(61))
                 return nodes.calls.count > 3 && nodes.calls.last?.approvals.count == 2
             }
+        }
+    }
+
+    @Test func `an approval is used up when what it allows begins, so that the next agent does not take it for a new one`() async throws {
+        let nodes = ScriptedNodes(staysAtWork: true)
+        let scene = (api: FakeClusterAPI(), clock: ManualClock(), repository: MemoryRepository(), nodes: nodes)
+        scene.repository.push(["inventory/home.yaml": "x"])
+        try await HomelabNamespace.ensure(scene.api)
+        try await running(scene, Counter()) {
+            try await eventually("the commit") { nodes.calls.count == 1 }
+            try await NodeApprovals.give("0123456789abcdef", by: "ada", in: scene.api)
+            let key = ObjectKey(group: "", kind: "ConfigMap", namespace: "homelab-system", name: NodeApprovals.name)
+            try await eventually("it is used up") { await scene.api.object(key)?.value["data"]?.object?.isEmpty == true }
+            #expect(try await StatusWriter(api: scene.api).lastNodes()?.memory.approved == ["upgrade m1"])
         }
     }
 

@@ -184,6 +184,16 @@ package actor LeaderElection {
 
     private func observe(_ lease: Manifest?) {
         watchman.observe(lease, now: clock.now)
+        tellLeader()
+    }
+
+    private func follow(_ lease: Manifest, isGone: Bool = false) {
+        guard lease.name == settings.name else { return }
+        watchman.follow(lease, isGone: isGone, now: clock.now)
+        tellLeader()
+    }
+
+    private func tellLeader() {
         let holder = watchman.record?.holder ?? ""
         if leader.value != holder { leader.update { $0 = holder } }
         bell.ring()
@@ -194,10 +204,12 @@ package actor LeaderElection {
         let watch = ObjectFollower(api: api, clock: clock, kind: LeaseRecord.kind, namespace: settings.namespace, labelSelector: nil)
         await watch.run { change in
             switch change {
-            case .all(let leases): await self.observe(leases.first { $0.name == self.settings.name })
-            case .present(let lease) where lease.name == self.settings.name: await self.observe(lease)
-            case .gone(let lease) where lease.name == self.settings.name: await self.observe(nil)
-            case .present, .gone, .failed: break
+            case .all(let leases):
+                guard let lease = leases.first(where: { $0.name == self.settings.name }) else { return await self.observe(nil) }
+                await self.follow(lease)
+            case .present(let lease): await self.follow(lease)
+            case .gone(let lease): await self.follow(lease, isGone: true)
+            case .failed: break
             }
         }
     }

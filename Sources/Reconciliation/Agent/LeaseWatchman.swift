@@ -36,6 +36,12 @@ package struct LeaseWatchman: Hashable, Sendable {
         resourceVersion = lease.resourceVersion
     }
 
+    /// What a watch tells: it may be older than what this process has written or read since.
+    package mutating func follow(_ lease: Manifest, isGone: Bool, now: Duration) {
+        if lease.isOlder(than: resourceVersion) { return }
+        observe(isGone ? nil : lease, now: now)
+    }
+
     package func decision(now: Duration) -> Decision {
         guard let record else { return .create }
         if record.holder == identity { return .held }

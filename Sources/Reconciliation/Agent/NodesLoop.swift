@@ -76,6 +76,8 @@ struct NodesLoop: Sendable {
                     var between = between
                     between.errors += refusals
                     await show(between)
+                    // What is begun is remembered by now: another agent that takes over must not take the approval for a new one.
+                    await approvals.use(up: between.approvals)
                 })
             report.errors += refusals
             // A person may accept it, or correct the list of signers, without a commit.

@@ -71,9 +71,10 @@ struct NodeRun: Sendable {
             }
             before = admission.admitted
             memory.removed.formUnion(admission.admitted.filter(\.kind.isRemoval).map(\.node))
-            await report(
-                NodesReport(
-                    revision: revision, spec, observation, admission, memory: memory, failures: [], running: admission.admitted))
+            var begun = NodesReport(
+                revision: revision, spec, observation, admission, memory: memory, failures: [], running: admission.admitted)
+            if round == 1 { begun.approvals = approvals }
+            await report(begun)
             journal.begin(commit: revision, plan: admission.hash)
             isAtWork.update { $0 = true }
             do {

@@ -108,6 +108,8 @@ actor ReceiverRegistry {
         guard spec.sender != nil else { return try await disown(object) }
         let secret = ReceiverToken(spec)
         await namespaces.follow([secret.key: ReceiverToken.kind], for: Self.follower(key), .token, bell)
+        // It may have been deleted meanwhile.
+        guard entries[key] != nil else { return await namespaces.leave(Self.follower(key)) }
         // The bell rings when it has been looked for.
         guard let versions = await namespaces.versions(of: [secret.key: ReceiverToken.kind]) else { return }
         if entries[key]?.token?.version != versions[secret.key] {

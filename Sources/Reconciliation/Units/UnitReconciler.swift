@@ -175,6 +175,7 @@ package actor UnitReconciler {
     /// The Kustomization's generation, and the look that it asks for, as the pass began with them: what comes later is the next pass' to
     /// observe.
     private(set) var begunWith: (generation: Int64, requestedAt: String) = (0, "")
+    /// When the pass began.
     private(set) var begunAt: Duration = .zero
     /// Of a large unit, as the last pass found them.
     var states: ObjectStates?
