@@ -12,11 +12,16 @@ extension SSHSession {
             libssh2_channel_open_ex($0.session, "session", 7, Self.window, Self.packet, nil, 0)
         }
         let bytes = Array(command.utf8CString)
-        let started = try await drive(.start(stream.id), limit) { _ in
-            guard let channel = channels[stream.id] else { return Int(LIBSSH2_ERROR_CHANNEL_CLOSED) }
-            return Int(libssh2_channel_process_startup(channel, "exec", 4, bytes, UInt32(bytes.count - 1)))
+        do throws(SSHError) {
+            let started = try await drive(.start(stream.id), limit) { _ in
+                guard let channel = channels[stream.id] else { return Int(LIBSSH2_ERROR_CHANNEL_CLOSED) }
+                return Int(libssh2_channel_process_startup(channel, "exec", 4, bytes, UInt32(bytes.count - 1)))
+            }
+            guard started == 0 else { throw failure(.refused("it refuses to run commands (is the login restricted to something else?)")) }
+        } catch {
+            await release(stream.id)
+            throw error
         }
-        guard started == 0 else { throw failure(.refused("it refuses to run commands (is the login restricted to something else?)")) }
         return stream
     }
 
@@ -25,37 +30,63 @@ extension SSHSession {
         try await openChannel(limit) { libssh2_channel_direct_tcpip_ex($0.session, host, Int32(port), "127.0.0.1", 22) }
     }
 
-    private func openChannel(_ limit: Limit, _ open: (SessionHandle) -> OpaquePointer?) async throws(SSHError) -> SSHCommandStream {
+    private func openChannel(
+        _ limit: Limit, _ open: @escaping @Sendable (SessionHandle) -> OpaquePointer?
+    ) async throws(SSHError) -> SSHCommandStream {
         while isOpening {
             _ = try usable(limit)
             await pause(limit)
         }
         isOpening = true
-        defer {
-            isOpening = false
-            loop.wakeAll()
-        }
-        var channel: OpaquePointer?
         var isBegun = false
-        let result: Int
+        let channel: OpaquePointer
         do throws(SSHError) {
-            result = try await drive(.open, limit) { handle in
+            channel = try await opened(limit) { handle in
                 isBegun = true
-                channel = open(handle)
-                return channel == nil ? Int(libssh2_session_last_errno(handle.session)) : 0
+                return open(handle)
             }
         } catch {
-            // libssh2 would give the half-open channel to the next who asks.
-            if isBegun { lose("opening a channel was given up half-way") }
+            switch error.kind {
+            // libssh2 would give the half-open channel to the next who asks, so it is opened to the end, and closed again.
+            case .timedOut where isBegun, .cancelled where isBegun: Task { await closeWhenOpen(open) }
+            default: endOpening()
+            }
             throw error
         }
-        guard let channel else {
-            throw failure(.refused(result == Int(LIBSSH2_ERROR_CHANNEL_FAILURE) ? "a channel was refused" : "no channel could be opened"))
+        endOpening()
+        return SSHCommandStream(session: self, id: add(channel))
+    }
+
+    private func opened(_ limit: Limit, _ open: (SessionHandle) -> OpaquePointer?) async throws(SSHError) -> OpaquePointer {
+        var channel: OpaquePointer?
+        let result = try await drive(.open, limit) { handle in
+            channel = open(handle)
+            return channel == nil ? Int(libssh2_session_last_errno(handle.session)) : 0
         }
-        let id = nextChannel
-        nextChannel += 1
-        channels[id] = channel
-        return SSHCommandStream(session: self, id: id)
+        if let channel { return channel }
+        throw failure(.refused(result == Int(LIBSSH2_ERROR_CHANNEL_FAILURE) ? "a channel was refused" : "no channel could be opened"))
+    }
+
+    private func closeWhenOpen(_ open: (SessionHandle) -> OpaquePointer?) async {
+        do throws(SSHError) {
+            let channel = try await opened(Limit(.seconds(60), heedsCancellation: false), open)
+            endOpening()
+            await release(add(channel))
+        } catch {
+            if case .timedOut = error.kind { lose("opening a channel was given up half-way") }
+            endOpening()
+        }
+    }
+
+    private func endOpening() {
+        isOpening = false
+        loop.wakeAll()
+    }
+
+    private func add(_ channel: OpaquePointer) -> Int {
+        defer { nextChannel += 1 }
+        channels[nextChannel] = channel
+        return nextChannel
     }
 
     private func channel(_ id: Int) throws(SSHError) -> OpaquePointer {

@@ -137,7 +137,8 @@ package actor SSHSession {
                 await pause(limit)
             }
         } catch {
-            abandon { $0 == call }
+            // What is opened is opened to the end by another.
+            if call != .open { abandon { $0 == call } }
             throw error
         }
     }

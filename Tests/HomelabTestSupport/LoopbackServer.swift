@@ -175,6 +175,9 @@ package final class Relay: @unchecked Sendable {
     /// From now on nothing passes.
     package func stall() { lock.withLock { isStalled = true } }
 
+    /// What came while nothing passed passes now.
+    package func resume() { lock.withLock { isStalled = false } }
+
     /// Ends the connections that are there now; new ones pass.
     package func cut() {
         for socket in lock.withLock({ sockets }) { shutdown(socket, 2) }
@@ -190,7 +193,7 @@ package final class Relay: @unchecked Sendable {
             let count = recv(from, &buffer, buffer.count, 0)
             if count <= 0 { break }
             if let bytesPerSecond { usleep(UInt32(count * 1_000_000 / bytesPerSecond)) }
-            while lock.withLock({ isStalled }) { sleep(1) }
+            while lock.withLock({ isStalled }) { usleep(100_000) }
             lock.withLock { carried += count }
             var sent = 0
             while sent < count {

@@ -114,9 +114,27 @@ struct SessionTests {
         await session.close()
     }
 
+    /// Two that give up while their channel is being opened, the second while the first one's is still open half-way.
+    @Test func whoGivesUpInTheOpeningOfAChannelDoesNotCostTheSession() async throws {
+        let relay = try Relay(to: server.port)
+        defer { relay.stop() }
+        var target = target
+        target.port = relay.port
+        let session = try await SSHSession.connect(to: target)
+        relay.stall()
+        let error = await #expect(throws: SSHError.self) { try await session.run("true", timeout: .seconds(1)) }
+        #expect(error?.kind == .timedOut(after: .seconds(1)))
+        let cancelled = Task { try await session.run("true") }
+        try await Task.sleep(for: .milliseconds(200))
+        cancelled.cancel()
+        await #expect(throws: SSHError.self) { try await cancelled.value }
+        relay.resume()
+        for index in 0..<3 { #expect(try await session.run("echo \(index)").outputText == "\(index)\n") }
+        await session.close()
+    }
+
     @Test func limitsAndCancelsCommandsWithoutLosingTheSession() async throws {
         let session = try await SSHSession.connect(to: target)
-        // A limit that passes while the channel is being opened costs the session.
         let error = await #expect(throws: SSHError.self) { try await session.run("sleep 60", timeout: .seconds(5)) }
         #expect(error?.kind == .timedOut(after: .seconds(5)))
         let (started, note) = AsyncStream<Void>.makeStream()
