@@ -276,10 +276,11 @@ struct InterruptionLive {
         let stopped = waiting.end(limit: 60)
         #expect(stopped.status == 130 && !stopped.output.contains("m4: uninstall k3s and homelab\n"), "\(stopped.text)")
         try letGo()
-        // A Node that does not go yet.
+        try lab.wait("m4 to hold nothing", limit: 60) { try lab.on("m4", "ls -d /usr/local/bin/k3s* 2>/dev/null").output.isEmpty }
+        // A Node that does not go yet, and may still be Ready.
         try lab.change("patch", "node", "m4", "--type=merge", "-p", #"{"metadata":{"finalizers":["example.org/hold"]}}"#)
-        try lab.stopBootstrap(in: Self.begun, at: "m4: delete node m4")
-        try lab.cutBootstrap("m1", in: Self.begun, at: "m4: delete node m4")
+        try lab.stopBootstrap(in: Self.begun, at: "m1: delete node m4")
+        try lab.cutBootstrap("m1", in: Self.begun, at: "m1: delete node m4")
         try settle()
         try lab.change("patch", "node", "m4", "--type=merge", "-p", #"{"metadata":{"finalizers":null}}"#)
         let result = try lab.bootstrap()
