@@ -101,7 +101,7 @@ struct SessionTests {
         target.port = relay.port
         let session = try await SSHSession.connect(to: target)
         let (file, copy) = (server.directory.appendingPathComponent("big"), server.directory.appendingPathComponent("copy").path)
-        try Data(SecureRandom.bytes(8_000_000)).write(to: file)
+        try Data(repeating: 7, count: 32_000_000).write(to: file)
         let handedOver = Progress()
         let upload = Task { try await session.upload(file: file.path, to: copy) { handedOver.note($0, $1) } }
         while (handedOver.last?.0 ?? 0) == 0 { try await Task.sleep(for: .milliseconds(10)) }
