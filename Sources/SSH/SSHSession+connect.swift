@@ -67,7 +67,12 @@ extension SSHSession {
             // The last jump is reached through the ones before it.
             last.jump = Array(target.jump.dropLast())
             let carrier = try await connect(to: last, timeout: timeout)
-            tunnel = try await Tunnel.open(through: carrier, to: target, limit: Limit(timeout))
+            do throws(SSHError) {
+                tunnel = try await Tunnel.open(through: carrier, to: target, limit: Limit(timeout))
+            } catch {
+                await carrier.close()
+                throw error
+            }
             target.jump = []
         }
         let session = SSHSession(target: target)

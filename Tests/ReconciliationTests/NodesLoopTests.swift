@@ -62,6 +62,12 @@ import YAML
 
     private typealias Scene = (api: FakeClusterAPI, clock: ManualClock, repository: MemoryRepository, nodes: ScriptedNodes)
 
+    private func scene(_ nodes: ScriptedNodes = ScriptedNodes()) async throws -> Scene {
+        let scene = (api: FakeClusterAPI(), clock: ManualClock(), repository: MemoryRepository(), nodes: nodes)
+        try await HomelabNamespace.ensure(scene.api)
+        return scene
+    }
+
     private func running(
         _ scene: Scene, _ handOvers: Counter, _ body: () async throws -> Void
     ) async throws {
@@ -86,9 +92,8 @@ import YAML
     }
 
     @Test func `it is called for a commit, for an approval, which is used up, and when its wait is over`() async throws {
-        let scene = (api: FakeClusterAPI(), clock: ManualClock(), repository: MemoryRepository(), nodes: ScriptedNodes())
+        let scene = try await scene()
         let commit = scene.repository.push(["inventory/home.yaml": "x"])
-        try await HomelabNamespace.ensure(scene.api)
         try await running(scene, Counter()) {
             try await eventually("the commit") { scene.nodes.calls.map(\.revision) == [commit.id.hex] }
             scene.nodes.answer { $0.again = .seconds(60) }
@@ -107,9 +112,8 @@ import YAML
 
     @Test func `an approval that is not used up is tried again with another one and when its wait is over`() async throws {
         let nodes = ScriptedNodes(usesUpApprovals: false)
-        let scene = (api: FakeClusterAPI(), clock: ManualClock(), repository: MemoryRepository(), nodes: nodes)
+        let scene = try await scene(nodes)
         scene.repository.push(["inventory/home.yaml": "x"])
-        try await HomelabNamespace.ensure(scene.api)
         try await running(scene, Counter()) {
             try await eventually("the commit") { nodes.calls.count == 1 }
             try await NodeApprovals.give("0123456789abcdef", by: "ada", in: scene.api)
@@ -130,9 +134,8 @@ import YAML
 
     @Test func `an approval is used up when what it allows begins, so that the next agent does not take it for a new one`() async throws {
         let nodes = ScriptedNodes(staysAtWork: true)
-        let scene = (api: FakeClusterAPI(), clock: ManualClock(), repository: MemoryRepository(), nodes: nodes)
+        let scene = try await scene(nodes)
         scene.repository.push(["inventory/home.yaml": "x"])
-        try await HomelabNamespace.ensure(scene.api)
         try await running(scene, Counter()) {
             try await eventually("the commit") { nodes.calls.count == 1 }
             try await NodeApprovals.give("0123456789abcdef", by: "ada", in: scene.api)
@@ -143,8 +146,7 @@ import YAML
     }
 
     @Test func `what the agent before remembered is handed on`() async throws {
-        let scene = (api: FakeClusterAPI(), clock: ManualClock(), repository: MemoryRepository(), nodes: ScriptedNodes())
-        try await HomelabNamespace.ensure(scene.api)
+        let scene = try await scene()
         var before = NodesReport(revision: "old")
         before.memory.inventory = "abc"
         before.memory.freeze = ChangeMemory.Freeze(node: "m2", reason: "it failed")
@@ -159,9 +161,8 @@ import YAML
     }
 
     @Test func `the Lease is given away when the rest is another agent's`() async throws {
-        let scene = (api: FakeClusterAPI(), clock: ManualClock(), repository: MemoryRepository(), nodes: ScriptedNodes())
+        let scene = try await scene()
         let handOvers = Counter()
-        try await HomelabNamespace.ensure(scene.api)
         scene.nodes.answer { $0.handsOver = true }
         scene.repository.push(["inventory/home.yaml": "x"])
         try await running(scene, handOvers) { try await eventually("it is given away") { handOvers.value == 1 } }

@@ -187,7 +187,7 @@ package actor LeaderElection {
         tellLeader()
     }
 
-    private func follow(_ lease: Manifest, isGone: Bool = false) {
+    private func see(_ lease: Manifest, isGone: Bool = false) {
         guard lease.name == settings.name else { return }
         watchman.follow(lease, isGone: isGone, now: clock.now)
         tellLeader()
@@ -206,9 +206,9 @@ package actor LeaderElection {
             switch change {
             case .all(let leases):
                 guard let lease = leases.first(where: { $0.name == self.settings.name }) else { return await self.observe(nil) }
-                await self.follow(lease)
-            case .present(let lease): await self.follow(lease)
-            case .gone(let lease): await self.follow(lease, isGone: true)
+                await self.see(lease)
+            case .present(let lease): await self.see(lease)
+            case .gone(let lease): await self.see(lease, isGone: true)
             case .failed: break
             }
         }
